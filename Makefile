@@ -39,6 +39,7 @@ coverage: setup ## Run the tests with coverage
 	$(BIN)/pytest -m "not peers and not faults" --cov=mesh --cov=services --cov=cli --cov-report=term:skip-covered
 
 peers: setup ## Test against the real Prometheus, Alertmanager and grpcurl
+	tools/get-peers.sh
 	$(BIN)/pytest -m peers -rs tests/peers
 
 drill: setup ## Kill each process during load and count what was acknowledged

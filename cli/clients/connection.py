@@ -1,0 +1,29 @@
+"""A channel to one service of the running product, as the user admin."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+
+from cli.directory import DataDirectory
+from cli.tokens import user_token
+from mesh.clients import open_channel
+
+INGEST = "sensus.ingest.v1.IngestService"
+DETECTOR = "sensus.detector.v1.DetectorService"
+EXPLAINER = "sensus.explainer.v1.ExplainerService"
+
+
+@asynccontextmanager
+async def connect(directory: DataDirectory, service: str) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to `service`; Problem when nothing runs in `directory`."""
+    run = directory.running()
+    targets = {
+        INGEST: run.ingest_target,
+        DETECTOR: run.detector_target,
+        EXPLAINER: run.explainer_target,
+    }
+    async with open_channel(
+        targets[service], service=service, tokens=lambda: user_token(directory), caller="cli"
+    ) as channel:
+        yield channel

@@ -1,0 +1,54 @@
+"""One explanation, frame by frame, across lost connections."""
+
+import uuid
+from collections.abc import AsyncIterator
+
+import grpc
+
+from mesh.clients import Backoff, closing, may_open_again
+from mesh.errors import InvalidInput, NotFound, SensusError, translated
+from sensus.explainer.v1 import explainer_service_pb2 as pb
+from sensus.explainer.v1.explainer_service_pb2_grpc import ExplainerServiceStub
+
+Frame = pb.ExplainResponse
+
+_GIVE_UP_AFTER = 8
+
+
+async def explain(channel: grpc.aio.Channel, subject_id: str) -> AsyncIterator[Frame]:
+    """Frames up to the result, without keepalives. The id is of an alert or of an anomaly.
+
+    Raises:
+        NotFound: neither an alert nor an anomaly has this id.
+    """
+    try:
+        async for frame in _frames(channel, pb.Subject(alert_id=subject_id)):
+            yield frame
+    except (NotFound, InvalidInput):
+        async for frame in _frames(channel, pb.Subject(anomaly_id=subject_id)):
+            yield frame
+
+
+async def _frames(channel: grpc.aio.Channel, subject: pb.Subject) -> AsyncIterator[Frame]:
+    request = pb.ExplainRequest(subject=subject, request_id=str(uuid.uuid4()))
+    waits, failures = Backoff(), 0
+    while True:
+        try:
+            async for frame in _session(channel, request):
+                request.resume_after_sequence, failures = frame.sequence, 0
+                yield frame
+                if frame.HasField("result"):
+                    return
+        except SensusError as error:
+            failures += 1
+            if not may_open_again(error) or failures > _GIVE_UP_AFTER:
+                raise
+        await waits.wait()
+
+
+async def _session(channel: grpc.aio.Channel, request: pb.ExplainRequest) -> AsyncIterator[Frame]:
+    with translated():
+        async with closing(ExplainerServiceStub(channel).Explain(request)) as call:
+            async for frame in call:
+                if frame.sequence:
+                    yield frame

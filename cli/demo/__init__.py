@@ -1,0 +1,1 @@
+"""The demonstration: this machine's own metrics, a real load, a real alert, an explanation."""

@@ -1,0 +1,1 @@
+"""Real PostgreSQL and Redis as our own child processes, for a machine that has neither."""

@@ -1,0 +1,105 @@
+"""Trace spans and log lines counted per minute, as series.
+
+A span that a service opens around a call to another one is charged to the service called when its
+operation is the same as one that service answers; it then measures the wait between the two. A span
+named only after an HTTP method waits for a service unknown; it has no `peer`. The other spans
+measure time spent inside the service.
+"""
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from cli.incidents.table import read_rows
+from cli.incidents.timelines import MINUTE_MS, Timeline
+from services.explainer.model import ServiceGraph
+
+SPAN_COLUMNS = {
+    "n": "span_count",
+    "self_p50": "self_time_p50",
+    "self_p95": "self_time_p95",
+    "dur_p50": "span_duration_p50",
+    "dur_p95": "span_duration_p95",
+}
+ROOT = "root"
+Row = dict[str, str]
+
+
+def read_spans(path: Path, day_ms: int) -> tuple[list[Timeline], ServiceGraph]:
+    """Series of every (service, caller, operation) and the calls between services."""
+    rows = read_rows(path)
+    answered = {
+        (r["parent_service"], _operation(r["op"])): r["service"]
+        for r in rows
+        if r["parent_service"] != r["service"]
+    }
+    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["service"], row["parent_service"], row["op"]].append(row)
+    found = [t for key, g in sorted(groups.items()) for t in _series(key, g, answered, day_ms)]
+    edges = {(caller, s) for s, caller, _ in groups if s != caller and caller != ROOT}
+    return found, ServiceGraph(edges=frozenset(edges))
+
+
+def entry_of(timelines: list[Timeline]) -> str:
+    """The service that the outside calls; "" when the traces name none or several."""
+    entries = {t.service for t in timelines if t.labels.get("peer") == ROOT}
+    return entries.pop() if len(entries) == 1 else ""
+
+
+def read_log_counts(path: Path, day_ms: int) -> list[Timeline]:
+    """Lines and error lines of each service."""
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in read_rows(path):
+        groups[row["service"]].append(row)
+    return [
+        _timeline(metric, service, {}, rows, column, day_ms)
+        for service, rows in sorted(groups.items())
+        for column, metric in (("lines", "log_lines"), ("err", "log_errors"))
+    ]
+
+
+def _series(
+    key: tuple[str, str, str], rows: list[Row], answered: dict[tuple[str, str], str], day_ms: int
+) -> list[Timeline]:
+    service, caller, op = key
+    callee = answered.get((service, _operation(op))) if caller == service else None
+    labels = {"operation": op, "peer": service if callee else caller}
+    if callee:
+        labels["span_kind"] = "client"
+    elif caller != service:
+        labels["span_kind"] = "server"
+    elif op.startswith("HTTP "):
+        labels = {"operation": op, "span_kind": "client"}
+    else:
+        labels["span_kind"] = "internal"
+    return [
+        _timeline(metric, callee or service, labels, rows, column, day_ms)
+        for column, metric in SPAN_COLUMNS.items()
+    ]
+
+
+def _timeline(
+    metric: str, service: str, labels: dict[str, str], rows: list[Row], column: str, day_ms: int
+) -> Timeline:
+    times = np.array([_minute_ms(row["minute"], day_ms) for row in rows], dtype=np.int64)
+    order = np.argsort(times, kind="stable")
+    return Timeline(
+        metric=metric,
+        service=service,
+        labels=labels,
+        timestamps_ms=times[order],
+        values=np.array([float(row[column]) for row in rows], dtype=np.float64)[order],
+        bucketed=True,
+    )
+
+
+def _minute_ms(minute: str, day_ms: int) -> int:
+    hours, minutes = minute[:5].split(":")
+    return day_ms + (int(hours) * 60 + int(minutes)) * MINUTE_MS
+
+
+def _operation(name: str) -> str:
+    """Package-free `Service/Method`, the same on both sides of a call."""
+    return name.removeprefix("/").removeprefix("grpc.").rpartition(".")[2]

@@ -1,0 +1,49 @@
+"""A day of incidents of one system: per-minute metrics, statistics of trace spans, log counts.
+
+`incidents.json` gives the time at which each fault began; nobody alerts, so the subject is the service
+that the outside calls. Minutes in which another
+fault was active are part of the baseline: it is robust, and nothing tells them apart. Minutes marked
+`normal` come from a run without faults.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from cli.incidents.incident import Incident
+from cli.incidents.spans import entry_of, read_log_counts, read_spans
+from cli.incidents.table import read_columns
+from cli.incidents.timelines import Timeline, metric_timelines
+from services.explainer.model import Case, ServiceGraph, Subject
+
+MARKER = "incidents.json"
+WATCHED_MS = 4 * 60_000
+"""How long after its beginning a fault is looked at."""
+
+
+def read(folder: Path) -> Iterator[Incident]:
+    """Every incident of the day."""
+    about = json.loads((folder / MARKER).read_text())
+    timelines, graph = read_day(folder)
+    for listed in about["incidents"]:
+        case = case_at(
+            timelines, graph, id=listed["id"], begun_ms=int(listed["inject_time"]) * 1000
+        )
+        yield Incident(id=listed["id"], collection=folder.parent.name, case=case)
+
+
+def read_day(folder: Path) -> tuple[list[Timeline], ServiceGraph]:
+    """All series of the day and the calls seen in its traces."""
+    columns = read_columns(folder / "metrics_full.csv.gz")
+    day_ms = int(columns["time"][0]) // 86_400 * 86_400_000
+    spans, graph = read_spans(folder / "trace_edges.csv.gz", day_ms)
+    logs = read_log_counts(folder / "log_counts.csv.gz", day_ms)
+    metrics, calls = metric_timelines(columns)
+    return metrics + spans + logs, ServiceGraph(edges=graph.edges | calls)
+
+
+def case_at(timelines: list[Timeline], graph: ServiceGraph, *, id: str, begun_ms: int) -> Case:
+    """The case of a fault that began at `begun_ms`."""
+    series = tuple(t.around(begun_ms, begun_ms + WATCHED_MS) for t in timelines)
+    subject = Subject(id=id, service=entry_of(timelines), started_ms=begun_ms)
+    return Case(subject=subject, series=series, graph=graph)

@@ -1,0 +1,38 @@
+"""A lock on a directory that the kernel releases when its holder dies, however it dies."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from cli.problem import Problem
+
+
+class DirectoryLock:
+    """Exclusive use of `directory` by one process, through an flock on `directory/lock`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file_descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Takes the lock; Problem, naming the holder, when another process has it."""
+        path = self._directory / "lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 32).decode() or "unknown"
+            os.close(descriptor)
+            raise Problem(
+                f"{self._directory} is already in use by process {holder}; "
+                "stop that one or choose another --data-dir"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        self._file_descriptor = descriptor
+
+    def release(self) -> None:
+        """Gives the lock back; harmless when it is not held."""
+        if self._file_descriptor is not None:
+            os.close(self._file_descriptor)
+            self._file_descriptor = None

@@ -1,0 +1,159 @@
+"""The whole product on this machine: two stores and four services under one supervisor."""
+
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import TracebackType
+
+import asyncpg
+import httpx
+import psutil
+
+from cli.directory import DataDirectory, Run, end_orphans
+from cli.embedded.postgres import EmbeddedPostgres
+from cli.embedded.redis import EmbeddedRedis
+from cli.environment import SERVICES, Stores, addresses, service_environment
+from cli.lock import DirectoryLock
+from cli.ports import Ports, settle
+from cli.probes import grpc_ready, http_ready
+from cli.problem import Problem
+from cli.process import Program
+from cli.service import Service
+from cli.supervisor import Event, Supervisor
+from mesh.auth import generate_key_files
+from mesh.config import child_environment, load
+from mesh.migrations import DIRECTORY, MigrationError, migrate
+
+
+@dataclass(slots=True, kw_only=True)
+class Product:
+    """Started by `async with`; stopped, in order, when it is left.
+
+    Attributes:
+        settings: further environment of every service, for example a shorter warm-up.
+        admin_password: of the user `admin`, when this start has created that user.
+    """
+
+    directory: DataDirectory
+    ports: Ports
+    tell: Callable[[Event], None]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    admin_password: str = ""
+    run: Run = field(init=False)
+    stores: Stores = field(init=False)
+    _supervisor: Supervisor = field(init=False)
+    _services: list[Service] = field(init=False)
+    _lock: DirectoryLock = field(init=False)
+
+    async def __aenter__(self) -> "Product":
+        self.directory.make()
+        self._lock = DirectoryLock(self.directory.path)
+        self._lock.acquire()
+        self._supervisor = Supervisor(self.tell)
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stop()
+
+    @property
+    def service_pids(self) -> dict[str, int]:
+        """Process id of each running service by its name."""
+        return {service.name: service.pid for service in self._services if service.pid}
+
+    async def _start(self) -> None:
+        end_orphans(self.directory.last_run())
+        self.ports = settle(self.ports)
+        self.run = addresses(self.ports)
+        await self._start_stores()
+        await bring_up_schemas(self.stores.postgres_dsn)
+        generate_key_files(self.directory.keys, SERVICES)
+        self._services = self._make_services()
+        await self._supervisor.start(self._services)
+        await self._settle_admin()
+
+    async def _stop(self) -> None:
+        await self._supervisor.stop()
+        self.directory.forget_run()
+        self._lock.release()
+
+    async def _start_stores(self) -> None:
+        self.stores = load(Stores)
+        if not self.stores.postgres_dsn:
+            postgres = embedded_postgres(self.directory)
+            await self._supervisor.start([postgres])
+            self.run = replace(self.run, postgres_dsn=postgres.dsn)
+            self.stores = replace(self.stores, postgres_dsn=postgres.dsn)
+        if not self.stores.redis_url:
+            log_file = self.directory.logs / "redis.log"
+            redis = EmbeddedRedis(self.directory.redis, log_file=log_file)
+            await self._supervisor.start([redis])
+            self.stores = replace(self.stores, redis_url=redis.url)
+
+    def _make_services(self) -> list[Service]:
+        readyz = partial(http_ready, f"{self.run.gateway_url}/readyz")
+        return [
+            self._service("ingest", partial(grpc_ready, self.run.ingest_target)),
+            self._service("detector", partial(grpc_ready, self.run.detector_target)),
+            self._service("explainer", partial(grpc_ready, self.run.explainer_target)),
+            self._service("gateway", readyz, SENSUS_BOOTSTRAP_ADMIN_PASSWORD=self._new_password()),
+        ]
+
+    def _service(
+        self, name: str, probe: Callable[[], Awaitable[bool]], **own_settings: str
+    ) -> Service:
+        environment = service_environment(self.directory, self.ports, self.run, self.stores)
+        program = Program(
+            command=(sys.executable, "-P", "-m", f"services.{name}"),
+            log_file=self.directory.logs / f"{name}.log",
+            environment=child_environment({**environment, **self.settings, **own_settings}),
+        )
+        return Service(name, program, probe, spawned=self._spawned)
+
+    def _spawned(self, _name: str, pid: int) -> None:
+        self.run.processes[str(pid)] = psutil.Process(pid).create_time()
+        self.directory.write_run(self.run)
+
+    def _new_password(self) -> str:
+        if not self.directory.admin_marker.exists():
+            self.admin_password = secrets.token_urlsafe(15)
+        return self.admin_password
+
+    async def _settle_admin(self) -> None:
+        """Keeps the password only if it opens the door: there may have been users before."""
+        if not self.admin_password:
+            return
+        url = f"{self.run.gateway_url}/api/v1/auth/token"
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(url, auth=("admin", self.admin_password))
+        if answer.status_code == httpx.codes.OK:
+            self.directory.admin_marker.touch()
+        else:
+            self.admin_password = ""
+
+
+def embedded_postgres(directory: DataDirectory) -> EmbeddedPostgres:
+    """The PostgreSQL of a data directory, not started."""
+    return EmbeddedPostgres(directory.postgres, log_file=directory.logs / "postgres.log")
+
+
+async def bring_up_schemas(dsn: str) -> list[str]:
+    """Applies the migrations of all services; Problem when the server or a file refuses."""
+    services = sorted(path.name for path in DIRECTORY.iterdir() if path.is_dir())
+    try:
+        return await migrate(dsn, services)
+    except MigrationError as error:
+        raise Problem(f"migrations: {error}") from None
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Problem(f"PostgreSQL at SENSUS_POSTGRES_DSN cannot be used: {error}") from None

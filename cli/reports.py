@@ -1,0 +1,116 @@
+"""Anomalies, alerts and explanations as people read them."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli.formats import bar, number_text, series_text, time_text
+from sensus.core.v1 import alert_pb2, series_pb2
+from sensus.detector.v1 import detector_service_pb2 as detector_pb
+from sensus.explainer.v1 import explainer_service_pb2 as explainer_pb
+
+_STYLE_BY_SEVERITY = {1: "cyan", 2: "yellow", 3: "bold red"}
+_FIGURES_SHOWN = 4
+
+
+def show_anomaly(console: Console, anomaly: detector_pb.Anomaly) -> None:
+    """One line: when, how bad, which series, what it was and what was expected."""
+    expected = f"{number_text(anomaly.expected.low)} to {number_text(anomaly.expected.high)}"
+    parts = [
+        f"{number_text(anomaly.value)} instead of {expected}",
+        f"score {anomaly.raw_score:.3f}",
+        *_telling_feature(anomaly),
+    ]
+    what = f"{series_text(anomaly.labels)} = {', '.join(parts)}"
+    _line(console, time_text(anomaly.event_time), anomaly.severity, what, anomaly.anomaly_id)
+
+
+def show_alert(console: Console, alert: alert_pb2.Alert) -> None:
+    """One line: when, how bad, which alert, firing or resolved."""
+    state = alert_pb2.AlertState.Name(alert.state).removeprefix("ALERT_STATE_").lower()
+    name = next((label.value for label in alert.labels if label.name == "alertname"), "")
+    rest = [label for label in alert.labels if label.name != "alertname"]
+    what = f"{name}{series_text(rest)} {state}"
+    _line(console, time_text(alert.update_time), alert.severity, what, alert.alert_id)
+
+
+def show_stage(console: Console, stage: explainer_pb.StageUpdate) -> None:
+    """One line for each step of the work that is done."""
+    if stage.status == explainer_pb.STAGE_STATUS_STARTED:
+        return
+    name = explainer_pb.Stage.Name(stage.stage).removeprefix("STAGE_").lower()
+    mark = "[green]done[/]" if stage.status == explainer_pb.STAGE_STATUS_DONE else "[yellow]part[/]"
+    console.print(f"  {name:<10} {mark}  {escape(stage.message)}".rstrip())
+
+
+def show_suspects(console: Console, explanation: explainer_pb.Explanation) -> None:
+    """Suspects, best first, each with its share of the best score and its first reason."""
+    best = max((suspect.score for suspect in explanation.suspects), default=0.0) or 1.0
+    for suspect in explanation.suspects:
+        console.print(
+            f"  {suspect.rank}. [cyan]{bar(suspect.score / best)}[/] "
+            f"[bold]{escape(suspect.entity)}[/]  {suspect.confidence:.0%} sure"
+        )
+        for reason in suspect.reasons[:1]:
+            console.print(f"     {escape(reason.text)} [dim]{' '.join(reason.evidence_ids)}[/]")
+
+
+def show_evidence(console: Console, explanation: explainer_pb.Explanation) -> None:
+    """A table: id, kind, what it shows, its first figures."""
+    table = Table(box=None, padding=(0, 2), pad_edge=False)
+    for column in ("  id", "kind", "evidence", "figures"):
+        table.add_column(column, header_style="dim")
+    for evidence in explanation.evidence:
+        kind = explainer_pb.EvidenceKind.Name(evidence.kind).removeprefix("EVIDENCE_KIND_")
+        figures = evidence.figures[:_FIGURES_SHOWN]
+        table.add_row(
+            f"  {evidence.evidence_id}",
+            kind.lower().replace("_", " "),
+            escape(evidence.title),
+            ", ".join(f"{f.name} {number_text(f.value)}{f.unit}" for f in figures),
+        )
+    console.print(table)
+
+
+def show_explanation(console: Console, explanation: explainer_pb.Explanation) -> None:
+    """The whole answer: suspects, evidence, text, and where it can be found again."""
+    if explanation.suspects:
+        console.print("\n[bold]Suspects[/]")
+        show_suspects(console, explanation)
+    if explanation.evidence:
+        console.print("\n[bold]Evidence[/]")
+        show_evidence(console, explanation)
+    console.print("\n[bold]Explanation[/]")
+    for title, text in _texts(explanation):
+        console.print(f"  [bold]{title}[/] {escape(text)}", soft_wrap=not console.is_terminal)
+    console.print(f"\n  explanation {explanation.explanation_id}   trace {explanation.trace_id}")
+
+
+def _texts(explanation: explainer_pb.Explanation) -> list[tuple[str, str]]:
+    wording = explanation.wording
+    who = " ".join(part for part in (wording.provider, wording.model) if part)
+    if wording.degraded_reason:
+        who = f"{who} ({wording.degraded_reason})"
+    insufficient = explanation.verdict == explainer_pb.VERDICT_INSUFFICIENT_EVIDENCE
+    cause = "the evidence names no cause" if insufficient else explanation.root_cause
+    texts = [
+        ("Cause:", cause),
+        ("What happened:", explanation.summary),
+        ("Do first:", explanation.mitigation),
+        ("Worded by:", who),
+    ]
+    return [(title, text) for title, text in texts if text]
+
+
+def _telling_feature(anomaly: detector_pb.Anomaly) -> list[str]:
+    best = max(anomaly.contributions, key=lambda part: part.share, default=None)
+    return [f"{best.feature} {best.share:.0%}"] if best else []
+
+
+def _line(console: Console, when: str, severity: int, what: str, subject_id: str) -> None:
+    name = series_pb2.Severity.Name(series_pb2.Severity.ValueType(severity))
+    text = name.removeprefix("SEVERITY_").lower()
+    style = _STYLE_BY_SEVERITY.get(severity, "default")
+    console.print(
+        f"{when}  [{style}]{text:<8}[/]  {escape(what)}  [dim]{subject_id}[/]", soft_wrap=True
+    )

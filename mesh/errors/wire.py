@@ -1,0 +1,153 @@
+"""Errors to `google.rpc.Status` and back. ErrorInfo goes along always."""
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+import grpc
+from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2, status_pb2
+
+from mesh.errors import tree
+
+M = TypeVar("M", bound=Message)
+
+DOMAIN: Final = "sensus"
+VIOLATIONS_SHOWN: Final = 20
+"""HTTP/2 trailers hold 8 KiB by default; more violations would turn into a lost status."""
+
+_TEXT_SHOWN_CHARS: Final = 1000
+_DETAILS_KEY: Final = "grpc-status-details-bin"
+_PASSED_ON: Final = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+)
+_CLASS_BY_CODE: Final[dict[grpc.StatusCode, type[tree.SensusError]]] = {
+    cls.code: cls
+    for cls in (
+        tree.InvalidInput,
+        tree.OutOfRange,
+        tree.NotFound,
+        tree.AlreadyExists,
+        tree.Conflict,
+        tree.FailedPrecondition,
+        tree.Unauthenticated,
+        tree.PermissionDenied,
+        tree.Overloaded,
+        tree.Unavailable,
+        tree.DeadlineExceeded,
+        tree.Cancelled,
+        tree.Unimplemented,
+        tree.Internal,
+    )
+}
+_CODE_BY_NUMBER: Final[dict[int, grpc.StatusCode]] = {c.value[0]: c for c in grpc.StatusCode}
+
+
+def known(error: BaseException) -> tree.SensusError:
+    """The error a caller may see; anything we did not foresee becomes `Internal` with a fresh id.
+
+    Of a call we made ourselves only "try later" is passed on: that our own request was refused is
+    no fault of our caller.
+    """
+    if isinstance(error, tree.SensusError):
+        return error
+    if isinstance(error, grpc.aio.AioRpcError) and error.code() in _PASSED_ON:
+        return from_rpc_error(error)
+    return tree.Internal(uuid.uuid4().hex)
+
+
+def to_status(error: BaseException) -> status_pb2.Status:
+    """Encodes an error; text of unforeseen exceptions never gets out."""
+    shown = known(error)
+    status = status_pb2.Status(code=shown.code.value[0], message=shown.message[:_TEXT_SHOWN_CHARS])
+    for detail in _details(shown):
+        status.details.add().Pack(detail)
+    return status
+
+
+def from_status(status: status_pb2.Status) -> tree.SensusError:
+    """Decodes a status; tolerates missing and foreign details."""
+    code = _CODE_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN)
+    info = _detail(status, error_details_pb2.ErrorInfo()) or error_details_pb2.ErrorInfo()
+    return _rebuilt(code, status, info)
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError) -> tree.SensusError:
+    """The error the server raised, seen from the client."""
+    plain = status_pb2.Status(code=error.code().value[0], message=error.details() or "")
+    packed = (error.trailing_metadata() or grpc.aio.Metadata()).get(_DETAILS_KEY)
+    if not isinstance(packed, bytes):
+        return from_status(plain)
+    try:
+        rich = status_pb2.Status.FromString(packed)
+    except DecodeError:
+        return from_status(plain)
+    return from_status(rich if rich.code == plain.code else plain)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Inside, a failed rpc is raised as the `SensusError` the server meant."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+    except asyncio.InvalidStateError as error:
+        raise tree.Unavailable("the stream has ended: open it again") from error
+
+
+def _details(error: tree.SensusError) -> Iterator[Message]:
+    yield error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    if error.retry_after_s is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(error.retry_after_s * 1000))
+        yield retry
+    if isinstance(error, tree.InvalidInput) and error.violations:
+        yield _bad_request(error.violations)
+    if isinstance(error, tree.NotFound):
+        yield error_details_pb2.ResourceInfo(resource_type=error.kind, resource_name=error.id)
+
+
+def _bad_request(violations: tuple[tree.Violation, ...]) -> error_details_pb2.BadRequest:
+    bad = error_details_pb2.BadRequest()
+    for violation in violations[:VIOLATIONS_SHOWN]:
+        text = violation.description[:100]
+        bad.field_violations.add(field=violation.field[:100], description=text)
+    return bad
+
+
+def _rebuilt(
+    code: grpc.StatusCode, status: status_pb2.Status, info: error_details_pb2.ErrorInfo
+) -> tree.SensusError:
+    cls = _CLASS_BY_CODE.get(code, tree.SensusError)
+    error = cls.__new__(cls)
+    tree.SensusError.__init__(
+        error, status.message, reason=info.reason or None, metadata=dict(info.metadata)
+    )
+    if retry := _detail(status, error_details_pb2.RetryInfo()):
+        error.retry_after_s = retry.retry_delay.ToMilliseconds() / 1000
+    if isinstance(error, tree.InvalidInput):
+        bad = _detail(status, error_details_pb2.BadRequest()) or error_details_pb2.BadRequest()
+        error.violations = tuple(
+            tree.Violation(entry.field, entry.description) for entry in bad.field_violations
+        )
+    if isinstance(error, tree.NotFound):
+        found = _detail(status, error_details_pb2.ResourceInfo())
+        error.kind = found.resource_type if found else ""
+        error.id = found.resource_name if found else ""
+    if isinstance(error, tree.Internal):
+        error.error_id = error.metadata.get("error_id", "")
+    return error
+
+
+def _detail(status: status_pb2.Status, empty: M) -> M | None:
+    packed: any_pb2.Any
+    for packed in status.details:
+        if packed.Unpack(empty):
+            return empty
+    return None

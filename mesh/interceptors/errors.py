@@ -1,0 +1,55 @@
+"""Any exception of a handler becomes one status. What we did not foresee is masked and logged."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+from grpc_status import rpc_status
+from opentelemetry import trace
+
+from mesh.errors import Internal, known, to_status
+from mesh.interceptors.around import Context, Continuation, MaybeHandler, around, is_infrastructure
+from mesh.metrics import ERRORS_MASKED
+
+logger = logging.getLogger(__name__)
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """The only place where an exception turns into a status."""
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> MaybeHandler:
+        """Puts the translation around the handler."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or is_infrastructure(method):
+            return handler
+
+        @asynccontextmanager
+        async def scope(context: Context) -> AsyncIterator[Context]:
+            try:
+                yield context
+            except grpc.aio.AbortError:
+                raise
+            except grpc.aio.InternalError as error:
+                logger.info("the client left while it was written to", extra={"rpc_method": method})
+                raise asyncio.CancelledError from error
+            except Exception as error:
+                await _abort(context, method, error)
+
+        return around(handler, scope)
+
+
+async def _abort(context: Context, method: str, error: Exception) -> None:
+    shown = known(error)
+    current = trace.get_current_span()
+    current.set_attribute("error.type", shown.reason)
+    if isinstance(shown, Internal):
+        current.record_exception(error)
+        ERRORS_MASKED.labels(method).inc()
+        note = {"error_id": shown.error_id, "rpc_method": method}
+        logger.error("unforeseen error", exc_info=error, extra=note)
+    await context.abort_with_status(rpc_status.to_status(to_status(shown)))

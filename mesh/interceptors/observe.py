@@ -1,0 +1,55 @@
+"""One log line and one measurement per call."""
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+
+from mesh.interceptors.around import Context, Continuation, MaybeHandler, around, is_infrastructure
+from mesh.interceptors.outcome import SERVER_FAULTS, code_of
+from mesh.metrics import RPC_SERVER_ACTIVE, RPC_SERVER_DURATION
+
+logger = logging.getLogger("sensus.rpc")
+
+
+class ObserveInterceptor(grpc.aio.ServerInterceptor):
+    """Logs what went wrong at INFO or above and what went well at DEBUG; measures all of it."""
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> MaybeHandler:
+        """Puts the clock around the handler."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method.removeprefix("/")
+        if handler is None or is_infrastructure(handler_call_details.method):
+            return handler
+
+        @asynccontextmanager
+        async def scope(context: Context) -> AsyncIterator[Context]:
+            started_s = time.perf_counter()
+            ended_by: BaseException | None = None
+            with RPC_SERVER_ACTIVE.labels(method).track_inprogress():
+                try:
+                    yield context
+                except BaseException as error:
+                    ended_by = error
+                    raise
+                finally:
+                    took_s = time.perf_counter() - started_s
+                    _report(method, context.peer(), code_of(context, ended_by), took_s)
+
+        return around(handler, scope)
+
+
+def _report(method: str, peer: str, code: grpc.StatusCode, took_s: float) -> None:
+    RPC_SERVER_DURATION.labels(method, code.name).observe(took_s)
+    note = {"rpc_method": method, "code": code.name, "took_ms": round(took_s * 1000, 1)}
+    logger.log(_level(code), "call ended", extra=note | {"peer": peer})
+
+
+def _level(code: grpc.StatusCode) -> int:
+    if code is grpc.StatusCode.OK:
+        return logging.DEBUG
+    return logging.WARNING if code in SERVER_FAULTS else logging.INFO

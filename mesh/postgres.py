@@ -1,0 +1,131 @@
+"""The connection pool of PostgreSQL, and its failures as errors of ours."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final, TypeAlias
+
+import asyncpg
+import msgspec
+
+from mesh.errors import Conflict, Unavailable
+from mesh.metrics import POSTGRES_DURATION, POSTGRES_LOST
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+_RETRY_AFTER_S: Final = 1.0
+_ATTEMPT_EVERY_S: Final = 0.25
+_AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+_LOST_SIGNS: Final = ("is closed", "was closed", "is closing", "released back to the pool")
+_LOST_RACE: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_pool(
+    dsn: str,
+    *,
+    application_name: str,
+    min_size: int = 1,
+    max_size: int = 10,
+    wait_s: float = 30.0,
+    command_timeout_s: float = 30.0,
+) -> AsyncIterator[Pool]:
+    """A pool of connections on which jsonb is Python data.
+
+    Waits up to `wait_s` for a server that is still starting, then raises `Unavailable`.
+    """
+
+    def fresh() -> Pool:
+        return asyncpg.create_pool(
+            dsn,
+            min_size=min_size,
+            max_size=max_size,
+            command_timeout=command_timeout_s,
+            server_settings={"application_name": application_name},
+            init=_prepare,
+        )
+
+    pool = await _connected(fresh, wait_s)
+    try:
+        yield pool
+    finally:
+        await _close(pool)
+
+
+@contextmanager
+def guard(operation: str = "other") -> Iterator[None]:
+    """Times one question to the database and names its failures.
+
+    Raises:
+        Unavailable: The database does not answer, or not in time; nothing may be acknowledged.
+        Conflict: Another transaction won; the whole transaction can be tried again.
+    """
+    started_s = time.perf_counter()
+    try:
+        yield
+    except _LOST_RACE as error:
+        raise Conflict("another transaction came first: try again") from error
+    except (*_AWAY, asyncpg.InterfaceError) as error:
+        if not _is_away(error):
+            raise
+        POSTGRES_LOST.inc()
+        told = "the database does not answer: try again"
+        raise Unavailable(
+            told, retry_after_s=_RETRY_AFTER_S, reason="DATABASE_UNAVAILABLE"
+        ) from error
+    finally:
+        POSTGRES_DURATION.labels(operation).observe(time.perf_counter() - started_s)
+
+
+async def ping(pool: Pool) -> None:
+    """One round trip; a probe for `Health`."""
+    with guard("ping"):
+        await pool.fetchval("SELECT 1", timeout=2)
+
+
+def _is_away(error: Exception) -> bool:
+    """A lost connection is an InterfaceError like a wrong argument; only its text differs."""
+    return isinstance(error, _AWAY) or any(sign in str(error) for sign in _LOST_SIGNS)
+
+
+async def _prepare(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: b"\x01" + msgspec.json.encode(value),
+        decoder=lambda raw: msgspec.json.decode(raw[1:]),
+        format="binary",
+    )
+
+
+async def _connected(fresh: Callable[[], Pool], wait_s: float) -> Pool:
+    give_up_s = time.monotonic() + wait_s
+    while True:
+        try:
+            with guard("connect"):
+                return await fresh()
+        except Unavailable as error:
+            if time.monotonic() > give_up_s:
+                raise
+            logger.info("waiting for PostgreSQL", extra={"cause": repr(error.__cause__)})
+            await asyncio.sleep(_ATTEMPT_EVERY_S)
+
+
+async def _close(pool: Pool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), timeout=5)
+    except TimeoutError:
+        logger.warning("connections were still in use; cutting them")
+        pool.terminate()

@@ -1,0 +1,170 @@
+"""Redis Streams: the fast road between services. What was acknowledged never depends on it."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from mesh.errors import Unavailable
+from mesh.metrics import REDIS_LOST
+
+_CONNECT_TIMEOUT_S: Final = 2.0
+_ANSWER_TIMEOUT_S: Final = 10.0
+_RETRY_AFTER_S: Final = 1.0
+_TOO_SMALL: Final = "equal or smaller than the target stream top item"
+START: Final = "0-0"
+"""The cursor before the first entry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An entry to append. Its id is given, not drawn, so that appending twice changes nothing.
+
+    Attributes:
+        key: The stream.
+        entry_id: `<n>` or `<n>-<m>`, above 0-0; ids of a stream must rise.
+        fields: The content.
+        maxlen: The stream keeps about this many entries.
+    """
+
+    key: str
+    entry_id: str
+    fields: Mapping[bytes, bytes]
+    maxlen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """An entry that was read."""
+
+    key: str
+    entry_id: str
+    fields: Mapping[bytes, bytes]
+
+
+@asynccontextmanager
+async def open_redis(url: str) -> AsyncIterator[Redis]:
+    """A client with binary answers. The protocol is pinned: shapes differ between 2 and 3."""
+    client: Redis = Redis.from_url(
+        url,
+        protocol=3,
+        decode_responses=False,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=_ANSWER_TIMEOUT_S,
+    )
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+@contextmanager
+def guard() -> Iterator[None]:
+    """Raises `Unavailable` for whatever Redis cannot do now."""
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        REDIS_LOST.inc()
+        raise Unavailable(
+            "the stream store does not answer: try again",
+            retry_after_s=_RETRY_AFTER_S,
+            reason="STREAM_UNAVAILABLE",
+        ) from error
+
+
+class Streams:
+    """Appends to and reads from streams. Safe to share between tasks."""
+
+    def __init__(self, redis: Redis) -> None:
+        """Uses a client of `open_redis`."""
+        self._redis = redis
+
+    async def append(
+        self, key: str, entry_id: str, fields: Mapping[bytes, bytes], maxlen: int
+    ) -> bool:
+        """Appends one entry; see `append_many`."""
+        entry = Entry(key=key, entry_id=entry_id, fields=fields, maxlen=maxlen)
+        return (await self.append_many([entry]))[0]
+
+    async def append_many(self, entries: Sequence[Entry]) -> list[bool]:
+        """Appends in order, in one round trip.
+
+        Returns:
+            For each entry whether it is new; False when the stream is already at or past its id.
+
+        Raises:
+            Unavailable: Some may have been appended; append all of them again.
+        """
+        with guard():
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for entry in entries:
+                    pipeline.xadd(
+                        entry.key,
+                        dict(entry.fields),  # type: ignore[arg-type]
+                        id=entry.entry_id,
+                        maxlen=entry.maxlen,
+                        approximate=True,
+                    )
+                return [_is_new(answer) for answer in await pipeline.execute(raise_on_error=False)]
+
+    async def last_id(self, key: str) -> str:
+        """The id of the newest entry ever appended, trimmed or not; `0-0` when there was none."""
+        with guard():
+            if not await self._redis.exists(key):
+                return START
+            about = await self._redis.xinfo_stream(key)
+        return _text(about["last-generated-id"])
+
+    async def first_id(self, key: str) -> str:
+        """The id of the oldest entry that is still there; `0-0` when there is none."""
+        with guard():
+            oldest = await self._redis.xrange(key, count=1)
+        return _text(oldest[0][0]) if oldest else START
+
+    async def read(self, cursors: Mapping[str, str], block_ms: int, count: int) -> list[Read]:
+        """Entries after the cursor of each stream, in order per stream.
+
+        Args:
+            cursors: Stream to the id read last; `0-0` for all.
+            block_ms: How long to wait when there is nothing, below 10 s; 0 does not wait.
+            count: At most this many per stream.
+        """
+        with guard():
+            answer: Any = await self._redis.xread(
+                dict(cursors),  # type: ignore[arg-type]
+                count=count,
+                block=block_ms or None,
+            )
+        return [read for key, groups in _streams(answer) for read in _reads(key, groups)]
+
+    async def ping(self) -> None:
+        """One round trip; a probe for `Health`."""
+        with guard():
+            await self._redis.ping()
+
+
+def _is_new(answer: object) -> bool:
+    if isinstance(answer, ResponseError) and _TOO_SMALL in str(answer):
+        return False
+    if isinstance(answer, Exception):
+        raise answer
+    return True
+
+
+def _text(raw: Any) -> str:
+    return raw.decode() if isinstance(raw, bytes) else str(raw)
+
+
+def _streams(answer: Any) -> Iterator[tuple[str, list[Any]]]:
+    """RESP3 answers a map of stream to groups of entries, and None when nothing came."""
+    for key, groups in (answer or {}).items():
+        yield _text(key), groups
+
+
+def _reads(key: str, groups: list[Any]) -> Iterator[Read]:
+    for group in groups:
+        for entry_id, fields in group:
+            yield Read(key=key, entry_id=_text(entry_id), fields=fields)

@@ -1,0 +1,62 @@
+"""One log line is one JSON object on stderr, with the trace it belongs to."""
+
+import logging
+import sys
+from typing import Any, Final
+
+from opentelemetry import trace
+from pythonjsonlogger.json import JsonFormatter
+
+_RENAMED: Final = {"levelname": "level", "name": "logger"}
+_CONSOLE: Final = "%(asctime)s %(levelname)-7s %(service)s %(name)s: %(message)s"
+
+
+class _Origin(logging.Filter):
+    """Adds the service and the current trace to each record."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.service = self._service
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            record.trace_id = trace.format_trace_id(context.trace_id)
+            record.span_id = trace.format_span_id(context.span_id)
+        return True
+
+
+class _ConsoleFormatter(logging.Formatter):
+    """The message, then what was passed as `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        extras = " ".join(f"{key}={value}" for key, value in _extras(record).items())
+        text = super().format(record)
+        head, newline, rest = text.partition("\n")
+        return f"{head}  {extras}{newline}{rest}" if extras else text
+
+
+def configure_logs(service: str, level: str, form: str) -> None:
+    """Sends the logs of the whole process to stderr, as `json` or for the `console`."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Origin(service))
+    handler.setFormatter(_json() if form == "json" else _ConsoleFormatter(_CONSOLE))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def _json() -> logging.Formatter:
+    return JsonFormatter(
+        "%(asctime)s %(levelname)s %(name)s %(message)s",
+        rename_fields=_RENAMED | {"asctime": "timestamp"},
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
+    )
+
+
+def _extras(record: logging.LogRecord) -> dict[str, Any]:
+    own = _PLAIN_RECORD.keys() | {"message", "asctime", "service"}
+    return {key: value for key, value in record.__dict__.items() if key not in own}
+
+
+_PLAIN_RECORD: Final = logging.makeLogRecord({}).__dict__

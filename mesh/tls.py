@@ -1,0 +1,82 @@
+"""mTLS between services: on when the certificate files are named."""
+
+import logging
+from pathlib import Path
+from typing import Protocol
+
+import grpc
+
+logger = logging.getLogger(__name__)
+
+
+class TlsConfig(Protocol):
+    """The part of a config that names the files; `mesh.config.Common` has it."""
+
+    @property
+    def tls_cert_file(self) -> Path | None:
+        """Own certificate chain, PEM."""
+
+    @property
+    def tls_key_file(self) -> Path | None:
+        """Its private key, PEM."""
+
+    @property
+    def tls_ca_file(self) -> Path | None:
+        """The CA that signs all services, PEM."""
+
+
+class _Files:
+    def __init__(self, cert: Path, key: Path, ca: Path) -> None:
+        self._paths = (cert, key, ca)
+        self._changed_at_ns: tuple[int, ...] = ()
+
+    def changed(self) -> bool:
+        """Whether a file is newer than at the last question."""
+        now = tuple(path.stat().st_mtime_ns for path in self._paths)
+        before, self._changed_at_ns = self._changed_at_ns, now
+        return now != before
+
+    def read(self) -> tuple[bytes, bytes, bytes]:
+        """Certificate, key and CA."""
+        cert, key, ca = (path.read_bytes() for path in self._paths)
+        return cert, key, ca
+
+
+def server_credentials(config: TlsConfig) -> grpc.ServerCredentials | None:
+    """Credentials that demand a client certificate and follow renewed files; None without files."""
+    files = _files(config)
+    if files is None:
+        return None
+    files.changed()
+
+    def renewed() -> grpc.ServerCertificateConfiguration | None:
+        try:
+            return _certificates(files) if files.changed() else None
+        except OSError:
+            logger.exception("the certificates stay as they were")
+            return None
+
+    return grpc.dynamic_ssl_server_credentials(
+        _certificates(files),
+        renewed,  # type: ignore[arg-type]  # None keeps the certificates, which the stubs miss
+        require_client_authentication=True,
+    )
+
+
+def channel_credentials(config: TlsConfig) -> grpc.ChannelCredentials | None:
+    """Credentials of a client; None without files. A renewed certificate needs a new channel."""
+    files = _files(config)
+    if files is None:
+        return None
+    cert, key, ca = files.read()
+    return grpc.ssl_channel_credentials(ca, key, cert)
+
+
+def _files(config: TlsConfig) -> _Files | None:
+    cert, key, ca = config.tls_cert_file, config.tls_key_file, config.tls_ca_file
+    return _Files(cert, key, ca) if cert and key and ca else None
+
+
+def _certificates(files: _Files) -> grpc.ServerCertificateConfiguration:
+    cert, key, ca = files.read()
+    return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=ca)

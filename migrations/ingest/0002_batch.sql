@@ -1,0 +1,35 @@
+-- The log: one row per batch. It is the durable record, the proof that a producer's sequence was
+-- seen, and the outbox from which Redis is filled.
+CREATE TABLE ingest.batch (
+    received_day  date        NOT NULL,
+    log_offset    bigint      NOT NULL,
+    received_at   timestamptz NOT NULL,
+    producer_id   text        NOT NULL,
+    sequence      numeric(20) NOT NULL,
+    sample_count  integer     NOT NULL,
+    min_time_ms   bigint      NOT NULL,
+    max_time_ms   bigint      NOT NULL,
+    -- Rows are sorted by shard. Parallel arrays: the shards inside, the row where each ends, the
+    -- position before this one that holds the shard, the shard's samples up to and with this row.
+    shards        smallint[]  NOT NULL,
+    row_ends      integer[]   NOT NULL,
+    previous      bigint[]    NOT NULL,
+    totals        bigint[]    NOT NULL,
+    -- Little-endian columns: int64, int64 (ms), binary64.
+    series_ids    bytea       NOT NULL,
+    timestamps_ms bytea       NOT NULL,
+    sample_values bytea       NOT NULL,
+    traceparent   text        NOT NULL DEFAULT '',
+    PRIMARY KEY (log_offset, received_day),
+    UNIQUE (producer_id, sequence, received_day)
+) PARTITION BY RANGE (received_day);
+CREATE INDEX batch_max_time ON ingest.batch (max_time_ms);
+CREATE INDEX batch_received ON ingest.batch USING brin (received_at);
+
+-- Makes the partition of one day; no effect when it is there.
+CREATE FUNCTION ingest.make_batch_partition(day date) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format(
+        'CREATE TABLE IF NOT EXISTS ingest.%I PARTITION OF ingest.batch FOR VALUES FROM (%L) TO (%L)',
+        'batch_' || to_char(day, 'YYYYMMDD'), day, day + 1);
+END $$;

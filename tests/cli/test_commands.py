@@ -1,0 +1,100 @@
+"""Commands that need no running product, by the door people use."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+
+from mesh.auth import TokenVerifier, generate_key_files
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SENSUS = [sys.executable, "-c", "from cli.main import app; app()"]
+
+
+async def sensus(*arguments: object, **settings: str) -> tuple[int, str, str]:
+    """Exit status, output and errors of one command."""
+    process = await asyncio.create_subprocess_exec(
+        *(*SENSUS, *map(str, arguments)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=REPOSITORY,
+        env={**os.environ, **settings},
+    )
+    output, errors = await process.communicate()
+    return process.returncode, output.decode(), errors.decode()
+
+
+async def test_help_names_every_command() -> None:
+    status, output, _ = await sensus("--help")
+    assert status == 0
+    for command in ("up", "demo", "send", "tail", "explain", "token", "migrate"):
+        assert f"\n  {command} " in output
+
+
+async def test_tail_without_a_running_product_says_how_to_start_it(tmp_path: Path) -> None:
+    status, output, errors = await sensus("tail", "--data-dir", tmp_path)
+    assert (status, output) == (1, "")
+    assert errors == (
+        f"sensus: nothing runs in {tmp_path}; start it with `sensus up --data-dir {tmp_path}`, "
+        "or name the directory of the one that runs with --data-dir\n"
+    )
+
+
+async def test_the_data_directory_may_come_from_the_environment(tmp_path: Path) -> None:
+    _, _, errors = await sensus("explain", "x", SENSUS_DATA_DIR=str(tmp_path))
+    assert errors.startswith(f"sensus: nothing runs in {tmp_path};")
+
+
+async def test_a_token_without_a_key_is_a_problem(tmp_path: Path) -> None:
+    status, _, errors = await sensus("token", "--data-dir", tmp_path)
+    assert status == 1
+    assert errors.startswith(f"sensus: cannot read {tmp_path}/keys/gateway.pem: No such file")
+
+
+async def test_a_token_is_one_the_services_accept(tmp_path: Path) -> None:
+    jwks_file = generate_key_files(tmp_path / "keys", ["gateway"])
+    arguments = ("--user", "eve", "--scope", "read:alerts", "--ttl", "60")
+    status, output, _ = await sensus("token", "--data-dir", tmp_path, *arguments)
+    principal = TokenVerifier.from_file(jwks_file).verify(output.strip())
+    assert status == 0
+    assert (principal.subject, principal.scopes) == ("user:eve", frozenset({"read:alerts"}))
+
+
+async def test_migrate_takes_a_server_of_the_users_own(postgres_dsn: str, tmp_path: Path) -> None:
+    arguments = ("migrate", "--data-dir", tmp_path)
+    first = await sensus(*arguments, SENSUS_POSTGRES_DSN=postgres_dsn)
+    second = await sensus(*arguments, SENSUS_POSTGRES_DSN=postgres_dsn)
+    assert first[0] == second[0] == 0
+    assert "applied ingest/0001_" in first[1]
+    assert second[1] == "nothing to do: all migrations are applied\n"
+    connection = await asyncpg.connect(postgres_dsn)
+    assert await connection.fetchval("SELECT count(*) > 0 FROM sensus_meta.migrations")
+    await connection.close()
+
+
+async def test_migrate_starts_the_embedded_server_when_nothing_runs(tmp_path: Path) -> None:
+    status, output, _ = await sensus("migrate", "--data-dir", tmp_path / "data")
+    assert status == 0
+    assert "applied ingest/0001_" in output
+    assert not (tmp_path / "data" / "postgres" / "data" / "postmaster.pid").exists()
+
+
+async def test_a_server_that_cannot_be_reached_is_a_problem(tmp_path: Path) -> None:
+    dsn = "postgresql://nobody:secret@127.0.0.1:1/none"
+    status, _, errors = await sensus("migrate", "--data-dir", tmp_path, SENSUS_POSTGRES_DSN=dsn)
+    assert status == 1
+    assert errors.startswith("sensus: PostgreSQL at SENSUS_POSTGRES_DSN cannot be used: ")
+    assert "secret" not in errors
+
+
+async def test_a_data_directory_that_cannot_be_made_is_a_problem(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    status, _, errors = await sensus("up", "--data-dir", file / "data")
+    assert (status, errors) == (
+        1,
+        f"sensus: cannot make {file}/data: Not a directory; choose another --data-dir\n",
+    )

@@ -1,0 +1,87 @@
+"""The data directory knows what runs in it and what an earlier run left behind."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cli.directory import DataDirectory, Run, end_orphans
+from cli.lock import DirectoryLock
+from cli.problem import Problem
+
+
+def run(**changes: object) -> Run:
+    own = psutil.Process()
+    addresses = {
+        "gateway_url": "http://127.0.0.1:1",
+        "ingest_target": "127.0.0.1:2",
+        "detector_target": "127.0.0.1:3",
+        "explainer_target": "127.0.0.1:4",
+    }
+    return Run(**{"pid": own.pid, "started_at_s": own.create_time(), **addresses, **changes})
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> DataDirectory:
+    directory = DataDirectory(tmp_path)
+    directory.make()
+    return directory
+
+
+def test_a_running_product_is_found(directory: DataDirectory) -> None:
+    directory.write_run(run(postgres_dsn="postgresql://x"))
+    assert directory.running().ingest_target == "127.0.0.1:2"
+    assert directory.running_dsn() == "postgresql://x"
+
+
+@pytest.mark.parametrize("changes", [{"pid": 2**22 + 1}, {"started_at_s": 1.0}])
+def test_a_run_that_was_killed_is_no_running_product(
+    directory: DataDirectory, changes: dict[str, float]
+) -> None:
+    """Its pid is gone, or belongs to another process by now."""
+    directory.write_run(run(postgres_dsn="postgresql://x", **changes))
+    assert directory.running_dsn() == ""
+    with pytest.raises(Problem, match="nothing runs in"):
+        directory.running()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 1}', '{"pid": 1, "future": 2}'])
+def test_a_broken_run_file_is_no_running_product(directory: DataDirectory, content: str) -> None:
+    (directory.path / "run.json").write_text(content)
+    assert directory.last_run() is None
+
+
+def test_run_file_and_keys_are_for_the_owner_only(directory: DataDirectory) -> None:
+    directory.write_run(run())
+    assert (directory.path / "run.json").stat().st_mode & 0o077 == 0
+    assert directory.keys.stat().st_mode & 0o077 == 0
+
+
+def test_orphans_are_ended_and_strangers_are_not() -> None:
+    orphan, stranger = (subprocess.Popen(["sleep", "60"]) for _ in range(2))
+    started_at_s = psutil.Process(orphan.pid).create_time()
+    end_orphans(run(processes={str(orphan.pid): started_at_s, str(stranger.pid): 1.0}))
+    assert not psutil.pid_exists(orphan.pid)
+    assert stranger.poll() is None
+    for process in (orphan, stranger):
+        process.kill()
+        process.wait()
+
+
+def test_a_lock_is_free_again_when_its_holder_was_killed(tmp_path: Path) -> None:
+    code = "import sys, pathlib, time; from cli.lock import DirectoryLock as L\n"
+    code += "lock = L(pathlib.Path(sys.argv[1])); lock.acquire(); print(flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    lock = DirectoryLock(tmp_path)
+    with pytest.raises(Problem, match=f"already in use by process {holder.pid}; stop that one"):
+        lock.acquire()
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    lock.acquire()
+    lock.release()

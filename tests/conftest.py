@@ -1,0 +1,93 @@
+"""Real stores: one PostgreSQL and one Redis per session, a fresh database per test."""
+
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from cli.embedded.postgres import EmbeddedPostgres
+from cli.embedded.redis import EmbeddedRedis
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+_FAST = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+
+
+@pytest.fixture(scope="session")
+def stores_directory() -> Iterator[Path]:
+    """A directory for the stores that is removed with everything in it."""
+    with tempfile.TemporaryDirectory(prefix="sensus-test-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+async def postgres(stores_directory: Path) -> AsyncIterator[EmbeddedPostgres]:
+    """The session's PostgreSQL; tests that stop or kill a server start their own."""
+    async with EmbeddedPostgres(stores_directory / "postgres", settings=_FAST) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def redis_server(stores_directory: Path) -> AsyncIterator[EmbeddedRedis]:
+    """The session's Redis; tests that stop or kill a server start their own."""
+    async with EmbeddedRedis(stores_directory / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+async def postgres_dsn(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """URL of an empty database that exists for one test."""
+    async for dsn in _database(postgres.dsn, template="template0"):
+        yield dsn
+
+
+@pytest.fixture
+async def migrated_dsn(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[str]:
+    """URL of a database with every service's migrations applied, for one test."""
+    async for dsn in _database(postgres.dsn, template=migrated_template):
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(postgres: EmbeddedPostgres) -> str:
+    """Name of the database that `migrated_dsn` copies; nobody may connect to it."""
+    from mesh.migrations import migrate
+
+    name = "migrated_template"
+    await _execute(postgres.dsn, f"CREATE DATABASE {name}")
+    directory = REPOSITORY / "migrations"
+    services = sorted(path.name for path in directory.iterdir() if path.is_dir())
+    await migrate(_renamed(postgres.dsn, name), services, directory)
+    return name
+
+
+@pytest.fixture
+async def redis_url(redis_server: EmbeddedRedis) -> str:
+    """URL of the session's Redis, emptied for this test."""
+    async with redis.asyncio.Redis.from_url(redis_server.url, protocol=3) as client:
+        await client.flushall()
+    return redis_server.url
+
+
+async def _database(admin_dsn: str, *, template: str) -> AsyncIterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await _execute(admin_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield _renamed(admin_dsn, name)
+    finally:
+        await _execute(admin_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _renamed(dsn: str, database: str) -> str:
+    return dsn.replace("/sensus?", f"/{database}?")

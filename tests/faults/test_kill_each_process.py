@@ -1,0 +1,146 @@
+"""kill -9 of any one process during load: what was acknowledged is there, once."""
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb2
+from tests.product import Door, eventually, started, webhook
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+
+VICTIMS = ("ingest", "detector", "explainer", "gateway", "postgres", "redis")
+SERIES = 20
+
+
+@pytest.fixture(scope="module")
+async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    """A product that is hurt again and again."""
+    data_dir: Path = tmp_path_factory.mktemp("drill") / "data"
+    async with started(data_dir) as door:
+        yield door
+
+
+async def write_until(stop: asyncio.Event, door: Door, producer: str) -> Counter[int]:
+    """Writes one batch after another, again until acknowledged; returns the acknowledged times."""
+    acked: Counter[int] = Counter()
+    start_ms = int(time.time() * 1000) - 3_600_000
+    sequence = 0
+    while not stop.is_set():
+        sequence += 1
+        at_ms = start_ms + sequence
+        batch = ingest_pb2.SampleBatch(sequence=sequence, series=[])
+        for i in range(SERIES):
+            series = batch.series.add()
+            series.labels.add(name="__name__", value="drill")
+            series.labels.add(name="producer", value=producer)
+            series.labels.add(name="i", value=str(i))
+            series.samples.add(timestamp_ms=at_ms, value=float(sequence))
+        request = ingest_pb2.WriteBatchRequest(producer_id=producer, batch=batch)
+        while True:
+            try:
+                ack = (await door.ingest.WriteBatch(request, timeout=5)).ack
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in RETRYABLE:
+                    raise
+                await asyncio.sleep(0.05)
+                continue
+            assert not ack.errors, ack
+            acked[at_ms] += 1
+            break
+    return acked
+
+
+RETRYABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+async def alert_until(stop: asyncio.Event, door: Door, prefix: str) -> list[str]:
+    """Posts one alert after another, again until answered 200; returns their names."""
+    posted: list[str] = []
+    while not stop.is_set():
+        name = f"{prefix}_{len(posted)}"
+        at = (datetime.now(UTC) - timedelta(minutes=1)).isoformat().replace("+00:00", "Z")
+        body = webhook(name, starts_at=at, severity="info", drill=prefix)
+        while True:
+            try:
+                answer = await door.http.post("/api/v1/alerts", json=body)
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)
+                continue
+            if answer.status_code == 200:
+                posted.append(name)
+                break
+            assert answer.status_code == 503, answer.text
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)
+    return posted
+
+
+async def stored(door: Door, producer: str) -> dict[str, list[int]]:
+    """Timestamps by series, as QuerySamples gives them, duplicates and all."""
+    end = Timestamp()
+    end.FromMilliseconds(int(time.time() * 1000) + 60_000)
+    begin = Timestamp()
+    begin.FromMilliseconds(int(time.time() * 1000) - 7_200_000)
+    request = ingest_pb2.QuerySamplesRequest(
+        selector=f'drill{{producer="{producer}"}}', start_time=begin, end_time=end
+    )
+    found: dict[str, list[int]] = {}
+    async for response in door.ingest.QuerySamples(request):
+        for part in response.series:
+            key = str(part.series.series_id)
+            found.setdefault(key, []).extend(part.timestamps_ms)
+    return found
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+async def test_kill_loses_and_doubles_nothing(door: Door, victim: str) -> None:
+    producer, stop = f"drill-{victim}-{time.time_ns()}", asyncio.Event()
+    samples = asyncio.create_task(write_until(stop, door, producer))
+    alerts = asyncio.create_task(alert_until(stop, door, f"{victim}_{time.time_ns()}"))
+    await asyncio.sleep(2)
+    before = door.process_id(victim)
+    os.kill(before, signal.SIGKILL)
+
+    async def back() -> bool | None:
+        health = await door.http.get("/health")
+        fresh = door.process_id(victim) != before
+        return True if fresh and health.status_code == 200 else None
+
+    await eventually(back, within_s=60, what=f"{victim} after kill -9")
+    await asyncio.sleep(2)
+    stop.set()
+    acked, posted = await samples, await alerts
+    assert len(acked) > 20
+    assert posted
+
+    found = await stored(door, producer)
+    assert len(found) == SERIES
+    for timestamps in found.values():
+        assert Counter(timestamps) == acked
+
+    listed: Counter[str] = Counter()
+    for name in posted:
+        answer = await door.http.get(
+            "/api/v1/alerts", params={"selector": f'{{alertname="{name}"}}'}
+        )
+        listed[name] = len(answer.json().get("alerts", []))
+    assert listed == Counter(posted)
+
+    async def all_processed() -> bool | None:
+        status = await door.status()
+        answer = await door.http.get("/api/v1/explanations", params={"pageSize": 1000})
+        done = [e for e in answer.json()["explanations"] if e["state"].endswith("DONE")]
+        return True if status.shards and len(done) >= min(len(posted), 1000) else None
+
+    await eventually(all_processed, within_s=60, what="the explanations")

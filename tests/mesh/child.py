@@ -1,0 +1,90 @@
+"""A process for the tests of serving: one service, two workers, everything printed."""
+
+import asyncio
+import logging
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+
+from mesh.config import Common, load
+from mesh.health import Health
+from mesh.serving import Drain, Server, main, run
+
+ECHO = "sensus.test.v1.EchoService"
+
+
+def say(text: str) -> None:
+    """Prints at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+async def forever() -> None:
+    """A worker that works until it is cancelled."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        say("worker closed")
+
+
+async def fragile() -> None:
+    """A worker that ends as the command line says."""
+    if "--worker=raise" in sys.argv:
+        await asyncio.sleep(0.2)
+        raise ValueError("broken")
+    if "--worker=return" in sys.argv:
+        await asyncio.sleep(0.2)
+        return
+    await asyncio.Event().wait()
+
+
+async def slow(request: bytes, context: Any) -> bytes:
+    """A call that takes a moment, or for ever."""
+    say("call entered")
+    await asyncio.sleep(60 if "--hang" in sys.argv else 0.6)
+    say("call finished")
+    return b"finished"
+
+
+async def serve() -> None:
+    """Runs until told to stop."""
+    logging.basicConfig(level="INFO", stream=sys.stderr)
+    server = Server(
+        service="echo",
+        host="127.0.0.1",
+        port=0,
+        interceptors=[],
+        health=Health([ECHO]),
+        drain=Drain(),
+    )
+    handlers = {"Slow": grpc.unary_unary_rpc_method_handler(slow)}
+    server.grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ECHO, handlers),))
+    config = SimpleNamespace(shutdown_notice_s=0.0, shutdown_grace_s=30.0)
+
+    class Announced:
+        """Prints the port."""
+
+        async def start(self) -> int:
+            """Starts the server."""
+            port = await server.start()
+            say(f"port {port}")
+            return port
+
+        async def stop(self, notice_s: float, grace_s: float) -> None:
+            """Stops the server."""
+            await server.stop(notice_s, grace_s)
+
+    try:
+        await run(Announced(), workers={"forever": forever, "fragile": fragile}, config=config)
+    finally:
+        say("all closed")
+
+
+async def misconfigured() -> None:
+    """Reads an empty environment."""
+    load(Common, {})
+
+
+main({"serve": serve, "misconfigured": misconfigured}[sys.argv[1]])
