@@ -21,7 +21,7 @@ from cli.probes import grpc_ready, http_ready
 from cli.problem import Problem
 from cli.process import Program
 from cli.service import Service
-from cli.supervisor import Event, Supervisor
+from cli.supervisor import Child, Event, Supervisor
 from mesh.auth import generate_key_files
 from mesh.config import child_environment, load
 from mesh.migrations import DIRECTORY, MigrationError, migrate
@@ -44,7 +44,6 @@ class Product:
     run: Run = field(init=False)
     stores: Stores = field(init=False)
     _supervisor: Supervisor = field(init=False)
-    _services: list[Service] = field(init=False)
     _lock: DirectoryLock = field(init=False)
 
     async def __aenter__(self) -> "Product":
@@ -68,9 +67,9 @@ class Product:
         await self._stop()
 
     @property
-    def service_pids(self) -> dict[str, int]:
-        """Process id of each running service by its name."""
-        return {service.name: service.pid for service in self._services if service.pid}
+    def children(self) -> tuple[Child, ...]:
+        """The stores and services that run now."""
+        return self._supervisor.children
 
     async def _start(self) -> None:
         end_orphans(self.directory.last_run())
@@ -79,8 +78,7 @@ class Product:
         await self._start_stores()
         await bring_up_schemas(self.stores.postgres_dsn)
         generate_key_files(self.directory.keys, SERVICES)
-        self._services = self._make_services()
-        await self._supervisor.start(self._services)
+        await self._supervisor.start(self._services())
         await self._settle_admin()
 
     async def _stop(self) -> None:
@@ -101,7 +99,7 @@ class Product:
             await self._supervisor.start([redis])
             self.stores = replace(self.stores, redis_url=redis.url)
 
-    def _make_services(self) -> list[Service]:
+    def _services(self) -> list[Service]:
         readyz = partial(http_ready, f"{self.run.gateway_url}/readyz")
         return [
             self._service("ingest", partial(grpc_ready, self.run.ingest_target)),

@@ -1,12 +1,13 @@
 """What people see: colour and a spinner on a terminal, plain lines in a pipe."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
-from rich.table import Table
 
 from cli.supervisor import Event, State
 
@@ -33,8 +34,10 @@ def make_console(*, error: bool = False) -> Console:
 class StartScreen:
     """Shows children as they come and go; a spinner names those that are not ready yet."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, logs: Path) -> None:
+        """`logs` is where it says that the log of a child that ended can be read."""
         self._console = console
+        self._logs = logs
         self._since_s: dict[str, float] = {}
         self._status: Status | None = None
 
@@ -61,22 +64,20 @@ class StartScreen:
         elif event.state is not State.STOPPING:
             since_s = self._since_s.pop(event.name, None)
             took = f"{time.monotonic() - since_s:.1f} s" if since_s is not None else ""
-            self._line(event, event.detail or took)
+            log = f"; its log: {self._logs / event.name}.log" if event.state is State.ENDED else ""
+            self._line(event, (event.detail or took) + log)
         if self._status is not None:
             self._status.update(f"starting {', '.join(self._since_s) or '…'}")
 
     def _line(self, event: Event, detail: str) -> None:
         style = _STYLE_BY_STATE.get(event.state, "")
-        self._console.print(
-            f"{event.name:<10} [{style or 'default'}]{event.state.value:<8}[/]", detail
-        )
+        state = f"[{style or 'default'}]{event.state.value}[/]"
+        gap = " " * (9 - len(event.state.value)) if detail else ""
+        self._console.print(f"{event.name:<10} {state}{gap}{escape(detail)}", soft_wrap=True)
 
 
-def show_pairs(console: Console, rows: Iterable[tuple[str, str]]) -> None:
+def show_pairs(console: Console, rows: Sequence[tuple[str, str]]) -> None:
     """Two aligned columns: name and value."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
+    width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        table.add_row(f"  {name}", value)
-    console.print(table)
+        console.print(f"  [bold]{escape(name.ljust(width))}[/]  {escape(value)}", soft_wrap=True)

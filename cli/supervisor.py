@@ -20,6 +20,10 @@ class Child(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+
     async def start(self) -> None:
         """Returns when it is ready; Problem, leaving nothing behind, when it does not get there."""
 
@@ -62,6 +66,11 @@ class Supervisor:
         self._first_delay_s = first_delay_s
         self._started: list[Child] = []
         self._watches: list[asyncio.Task[None]] = []
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        """All that were started and are kept running, first started first."""
+        return tuple(self._started)
 
     async def start(self, children: Sequence[Child]) -> None:
         """Starts `children` side by side and returns when all are ready; then watches them.

@@ -1,5 +1,6 @@
 """Redis Streams: the fast road between services. What was acknowledged never depends on it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from mesh.errors import Unavailable
 from mesh.metrics import REDIS_LOST
 
 _CONNECT_TIMEOUT_S: Final = 2.0
-_ANSWER_TIMEOUT_S: Final = 10.0
+_ANSWER_S: Final = 2.0
+_SOCKET_TIMEOUT_S: Final = 10.0
 _RETRY_AFTER_S: Final = 1.0
 _TOO_SMALL: Final = "equal or smaller than the target stream top item"
 START: Final = "0-0"
@@ -53,7 +55,7 @@ async def open_redis(url: str) -> AsyncIterator[Redis]:
         protocol=3,
         decode_responses=False,
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        socket_timeout=_ANSWER_TIMEOUT_S,
+        socket_timeout=_SOCKET_TIMEOUT_S,
     )
     try:
         yield client
@@ -73,6 +75,13 @@ def guard() -> Iterator[None]:
             retry_after_s=_RETRY_AFTER_S,
             reason="STREAM_UNAVAILABLE",
         ) from error
+
+
+@asynccontextmanager
+async def _answer(within_s: float = _ANSWER_S) -> AsyncIterator[None]:
+    with guard():
+        async with asyncio.timeout(within_s):
+            yield
 
 
 class Streams:
@@ -98,21 +107,20 @@ class Streams:
         Raises:
             Unavailable: Some may have been appended; append all of them again.
         """
-        with guard():
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for entry in entries:
-                    pipeline.xadd(
-                        entry.key,
-                        dict(entry.fields),  # type: ignore[arg-type]
-                        id=entry.entry_id,
-                        maxlen=entry.maxlen,
-                        approximate=True,
-                    )
-                return [_is_new(answer) for answer in await pipeline.execute(raise_on_error=False)]
+        async with _answer(), self._redis.pipeline(transaction=False) as pipeline:
+            for entry in entries:
+                pipeline.xadd(
+                    entry.key,
+                    dict(entry.fields),  # type: ignore[arg-type]
+                    id=entry.entry_id,
+                    maxlen=entry.maxlen,
+                    approximate=True,
+                )
+            return [_is_new(answer) for answer in await pipeline.execute(raise_on_error=False)]
 
     async def last_id(self, key: str) -> str:
         """The id of the newest entry ever appended, trimmed or not; `0-0` when there was none."""
-        with guard():
+        async with _answer():
             if not await self._redis.exists(key):
                 return START
             about = await self._redis.xinfo_stream(key)
@@ -120,7 +128,7 @@ class Streams:
 
     async def first_id(self, key: str) -> str:
         """The id of the oldest entry that is still there; `0-0` when there is none."""
-        with guard():
+        async with _answer():
             oldest = await self._redis.xrange(key, count=1)
         return _text(oldest[0][0]) if oldest else START
 
@@ -129,10 +137,10 @@ class Streams:
 
         Args:
             cursors: Stream to the id read last; `0-0` for all.
-            block_ms: How long to wait when there is nothing, below 10 s; 0 does not wait.
+            block_ms: How long to wait when there is nothing, below 8 s; 0 does not wait.
             count: At most this many per stream.
         """
-        with guard():
+        async with _answer(_ANSWER_S + block_ms / 1000):
             answer: Any = await self._redis.xread(
                 dict(cursors),  # type: ignore[arg-type]
                 count=count,
@@ -142,7 +150,7 @@ class Streams:
 
     async def ping(self) -> None:
         """One round trip; a probe for `Health`."""
-        with guard():
+        async with _answer():
             await self._redis.ping()
 
 

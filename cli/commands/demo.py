@@ -41,7 +41,7 @@ def demo() -> None:
 
 async def _demo(directory: DataDirectory, console: Console) -> None:
     began_s = time.monotonic()
-    screen = StartScreen(console)
+    screen = StartScreen(console, directory.logs)
     try:
         async with asyncio.timeout(_TIMEOUT_S), AsyncExitStack() as stack:
             with screen:

@@ -44,7 +44,7 @@ def up(
 
 
 async def _serve(directory: DataDirectory, ports: Ports, console: Console) -> None:
-    screen = StartScreen(console)
+    screen = StartScreen(console, directory.logs)
     async with AsyncExitStack() as stack:
         with screen:
             product = Product(directory=directory, ports=ports, tell=screen.tell)
@@ -90,7 +90,7 @@ def _addresses(product: Product) -> list[tuple[str, str]]:
 def _login(product: Product) -> str:
     if product.admin_password:
         return f"user admin, password {product.admin_password} (shown only this once)"
-    return "with the users you have; a new token: sensus token"
+    return "user admin, with the password that the first start has shown"
 
 
 def _data_dir_option(directory: DataDirectory) -> str:

@@ -19,6 +19,7 @@ from cli.clients.watching import Anomaly, AnomalyWatch, detector_status, is_scor
 from cli.demo.load import cpu_load
 from cli.demo.machine import BURNER, Machine
 from cli.demo.webhook import high_cpu, log_in, send_alert
+from cli.environment import SERVICES
 from cli.problem import Problem
 from cli.product import Product
 from cli.reports import show_anomaly, show_explanation, show_stage
@@ -43,7 +44,9 @@ class Demo:
 
     async def run(self) -> None:
         """From the first sample to the explanation."""
-        self.machine = Machine(self.product.service_pids)
+        children = self.product.children
+        pids = {child.name: child.pid for child in children if child.name in SERVICES and child.pid}
+        self.machine = Machine(pids)
         async with AsyncExitStack() as stack:
             ingest, detector, explainer = [
                 await stack.enter_async_context(connect(self.product.directory, service))

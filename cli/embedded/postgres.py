@@ -14,7 +14,7 @@ from cli import process
 from cli.embedded import orphans
 from cli.embedded.account import Account, hand_over, store_account
 from cli.embedded.binaries import postgres_program
-from cli.embedded.sockets import socket_directory
+from cli.embedded.sockets import leave, socket_directory
 from cli.lock import DirectoryLock
 from cli.problem import Problem
 from cli.process import Program
@@ -96,6 +96,7 @@ class EmbeddedPostgres:
         if self._process is not None:
             await process.stop(self._process, _STOP)
         self._process = None
+        leave(self._socket_directory, self._directory)
         self._lock.release()
 
     async def __aenter__(self) -> "EmbeddedPostgres":

@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from cli.embedded.account import Account, hand_over
@@ -27,6 +28,13 @@ def socket_directory(directory: Path, socket_name: str, account: Account | None)
     raise Problem(
         f"no directory is short enough for a Unix socket: set TMPDIR shorter than {place}"
     )
+
+
+def leave(short: Path, directory: Path) -> None:
+    """Removes the short place when nothing is in it any more; `directory` itself stays."""
+    if short != directory:
+        with suppress(OSError):
+            short.rmdir()
 
 
 def _fits(path: Path) -> bool:

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PublicKey,
 )
 
+from mesh.config import ConfigError
+
 JWKS_NAME: Final = "jwks.json"
 
 _LOOK_EVERY_S: Final = 1.0
@@ -38,8 +40,8 @@ class TrustedKeys:
     def __init__(self, path: Path) -> None:
         """Reads the file at once, so that a bad one is noticed at start."""
         self._path = path
-        self._changed_at_ns = path.stat().st_mtime_ns
         self._key_by_id = read_trusted_keys(path)
+        self._changed_at_ns = 0
         self._looked_at_s = time.monotonic()
 
     def get(self, key_id: str) -> TrustedKey | None:
@@ -55,7 +57,7 @@ class TrustedKeys:
             if changed_at_ns != self._changed_at_ns:
                 self._key_by_id = read_trusted_keys(self._path)
                 self._changed_at_ns = changed_at_ns
-        except (OSError, ValueError):
+        except (OSError, ConfigError):
             logger.exception("the trusted keys stay as they were", extra={"path": str(self._path)})
 
 
@@ -79,11 +81,14 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
     """Reads a PEM file.
 
     Raises:
-        ValueError: The file holds no Ed25519 private key.
+        ConfigError: The file cannot be read or holds no Ed25519 private key.
     """
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"SENSUS_AUTH_KEY_FILE: {path} holds no private key: {error}") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError(f"{path}: not an Ed25519 private key")
+        raise ConfigError(f"SENSUS_AUTH_KEY_FILE: the key in {path} is not Ed25519")
     return key
 
 
@@ -91,13 +96,14 @@ def read_trusted_keys(path: Path) -> dict[str, TrustedKey]:
     """Reads a JWKS file into keys by their id; `gateway-1` belongs to the issuer `gateway`.
 
     Raises:
-        ValueError: The file is not a JWKS of Ed25519 keys.
+        ConfigError: The file cannot be read or is not a JWKS of Ed25519 keys.
     """
     try:
         entries = json.loads(path.read_text())["keys"]
         return {entry["kid"]: _trusted(entry) for entry in entries}
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not a JWKS of Ed25519 keys: {error}") from error
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        told = f"SENSUS_AUTH_JWKS_FILE: {path} is not a JWKS of Ed25519 keys: {error!r}"
+        raise ConfigError(told) from error
 
 
 def issuer_of(key_id: str) -> str:

@@ -1,5 +1,6 @@
 """Telling a good token from any other."""
 
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from mesh.auth.keys import TrustedKey, TrustedKeys
 from mesh.auth.tokens import ALGORITHM, AUDIENCE
 from mesh.errors import Unauthenticated
 
+_REMEMBERED: Final = 1024
 _CLAIMS: Final = ["iss", "sub", "aud", "iat", "nbf", "exp", "jti"]
 
 
@@ -20,6 +22,7 @@ class TokenVerifier:
         """`leeway_s` is how far the clocks of two machines may differ."""
         self._keys = keys
         self._leeway_s = leeway_s
+        self._verified: dict[str, tuple[TrustedKey, Principal]] = {}
 
     @classmethod
     def from_file(cls, jwks_file: Path, *, leeway_s: float = 5.0) -> "TokenVerifier":
@@ -34,15 +37,33 @@ class TokenVerifier:
         """
         if not token:
             raise Unauthenticated("send a bearer token", reason="TOKEN_MISSING")
-        claims = self._claims(token, self._signer(token))
-        principal = Principal(
+        return self._remembered(token) or self._checked(token)
+
+    def _remembered(self, token: str) -> Principal | None:
+        """A signature is checked once; that its key is trusted and its time is not over, always."""
+        key, principal = self._verified.get(token, (None, None))
+        if key is None or principal is None or self._keys.get(key.key_id) != key:
+            return None
+        if principal.expires_at_s <= time.time():
+            raise expired()
+        return principal
+
+    def _checked(self, token: str) -> Principal:
+        key = self._signer(token)
+        principal = self._principal(self._claims(token, key))
+        _check_reach(principal)
+        if len(self._verified) >= _REMEMBERED:
+            self._verified.clear()
+        self._verified[token] = key, principal
+        return principal
+
+    def _principal(self, claims: dict[str, Any]) -> Principal:
+        return Principal(
             subject=claims["sub"],
             scopes=frozenset(str(claims.get("scope", "")).split()),
             issuer=claims["iss"],
             expires_at_s=float(claims["exp"]) + self._leeway_s,
         )
-        _check_reach(principal)
-        return principal
 
     def _signer(self, token: str) -> TrustedKey:
         try:

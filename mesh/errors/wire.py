@@ -17,9 +17,12 @@ M = TypeVar("M", bound=Message)
 
 DOMAIN: Final = "sensus"
 VIOLATIONS_SHOWN: Final = 20
-"""HTTP/2 trailers hold 8 KiB by default; more violations would turn into a lost status."""
 
-_TEXT_SHOWN_CHARS: Final = 1000
+# A status travels in HTTP/2 trailers, percent-encoded and base64: above 8 KiB it would be lost.
+_MESSAGE_BYTES: Final = 400
+_VALUE_BYTES: Final = 100
+_VALUES_SHOWN: Final = 8
+
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _PASSED_ON: Final = (
     grpc.StatusCode.UNAVAILABLE,
@@ -64,7 +67,9 @@ def known(error: BaseException) -> tree.SensusError:
 def to_status(error: BaseException) -> status_pb2.Status:
     """Encodes an error; text of unforeseen exceptions never gets out."""
     shown = known(error)
-    status = status_pb2.Status(code=shown.code.value[0], message=shown.message[:_TEXT_SHOWN_CHARS])
+    status = status_pb2.Status(
+        code=shown.code.value[0], message=_cut(shown.message, _MESSAGE_BYTES)
+    )
     for detail in _details(shown):
         status.details.add().Pack(detail)
     return status
@@ -102,7 +107,11 @@ def translated() -> Iterator[None]:
 
 
 def _details(error: tree.SensusError) -> Iterator[Message]:
-    yield error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    yield error_details_pb2.ErrorInfo(
+        reason=error.reason,
+        domain=DOMAIN,
+        metadata={key: _cut(value) for key, value in list(error.metadata.items())[:_VALUES_SHOWN]},
+    )
     if error.retry_after_s is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(round(error.retry_after_s * 1000))
@@ -110,39 +119,47 @@ def _details(error: tree.SensusError) -> Iterator[Message]:
     if isinstance(error, tree.InvalidInput) and error.violations:
         yield _bad_request(error.violations)
     if isinstance(error, tree.NotFound):
-        yield error_details_pb2.ResourceInfo(resource_type=error.kind, resource_name=error.id)
+        yield error_details_pb2.ResourceInfo(
+            resource_type=_cut(error.kind), resource_name=_cut(error.id)
+        )
 
 
 def _bad_request(violations: tuple[tree.Violation, ...]) -> error_details_pb2.BadRequest:
     bad = error_details_pb2.BadRequest()
     for violation in violations[:VIOLATIONS_SHOWN]:
-        text = violation.description[:100]
-        bad.field_violations.add(field=violation.field[:100], description=text)
+        field, description = _cut(violation.field, 60), _cut(violation.description)
+        bad.field_violations.add(field=field, description=description)
     return bad
+
+
+def _cut(text: object, size_bytes: int = _VALUE_BYTES) -> str:
+    """The beginning of a text as valid UTF-8."""
+    return str(text).encode(errors="replace")[:size_bytes].decode(errors="ignore")
 
 
 def _rebuilt(
     code: grpc.StatusCode, status: status_pb2.Status, info: error_details_pb2.ErrorInfo
 ) -> tree.SensusError:
+    """Without the constructors: what they make of their arguments is in the status already."""
     cls = _CLASS_BY_CODE.get(code, tree.SensusError)
     error = cls.__new__(cls)
-    tree.SensusError.__init__(
-        error, status.message, reason=info.reason or None, metadata=dict(info.metadata)
-    )
+    reason, metadata = info.reason or None, dict(info.metadata)
+    tree.SensusError.__init__(error, status.message, reason=reason, metadata=metadata)
     if retry := _detail(status, error_details_pb2.RetryInfo()):
         error.retry_after_s = retry.retry_delay.ToMilliseconds() / 1000
     if isinstance(error, tree.InvalidInput):
-        bad = _detail(status, error_details_pb2.BadRequest()) or error_details_pb2.BadRequest()
-        error.violations = tuple(
-            tree.Violation(entry.field, entry.description) for entry in bad.field_violations
-        )
+        error.violations = _violations(status)
     if isinstance(error, tree.NotFound):
         found = _detail(status, error_details_pb2.ResourceInfo())
-        error.kind = found.resource_type if found else ""
-        error.id = found.resource_name if found else ""
+        error.kind, error.id = (found.resource_type, found.resource_name) if found else ("", "")
     if isinstance(error, tree.Internal):
-        error.error_id = error.metadata.get("error_id", "")
+        error.error_id = metadata.get("error_id", "")
     return error
+
+
+def _violations(status: status_pb2.Status) -> tuple[tree.Violation, ...]:
+    bad = _detail(status, error_details_pb2.BadRequest()) or error_details_pb2.BadRequest()
+    return tuple(tree.Violation(v.field, v.description) for v in bad.field_violations)
 
 
 def _detail(status: status_pb2.Status, empty: M) -> M | None:

@@ -18,6 +18,8 @@ from mesh.telemetry.logs import configure_logs
 from mesh.telemetry.tracing import provider
 
 _LAG_EVERY_S: Final = 0.25
+_EXPORT_TIMEOUT_S: Final = 2
+"""A collector that is away must not hold up a stop."""
 
 
 class TelemetryConfig(Protocol):
@@ -74,7 +76,7 @@ async def measure_lag() -> None:
 def _tracer_provider(service: str, sample_ratio: float) -> TracerProvider:
     traces = provider(service, sample_ratio)
     if exports_traces():
-        traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=_EXPORT_TIMEOUT_S)))
     trace.set_tracer_provider(traces)
     return traces
 

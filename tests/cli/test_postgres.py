@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import psutil
@@ -149,6 +150,9 @@ async def test_a_path_too_long_for_a_socket_works(tmp_path: Path) -> None:
     directory = tmp_path / ("long" * 30) / "with space"
     async with EmbeddedPostgres(directory) as postgres:
         assert await query(postgres.dsn, "SELECT 1") == 1
+        short = Path(unquote(urlsplit(postgres.dsn).query.removeprefix("host=")))
+        assert os.stat(short).st_mode & 0o777 == 0o700
+    assert short.name not in os.listdir(short.parent)
 
 
 async def test_half_a_cluster_of_a_killed_first_start_is_made_anew(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ async def serve() -> None:
         health=Health([ECHO]),
         drain=Drain(),
     )
-    handlers = {"Slow": grpc.unary_unary_rpc_method_handler(slow)}
+    handlers: dict[str, Any] = {"Slow": grpc.unary_unary_rpc_method_handler(slow)}
     server.grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ECHO, handlers),))
     config = SimpleNamespace(shutdown_notice_s=0.0, shutdown_grace_s=30.0)
 

@@ -130,7 +130,7 @@ async def plain_channel(target: str) -> AsyncIterator[Any]:
 
 @pytest.fixture
 async def serve(verifier: TokenVerifier) -> AsyncIterator[Callable[..., Any]]:
-    """Runs services until the test ends: `running = await serve(echo)`."""
+    """Starts services, which run until the test ends."""
     async with AsyncExitStack() as stack:
 
         async def start(echo: Echo, **options: Any) -> Running:
@@ -141,7 +141,7 @@ async def serve(verifier: TokenVerifier) -> AsyncIterator[Callable[..., Any]]:
 
 @pytest.fixture
 async def connect(minter: Callable[[str], TokenMinter]) -> AsyncIterator[Callable[..., Any]]:
-    """Opens our own channels, with the detector's token: `channel = await connect(running)`."""
+    """Opens channels of ours, with the detector's token, until the test ends."""
     async with AsyncExitStack() as stack:
 
         async def start(running: Running, **options: Any) -> grpc.aio.Channel:

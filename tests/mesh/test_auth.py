@@ -24,6 +24,7 @@ from mesh.auth import (
 )
 from mesh.auth.keys import read_private_key
 from mesh.clients import Backoff, closing, keep_open
+from mesh.config import ConfigError
 from sensus.ingest.v1 import ingest_service_pb2
 from tests.mesh.conftest import READ, Echo, method
 
@@ -180,6 +181,41 @@ def test_trusted_keys_follow_their_file(tmp_path: Path) -> None:
     assert verifier.verify(minted).subject == "service:detector", (
         "an unreadable file changes nothing"
     )
+
+
+def test_key_that_is_withdrawn_is_trusted_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh.auth.keys._LOOK_EVERY_S", 0.0)
+    jwks = generate_key_files(tmp_path, ["gateway", "detector"])
+    verifier = TokenVerifier.from_file(jwks)
+    minted = TokenMinter.from_file(tmp_path / "detector.pem", "detector").service_token()
+    verifier.verify(minted)
+    generate_key_files(tmp_path, ["gateway"])
+    with pytest.raises(errors.Unauthenticated) as caught:
+        verifier.verify(minted)
+    assert caught.value.reason == "ISSUER_UNKNOWN"
+
+
+def test_token_that_was_good_expires(minter: Minter, keys: Path) -> None:
+    verifier = TokenVerifier.from_file(keys / "jwks.json", leeway_s=0.0)
+    token = minter("gateway").mint("user:ann", [], 1.2)
+    verifier.verify(token)
+    time.sleep(1.2)
+    with pytest.raises(errors.Unauthenticated) as caught:
+        verifier.verify(token)
+    assert caught.value.reason == "TOKEN_EXPIRED"
+
+
+@pytest.mark.parametrize("content", [None, "nonsense", "{}", '{"keys": [{"kid": "a-1"}]}'])
+def test_unusable_key_files_name_their_variable(content: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ConfigError, match=r"^SENSUS_AUTH_JWKS_FILE: "):
+        TokenVerifier.from_file(file)
+    with pytest.raises(ConfigError, match=r"^SENSUS_AUTH_KEY_FILE: "):
+        TokenMinter.from_file(file, "ingest")
 
 
 def test_private_keys_are_for_the_owner_only_and_are_kept(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from mesh import calls, errors
-from mesh.clients import Backoff, closing
+from mesh.clients import Backoff, backoff, closing
 from tests.mesh.conftest import Echo, method, plain_channel
 
 
@@ -334,6 +334,15 @@ def test_backoff_doubles_with_jitter_up_to_its_cap_and_resets() -> None:
     assert waits.next_s(at_least_s=30) == 30
     waits.reset()
     assert waits.next_s() <= 0.2
+
+
+async def test_backoff_yields_attempts_and_waits_between_them() -> None:
+    attempts = []
+    async for attempt in backoff(base_s=0.001):
+        attempts.append(attempt)
+        if attempt == 3:
+            break
+    assert attempts == [0, 1, 2, 3]
 
 
 def test_sync_handlers_are_refused() -> None:

@@ -10,7 +10,7 @@ from google.rpc import error_details_pb2
 
 from mesh import errors
 from mesh.errors import SensusError, Violation
-from tests.mesh.conftest import Echo, method
+from tests.mesh.conftest import Echo, method, plain_channel
 
 EVERY_ERROR = [
     errors.InvalidInput(
@@ -97,15 +97,31 @@ def test_of_our_own_calls_only_try_later_is_passed_on(
     assert errors.known(grpc.aio.AioRpcError(code, details="downstream")).code is shown
 
 
-async def test_many_violations_are_capped_below_the_trailer_limit(serve: Any, connect: Any) -> None:
-    many = [Violation(f"samples[{i}].labels", "x" * 500) for i in range(1000)]
-    running = await serve(
-        Echo(unary={"Fail": raising(errors.InvalidInput("bad", violations=many))})
-    )
-    channel = await connect(running)
-    with pytest.raises(errors.InvalidInput) as caught, errors.translated():
-        await channel.unary_unary(method("Fail"))(b"")
-    assert len(caught.value.violations) == 20
+WORST = "\N{ROLLING ON THE FLOOR LAUGHING}" * 5000
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.InvalidInput(WORST, violations=[Violation(WORST, WORST)] * 1000),
+        errors.InvalidInput(
+            "x", violations=[Violation(f"samples[{i}]", "y" * 500) for i in range(99)]
+        ),
+        errors.NotFound("alert", WORST),
+        errors.Conflict(WORST, metadata={f"key{n}": WORST for n in range(100)}),
+        errors.Conflict("half a character: \ud800"),
+    ],
+    ids=["text", "violations", "id", "metadata", "surrogate"],
+)
+async def test_status_always_fits_the_trailers(error: SensusError, serve: Any) -> None:
+    """Seen by a client of somebody else, with gRPC's default limit of 8 KiB."""
+    running = await serve(Echo(unary={"Fail": raising(error)}))
+    async with plain_channel(running.target) as channel:
+        for _ in range(20):
+            with pytest.raises(type(error)) as caught, errors.translated():
+                await channel.unary_unary(method("Fail"))(b"")
+    assert caught.value.reason == error.reason
+    assert len(getattr(caught.value, "violations", ())) in (0, 20)
 
 
 async def test_error_of_a_stream_keeps_its_details(serve: Any, connect: Any) -> None:

@@ -1,6 +1,7 @@
 """Redis Streams on a real Redis."""
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -107,3 +108,13 @@ async def test_refusal_of_redis_is_unavailable(redis_url: str) -> None:
         await redis.set(KEY, "not a stream")
         with pytest.raises(errors.Unavailable):
             await Streams(redis).append(KEY, "1", {b"data": b"x"}, 10)
+
+
+async def test_redis_that_hangs_is_unavailable_in_time() -> None:
+    """A listener that never accepts stands for a Redis that is stopped."""
+    started_s = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with open_redis(f"redis://127.0.0.1:{silent.getsockname()[1]}/0") as redis:
+            with pytest.raises(errors.Unavailable):
+                await Streams(redis).append(KEY, "1", {b"data": b"x"}, 10)
+    assert time.monotonic() - started_s < 4
