@@ -42,7 +42,6 @@ class DataDirectory:
         self.logs = self.path / "logs"
         self.postgres = self.path / "postgres"
         self.redis = self.path / "redis"
-        self.admin_marker = self.path / "admin-created"
         self._run_file = self.path / "run.json"
 
     def make(self) -> None:

@@ -1,6 +1,5 @@
 """The whole product on this machine: two stores and four services under one supervisor."""
 
-import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,13 +7,13 @@ from functools import partial
 from types import TracebackType
 
 import asyncpg
-import httpx
 import psutil
 
 from cli.directory import DataDirectory, Run, end_orphans
 from cli.embedded.postgres import EmbeddedPostgres
 from cli.embedded.redis import EmbeddedRedis
 from cli.environment import SERVICES, Stores, addresses, service_environment
+from cli.first_login import FirstLogin
 from cli.lock import DirectoryLock
 from cli.ports import Ports, settle
 from cli.probes import grpc_ready, http_ready
@@ -44,6 +43,7 @@ class Product:
     run: Run = field(init=False)
     stores: Stores = field(init=False)
     _supervisor: Supervisor = field(init=False)
+    _first_login: FirstLogin = field(init=False)
     _lock: DirectoryLock = field(init=False)
 
     async def __aenter__(self) -> "Product":
@@ -78,8 +78,9 @@ class Product:
         await self._start_stores()
         await bring_up_schemas(self.stores.postgres_dsn)
         generate_key_files(self.directory.keys, SERVICES)
+        self._first_login = FirstLogin(self.directory.keys)
         await self._supervisor.start(self._services())
-        await self._settle_admin()
+        self.admin_password = await self._first_login.settle(self.run.gateway_url)
 
     async def _stop(self) -> None:
         await self._supervisor.stop()
@@ -100,12 +101,13 @@ class Product:
             self.stores = replace(self.stores, redis_url=redis.url)
 
     def _services(self) -> list[Service]:
+        password = self._first_login.password()
         readyz = partial(http_ready, f"{self.run.gateway_url}/readyz")
         return [
             self._service("ingest", partial(grpc_ready, self.run.ingest_target)),
             self._service("detector", partial(grpc_ready, self.run.detector_target)),
             self._service("explainer", partial(grpc_ready, self.run.explainer_target)),
-            self._service("gateway", readyz, SENSUS_BOOTSTRAP_ADMIN_PASSWORD=self._new_password()),
+            self._service("gateway", readyz, SENSUS_BOOTSTRAP_ADMIN_PASSWORD=password),
         ]
 
     def _service(
@@ -122,23 +124,6 @@ class Product:
     def _spawned(self, _name: str, pid: int) -> None:
         self.run.processes[str(pid)] = psutil.Process(pid).create_time()
         self.directory.write_run(self.run)
-
-    def _new_password(self) -> str:
-        if not self.directory.admin_marker.exists():
-            self.admin_password = secrets.token_urlsafe(15)
-        return self.admin_password
-
-    async def _settle_admin(self) -> None:
-        """Keeps the password only if it opens the door: there may have been users before."""
-        if not self.admin_password:
-            return
-        url = f"{self.run.gateway_url}/api/v1/auth/token"
-        async with httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.post(url, auth=("admin", self.admin_password))
-        if answer.status_code == httpx.codes.OK:
-            self.directory.admin_marker.touch()
-        else:
-            self.admin_password = ""
 
 
 def embedded_postgres(directory: DataDirectory) -> EmbeddedPostgres:

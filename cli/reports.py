@@ -2,7 +2,6 @@
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from cli.formats import bar, number_text, series_text, time_text
 from sensus.core.v1 import alert_pb2, series_pb2
@@ -55,31 +54,39 @@ def show_suspects(console: Console, explanation: explainer_pb.Explanation) -> No
             console.print(f"     {escape(reason.text)} [dim]{' '.join(reason.evidence_ids)}[/]")
 
 
-def show_evidence(console: Console, explanation: explainer_pb.Explanation) -> None:
-    """A table: id, kind, what it shows, its first figures."""
-    table = Table(box=None, padding=(0, 2), pad_edge=False)
-    for column in ("  id", "kind", "evidence", "figures"):
-        table.add_column(column, header_style="dim")
-    for evidence in explanation.evidence:
+def show_evidence(
+    console: Console, explanation: explainer_pb.Explanation, *, at_most: int | None = None
+) -> None:
+    """A line each: id, kind, what it shows, first figures. What a suspect stands on comes first."""
+    cited = {
+        evidence_id
+        for suspect in explanation.suspects
+        for reason in suspect.reasons
+        for evidence_id in reason.evidence_ids
+    }
+    ordered = sorted(explanation.evidence, key=lambda each: each.evidence_id not in cited)
+    for evidence in ordered[:at_most]:
         kind = explainer_pb.EvidenceKind.Name(evidence.kind).removeprefix("EVIDENCE_KIND_")
-        figures = evidence.figures[:_FIGURES_SHOWN]
-        table.add_row(
-            f"  {evidence.evidence_id}",
-            kind.lower().replace("_", " "),
-            escape(evidence.title),
-            ", ".join(f"{f.name} {number_text(f.value)}{f.unit}" for f in figures),
+        figures = ", ".join(_figure(figure) for figure in evidence.figures[:_FIGURES_SHOWN])
+        console.print(
+            f"  {evidence.evidence_id:<4} {kind.lower().replace('_', ' '):<14} "
+            f"{escape(evidence.title)}" + (f"  [dim]{escape(figures)}[/]" if figures else ""),
+            soft_wrap=True,
         )
-    console.print(table)
+    if at_most is not None and len(ordered) > at_most:
+        console.print(f"  and {len(ordered) - at_most} more")
 
 
-def show_explanation(console: Console, explanation: explainer_pb.Explanation) -> None:
+def show_explanation(
+    console: Console, explanation: explainer_pb.Explanation, *, evidence_at_most: int | None = None
+) -> None:
     """The whole answer: suspects, evidence, text, and where it can be found again."""
     if explanation.suspects:
         console.print("\n[bold]Suspects[/]")
         show_suspects(console, explanation)
     if explanation.evidence:
         console.print("\n[bold]Evidence[/]")
-        show_evidence(console, explanation)
+        show_evidence(console, explanation, at_most=evidence_at_most)
     console.print("\n[bold]Explanation[/]")
     for title, text in _texts(explanation):
         console.print(f"  [bold]{title}[/] {escape(text)}", soft_wrap=not console.is_terminal)
@@ -100,6 +107,11 @@ def _texts(explanation: explainer_pb.Explanation) -> list[tuple[str, str]]:
         ("Worded by:", who),
     ]
     return [(title, text) for title, text in texts if text]
+
+
+def _figure(figure: explainer_pb.Figure) -> str:
+    unit = "" if figure.unit in ("", "1") else f" {figure.unit}"
+    return f"{figure.name} {number_text(figure.value)}{unit}"
 
 
 def _telling_feature(anomaly: detector_pb.Anomaly) -> list[str]:

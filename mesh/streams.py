@@ -65,9 +65,17 @@ async def open_redis(url: str) -> AsyncIterator[Redis]:
 
 @contextmanager
 def guard() -> Iterator[None]:
-    """Raises `Unavailable` for whatever Redis cannot do now."""
+    """Raises `Unavailable` for whatever Redis cannot do now.
+
+    The client sends with `asyncio.wait_for`, which in Python 3.11 swallows a cancellation that
+    comes just as the sending ends; it is raised again here, or the task would never stop.
+    """
+    task = asyncio.current_task()
+    heard = task.cancelling() if task else 0
     try:
         yield
+        if task and task.cancelling() > heard:
+            raise asyncio.CancelledError
     except (RedisError, OSError, TimeoutError) as error:
         REDIS_LOST.inc()
         raise Unavailable(

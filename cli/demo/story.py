@@ -30,6 +30,8 @@ _QUIET_S = 5.0
 _DETECTION_TIMEOUT_S = 30.0
 _LOAD_BEFORE_ALERT_S = 8.0
 _WARM_UP_LINE_EVERY_S = 5.0
+_ANOMALIES_SHOWN = 8
+_EVIDENCE_SHOWN = 10
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Demo:
     product: Product
     machine: Machine = field(init=False)
     load_began: datetime | None = None
+    _anomalies: int = 0
     _detected: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -95,7 +98,7 @@ class Demo:
             if time.monotonic() - told_s > _WARM_UP_LINE_EVERY_S:
                 told_s = time.monotonic()
                 done, needed = status.warmup_samples, status.warmup_samples_needed
-                self._say(f"the detector is warming up: {done:,} of {needed:,} samples")
+                self._say(f"the detector is warming up: {done:,} samples of at least {needed:,}")
             await asyncio.sleep(0.5)
         self._say(
             f"the detector scores with model {status.model_version}; "
@@ -112,11 +115,14 @@ class Demo:
         except TimeoutError:
             what = "no anomaly of the CPU was detected"
             raise Problem(f"{what} within {_DETECTION_TIMEOUT_S:g} s") from None
+        self._say("it was detected; the alert follows, as Prometheus would raise it after a while")
         running_s = (datetime.now(UTC) - began).total_seconds()
         await asyncio.sleep(max(0.0, _LOAD_BEFORE_ALERT_S - running_s))
         return began
 
     async def _alert(self, began: datetime) -> str:
+        if (unseen := self._anomalies - _ANOMALIES_SHOWN) > 0:
+            self._say(f"and {unseen} more anomalies of other series that moved with it")
         url = self.product.run.gateway_url
         token = await log_in(url, self.product.admin_password)
         trace_id = await send_alert(url, token, high_cpu(began, self.machine.cpu_percent))
@@ -133,17 +139,19 @@ class Demo:
             if frame.HasField("stage"):
                 show_stage(self.console, frame.stage)
             if frame.HasField("result"):
-                show_explanation(self.console, frame.result)
+                show_explanation(self.console, frame.result, evidence_at_most=_EVIDENCE_SHOWN)
                 _check(frame.result.trace_id, trace_id, len(frame.result.suspects))
 
     def _anomaly(self, anomaly: Anomaly) -> None:
         if self.load_began is None:
             return
-        show_anomaly(self.console, anomaly)
         labels = {label.name: label.value for label in anomaly.labels}
         is_new = anomaly.event_time.ToMilliseconds() >= self.load_began.timestamp() * 1000
         if is_new and (labels.get("service") == BURNER or labels["__name__"].startswith("cpu")):
             self._detected.set()
+        self._anomalies += 1
+        if self._anomalies <= _ANOMALIES_SHOWN:
+            show_anomaly(self.console, anomaly)
 
     def _say(self, text: str) -> None:
         self.console.print(f"[bold cyan]»[/] {text}")

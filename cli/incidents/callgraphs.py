@@ -1,8 +1,9 @@
 """Incidents with an alert, per-node metrics of the window and of a normal run, and a call graph.
 
 `<id>/incident.json` names the alerting node, metric and time, and where the normal run and the
-graph lie; columns are `node|metric|aggregate` in steps of some minutes. The normal run was recorded
-at another time, so all of it is baseline; so are the samples of the window before the alert.
+graph lie; columns are `node|metric|aggregate` in steps of some minutes. The normal run was
+recorded at another time, so all of it is baseline; so are the samples of the window before the
+alert.
 """
 
 import json

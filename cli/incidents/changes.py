@@ -1,8 +1,9 @@
 """Incidents that ask which change was to blame, or whether none was.
 
-`alert.json.gz` names service, metric and time; `metrics.csv.gz` holds timestamp, service, metric, value;
-`context_commits`, `context_deploys` and `context_flags` list what people did, `patterns` how log lines
-changed. A commit counts from its deploy on; one that was never deployed took no effect.
+`alert.json.gz` names service, metric and time; `metrics.csv.gz` holds timestamp, service,
+metric, value; `context_commits`, `context_deploys` and `context_flags` list what people did,
+`patterns` how log lines changed. A commit counts from its deploy on; one that was never
+deployed took no effect.
 """
 
 import gzip
@@ -101,7 +102,7 @@ def _patterns(folder: Path) -> Iterator[LogPattern]:
         )
 
 
-def _load(folder: Path, name: str) -> Any:  # noqa: ANN401
+def _load(folder: Path, name: str) -> Any:
     path = folder / f"{name}.json.gz"
     if not path.is_file():
         return []

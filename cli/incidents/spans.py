@@ -1,9 +1,9 @@
 """Trace spans and log lines counted per minute, as series.
 
-A span that a service opens around a call to another one is charged to the service called when its
-operation is the same as one that service answers; it then measures the wait between the two. A span
-named only after an HTTP method waits for a service unknown; it has no `peer`. The other spans
-measure time spent inside the service.
+A span that a service opens around a call to another one is charged to the service called when
+its operation is the same as one that service answers; it then measures the wait between the
+two. A span named only after an HTTP method waits for a service unknown; it has no `peer`. The
+other spans measure time spent inside the service.
 """
 
 from collections import defaultdict

@@ -18,7 +18,9 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_columns(path: Path) -> dict[str, Values]:
-    """Columns of a gzipped table of numbers; empty cells become NaN."""
+    """Columns of a gzipped table of numbers, empty cells as NaN; none when the file is missing."""
+    if not path.is_file():
+        return {}
     with gzip.open(path, "rt", newline="") as lines:
         header, *rows = list(csv.reader(lines))
     table = np.array([[float(cell or "nan") for cell in row] for row in rows], dtype=np.float64)

@@ -39,7 +39,7 @@ class Timeline:
 
 def metric_timelines(columns: dict[str, Values]) -> tuple[list[Timeline], set[tuple[str, str]]]:
     """Series of columns `service|metric` and the calls named by columns `side_q|caller_callee`."""
-    times = (columns["time"] * 1000).astype(np.int64)
+    times = (columns.get("time", np.empty(0)) * 1000).astype(np.int64)
     found, calls = [], set()
     for name, values in columns.items():
         if name == "time":

@@ -1,9 +1,9 @@
 """A day of incidents of one system: per-minute metrics, statistics of trace spans, log counts.
 
-`incidents.json` gives the time at which each fault began; nobody alerts, so the subject is the service
-that the outside calls. Minutes in which another
-fault was active are part of the baseline: it is robust, and nothing tells them apart. Minutes marked
-`normal` come from a run without faults.
+`incidents.json` gives the time at which each fault began; nobody alerts, so the subject is the
+service that the outside calls. Minutes in which another fault was active are part of the
+baseline: it is robust, and nothing tells them apart. Minutes marked `normal` come from a run
+without faults.
 """
 
 import json
@@ -17,6 +17,7 @@ from cli.incidents.timelines import Timeline, metric_timelines
 from services.explainer.model import Case, ServiceGraph, Subject
 
 MARKER = "incidents.json"
+DAY_S = 86_400
 WATCHED_MS = 4 * 60_000
 """How long after its beginning a fault is looked at."""
 
@@ -34,8 +35,9 @@ def read(folder: Path) -> Iterator[Incident]:
 
 def read_day(folder: Path) -> tuple[list[Timeline], ServiceGraph]:
     """All series of the day and the calls seen in its traces."""
+    about = json.loads((folder / MARKER).read_text())
+    day_ms = min(int(i["inject_time"]) for i in about["incidents"]) // DAY_S * DAY_S * 1000
     columns = read_columns(folder / "metrics_full.csv.gz")
-    day_ms = int(columns["time"][0]) // 86_400 * 86_400_000
     spans, graph = read_spans(folder / "trace_edges.csv.gz", day_ms)
     logs = read_log_counts(folder / "log_counts.csv.gz", day_ms)
     metrics, calls = metric_timelines(columns)

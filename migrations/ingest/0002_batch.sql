@@ -26,9 +26,11 @@ CREATE TABLE ingest.batch (
 CREATE INDEX batch_max_time ON ingest.batch (max_time_ms);
 CREATE INDEX batch_received ON ingest.batch USING brin (received_at);
 
--- Makes the partition of one day; no effect when it is there.
+-- Makes the partition of one day; no effect when it is there. Processes that try at once
+-- take turns, or IF NOT EXISTS would still fail.
 CREATE FUNCTION ingest.make_batch_partition(day date) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('ingest.batch'));
     EXECUTE format(
         'CREATE TABLE IF NOT EXISTS ingest.%I PARTITION OF ingest.batch FOR VALUES FROM (%L) TO (%L)',
         'batch_' || to_char(day, 'YYYYMMDD'), day, day + 1);

@@ -14,9 +14,11 @@ CREATE TABLE ingest.compaction (
 );
 INSERT INTO ingest.compaction (compacted_offset) VALUES (0);
 
--- Makes the partition of one day (UTC); no effect when it is there.
+-- Makes the partition of one day (UTC); no effect when it is there. Processes that try at once
+-- take turns, or IF NOT EXISTS would still fail.
 CREATE FUNCTION ingest.make_chunk_partition(day date) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('ingest.chunk'));
     EXECUTE format(
         'CREATE TABLE IF NOT EXISTS ingest.%I PARTITION OF ingest.chunk FOR VALUES FROM (%L) TO (%L)',
         'chunk_' || to_char(day, 'YYYYMMDD'),

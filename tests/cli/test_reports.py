@@ -94,7 +94,7 @@ def test_an_explanation_shows_suspects_evidence_text_and_trace() -> None:
     text = shown(show_explanation, explanation)
     assert f"  1. {bar(1)} burner  90% sure\n     it rose E1 E2\n" in text
     assert f"  2. {bar(0.25)} other  10% sure\n" in text
-    assert re.search(r"\n  E1 +moved series +cpu of burner +observed 199\.9%\n", text)
+    assert re.search(r"\n  E1 +moved series +cpu of burner +observed 199\.9 %\n", text)
     assert "  Cause: burner uses all cores\n  What happened: CPU rose.\n" in text
     assert "  Worded by: template (model is away)\n" in text
     assert f"explanation e1   trace {'f' * 32}\n" in text

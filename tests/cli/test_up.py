@@ -143,7 +143,7 @@ async def check_login(running: Up) -> None:
 async def check_send(running: Up, place: Path) -> None:
     now_s = time.time()
     good = [{"metric_name": "sent", "metric_value": n, "timestamp": now_s - n} for n in range(7)]
-    bad = [{"metric_name": "no spaces", "metric_value": 1}, {"metric_name": "sent"}]
+    bad = [{**good[0], "timestamp": now_s + 3600}, {"metric_name": "sent"}]
     file = place / "samples.jsonl"
     file.write_text("".join(json.dumps(item) + "\n" for item in good + bad))
     status, output = await sensus("send", "--data-dir", running.directory, file)

@@ -3,9 +3,9 @@
 import functools
 
 import numpy as np
+
 from sensus.core.v1 import series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
-
 from services.detector.detectors.engine import Engine, Forest, Settings, train
 from services.detector.model import Labels, Samples
 

@@ -1,0 +1,1 @@
+"""Detection: every sample is scored as it passes, what is abnormal is announced."""

@@ -1,0 +1,50 @@
+"""The spread of a signal, and the dyadic cells that follow from it.
+
+What it measures: running mean and spread over about a thousand samples; the finest cell is a
+quarter of the spread wide, a power of two, and each further width is twice as wide. The level moves
+only when the spread has doubled or halved, so cells keep their meaning for long and what was learnt
+is carried over.
+
+Cost: O(1), 16 bytes per signal.
+Weakness: one huge value widens the cells for a while (a thousandth of its square per sample).
+"""
+
+import math
+
+import numpy as np
+
+from services.detector.detectors.jit import kernel
+
+WIDTHS = 5
+MEMORY = 1000
+FINEST = -2
+LIMIT = 1e37
+"""Larger values count as this large: what is derived from them must fit float32."""
+
+STATE = np.dtype(
+    [("mean", np.float64), ("spread", np.float32), ("level", np.int16)], align=True
+)
+
+
+@kernel
+def cell(grid, value):  # type: ignore[no-untyped-def]
+    """Index of the finest cell that holds `value`; index >> k is its cell k widths up."""
+    place = value / math.ldexp(1.0, grid["level"] + FINEST)
+    return np.int64(math.floor(min(max(place, -1e15), 1e15)))
+
+
+@kernel
+def learn(grid, value, count):  # type: ignore[no-untyped-def]
+    """Takes in a value after `count` others; returns by how many steps the level changed."""
+    rate = max(1.0 / (count + 1.0), 1.0 / MEMORY)
+    off = value - grid["mean"]
+    spread = float(grid["spread"])
+    grid["mean"] += rate * off
+    grid["spread"] = math.sqrt((1.0 - rate) * (spread * spread + rate * off * off))
+    smallest = 1e-9 * abs(grid["mean"]) + 1e-37
+    wanted = math.log2(max(float(grid["spread"]), smallest))
+    if count > 0 and abs(wanted - grid["level"]) <= 1.0:
+        return 0
+    steps = int(math.floor(wanted + 0.5)) - grid["level"]
+    grid["level"] += steps
+    return steps

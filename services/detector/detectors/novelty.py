@@ -1,0 +1,119 @@
+"""Novelty of a context: has this cell been visited before, weighted by how rare that has been.
+
+What it measures: a value is cut into dyadic cells of five widths, from a quarter of its series'
+spread to four spreads; a context is such a cell, alone or with something beside it (the hour, the
+cell before). A cell never visited is as surprising as new cells have been rare so far:
+-log10(known cells / samples), so noise that keeps finding new cells soon surprises no one. The
+score is the mean over the five widths: a far outlier is new at all of them, a near one at few.
+
+Source: subspace hashing of random grids (Sathe, Aggarwal, "Subspace Outlier Detection in Linear
+Time with Randomized Hashing", ICDM 2016), here with dyadic widths, one visit to be known, and a
+lattice (Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences", 2018) for a hash.
+Cost: five look-ups per sample, 30 to 130 bytes per series and context.
+Weakness: a known cell stays known until its table is three quarters full and starts over;
+collisions hide some new cells, they never add any.
+"""
+
+import math
+
+import numpy as np
+
+from services.detector.detectors.grid import WIDTHS
+from services.detector.detectors.jit import kernel
+
+NARROW = (5, 5, 5, 4, 4)
+"""log2 of the bits kept per width, the finest first: enough for a value alone."""
+OLDEST = 65535
+_X, _Y, _Z = np.uint64(0xC13FA9A9), np.uint64(0x91E10DA5), np.uint64(0x8CB92BA7)
+
+
+def table(sizes: tuple[int, ...]) -> np.dtype[np.void]:
+    """State of one context: a bit per known cell, and the samples met at each width."""
+    size_bytes = sum(1 << size for size in sizes) // 8
+    return np.dtype([("known", np.uint8, (size_bytes,)), ("age", np.uint16, (WIDTHS,))], align=True)
+
+
+@kernel
+def meet(state, sizes, cell, first, second, fixed, learn):  # type: ignore[no-untyped-def]
+    """Mean surprise over all widths of a cell beside two other cells and one fixed number."""
+    total, start = 0.0, 0
+    for width in range(WIDTHS):
+        key = lattice(cell >> width, (first >> width) + fixed, second >> width)
+        total += visit(state, sizes[width], width, start, key, learn)
+        start += 1 << sizes[width]
+    return total / WIDTHS
+
+
+@kernel
+def lattice(x, y, z):  # type: ignore[no-untyped-def]
+    """32-bit key whose leading bits tell neighbouring cells apart: collisions are far away."""
+    return (np.uint64(x) * _X + np.uint64(y) * _Y + np.uint64(z) * _Z) & np.uint64(0xFFFFFFFF)
+
+
+@kernel
+def visit(state, size, width, start, key, learn):  # type: ignore[no-untyped-def]
+    """Surprise of one key at one width; with `learn` it is known from now on."""
+    if learn and state["age"][width] < OLDEST:
+        state["age"][width] += 1
+    place = start + np.int64(key >> np.uint64(32 - size))
+    byte, bit = place >> 3, np.uint8(1 << (place & 7))
+    if state["known"][byte] & bit:
+        return 0.0
+    known = _count(state["known"], start, size)
+    if learn:
+        state["known"][byte] |= bit
+        if 4 * known >= 3 << size:
+            _clear(state["known"], start, size)
+            state["age"][width] = 0
+    return max(-math.log10((known + 1.0) / (state["age"][width] + 1.0)), 0.0)
+
+
+@kernel
+def rescale(state, sizes, steps):  # type: ignore[no-untyped-def]
+    """Moves what is known to the places it has after the grid's level changed by `steps`."""
+    for index in range(WIDTHS):
+        width = index if steps > 0 else WIDTHS - 1 - index
+        source = width + steps
+        _clear(state["known"], _start(sizes, width), sizes[width])
+        state["age"][width] = 0
+        if 0 <= source < WIDTHS:
+            _move(state["known"], sizes, source, width)
+            state["age"][width] = state["age"][source]
+
+
+@kernel
+def _move(known, sizes, source, target):  # type: ignore[no-untyped-def]
+    """Copies one width's bits to another's place, each repeated or neighbours joined to fit."""
+    origin, start = _start(sizes, source), _start(sizes, target)
+    finer = max(sizes[source], sizes[target])
+    for leaf in range(1 << finer):
+        place = origin + (leaf >> (finer - sizes[source]))
+        if known[place >> 3] & (1 << (place & 7)):
+            place = start + (leaf >> (finer - sizes[target]))
+            known[place >> 3] |= np.uint8(1 << (place & 7))
+
+
+@kernel
+def _clear(known, start, size):  # type: ignore[no-untyped-def]
+    known[start >> 3 : (start + (1 << size)) >> 3] = 0
+
+
+@kernel
+def _count(known, start, size):  # type: ignore[no-untyped-def]
+    """Number of known cells of one width."""
+    total = 0
+    for index in range(start >> 3, (start + (1 << size)) >> 3):
+        byte = known[index]
+        while byte:
+            byte &= byte - 1
+            total += 1
+    return total
+
+
+@kernel
+def _start(sizes, width):  # type: ignore[no-untyped-def]
+    """First bit of one width."""
+    start = 0
+    for finer in range(width):
+        start += 1 << sizes[finer]
+    return start

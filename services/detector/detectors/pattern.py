@@ -1,0 +1,22 @@
+"""Novelty of three values in a row on cells twice as wide: a shape never drawn.
+
+A context of `novelty`, which tells measure, source, cost and weakness.
+"""
+
+from services.detector.detectors import novelty
+from services.detector.detectors.jit import kernel
+
+SIZES = (7, 7, 7, 7, 7)
+STATE = novelty.table(SIZES)
+
+
+@kernel
+def score(state, sample):  # type: ignore[no-untyped-def]
+    """Surprise of the sample before it is learnt, at least 0."""
+    return novelty.meet(state, SIZES, sample.value >> 1, sample.last >> 1, sample.before >> 1, 0, False)
+
+
+@kernel
+def learn(state, sample):  # type: ignore[no-untyped-def]
+    """Makes the context known."""
+    novelty.meet(state, SIZES, sample.value >> 1, sample.last >> 1, sample.before >> 1, 0, True)

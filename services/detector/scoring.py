@@ -1,0 +1,197 @@
+"""One shard in memory: its series, its engine, and what changed since the last checkpoint.
+
+CPU work without I/O and clock; one thread at a time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from services.detector.detectors.engine import FEATURES, Engine, Scores, Settings
+from services.detector.evidence import Evidence
+from services.detector.model import (
+    ActiveModel,
+    Changes,
+    Checkpoint,
+    Contribution,
+    Finding,
+    Kind,
+    Labels,
+    Samples,
+    Severity,
+    anomaly_id,
+    ranked,
+)
+from services.detector.series_rows import SeriesRows
+from services.detector.states import import_states, state_of_rows
+
+TRAINING_ROWS_MAX: Final = 4096
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one call of `score` found, and how many samples it gave a score."""
+
+    findings: Sequence[Finding]
+    scored: int
+
+
+class ShardScorer:
+    """Scores the samples of one shard in log order."""
+
+    def __init__(self, checkpoint: Checkpoint, settings: Settings) -> None:
+        """Goes on where `checkpoint` ended; a series whose state cannot be read starts anew."""
+        self._settings = settings
+        self._model: ActiveModel | None = None
+        self._epoch, self._shard = checkpoint.epoch, checkpoint.shard
+        self._stored_cursor = self.cursor = checkpoint.cursor
+        self.processed_samples = checkpoint.processed_samples
+        self.collected_samples = checkpoint.collected_samples
+        self._inherited_rows = checkpoint.training_rows
+        self._restore(checkpoint)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is anything to checkpoint."""
+        return self.cursor != self._stored_cursor
+
+    @property
+    def series_count(self) -> int:
+        """Series seen so far."""
+        return len(self._series)
+
+    @property
+    def warm_series_count(self) -> int:
+        """Series past their own warm-up."""
+        return int(self._warm.sum())
+
+    def use_model(self, model: ActiveModel | None) -> None:
+        """Scores the next samples with `model`."""
+        if model is not self._model:
+            self._engine.use_forest(model.forest if model else None)
+            self._model = model
+
+    def score(self, samples: Samples, cursor: int, labels_by_id: Mapping[int, Labels]) -> Outcome:
+        """Scores and learns samples that end at `cursor`.
+
+        Raises:
+            LookupError: A series is neither known nor in `labels_by_id`; nothing was scored.
+        """
+        self._add_series(self._series.unknown(samples.series_ids), labels_by_id)
+        rows = self._series.rows_of(samples.series_ids)
+        evidence = Evidence(self._engine, rows)
+        scores = self._engine.process(rows, samples.timestamps_ms, samples.values)
+        ready = np.isfinite(scores.expected_low)
+        self._warm[rows[ready]] = True
+        self._changed[rows] = True
+        self.cursor = cursor
+        self.processed_samples += len(samples)
+        self.collected_samples += int(ready.sum())
+        found = self._find(samples, scores, evidence)
+        return Outcome(findings=found, scored=int(np.isfinite(scores.raw).sum()))
+
+    def skip_to(self, cursor: int) -> None:
+        """Goes on after `cursor`: what lies between is gone for good."""
+        self.cursor = max(self.cursor, cursor)
+
+    def changes(self, findings: Sequence[Finding], *, with_training_rows: bool) -> Changes:
+        """Everything since the last checkpoint. Nothing may be scored until it is committed."""
+        rows = np.flatnonzero(self._changed).astype(np.int32)
+        return Changes(
+            shard=self._shard,
+            epoch=self._epoch,
+            from_cursor=self._stored_cursor,
+            to_cursor=self.cursor,
+            processed_samples=self.processed_samples,
+            collected_samples=self.collected_samples,
+            series_count=len(self._series),
+            warm_series_count=self.warm_series_count,
+            new_series=self._series.added_since(self._stored_series),
+            row_numbers=rows.tolist(),
+            states=state_of_rows(self._engine, rows),
+            warm=self._warm[rows].tolist(),
+            findings=findings,
+            training_rows=self._training_rows() if with_training_rows else None,
+        )
+
+    def committed(self) -> None:
+        """The last `changes` are stored."""
+        self._changed[:] = False
+        self._stored_series = len(self._series)
+        self._stored_cursor = self.cursor
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self._series = SeriesRows(checkpoint.series)
+        self._engine = Engine(forest=None, settings=self._settings)
+        self._engine.add_series(len(checkpoint.series))
+        self.lost_states = import_states(self._engine, checkpoint.series)
+        self._warm = np.array([each.warm for each in checkpoint.series], dtype=np.bool_)
+        self._warm[self.lost_states] = False
+        self._changed = np.zeros(len(self._series), dtype=np.bool_)
+        self._stored_series = len(self._series)
+
+    def _add_series(self, series_ids: Sequence[int], labels_by_id: Mapping[int, Labels]) -> None:
+        if series_ids:
+            self._series.add(series_ids, labels_by_id)
+            self._engine.add_series(len(series_ids))
+            new = np.zeros(len(series_ids), dtype=np.bool_)
+            self._warm = np.concatenate([self._warm, new])
+            self._changed = np.concatenate([self._changed, new])
+
+    def _training_rows(self) -> F32:
+        own = self._engine.take_training_rows()
+        if self._inherited_rows is None:
+            return own
+        return np.concatenate([self._inherited_rows, own])[-TRAINING_ROWS_MAX:]
+
+    def _find(self, samples: Samples, scores: Scores, evidence: Evidence) -> list[Finding]:
+        indices = np.flatnonzero(scores.alert > 0).tolist()
+        if not indices or self._model is None:
+            return []
+        forest, version = self._model.forest, self._model.version
+        features = evidence.features_at(indices, samples, self._settings, forest)
+        shares = self._engine.contributions(features)
+        return [
+            self._finding(index, samples, scores, contributions(features[k], shares[k]), version)
+            for k, index in enumerate(indices)
+        ]
+
+    def _finding(
+        self,
+        index: int,
+        samples: Samples,
+        scores: Scores,
+        parts: tuple[Contribution, ...],
+        version: int,
+    ) -> Finding:
+        series_id, event_ms = int(samples.series_ids[index]), int(samples.timestamps_ms[index])
+        return Finding(
+            anomaly_id=anomaly_id(series_id, event_ms, Kind.VALUE),
+            series_id=series_id,
+            labels=self._series.labels_of(series_id),
+            kind=Kind.VALUE,
+            severity=Severity.of_score(float(scores.alert[index])),
+            event_ms=event_ms,
+            value=float(samples.values[index]),
+            raw_score=float(scores.raw[index]),
+            alert_score=float(scores.alert[index]),
+            expected_low=float(scores.expected_low[index]),
+            expected_high=float(scores.expected_high[index]),
+            contributions=parts,
+            model_version=version,
+        )
+
+
+def contributions(features: F32, shares: F64) -> tuple[Contribution, ...]:
+    """Features with their signed part of the whole, the largest part first."""
+    total = float(np.abs(shares).sum()) or 1.0
+    return ranked(
+        Contribution(feature=name, value=float(value), share=float(share) / total)
+        for name, value, share in zip(FEATURES, features, shares, strict=True)
+    )

@@ -1,0 +1,103 @@
+"""DetectorService: check, ask, encode."""
+
+from collections.abc import AsyncIterator
+
+import grpc
+
+from mesh.clock import Clock
+from mesh.errors import NotFound
+from mesh.selector import Selector
+from sensus.detector.v1 import detector_service_pb2 as detector_pb
+from sensus.detector.v1 import detector_service_pb2_grpc
+from services.detector import convert, pages
+from services.detector.listing import list_anomalies
+from services.detector.model import Anomaly
+from services.detector.publisher import Publisher
+from services.detector.store import AnomalyStore, StatusStore
+
+WatchContext = grpc.aio.ServicerContext[
+    detector_pb.WatchAnomaliesRequest, detector_pb.WatchAnomaliesResponse
+]
+ListContext = grpc.aio.ServicerContext[
+    detector_pb.ListAnomaliesRequest, detector_pb.ListAnomaliesResponse
+]
+GetContext = grpc.aio.ServicerContext[detector_pb.GetAnomalyRequest, detector_pb.GetAnomalyResponse]
+StatusContext = grpc.aio.ServicerContext[
+    detector_pb.GetDetectorStatusRequest, detector_pb.GetDetectorStatusResponse
+]
+
+
+class DetectorServicer(detector_service_pb2_grpc.DetectorServiceServicer):
+    """Answers from the store: any replica answers for all."""
+
+    def __init__(
+        self,
+        *,
+        anomalies: AnomalyStore,
+        status: StatusStore,
+        publisher: Publisher,
+        clock: Clock,
+        warmup_samples: int,
+    ) -> None:
+        """`warmup_samples` is what the first model needs."""
+        self._anomalies = anomalies
+        self._status = status
+        self._publisher = publisher
+        self._clock = clock
+        self._warmup_samples = warmup_samples
+
+    async def WatchAnomalies(  # noqa: N802
+        self, request: detector_pb.WatchAnomaliesRequest, context: "WatchContext"
+    ) -> AsyncIterator[detector_pb.WatchAnomaliesResponse]:
+        """Streams anomalies after the caller's cursor."""
+        selector = convert.selector(request.selector)
+        after = request.after_cursor if request.HasField("after_cursor") else None
+        heartbeat_s = convert.heartbeat_s(
+            request.heartbeat_interval, given=request.HasField("heartbeat_interval")
+        )
+        wanted = _Wanted(selector, request.min_severity)
+        async for frame in self._publisher.watch(after, wanted, heartbeat_s):
+            yield convert.frame_message(frame, self._clock.now_ms())
+
+    async def ListAnomalies(  # noqa: N802
+        self, request: detector_pb.ListAnomaliesRequest, context: "ListContext"
+    ) -> detector_pb.ListAnomaliesResponse:
+        """One page of anomalies, newest first."""
+        size = pages.checked_size(request.page_size)
+        selector = convert.selector(request.selector)
+        wanted = convert.anomaly_filter(request, dict(selector.equalities()))
+        question = convert.question_of(request)
+        before = pages.place_of(request.page_token, question)
+        found, next_place = await list_anomalies(self._anomalies, wanted, selector, before, size)
+        return detector_pb.ListAnomaliesResponse(
+            anomalies=[convert.anomaly_message(each, with_contributions=False) for each in found],
+            next_page_token=pages.token_of(next_place, question) if next_place else "",
+        )
+
+    async def GetAnomaly(  # noqa: N802
+        self, request: detector_pb.GetAnomalyRequest, context: "GetContext"
+    ) -> detector_pb.GetAnomalyResponse:
+        """One anomaly with its reasons."""
+        anomaly = await self._anomalies.find(request.anomaly_id)
+        if anomaly is None:
+            raise NotFound("anomaly", request.anomaly_id)
+        message = convert.anomaly_message(anomaly, with_contributions=True)
+        return detector_pb.GetAnomalyResponse(anomaly=message)
+
+    async def GetDetectorStatus(  # noqa: N802
+        self, request: detector_pb.GetDetectorStatusRequest, context: "StatusContext"
+    ) -> detector_pb.GetDetectorStatusResponse:
+        """What happens with samples now."""
+        return convert.status_message(await self._status.status(), self._warmup_samples)
+
+
+class _Wanted:
+    """What one watch asked for."""
+
+    def __init__(self, selector: Selector, min_severity: int) -> None:
+        self._selector = selector
+        self._min_severity = min_severity
+
+    def __call__(self, anomaly: Anomaly) -> bool:
+        found = anomaly.finding
+        return found.severity >= self._min_severity and self._selector.matches(found.labels)

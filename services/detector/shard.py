@@ -1,0 +1,219 @@
+"""One held shard: deliveries in, scores off the event loop, checkpoints out."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+
+from opentelemetry.trace import SpanKind
+
+from mesh.clients import backoff
+from mesh.clock import Clock
+from mesh.errors import Conflict, Unavailable
+from mesh.telemetry import span
+from services.detector import metrics
+from services.detector.announce import announced
+from services.detector.credit import Amount, Credit
+from services.detector.model import ActiveModel, Changes, Delivery, Finding, Labels, Samples
+from services.detector.scoring import Outcome, ShardScorer
+from services.detector.store import CheckpointStore
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What all shards of a process share.
+
+    Attributes:
+        pool: Where the engine runs.
+        model: Gives the model that is active now.
+    """
+
+    store: CheckpointStore
+    pool: Executor
+    model: Callable[[], ActiveModel | None]
+    clock: Clock
+    batch_samples: int
+    checkpoint_interval_s: float
+
+
+class ShardWorker:
+    """Processes one shard until it is told to stop.
+
+    Args of the constructor:
+        labels_by_id: Series the stream has named so far; grows while the worker runs.
+        committed: Called with the cursor after each commit, and with what it set free.
+    """
+
+    def __init__(
+        self,
+        scorer: ShardScorer,
+        *,
+        shard: int,
+        terms: Terms,
+        credit: Credit,
+        labels_by_id: Mapping[int, Labels],
+        committed: Callable[[int, Amount], None],
+    ) -> None:
+        """Starts with nothing to do."""
+        self.shard = shard
+        self._scorer = scorer
+        self._terms = terms
+        self._credit = credit
+        self._labels_by_id = labels_by_id
+        self._committed = committed
+        self._waiting: deque[Delivery | int] = deque()
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._findings: list[Finding] = []
+        self._held = Amount()
+        self._checkpoint_s = terms.clock.monotonic_s()
+
+    @property
+    def series_count(self) -> int:
+        """Series of the shard."""
+        return self._scorer.series_count
+
+    @property
+    def warm_series_count(self) -> int:
+        """Series past their own warm-up."""
+        return self._scorer.warm_series_count
+
+    def offer(self, delivery: Delivery) -> None:
+        """Queues a delivery; the credit of the stream bounds the queue."""
+        self._waiting.append(delivery)
+        self._woken.set()
+
+    def skip_to(self, cursor: int) -> None:
+        """Queues a gap in the log: what comes next follows `cursor`."""
+        self._waiting.append(cursor)
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Ends `run` after a last checkpoint; what still waits is left to the next holder."""
+        self._stopping = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Works until `stop`.
+
+        Raises:
+            ShardLost: Another holder has the shard; nothing may be written any more.
+            Unavailable: A delivery does not fit the stream it came on.
+        """
+        while not self._stopping:
+            await self._wait()
+            await self._work()
+        await self._checkpoint()
+
+    def abandon(self) -> Amount:
+        """Lets go of what was delivered and is not committed; tells how much that was."""
+        free, self._held = self._held, Amount()
+        for each in self._waiting:
+            if isinstance(each, Delivery):
+                free.add(Amount(samples=len(each.samples), size_bytes=each.size_bytes))
+        self._waiting.clear()
+        return free
+
+    async def _wait(self) -> None:
+        if not self._waiting:
+            due_s = self._checkpoint_s + self._terms.checkpoint_interval_s
+            left_s = due_s - self._terms.clock.monotonic_s() if self._is_pending else None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._woken.wait()
+        self._woken.clear()
+
+    async def _work(self) -> None:
+        if self._waiting and isinstance(self._waiting[0], int):
+            self._scorer.skip_to(int(self._waiting.popleft()))  # type: ignore[arg-type]
+        elif batch := self._take():
+            await self._score(batch)
+        if self._is_checkpoint_due():
+            await self._checkpoint()
+
+    @property
+    def _is_pending(self) -> bool:
+        return self._scorer.dirty or self._held.samples > 0
+
+    def _take(self) -> list[Delivery]:
+        """The next deliveries, about `batch_samples` samples; those seen before are let go."""
+        batch, samples, cursor = list[Delivery](), 0, self._scorer.cursor
+        while self._waiting and samples < self._terms.batch_samples:
+            delivery = self._waiting[0]
+            if isinstance(delivery, int):
+                break
+            self._waiting.popleft()
+            self._held.add(Amount(samples=len(delivery.samples), size_bytes=delivery.size_bytes))
+            if delivery.cursor > cursor:
+                batch.append(delivery)
+                samples, cursor = samples + len(delivery.samples), delivery.cursor
+        return batch
+
+    async def _score(self, batch: Sequence[Delivery]) -> None:
+        self._scorer.use_model(self._terms.model())
+        links = [each for delivery in batch for each in delivery.traceparents]
+        samples = Samples.concatenate([delivery.samples for delivery in batch])
+        attributes = {"sensus.shard": self.shard, "messaging.batch.message_count": len(samples)}
+        with span("process samples", kind=SpanKind.CONSUMER, links=links, attributes=attributes):
+            outcome = await self._run_engine(samples, batch[-1].cursor)
+        metrics.SAMPLES_PROCESSED.inc(len(samples))
+        metrics.SAMPLES_SCORED.inc(outcome.scored)
+        self._findings.extend(announced(each, links) for each in outcome.findings)
+
+    async def _run_engine(self, samples: Samples, cursor: int) -> Outcome:
+        loop = asyncio.get_running_loop()
+        started_s = self._terms.clock.monotonic_s()
+        arguments = (samples, cursor, self._labels_by_id)
+        try:
+            outcome = await loop.run_in_executor(self._terms.pool, self._scorer.score, *arguments)
+        except LookupError as error:
+            raise Unavailable(str(error), reason="DELIVERY_INVALID") from error
+        metrics.SCORE_DURATION.observe(self._terms.clock.monotonic_s() - started_s)
+        return outcome
+
+    def _is_checkpoint_due(self) -> bool:
+        waited_s = self._terms.clock.monotonic_s() - self._checkpoint_s
+        return bool(
+            self._findings
+            or waited_s >= self._terms.checkpoint_interval_s
+            or self._credit.half_used
+        )
+
+    async def _checkpoint(self) -> None:
+        if self._scorer.dirty:
+            changes = await self._changes()
+            await self._commit(changes)
+            self._scorer.committed()
+            for finding in self._findings:
+                metrics.ANOMALIES.labels(finding.severity.name.lower()).inc()
+        self._findings = []
+        self._checkpoint_s = self._terms.clock.monotonic_s()
+        free, self._held = self._held, Amount()
+        self._committed(self._scorer.cursor, free)
+
+    async def _changes(self) -> Changes:
+        loop = asyncio.get_running_loop()
+        keep = self._terms.model() is None
+        return await loop.run_in_executor(
+            self._terms.pool,
+            lambda: self._scorer.changes(self._findings, with_training_rows=keep),
+        )
+
+    async def _commit(self, changes: Changes) -> None:
+        """Tries until it is stored: nothing goes on without it, and credit runs dry meanwhile."""
+        async for _ in backoff():
+            started_s = self._terms.clock.monotonic_s()
+            try:
+                await self._terms.store.commit(changes)
+            except (Unavailable, Conflict) as error:
+                metrics.CHECKPOINTS_FAILED.inc()
+                note = {"shard": self.shard, "cause": error.message}
+                logger.warning("checkpoint failed, trying again", extra=note)
+            else:
+                metrics.CHECKPOINT_DURATION.observe(self._terms.clock.monotonic_s() - started_s)
+                return

@@ -1,0 +1,15 @@
+"""Schema `detector`: one class per subject, one method per question, domain types out."""
+
+from services.detector.store.anomalies import AnomalyFilter, AnomalyStore, Place
+from services.detector.store.checkpoints import CheckpointStore
+from services.detector.store.models import ModelStore
+from services.detector.store.status import StatusStore
+
+__all__ = [
+    "AnomalyFilter",
+    "AnomalyStore",
+    "CheckpointStore",
+    "ModelStore",
+    "Place",
+    "StatusStore",
+]

@@ -1,0 +1,197 @@
+"""Checkpoints of shards: states, cursor and anomalies move together or not at all."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+import numpy as np
+import numpy.typing as npt
+
+from mesh.postgres import guard
+from services.detector.detectors.engine import FEATURES
+from services.detector.model import Changes, Checkpoint, Finding, NewSeries, ShardLost, StoredSeries
+from services.detector.store.notices import CHANNEL
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
+
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+_ANOMALY_LOCK: Final = 0x44455443
+
+_CLAIM: Final = """
+INSERT INTO detector.shard (shard, epoch, holder) VALUES ($1, $2, $3)
+ON CONFLICT (shard) DO UPDATE SET epoch = $2, holder = $3
+WHERE shard.epoch <= $2
+RETURNING cursor, processed_samples, collected_samples
+"""
+_SERIES: Final = """
+SELECT series_id, labels, state, coalesce(warm, false) AS warm
+FROM detector.series LEFT JOIN detector.series_state USING (shard, row_number)
+WHERE shard = $1 ORDER BY row_number
+"""
+_TRAINING_ROWS: Final = """
+SELECT features FROM detector.training_rows WHERE shard = $1 AND feature_names = $2
+"""
+_FENCE: Final = """
+UPDATE detector.shard SET cursor = $4, processed_samples = $5, collected_samples = $6,
+    series_count = $7, warm_series_count = $8, checkpoint_time = now(),
+    start_time = coalesce(start_time, now())
+WHERE shard = $1 AND epoch = $2 AND cursor = $3
+"""
+_ADD_SERIES: Final = """
+INSERT INTO detector.series (shard, row_number, series_id, labels)
+SELECT $1, * FROM unnest($2::integer[], $3::bigint[], $4::jsonb[])
+"""
+_PUT_STATES: Final = """
+INSERT INTO detector.series_state (shard, row_number, warm, state)
+SELECT $1, * FROM unnest($2::integer[], $3::boolean[], $4::bytea[])
+ON CONFLICT (shard, row_number) DO UPDATE SET warm = excluded.warm, state = excluded.state
+"""
+_PUT_TRAINING_ROWS: Final = """
+INSERT INTO detector.training_rows (shard, feature_names, row_count, features)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (shard) DO UPDATE SET feature_names = $2, row_count = $3, features = $4
+"""
+_ADD_ANOMALIES: Final = """
+INSERT INTO detector.anomaly (cursor, anomaly_id, series_id, labels, kind, severity, event_time,
+    value, raw_score, alert_score, expected_low, expected_high, contributions, model_version,
+    traceparent)
+SELECT nextval('detector.anomaly_cursor'), id, series, labels, kind, severity,
+    timestamptz 'epoch' + event_ms * interval '1 millisecond',
+    value, raw, alert, low, high, contributions, version, trace
+FROM unnest($1::text[], $2::bigint[], $3::jsonb[], $4::smallint[], $5::smallint[], $6::bigint[],
+    $7::float8[], $8::float8[], $9::float8[], $10::float8[], $11::float8[], $12::jsonb[],
+    $13::bigint[], $14::text[])
+    AS found (id, series, labels, kind, severity, event_ms, value, raw, alert, low, high,
+        contributions, version, trace)
+ON CONFLICT (anomaly_id) DO NOTHING
+"""
+
+
+class CheckpointStore:
+    """The only writer of shard state and of anomalies."""
+
+    def __init__(self, pool: "Pool") -> None:
+        """Borrows connections of `pool`; closes nothing."""
+        self._pool = pool
+
+    async def claim(self, shard: int, epoch: int, holder: str) -> Checkpoint:
+        """Takes the shard for `epoch` and returns where it stands; older holders are fenced off.
+
+        Raises:
+            ShardLost: A later epoch has it.
+            Unavailable: The database does not answer.
+        """
+        with guard("claim_shard"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                row = await connection.fetchrow(_CLAIM, shard, epoch, holder)
+                if row is None:
+                    raise ShardLost(f"shard {shard} was taken by a later epoch than {epoch}")
+                return await _checkpoint(connection, shard, epoch, row)
+
+    async def commit(self, changes: Changes) -> None:
+        """Stores everything of `changes` in one transaction, or nothing.
+
+        Raises:
+            ShardLost: The shard is not at `from_cursor` of this epoch any more.
+            Unavailable: The database does not answer; it MAY have been committed all the same.
+        """
+        with guard("commit_checkpoint"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                await _move(connection, changes)
+                await _put_series(connection, changes)
+                await _put_training_rows(connection, changes)
+                await _announce(connection, changes.findings)
+
+
+async def _checkpoint(
+    connection: "Connection", shard: int, epoch: int, row: asyncpg.Record
+) -> Checkpoint:
+    series = await connection.fetch(_SERIES, shard)
+    features = await connection.fetchval(_TRAINING_ROWS, shard, list(FEATURES))
+    return Checkpoint(
+        shard=shard,
+        epoch=epoch,
+        cursor=row["cursor"],
+        processed_samples=row["processed_samples"],
+        collected_samples=row["collected_samples"],
+        series=[StoredSeries(**each) for each in series],
+        training_rows=None if features is None else _from_bytes(features),
+    )
+
+
+async def _move(connection: "Connection", changes: Changes) -> None:
+    done = await connection.execute(
+        _FENCE,
+        changes.shard,
+        changes.epoch,
+        changes.from_cursor,
+        changes.to_cursor,
+        changes.processed_samples,
+        changes.collected_samples,
+        changes.series_count,
+        changes.warm_series_count,
+    )
+    if done != "UPDATE 1":
+        told = f"shard {changes.shard} is not at {changes.from_cursor} of epoch {changes.epoch}"
+        raise ShardLost(told)
+
+
+async def _put_series(connection: "Connection", changes: Changes) -> None:
+    if changes.new_series:
+        await connection.execute(_ADD_SERIES, changes.shard, *_series_columns(changes.new_series))
+    if changes.row_numbers:
+        await connection.execute(
+            _PUT_STATES, changes.shard, changes.row_numbers, changes.warm, changes.states
+        )
+
+
+def _series_columns(series: Sequence[NewSeries]) -> tuple[list[int], list[int], list[Any]]:
+    return (
+        [each.row_number for each in series],
+        [each.series_id for each in series],
+        [dict(each.labels) for each in series],
+    )
+
+
+async def _put_training_rows(connection: "Connection", changes: Changes) -> None:
+    rows = changes.training_rows
+    if rows is not None:
+        data = np.ascontiguousarray(rows, dtype="<f4").tobytes()
+        names = list(FEATURES)
+        await connection.execute(_PUT_TRAINING_ROWS, changes.shard, names, len(rows), data)
+
+
+async def _announce(connection: "Connection", findings: Sequence[Finding]) -> None:
+    if findings:
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _ANOMALY_LOCK)
+        await connection.execute(_ADD_ANOMALIES, *_finding_columns(findings))
+        await connection.execute(f"NOTIFY {CHANNEL}")
+
+
+def _finding_columns(findings: Sequence[Finding]) -> list[list[Any]]:
+    rows = [
+        (
+            each.anomaly_id,
+            each.series_id,
+            dict(each.labels),
+            each.kind,
+            each.severity,
+            each.event_ms,
+            each.value,
+            each.raw_score,
+            each.alert_score,
+            each.expected_low,
+            each.expected_high,
+            {part.feature: (part.value, part.share) for part in each.contributions},
+            each.model_version,
+            each.traceparent,
+        )
+        for each in findings
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _from_bytes(data: bytes) -> npt.NDArray[np.float32]:
+    return np.frombuffer(data, dtype="<f4").reshape(-1, len(FEATURES)).astype(np.float32)

@@ -1,0 +1,68 @@
+"""Word from PostgreSQL that anomalies were committed, by whichever detector."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from mesh.postgres import guard
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
+
+CHANNEL: Final = "detector_anomaly"
+
+
+class Notices:
+    """A hint, not a promise: who waits looks for itself after a while in any case."""
+
+    def __init__(self) -> None:
+        """Nothing was heard yet."""
+        self._heard = asyncio.Event()
+        self.alive = True
+
+    async def wait(self, timeout_s: float) -> None:
+        """Returns when something was committed, or after `timeout_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._heard.wait()
+        self._heard.clear()
+
+    def hear(self, *_: Any) -> None:
+        """Something was committed."""
+        self._heard.set()
+
+    def lose(self, *_: Any) -> None:
+        """The connection is gone: listen anew."""
+        self.alive = False
+        self._heard.set()
+
+
+@asynccontextmanager
+async def listening(pool: "Pool") -> AsyncIterator[Notices]:
+    """Holds one connection of `pool` to listen on.
+
+    Raises:
+        Unavailable: The database does not answer.
+    """
+    notices = Notices()
+    with guard("listen"):
+        connection = await pool.acquire()
+        try:
+            await connection.add_listener(CHANNEL, notices.hear)
+        except BaseException:
+            await pool.release(connection)
+            raise
+    connection.add_termination_listener(notices.lose)
+    try:
+        yield notices
+    finally:
+        connection.remove_termination_listener(notices.lose)
+        with guard("listen"):
+            await _let_go(pool, connection, notices)
+
+
+async def _let_go(pool: "Pool", connection: Any, notices: Notices) -> None:
+    if not connection.is_closed():
+        await connection.remove_listener(CHANNEL, notices.hear)
+    await pool.release(connection)

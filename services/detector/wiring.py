@@ -1,0 +1,163 @@
+"""The service as one object: what depends on what, and what runs beside the server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+import numpy as np
+
+from mesh import migrations, postgres
+from mesh.auth import TokenMinter, TokenVerifier, policies
+from mesh.clients import open_channel
+from mesh.clock import Clock
+from mesh.drain import Drain
+from mesh.health import Health
+from mesh.interceptors import server_interceptors
+from mesh.serving import Server, Worker
+from mesh.tls import channel_credentials, server_credentials
+from sensus.detector.v1 import detector_service_pb2 as pb
+from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
+from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
+from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
+from services.detector.config import DetectorConfig
+from services.detector.consumer import Consumer
+from services.detector.credit import Amount
+from services.detector.detectors.engine import FEATURES, Engine, Forest, Settings
+from services.detector.forests import ForestFeed
+from services.detector.publisher import Publisher
+from services.detector.servicer import DetectorServicer
+from services.detector.shard import Terms
+from services.detector.store import AnomalyStore, CheckpointStore, ModelStore, StatusStore
+from services.detector.trainer import Needs, Trainer
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
+
+SERVICE = "detector"
+_FULL_NAME = pb.DESCRIPTOR.services_by_name["DetectorService"].full_name
+_INGEST = ingest_pb.DESCRIPTOR.services_by_name["IngestService"].full_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detector:
+    """A service that is ready to run; `drain`, `forests` and `checkpoints` are for tests."""
+
+    server: Server
+    workers: Mapping[str, Worker]
+    drain: Drain
+    forests: ForestFeed
+    checkpoints: CheckpointStore
+
+
+@asynccontextmanager
+async def assemble(config: DetectorConfig, clock: Clock) -> AsyncIterator[Detector]:
+    """Opens what the service needs and puts it together; the engine is compiled when it yields.
+
+    Raises:
+        MigrationError: The schema is behind.
+    """
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            postgres.open_pool(config.postgres_dsn, application_name=SERVICE)
+        )
+        await migrations.check(pool, SERVICE)
+        channel = await stack.enter_async_context(
+            open_channel(
+                config.ingest_target,
+                service=_INGEST,
+                tokens=TokenMinter.from_file(config.auth_key_file, SERVICE).service_token,
+                caller=SERVICE,
+                credentials=channel_credentials(config),
+            )
+        )
+        threads = ThreadPoolExecutor(config.scoring_threads, thread_name_prefix="engine")
+        stack.callback(threads.shutdown, cancel_futures=True)
+        await asyncio.get_running_loop().run_in_executor(threads, _compile, config.engine)
+        yield await _assemble(config, clock, pool, channel, threads)
+
+
+async def _assemble(
+    config: DetectorConfig,
+    clock: Clock,
+    pool: "Pool",
+    channel: grpc.aio.Channel,
+    threads: ThreadPoolExecutor,
+) -> Detector:
+    drain = Drain()
+    health = Health([_FULL_NAME])
+    await health.add_check("database", lambda: postgres.ping(pool))
+    checkpoints, forests = CheckpointStore(pool), ForestFeed(ModelStore(pool), clock)
+    needs = Needs(samples=config.warmup_samples, wait_s=config.warmup_s)
+    publisher = Publisher(AnomalyStore(pool), clock, drain)
+    consumer = Consumer(
+        ingest_grpc.IngestServiceStub(channel),
+        consumer_id=config.consumer,
+        limit=Amount(samples=config.in_flight_samples, size_bytes=config.in_flight_bytes),
+        terms=Terms(
+            store=checkpoints,
+            pool=threads,
+            model=forests.model,
+            clock=clock,
+            batch_samples=config.batch_samples,
+            checkpoint_interval_s=config.checkpoint_interval_s,
+        ),
+        settings=config.engine,
+        forests=forests,
+        drain=drain,
+    )
+    server = _server(config, health, drain)
+    servicer = DetectorServicer(
+        anomalies=AnomalyStore(pool),
+        status=StatusStore(pool),
+        publisher=publisher,
+        clock=clock,
+        warmup_samples=config.warmup_samples,
+    )
+    pb_grpc.add_DetectorServiceServicer_to_server(servicer, server.grpc)
+    return Detector(
+        server=server,
+        workers={
+            "models": forests.run,
+            "trainer": Trainer(ModelStore(pool), needs, clock).run,
+            "publisher": publisher.run,
+            "consumer": consumer.run,
+        },
+        drain=drain,
+        forests=forests,
+        checkpoints=checkpoints,
+    )
+
+
+def _server(config: DetectorConfig, health: Health, drain: Drain) -> Server:
+    return Server(
+        service=SERVICE,
+        host=config.listen_host,
+        port=config.grpc_port,
+        interceptors=server_interceptors(
+            verifier=TokenVerifier.from_file(config.auth_jwks_file),
+            policies=policies([pb.DESCRIPTOR]),
+        ),
+        health=health,
+        drain=drain,
+        credentials=server_credentials(config),
+    )
+
+
+def _compile(settings: Settings) -> None:
+    """Runs every kernel of the engine once, with a forest of one empty tree."""
+    forest = Forest(
+        names=FEATURES,
+        feature=np.zeros((1, 1), dtype=np.int32),
+        threshold=np.zeros((1, 1), dtype=np.float32),
+        length=np.ones((1, 3)),
+        normal=1.0,
+    )
+    engine = Engine(forest=forest, settings=settings)
+    rows = np.full(settings.warm_up + 2, engine.add_series(1), dtype=np.int32)
+    ticks = np.arange(len(rows), dtype=np.int64)
+    engine.process(rows, ticks, ticks.astype(np.float64))
+    engine.contributions(engine.features_of_last(rows[:1]))

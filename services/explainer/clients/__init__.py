@@ -1,0 +1,6 @@
+"""The services that are asked for evidence, in terms of the domain."""
+
+from services.explainer.clients.detector import DetectorClient
+from services.explainer.clients.ingest import IngestClient
+
+__all__ = ["DetectorClient", "IngestClient"]

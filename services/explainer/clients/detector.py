@@ -1,0 +1,85 @@
+"""Asks the detector for anomalies."""
+
+from typing import Final
+
+import grpc
+
+from mesh.errors import InvalidInput, NotFound, translated
+from sensus.detector.v1 import detector_service_pb2 as pb
+from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
+from services.explainer.clients.ingest import SEVERITY, finite, labels_of, stamp
+from services.explainer.explanation import Figure, SubjectFacts, SubjectKind, SubjectRef
+from services.explainer.model import Symptom
+from services.explainer.names import series_name
+
+ANOMALY_LEAD_MS: Final = 2 * 60_000
+"""The detector sees a change within a few samples: the cause is hardly older."""
+
+_WHAT: Final = {
+    pb.ANOMALY_KIND_VALUE: "left what it usually does",
+    pb.ANOMALY_KIND_ABSENCE: "stopped sending",
+    pb.ANOMALY_KIND_THRESHOLD: "crossed its threshold",
+}
+
+
+class DetectorClient:
+    """Reads from the detector. Failures are raised as the errors the server meant."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        """Uses `channel` for every call."""
+        self._stub: pb_grpc.DetectorServiceAsyncStub = pb_grpc.DetectorServiceStub(channel)
+
+    async def anomaly(self, anomaly_id: str) -> SubjectFacts:
+        """One anomaly.
+
+        Raises:
+            NotFound: There is none of that id, or it cannot be the id of one.
+        """
+        try:
+            with translated():
+                answer = await self._stub.GetAnomaly(pb.GetAnomalyRequest(anomaly_id=anomaly_id))
+        except (InvalidInput, NotFound) as error:
+            raise NotFound("anomaly", anomaly_id) from error
+        return anomaly_facts(answer.anomaly)
+
+    async def anomalies(self, start_ms: int, end_ms: int, limit: int) -> list[SubjectFacts]:
+        """Anomalies of that time, newest first."""
+        request = pb.ListAnomaliesRequest(
+            start_time=stamp(start_ms), end_time=stamp(end_ms), page_size=limit
+        )
+        with translated():
+            answer = await self._stub.ListAnomalies(request)
+        return [anomaly_facts(anomaly) for anomaly in answer.anomalies]
+
+
+def anomaly_facts(anomaly: pb.Anomaly) -> SubjectFacts:
+    """What an anomaly tells of itself."""
+    labels = labels_of(anomaly.labels)
+    absent = anomaly.kind == pb.ANOMALY_KIND_ABSENCE
+    return SubjectFacts(
+        ref=SubjectRef(kind=SubjectKind.ANOMALY, id=anomaly.anomaly_id),
+        state="",
+        title=f"{series_name(labels)} {_WHAT.get(anomaly.kind, 'is abnormal')}",
+        severity=SEVERITY.get(anomaly.severity, "info"),
+        labels=labels,
+        metric=labels.get("__name__", ""),
+        symptom=Symptom.ABSENCE if absent else Symptom.UNKNOWN,
+        event_ms=anomaly.event_time.ToMilliseconds(),
+        lead_ms=ANOMALY_LEAD_MS,
+        figures=_figures(anomaly),
+        traceparent=anomaly.traceparent,
+    )
+
+
+def _figures(anomaly: pb.Anomaly) -> tuple[Figure, ...]:
+    figures = [
+        Figure(name="value", value=finite(anomaly.value)),
+        Figure(name="raw_score", value=finite(anomaly.raw_score), unit="1"),
+        Figure(name="alert_score", value=finite(anomaly.alert_score), unit="1"),
+    ]
+    if anomaly.HasField("expected"):
+        figures += [
+            Figure(name="expected_low", value=finite(anomaly.expected.low)),
+            Figure(name="expected_high", value=finite(anomaly.expected.high)),
+        ]
+    return tuple(figures)

@@ -1,0 +1,147 @@
+"""Asks ingest for alerts and samples."""
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlsplit
+
+import grpc
+import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from mesh.clients import closing
+from mesh.errors import InvalidInput, NotFound, translated
+from sensus.core.v1 import alert_pb2, series_pb2
+from sensus.ingest.v1 import ingest_service_pb2 as pb
+from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
+from services.explainer.explanation import SeriesSamples, SubjectFacts, SubjectKind, SubjectRef
+from services.explainer.names import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ALERT_LEAD_MS: Final = 10 * 60_000
+"""A rule waits before it fires: the cause may be older than the alert by that much."""
+
+SEVERITY: Final = {
+    series_pb2.SEVERITY_INFO: "info",
+    series_pb2.SEVERITY_WARNING: "warning",
+    series_pb2.SEVERITY_CRITICAL: "critical",
+}
+_STATE: Final = {
+    alert_pb2.ALERT_STATE_FIRING: "firing",
+    alert_pb2.ALERT_STATE_RESOLVED: "resolved",
+}
+
+
+class IngestClient:
+    """Reads from ingest. Failures are raised as the errors the server meant."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        """Uses `channel` for every call."""
+        self._stub: pb_grpc.IngestServiceAsyncStub = pb_grpc.IngestServiceStub(channel)
+
+    async def alert(self, alert_id: str) -> SubjectFacts:
+        """One alert as it stands.
+
+        Raises:
+            NotFound: There is none of that id, or it cannot be the id of one.
+        """
+        try:
+            with translated():
+                answer = await self._stub.GetAlert(pb.GetAlertRequest(alert_id=alert_id))
+        except (InvalidInput, NotFound) as error:
+            raise NotFound("alert", alert_id) from error
+        return alert_facts(answer.alert)
+
+    async def alerts(self, start_ms: int, end_ms: int, limit: int) -> list[SubjectFacts]:
+        """Alerts that were firing after `start_ms` and began before `end_ms`, newest first."""
+        request = pb.ListAlertsRequest(
+            start_time=stamp(start_ms), end_time=stamp(end_ms), page_size=limit
+        )
+        with translated():
+            answer = await self._stub.ListAlerts(request)
+        return [alert_facts(alert) for alert in answer.alerts]
+
+    async def samples(
+        self,
+        selector: str,
+        start_ms: int,
+        end_ms: int,
+        *,
+        series_max: int,
+        samples_max: int,
+    ) -> list[SeriesSamples]:
+        """Samples from `start_ms` up to `end_ms`, the newest `samples_max` of each series.
+
+        Raises:
+            Overloaded: TOO_MANY_SERIES, more than `series_max` match.
+        """
+        request = pb.QuerySamplesRequest(
+            selector=selector,
+            start_time=stamp(start_ms),
+            end_time=stamp(end_ms),
+            max_series=series_max,
+            max_samples_per_series=samples_max,
+        )
+        parts: dict[int, list[pb.SeriesSamples]] = {}
+        with translated():
+            async with closing(self._stub.QuerySamples(request)) as call:
+                async for answer in call:
+                    for part in answer.series:
+                        parts.setdefault(part.series.series_id, []).append(part)
+        return [_joined(each) for each in parts.values()]
+
+
+def alert_facts(alert: alert_pb2.Alert) -> SubjectFacts:
+    """What an alert tells of itself."""
+    labels = labels_of(alert.labels)
+    annotations = labels_of(alert.annotations)
+    return SubjectFacts(
+        ref=SubjectRef(kind=SubjectKind.ALERT, id=alert.alert_id),
+        state=_STATE.get(alert.state, ""),
+        title=f"alert {plain(labels.get('alertname', alert.alert_id))}",
+        severity=SEVERITY.get(alert.severity, "info"),
+        labels=labels,
+        hints=(
+            annotations.pop("metric", ""),
+            _expression(alert.generator_url),
+            *annotations.values(),
+        ),
+        event_ms=alert.start_time.ToMilliseconds(),
+        lead_ms=ALERT_LEAD_MS,
+        traceparent=alert.traceparent,
+    )
+
+
+def labels_of(labels: "Iterable[series_pb2.Label]") -> dict[str, str]:
+    """A label set by name."""
+    return {label.name: label.value for label in labels}
+
+
+def stamp(milliseconds: int) -> Timestamp:
+    """A time on the wire."""
+    found = Timestamp()
+    found.FromMilliseconds(max(0, milliseconds))
+    return found
+
+
+def finite(value: float) -> float:
+    """The value, or 0 where there is no number to show."""
+    return value if math.isfinite(value) else 0.0
+
+
+def _expression(generator_url: str) -> str:
+    try:
+        return " ".join(parse_qs(urlsplit(generator_url).query).get("g0.expr", ()))
+    except ValueError:
+        return ""
+
+
+def _joined(parts: "Sequence[pb.SeriesSamples]") -> SeriesSamples:
+    return SeriesSamples(
+        series_id=parts[0].series.series_id,
+        labels=labels_of(parts[0].series.labels),
+        timestamps_ms=np.concatenate([np.array(p.timestamps_ms, np.int64) for p in parts]),
+        values=np.concatenate([np.array(p.values, np.float64) for p in parts]),
+    )

@@ -1,0 +1,144 @@
+"""From requests on the wire to the domain; everything that is wrong with one is said here."""
+
+import base64
+import binascii
+import hashlib
+import struct
+from dataclasses import dataclass
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from mesh.errors import InvalidInput, Violation
+from sensus.explainer.v1 import explainer_service_pb2 as pb
+from services.explainer.explanation import State, SubjectKind, SubjectRef
+from services.explainer.store import Filter, Position
+
+PAGE_DEFAULT = 100
+PAGE_MAX = 1000
+SUBJECT_ID_CHARS_MAX = 512
+
+_TOKEN = struct.Struct(">q16s8s")
+_STATE = {
+    pb.EXPLANATION_STATE_RUNNING: State.RUNNING,
+    pb.EXPLANATION_STATE_DONE: State.DONE,
+    pb.EXPLANATION_STATE_CANCELLED: State.CANCELLED,
+    pb.EXPLANATION_STATE_FAILED: State.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainOrder:
+    """What a caller of Explain wants."""
+
+    ref: SubjectRef
+    request_id: UUID | None
+    resume_after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOrder:
+    """One page of a list. `next_token` continues it after a position."""
+
+    wanted: Filter
+    after: Position | None
+    size: int
+    digest: bytes
+
+    def next_token(self, last: Position) -> str:
+        """Token of the page that begins after `last`."""
+        raw = _TOKEN.pack(last.create_us, last.explanation_id.bytes, self.digest)
+        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def explain_request(request: pb.ExplainRequest) -> ExplainOrder:
+    """Raises: InvalidInput (SUBJECT_REQUIRED, INVALID_REQUEST_ID)."""
+    return ExplainOrder(
+        ref=_subject(request.subject),
+        request_id=_request_id(request.request_id) if request.request_id else None,
+        resume_after=request.resume_after_sequence,
+    )
+
+
+def explanation_id_of(request: pb.GetExplanationRequest) -> UUID:
+    """Raises: InvalidInput (INVALID_EXPLANATION_ID)."""
+    try:
+        return UUID(request.explanation_id)
+    except ValueError:
+        raise _invalid("explanation_id", "be a UUID", "INVALID_EXPLANATION_ID") from None
+
+
+def list_request(request: pb.ListExplanationsRequest) -> ListOrder:
+    """Raises: InvalidInput (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE)."""
+    if request.page_size > PAGE_MAX:
+        raise _invalid("page_size", f"be at most {PAGE_MAX}", "INVALID_PAGE_SIZE")
+    digest = _digest(request)
+    return ListOrder(
+        wanted=_filter(request),
+        after=_position(request.page_token, digest) if request.page_token else None,
+        size=request.page_size or PAGE_DEFAULT,
+        digest=digest,
+    )
+
+
+def _filter(request: pb.ListExplanationsRequest) -> Filter:
+    start_us = _microseconds(request.start_time) if request.HasField("start_time") else None
+    end_us = _microseconds(request.end_time) if request.HasField("end_time") else None
+    if start_us is not None and end_us is not None and start_us >= end_us:
+        raise _invalid("end_time", "be after start_time", "INVALID_TIME_RANGE")
+    return Filter(
+        ref=_subject(request.subject) if request.HasField("subject") else None,
+        state=_STATE.get(request.state),
+        start_us=start_us,
+        end_us=end_us,
+    )
+
+
+def _subject(subject: pb.Subject) -> SubjectRef:
+    named = subject.alert_id or subject.anomaly_id
+    if not named or len(named) > SUBJECT_ID_CHARS_MAX or "\0" in named:
+        should = f"name an alert_id or an anomaly_id of at most {SUBJECT_ID_CHARS_MAX} characters"
+        raise _invalid("subject", should, "SUBJECT_REQUIRED")
+    kind = SubjectKind.ALERT if subject.alert_id else SubjectKind.ANOMALY
+    return SubjectRef(kind=kind, id=named)
+
+
+def _request_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise _invalid("request_id", "be a UUID", "INVALID_REQUEST_ID") from None
+
+
+def _position(token: str, digest: bytes) -> Position:
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        create_us, explanation_id, told = _TOKEN.unpack(raw)
+    except (binascii.Error, ValueError, struct.error):
+        raise _bad_token("be the next_page_token of a page") from None
+    if told != digest:
+        raise _bad_token("be used with the same filter as the page before")
+    return Position(create_us=create_us, explanation_id=UUID(bytes=explanation_id))
+
+
+def _digest(request: pb.ListExplanationsRequest) -> bytes:
+    filters = pb.ListExplanationsRequest()
+    filters.CopyFrom(request)
+    filters.ClearField("page_token")
+    filters.ClearField("page_size")
+    return hashlib.blake2b(filters.SerializeToString(deterministic=True), digest_size=8).digest()
+
+
+def _microseconds(stamp: Timestamp) -> int:
+    if not -62135596800 <= stamp.seconds <= 253402300799 or not 0 <= stamp.nanos < 10**9:
+        raise _invalid("start_time", "be between the years 1 and 9999", "INVALID_TIME_RANGE")
+    return stamp.ToMicroseconds()
+
+
+def _bad_token(should: str) -> InvalidInput:
+    return _invalid("page_token", should, "INVALID_PAGE_TOKEN")
+
+
+def _invalid(field: str, should: str, reason: str) -> InvalidInput:
+    violation = Violation(field, f"must {should}")
+    return InvalidInput(f"{field} must {should}", reason=reason, violations=[violation])

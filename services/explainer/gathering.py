@@ -1,0 +1,154 @@
+"""From a subject to its case: all evidence, numbered in an order that does not depend on timing."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from services.explainer.asking import asking
+from services.explainer.explanation import Evidence, EvidenceKind, SeriesSamples, SubjectFacts
+from services.explainer.ledger import Ledger
+from services.explainer.measuring import (
+    has_history,
+    moved,
+    observed_start,
+    series_evidence,
+    shift_of,
+    window_of,
+)
+from services.explainer.model import Case, SeriesWindow, Subject, Symptom
+from services.explainer.names import entities, entity_of
+from services.explainer.rankers.measures import symptom_of
+from services.explainer.sources import Source
+from services.explainer.sources.anomalies import as_evidence
+
+MOVED_SHOWN_MAX: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """The sources by the part they play; evidence is numbered in this order."""
+
+    subject: Source
+    nearby: tuple[Source, ...]
+    moved: Source
+
+    @property
+    def all(self) -> tuple[Source, ...]:
+        """Every one, in order."""
+        return (self.subject, *self.nearby, self.moved)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """All that is known about a subject.
+
+    Attributes:
+        case: For the rankers, every series with a past among it, also those that are not shown.
+        labels_by_entity: Labels of one series of each entity.
+        failed: Names of the sources that gave nothing.
+        asked: Number of sources.
+    """
+
+    evidence: tuple[Evidence, ...]
+    case: Case
+    labels_by_entity: dict[str, dict[str, str]]
+    failed: tuple[str, ...]
+    asked: int
+
+
+async def gather(
+    facts: SubjectFacts, sources: Sources, ledger: Ledger, *, end_ms: int, within_s: float
+) -> Gathered:
+    """Everything that answers `within_s`; what does not is named as missing."""
+    owner = "ingest" if facts.state else "detector"
+    await ledger.add([as_evidence(facts, owner)])
+    own: tuple[SeriesSamples, ...] = ()
+    others: tuple[SeriesSamples, ...] = ()
+    failed: list[str] = []
+    async with asking(sources.all, facts, within_s=within_s) as answers:
+        async for answer in answers:
+            if answer.failed:
+                failed.append(answer.source.name)
+            if answer.source is sources.subject:
+                own = answer.findings.series
+                await ledger.add(_own_evidence(own, facts, end_ms))
+            else:
+                others += answer.findings.series
+                await ledger.add(answer.findings.evidence)
+            await ledger.add_missing(answer.findings.missing, facts.event_ms)
+    windows = await _measured(own, others, facts, ledger, end_ms)
+    return Gathered(
+        evidence=ledger.evidence,
+        case=_case(facts, own, windows),
+        labels_by_entity={window.service: dict(window.labels) for window in reversed(windows)},
+        failed=tuple(failed),
+        asked=len(sources.all),
+    )
+
+
+def _own_evidence(own: Sequence[SeriesSamples], facts: SubjectFacts, end_ms: int) -> list[Evidence]:
+    start_ms = observed_start(own, facts)
+    windows = (window_of(each, "", start_ms=start_ms, end_ms=end_ms) for each in own)
+    return [series_evidence(each, facts, EvidenceKind.SUBJECT_SERIES) for each in windows]
+
+
+async def _measured(
+    own: Sequence[SeriesSamples],
+    others: Sequence[SeriesSamples],
+    facts: SubjectFacts,
+    ledger: Ledger,
+    end_ms: int,
+) -> list[SeriesWindow]:
+    """Windows of all series; the subject's and those that moved most carry their evidence."""
+    series_by_id = {each.series_id: each for each in (*own, *others)}
+    every = list(series_by_id.values())
+    start_ms = observed_start(own or others, facts)
+    windows = [
+        window_of(each, entity, start_ms=start_ms, end_ms=end_ms)
+        for each, entity in zip(every, entities([e.labels for e in every]), strict=True)
+    ]
+    mine = [each for each in ledger.evidence if each.kind is EvidenceKind.SUBJECT_SERIES]
+    numbered = [
+        replace(window, evidence_id=evidence.evidence_id)
+        for window, evidence in zip(windows, mine, strict=False)
+    ]
+    rest = windows[len(own) :]
+    if not any(has_history(window) for window in windows):
+        await ledger.add_missing(["history: too few samples before the event"], facts.event_ms)
+    shown = await asyncio.to_thread(_most_moved, rest)
+    told = await ledger.add(
+        series_evidence(each, facts, EvidenceKind.MOVED_SERIES) for each in shown
+    )
+    numbered += [
+        replace(window, evidence_id=evidence.evidence_id)
+        for window, evidence in zip(shown, told, strict=True)
+    ]
+    numbered += [window for window in rest if window not in shown]
+    return [window for window in numbered if has_history(window)]
+
+
+def _most_moved(windows: Sequence[SeriesWindow]) -> list[SeriesWindow]:
+    measured = [(shift_of(each), each) for each in windows if has_history(each)]
+    far = [(found, each) for found, each in measured if moved(found)]
+    far.sort(key=lambda pair: (-pair[0].size, pair[1].metric, sorted(pair[1].labels.items())))
+    return [each for _, each in far[:MOVED_SHOWN_MAX]]
+
+
+def _case(
+    facts: SubjectFacts, own: Sequence[SeriesSamples], windows: Sequence[SeriesWindow]
+) -> Case:
+    metric = own[0].labels.get("__name__", "") if own else facts.metric
+    symptom = facts.symptom
+    if symptom is Symptom.UNKNOWN and metric:
+        symptom = symptom_of(metric)
+    shows = next((w.service for w in windows if own and w.labels == own[0].labels), "")
+    subject = Subject(
+        id=facts.ref.id,
+        labels=dict(facts.labels),
+        metric=metric,
+        service=shows or (entity_of(facts.labels) if own else ""),
+        started_ms=facts.event_ms,
+        symptom=symptom,
+    )
+    return Case(subject=subject, series=tuple(windows))

@@ -1,0 +1,90 @@
+"""Metrics of the explainer: name, unit, meaning, what to do when it moves."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.explainer.explanation import Explanation
+
+_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+EXPLANATIONS: Final = Counter(
+    "sensus_explanations_total",
+    "Explanations finished. Verdict insufficient_evidence rising: sources fail or metrics are "
+    "missing; an empty verdict means failed: read the log.",
+    ["verdict", "provider"],
+)
+DURATION: Final = Histogram(
+    "sensus_explanation_duration_seconds",
+    "From the begin of an explanation to its stored result. Above 1 s with provider template: "
+    "look at the stages.",
+    ["provider"],
+    buckets=_SECONDS,
+)
+STAGE_DURATION: Final = Histogram(
+    "sensus_explanation_stage_duration_seconds",
+    "Time of one stage. Gathering slow: look at the sources; wording slow: the language model.",
+    ["stage"],
+    buckets=_SECONDS,
+)
+SOURCE_DURATION: Final = Histogram(
+    "sensus_explainer_source_duration_seconds",
+    "Time one source took. At the deadline: it is cut off, and evidence is missing.",
+    ["source"],
+    buckets=_SECONDS,
+)
+SOURCE_FAILURES: Final = Counter(
+    "sensus_explainer_source_failures_total",
+    "Times a source gave nothing. Rising: the service behind it is down or too slow.",
+    ["source"],
+)
+EVIDENCE: Final = Counter(
+    "sensus_explanation_evidence_total",
+    "Pieces of evidence by kind. Kind missing rising: see the failures by source.",
+    ["kind"],
+)
+STRUCK_CLAIMS: Final = Counter(
+    "sensus_explanation_struck_claims_total",
+    "Sentences struck because the evidence does not hold them. Of the template it must stay 0; "
+    "of a provider, rising means a worse model or prompt.",
+    ["provider"],
+)
+LLM_FAILURES: Final = Counter(
+    "sensus_llm_failures_total",
+    "Calls of a language model whose text was not used. The template stood in: check the provider.",
+    ["provider", "reason"],
+)
+LLM_DURATION: Final = Histogram(
+    "sensus_llm_call_duration_seconds",
+    "Time of one call of a language model, failures included.",
+    ["provider"],
+    buckets=_SECONDS,
+)
+JOBS_RUNNING: Final = Gauge(
+    "sensus_explanations_running",
+    "Explanations being made by this process. Only ever rising: sources or models hang.",
+)
+TAKEOVERS: Final = Counter(
+    "sensus_explanation_takeovers_total",
+    "Explanations taken over from a run that died. Rising without restarts: the loop stalls.",
+)
+DELIVERIES: Final = Counter(
+    "sensus_explainer_deliveries_total",
+    "Alert changes and anomalies taken in. Outcome retry rising: see the failures; "
+    "buried: look at the dead letters.",
+    ["kind", "outcome"],
+)
+WATCH_CURSOR: Final = Gauge(
+    "sensus_explainer_anomaly_cursor",
+    "Place in the log of anomalies up to which all is explained. Stuck: nobody holds the watch.",
+)
+
+
+def observe(explanation: Explanation, duration_s: float) -> None:
+    """Counts one finished explanation."""
+    provider = explanation.wording.provider
+    EXPLANATIONS.labels(explanation.verdict.value, provider).inc()
+    DURATION.labels(provider).observe(duration_s)
+    STRUCK_CLAIMS.labels(provider).inc(explanation.wording.struck_claims)
+    for piece in explanation.evidence:
+        EVIDENCE.labels(piece.kind.value).inc()

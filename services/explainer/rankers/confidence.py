@@ -1,0 +1,43 @@
+"""How far the first suspect can be trusted.
+
+Two questions: does the best score stand out of what windows without a fault show (a logistic
+curve), and how much of the belief falls to the first of several close ones (a softmax). Their
+three numbers were fitted on recorded incidents against fault-free windows; they belong to the
+unit of the scores, not to a data set, and `make bench-explain` prints both sides.
+"""
+
+from collections.abc import Sequence
+from math import exp
+
+MIDDLE = 1.4
+"""Best score at which a fault is as likely as none."""
+
+STEEPNESS = 4.0
+"""How fast belief in a fault grows with the score."""
+
+CLOSE = 0.3
+"""Scores that differ by this much share the belief e : 1."""
+
+ENOUGH = 0.5
+"""Nobody is named when a fault is less likely than this."""
+
+
+def standing(ranked: Sequence[float]) -> float:
+    """Probability 0..1 that there is a fault to explain at all, by the best of falling scores.
+
+    >>> standing([]), standing([0.0]), round(standing([1.4]), 2)
+    (0.0, 0.0, 0.5)
+    """
+    if not ranked or ranked[0] <= 0:
+        return 0.0
+    return 1.0 / (1.0 + exp(-STEEPNESS * (ranked[0] - MIDDLE)))
+
+
+def shares(ranked: Sequence[float]) -> list[float]:
+    """How the belief splits over suspects with these falling scores; sums to 1.
+
+    >>> [round(share, 2) for share in shares([4.0, 4.0, 1.0])]
+    [0.5, 0.5, 0.0]
+    """
+    weights = [exp((score - ranked[0]) / CLOSE) for score in ranked]
+    return [weight / sum(weights) for weight in weights]

@@ -1,0 +1,73 @@
+"""Which series moved the bad way, by the service they belong to."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from services.explainer.model import Case, Deviation, Reason, SeriesWindow
+from services.explainer.rankers.deviation import deviation
+from services.explainer.rankers.measures import BAD_DIRECTION, Measure, measure_of_series
+
+Wanted = Callable[[SeriesWindow], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Move:
+    """One series and how it left its baseline."""
+
+    window: SeriesWindow
+    measure: Measure
+    deviation: Deviation
+
+    @property
+    def size(self) -> float:
+        """Robust standard deviations the bad way, ≥ 0."""
+        return self.deviation.size
+
+    def reason(self) -> Reason:
+        """Why this move makes its service suspect, with the figures of the deviation."""
+        found = self.deviation
+        way = {1: "rose", -1: "fell", 0: "stayed"}[found.direction]
+        return Reason(
+            text=f"{self.window.metric} {way} from {found.baseline:.4g} to {found.observed:.4g}, "
+            f"{found.size:.1f} times its usual spread",
+            evidence_id=self.window.evidence_id,
+            score=found.size,
+        )
+
+
+def move_of(window: SeriesWindow, measure: Measure) -> Move:
+    """How `window` moved in the direction that is bad for `measure`, either way if none is."""
+    if measure is Measure.AVAILABILITY:
+        return Move(window=window, measure=measure, deviation=_shortfall(window))
+    moved = deviation(window, towards=BAD_DIRECTION.get(measure, 0))
+    return Move(window=window, measure=measure, deviation=moved)
+
+
+def moves_of(
+    case: Case, measures: frozenset[Measure], wanted: Wanted = lambda window: True
+) -> Mapping[str, list[Move]]:
+    """Moves of the series of these measures by service, the farthest first."""
+    found: dict[str, list[Move]] = defaultdict(list)
+    for window in case.series:
+        measure = measure_of_series(window)
+        if window.service and measure in measures and wanted(window):
+            found[window.service].append(move_of(window, measure))
+    for moves in found.values():
+        moves.sort(key=lambda m: (-m.size, m.window.evidence_id))
+    return found
+
+
+def _shortfall(window: SeriesWindow) -> Deviation:
+    """A fall of a share is judged by what is missing from its ceiling, 1 or 100."""
+    finite = window.values[np.isfinite(window.values)]
+    ceiling = 100.0 if finite.size and finite.max() > 1.5 else 1.0
+    short = deviation(replace(window, values=ceiling - window.values), towards=1)
+    return replace(
+        short,
+        direction=-short.direction,
+        baseline=ceiling - short.baseline,
+        observed=ceiling - short.observed,
+    )

@@ -1,0 +1,54 @@
+"""From scores of services to a ranking.
+
+All rankers score in one unit: the logarithm of robust standard deviations, times the share of
+the picture that the suspect explains. So scores of different rankers can be compared.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from services.explainer.model import Ranking, Reason, Suspect
+from services.explainer.rankers.confidence import ENOUGH, shares, standing
+
+REASONS = 5
+"""Most reasons kept per suspect."""
+
+DECIMALS = 9
+"""Scores equal to this many decimals are a tie, settled by name."""
+
+
+def ranking(
+    scores: Mapping[str, float], reasons: Mapping[str, Sequence[Reason]], *, ranker: str
+) -> Ranking:
+    """Order services by falling score; abstain when the best does not stand out.
+
+    A suspect's confidence is the probability that there is a fault and that it is the cause.
+    """
+    order = sorted(scores, key=lambda service: (-round(scores[service], DECIMALS), service))
+    ranked = [max(0.0, float(scores[service])) for service in order]
+    fault = standing(ranked)
+    believed = [fault * share for share in shares(ranked)]
+    suspects = tuple(
+        Suspect(
+            entity=service,
+            rank=place,
+            score=score,
+            confidence=belief,
+            reasons=_best(reasons.get(service, ())),
+        )
+        for place, (service, score, belief) in enumerate(
+            zip(order, ranked, believed, strict=True), start=1
+        )
+    )
+    abstained = fault < ENOUGH
+    return Ranking(
+        suspects=suspects,
+        confidence=believed[0] if believed else 0.0,
+        abstained=abstained,
+        reason="no service stands out from the rest" if abstained else f"decided by {ranker}",
+        ranker=ranker,
+    )
+
+
+def _best(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+    told = [r for r in reasons if r.score > 0]
+    return tuple(sorted(told, key=lambda r: (-r.score, r.evidence_id))[:REASONS])

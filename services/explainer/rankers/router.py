@@ -1,0 +1,94 @@
+"""Picks the evidence that suits the symptom and lets the strongest of it decide.
+
+Adding everything up is worse than the best single source, so a service is as suspect as the
+strongest opinion on it; the others only break ties. Opinions that do not suit the symptom count
+less.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from services.explainer.model import Case, Ranking, Reason, Symptom
+from services.explainer.rankers.hops import SlowHops
+from services.explainer.rankers.largest import LargestDeviation
+from services.explainer.rankers.measures import Measure
+from services.explainer.rankers.missing import MissingCalls
+from services.explainer.rankers.omitted import OmittedCalls
+from services.explainer.rankers.protocol import Ranker
+from services.explainer.rankers.ranking import ranking
+from services.explainer.rankers.resource import ResourceShortage
+from services.explainer.rankers.symptoms import symptoms_of
+from services.explainer.rankers.timelost import TimeLost
+from services.explainer.rankers.walk import GraphWalk
+
+LATENCY = GraphWalk(measures=frozenset({Measure.SERVER_LATENCY}), name="latency walk")
+ERRORS = GraphWalk(measures=frozenset({Measure.ERRORS}), name="error walk")
+AVAILABILITY = GraphWalk(measures=frozenset({Measure.AVAILABILITY}), name="availability walk")
+SLOW: tuple[Ranker, ...] = (TimeLost(), SlowHops(), LATENCY, ResourceShortage())
+BROKEN: tuple[Ranker, ...] = (AVAILABILITY, ERRORS, MissingCalls(), OmittedCalls())
+
+PRESSURE: tuple[Ranker, ...] = (
+    ResourceShortage(measures=frozenset({Measure.CPU, Measure.MEMORY, Measure.HOST})),
+)
+QUIET: tuple[Ranker, ...] = (
+    MissingCalls(),
+    LargestDeviation(measures=frozenset({Measure.TRAFFIC}), name="largest change of traffic"),
+)
+
+ROUTES: dict[Symptom, tuple[Ranker, ...]] = {
+    Symptom.LATENCY: SLOW,
+    Symptom.ERRORS: BROKEN,
+    Symptom.AVAILABILITY: BROKEN,
+    Symptom.RESOURCE: PRESSURE,
+    Symptom.TRAFFIC: QUIET,
+    Symptom.ABSENCE: (AVAILABILITY, *QUIET),
+    Symptom.UNKNOWN: (LargestDeviation(),),
+}
+"""Rankers that suit a symptom; UNKNOWN is that of a metric whose name tells nothing."""
+
+GENERAL = SLOW + BROKEN
+"""Rankers that are always asked."""
+
+UNSUITED = 0.25
+"""Weight of what the other rankers say: a fault of one kind often shows in another."""
+
+SECOND_OPINION = 0.1
+"""What the other rankers add to the strongest one's score."""
+
+SUSPECT_ITSELF = 0.1
+"""Score of the service that shows the symptom, when nothing else explains it."""
+
+
+def rank(case: Case) -> Ranking:
+    """Suspects of `case`, best first; the rankers that suit its symptoms speak with full weight.
+
+    When none finds anything, the largest deviation decides.
+    """
+    suited = list(dict.fromkeys(r for s in sorted(symptoms_of(case)) for r in ROUTES[s]))
+    others = [ranker for ranker in GENERAL if ranker not in suited]
+    weighted = [(ranker.rank(case), 1.0) for ranker in suited]
+    weighted += [(ranker.rank(case), UNSUITED if suited else 1.0) for ranker in others]
+    merged = merge(weighted, itself=case.subject.service)
+    if merged.suspects and merged.suspects[0].score > SUSPECT_ITSELF:
+        return merged
+    return LargestDeviation().rank(case)
+
+
+def merge(weighted: Iterable[tuple[Ranking, float]], *, itself: str = "") -> Ranking:
+    """The strongest opinion on each service, and a little of the others."""
+    opinions: dict[str, list[float]] = defaultdict(list)
+    reasons: dict[str, list[Reason]] = defaultdict(list)
+    strongest = ("", 0.0)
+    if itself:
+        opinions[itself].append(SUSPECT_ITSELF)
+    for each, weight in weighted:
+        for suspect in each.suspects:
+            opinions[suspect.entity].append(weight * suspect.score)
+            reasons[suspect.entity] += suspect.reasons
+        top = weight * each.suspects[0].score if each.suspects else 0.0
+        strongest = max(strongest, (each.ranker, top), key=lambda s: s[1])
+    scores = {
+        entity: max(said) + SECOND_OPINION * (sum(said) - max(said))
+        for entity, said in opinions.items()
+    }
+    return ranking(scores, reasons, ranker=strongest[0])

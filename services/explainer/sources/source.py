@@ -1,0 +1,57 @@
+"""What every source does."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.explainer.explanation import Evidence, SeriesSamples, SubjectFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How far and how much to look around an event.
+
+    Attributes:
+        before_ms: Time before the event that is read.
+        after_ms: Time after it.
+        series_max: Series read by one question.
+        samples_max: Newest samples read of each series.
+        nearby_max: Alerts and anomalies read.
+    """
+
+    before_ms: int = 60 * 60_000
+    after_ms: int = 5 * 60_000
+    series_max: int = 400
+    samples_max: int = 1000
+    nearby_max: int = 20
+
+    def span_of(self, facts: SubjectFacts) -> tuple[int, int]:
+        """First time read, and the time before which reading ends."""
+        return facts.event_ms - self.before_ms, facts.event_ms + self.after_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What one source found.
+
+    Attributes:
+        evidence: Pieces that are complete but for their number.
+        series: Series to be measured.
+        missing: What was looked for and is not there, each in a few words.
+    """
+
+    evidence: tuple[Evidence, ...] = ()
+    series: tuple[SeriesSamples, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """Looks for one kind of evidence."""
+
+    @property
+    def name(self) -> str:
+        """What it looks for, in words for people."""
+        ...
+
+    async def find(self, facts: SubjectFacts) -> Findings:
+        """Everything within its reach. May raise anything: the others go on without it."""
+        ...

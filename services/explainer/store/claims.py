@@ -1,0 +1,145 @@
+"""Who runs which explanation. Leases are measured by the clock of the database alone."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from mesh.errors import AlreadyExists, Conflict
+from mesh.postgres import guard
+from services.explainer.explanation import Claim, SubjectKind, SubjectRef
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from mesh.postgres import Pool
+
+    Connection = (
+        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    )
+
+_COLUMNS = """explanation_id, owner, subject_kind, subject_id, subject_state, traceparent, attempt,
+    (extract(epoch FROM create_time) * 1000000)::bigint AS create_us"""
+_BEGIN = f"""
+INSERT INTO explainer.explanation (explanation_id, subject_kind, subject_id, subject_state, state,
+    verdict, trace_id, traceparent, owner, lease_until)
+VALUES ($1, $2, $3, $4, 'running', '', split_part($5, '-', 2), $5, $6, now() + $7 * interval '1 s')
+ON CONFLICT (subject_kind, subject_id, subject_state) WHERE state IN ('running', 'done') DO NOTHING
+RETURNING {_COLUMNS}
+"""  # noqa: S608
+_LIVING = """
+SELECT explanation_id FROM explainer.explanation
+WHERE subject_kind = $1 AND subject_id = $2 AND subject_state = $3 AND state IN ('running', 'done')
+"""
+_REMEMBER = """
+INSERT INTO explainer.request AS known (request_id, explanation_id) VALUES ($1, $2)
+ON CONFLICT (request_id) DO UPDATE SET explanation_id = known.explanation_id
+RETURNING explanation_id
+"""
+_RENEW = """
+UPDATE explainer.explanation SET lease_until = now() + $2 * interval '1 s'
+WHERE owner = ANY($1::uuid[]) AND state = 'running' RETURNING owner
+"""
+_RELEASE = """
+UPDATE explainer.explanation SET lease_until = now() + $2 * interval '1 s'
+WHERE owner = ANY($1::uuid[]) AND state = 'running'
+"""
+_TAKE_OVER = f"""
+UPDATE explainer.explanation SET owner = gen_random_uuid(), attempt = attempt + 1,
+    lease_until = now() + $2 * interval '1 s'
+WHERE explanation_id IN (
+    SELECT explanation_id FROM explainer.explanation
+    WHERE state = 'running' AND lease_until < now()
+    ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING {_COLUMNS}
+"""  # noqa: S608
+_LAST_SEQUENCES = """
+SELECT explanation_id, max(sequence) AS last FROM explainer.frame
+WHERE explanation_id = ANY($1::uuid[]) GROUP BY explanation_id
+"""
+
+
+class Claims:
+    """Begins explanations, each subject and state once, and hands them on when their owner dies."""
+
+    def __init__(self, pool: "Pool", *, lease_s: float) -> None:
+        """A claim that is not renewed for `lease_s` may be taken over."""
+        self._pool = pool
+        self._lease_s = lease_s
+
+    async def begin(
+        self, ref: SubjectRef, state: str, *, request_id: UUID | None, traceparent: str
+    ) -> tuple[UUID, Claim | None]:
+        """The explanation of this subject and state, and the right to run it if it is new.
+
+        The request id stands for it from then on.
+
+        Raises:
+            AlreadyExists: REQUEST_ID_REUSED, it stands for another explanation.
+        """
+        with guard("begin"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                found, claim = await self._begin(connection, ref, state, traceparent)
+                if request_id is not None:
+                    await _remember(connection, request_id, found)
+                return found, claim
+
+    async def renew(self, owners: Sequence[UUID]) -> set[UUID]:
+        """Extends the leases of those owners that still hold theirs, and names them."""
+        with guard("renew"):
+            rows = await self._pool.fetch(_RENEW, list(owners), self._lease_s)
+        return {row["owner"] for row in rows}
+
+    async def release(self, owners: Sequence[UUID], *, after_s: float = 0.0) -> None:
+        """Lets others take over, `after_s` from now."""
+        with guard("release"):
+            await self._pool.execute(_RELEASE, list(owners), after_s)
+
+    async def take_over(self, limit: int) -> list[Claim]:
+        """Up to `limit` explanations whose lease ran out, each under a new owner."""
+        with guard("take_over"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                rows = await connection.fetch(_TAKE_OVER, limit, self._lease_s)
+                ids = [row["explanation_id"] for row in rows]
+                lasts = await connection.fetch(_LAST_SEQUENCES, ids) if ids else []
+        last_by_id = {row["explanation_id"]: row["last"] for row in lasts}
+        return [_claim(row, last_by_id.get(row["explanation_id"], 0)) for row in rows]
+
+    async def _begin(
+        self, connection: "Connection", ref: SubjectRef, state: str, traceparent: str
+    ) -> tuple[UUID, Claim | None]:
+        subject = (ref.kind, ref.id, state)
+        new = (uuid4(), *subject, traceparent, uuid4(), self._lease_s)
+        row = await connection.fetchrow(_BEGIN, *new)
+        if row is not None:
+            return row["explanation_id"], _claim(row, 0)
+        found = await connection.fetchval(_LIVING, *subject)
+        if found is None:
+            raise Conflict("the explanation failed at this moment: try again")
+        return found, None
+
+
+async def _remember(connection: "Connection", request_id: UUID, found: UUID) -> None:
+    if await connection.fetchval(_REMEMBER, request_id, found) != found:
+        raise request_id_reused(request_id)
+
+
+def request_id_reused(request_id: UUID) -> AlreadyExists:
+    """The error of a request id that was used for another subject."""
+    return AlreadyExists(
+        "request_id was used for another subject: make a new one",
+        reason="REQUEST_ID_REUSED",
+        metadata={"request_id": str(request_id)},
+    )
+
+
+def _claim(row: "asyncpg.Record", last_sequence: int) -> Claim:
+    return Claim(
+        explanation_id=row["explanation_id"],
+        owner=row["owner"],
+        ref=SubjectRef(kind=SubjectKind(row["subject_kind"]), id=row["subject_id"]),
+        subject_state=row["subject_state"],
+        traceparent=row["traceparent"],
+        attempt=row["attempt"],
+        last_sequence=last_sequence,
+        create_us=row["create_us"],
+    )

@@ -1,0 +1,58 @@
+"""How figures and times are written, in one way everywhere: what is shown can be found again."""
+
+import math
+from datetime import UTC, datetime
+from typing import Final
+
+from services.explainer.explanation import Figure
+
+_BINARY: Final = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
+_UNIT_WORDS: Final = {"s": "s", "%": "%", "Cel": "°C"}
+_YEARS_MS: Final = 253_402_300_799_999
+
+
+def shown(figure: Figure) -> str:
+    """A figure with its unit, three significant digits.
+
+    >>> shown(Figure(name="a", value=0.012345)), shown(Figure(name="b", value=98.14, unit="%"))
+    ('0.0123', '98.1 %')
+    >>> shown(Figure(name="c", value=3 * 1024**3, unit="By"))
+    '3 GiB'
+    """
+    number, unit = number_and_unit(figure)
+    return f"{number} {unit}" if unit else number
+
+
+def number_and_unit(figure: Figure) -> tuple[str, str]:
+    """The number as it is written, and the unit beside it ("" for none)."""
+    if figure.unit == "By":
+        size, unit = next((each for each in _BINARY if abs(figure.value) >= each[0]), _BINARY[-1])
+        return rounded(figure.value / size), unit
+    return rounded(figure.value), _UNIT_WORDS.get(figure.unit, "")
+
+
+def rounded(value: float) -> str:
+    """Three significant digits, without an exponent where that stays readable.
+
+    >>> rounded(1234567.0), rounded(-0.5), rounded(2e-07), rounded(41.0), rounded(0.0)
+    ('1230000', '-0.5', '2e-07', '41', '0')
+    """
+    if not math.isfinite(value):
+        return "no number"
+    if value == 0:
+        return "0"
+    if not 1e-4 <= abs(value) < 1e12:
+        return f"{value:.3g}"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    text = f"{round(value, digits):.{max(0, digits)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def shown_time(milliseconds: int) -> str:
+    """A time to the second, in UTC.
+
+    >>> shown_time(1_700_000_000_000)
+    '2023-11-14 22:13:20 UTC'
+    """
+    inside = min(max(milliseconds, 0), _YEARS_MS)
+    return datetime.fromtimestamp(inside / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

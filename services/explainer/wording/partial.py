@@ -1,0 +1,62 @@
+"""Reads JSON while it is still being written, to show its texts as they come."""
+
+from typing import Final
+
+_ESCAPED: Final = {"n": "\n", "t": " ", "r": " ", "b": " ", "f": " "}
+
+
+class StringValues:
+    r"""Takes JSON in pieces and gives back the text inside its string values.
+
+    >>> values = StringValues()
+    >>> [values.feed(piece) for piece in ('{"cause": "cp', 'u ro', 'se", "sum', 'mary": "x"}')]
+    ['cp', 'u ro', 'se\n', 'x\n']
+    """
+
+    def __init__(self) -> None:
+        """Nothing read yet."""
+        self._inside = False
+        self._is_value = False
+        self._escape = ""
+
+    def feed(self, piece: str) -> str:
+        """The text that this piece adds."""
+        return "".join(self._next(each) for each in piece)
+
+    def _next(self, char: str) -> str:
+        if not self._inside:
+            return self._between(char)
+        if self._escape:
+            return self._escaped(char)
+        if char == "\\":
+            self._escape = char
+            return ""
+        if char == '"':
+            self._inside = False
+            return "\n" if self._is_value else ""
+        return self._said(char)
+
+    def _between(self, char: str) -> str:
+        if char == '"':
+            self._inside = True
+        elif char in ":,{":
+            self._is_value = char == ":"
+        return ""
+
+    def _escaped(self, char: str) -> str:
+        self._escape += char
+        if self._escape[1] != "u":
+            self._escape = ""
+            return self._said(_ESCAPED.get(char, char))
+        if len(self._escape) < 6:
+            return ""
+        code, self._escape = self._escape[2:], ""
+        try:
+            return self._said(chr(int(code, 16)))
+        except ValueError:
+            return ""
+
+    def _said(self, char: str) -> str:
+        if not self._is_value:
+            return ""
+        return char if char == "\n" or char.isprintable() else " "

@@ -1,0 +1,127 @@
+"""Words an explanation without a language model: the same facts give the same text.
+
+Every number in it is a figure of the evidence, written by `figures.shown`, or the event's time.
+"""
+
+from services.explainer.explanation import (
+    Evidence,
+    EvidenceKind,
+    SubjectFacts,
+    SubjectKind,
+    Text,
+)
+from services.explainer.names import plain
+from services.explainer.rankers.measures import Measure, measure_of
+from services.explainer.wording.facts import Facts
+from services.explainer.wording.figures import shown, shown_time
+
+_NAMED_MAX = 3
+_ADVICE = {
+    Measure.CPU: "find what uses the processor there, then stop it or give it more",
+    Measure.MEMORY: "find what fills the memory or disk there, then free it or give it more",
+    Measure.ERRORS: "read its error logs and undo its last change",
+    Measure.AVAILABILITY: "check that it runs and can be reached, then restart or roll it back",
+    Measure.TRAFFIC: "find who sends or stopped sending the traffic, then limit or reroute it",
+    Measure.HOST: "check the machine itself, then move the load away from it",
+}
+_SLOW = "look at what it waits for, undo its last change or add capacity"
+_OTHER = "compare it with the time before the event and undo what changed"
+
+
+def worded(facts: Facts) -> Text:
+    """The text of an explanation; without suspects it says that the evidence names no cause."""
+    if not facts.suspects:
+        return Text(root_cause="", mitigation=_look_first(facts), summary=_summary(facts))
+    return Text(
+        root_cause=_root_cause(facts), mitigation=_mitigation(facts), summary=_summary(facts)
+    )
+
+
+def _root_cause(facts: Facts) -> str:
+    first = facts.suspects[0]
+    entity, piece = plain(first.suspect.entity), facts.behind(first)
+    if piece is None:
+        return f"{entity} is the most likely cause: {plain(facts.reason, 200)}."
+    moved = moved_in_words(piece, facts.subject)
+    return f"{entity} is the most likely cause: {moved} [{piece.evidence_id}]."
+
+
+def moved_in_words(piece: Evidence, subject: SubjectFacts) -> str:
+    """`cpu rose from 2 % to 98 %, 31 times its usual spread, 40 s before the alert`."""
+    metric = plain(piece.labels.get("__name__", "its series"))
+    baseline, observed, size = (
+        piece.figure(name) for name in ("baseline", "observed", "size_sigma")
+    )
+    if baseline is None or observed is None or size is None:
+        return f"{metric} moved"
+    rose = "rose" if observed.value >= baseline.value else "fell"
+    text = f"{metric} {rose} from {shown(baseline)} to {shown(observed)}"
+    text += f", {shown(size)} times its usual spread"
+    return text + _when(piece, subject)
+
+
+def _when(piece: Evidence, subject: SubjectFacts) -> str:
+    event = subject.ref.kind.value
+    if before := piece.figure("change_before_event"):
+        return f", {shown(before)} before the {event}" if before.value else f", with the {event}"
+    if after := piece.figure("change_after_event"):
+        return f", {shown(after)} after the {event}"
+    return ""
+
+
+def _mitigation(facts: Facts) -> str:
+    first = facts.suspects[0]
+    piece = facts.behind(first)
+    measure = measure_of(piece.labels.get("__name__", "")) if piece else Measure.OTHER
+    advice = _ADVICE.get(measure, _OTHER if measure is Measure.OTHER else _SLOW)
+    return f"Start with {plain(first.suspect.entity)}: {advice}."
+
+
+def _look_first(facts: Facts) -> str:
+    missing = facts.of_kind(EvidenceKind.MISSING)
+    if missing:
+        return "Get the missing evidence first, then explain again."
+    return "Look at the series of the subject and at what was changed before the event."
+
+
+def _summary(facts: Facts) -> str:
+    subject = facts.subject
+    began = "began" if subject.ref.kind is SubjectKind.ALERT else "was found"
+    parts = [
+        f"{_capital(subject.title)} ({plain(subject.severity)}) {began} at "
+        f"{shown_time(subject.event_ms)}."
+    ]
+    if not facts.suspects:
+        parts.append(f"The evidence names no cause: {plain(facts.reason, 200)}.")
+    parts += [_series_sentence(piece, facts) for piece in _own(facts)]
+    parts += _also(facts, EvidenceKind.MOVED_SERIES, "Other series moved")
+    parts += _also(facts, EvidenceKind.ANOMALY, "Anomalies nearby")
+    parts += _also(facts, EvidenceKind.ALERT, "Alerts nearby")
+    parts += [
+        f"Missing: {plain(each.title, 200)} [{each.evidence_id}]."
+        for each in facts.of_kind(EvidenceKind.MISSING)
+    ]
+    return " ".join(parts)
+
+
+def _own(facts: Facts) -> list[Evidence]:
+    return [
+        each for each in facts.of_kind(EvidenceKind.SUBJECT_SERIES) if each.figure("size_sigma")
+    ]
+
+
+def _series_sentence(piece: Evidence, facts: Facts) -> str:
+    return f"Of the subject, {moved_in_words(piece, facts.subject)} [{piece.evidence_id}]."
+
+
+def _also(facts: Facts, kind: EvidenceKind, said: str) -> list[str]:
+    """One sentence with the first few of a kind; no count, for a count is no figure."""
+    others = [each for each in facts.of_kind(kind) if each.reference_id != facts.subject.ref.id]
+    if not others:
+        return []
+    named = ", ".join(f"{each.title} [{each.evidence_id}]" for each in others[:_NAMED_MAX])
+    return [f"{said}: {named}{' and more' if len(others) > _NAMED_MAX else ''}."]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:] if text.startswith("alert ") else text

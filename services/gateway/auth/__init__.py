@@ -1,0 +1,1 @@
+"""Who is calling: passwords, sessions, API keys, and what a request proves."""

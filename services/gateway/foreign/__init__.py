@@ -1,0 +1,1 @@
+"""Forms that others defined: what Alertmanager, Prometheus and plain HTTP senders write."""

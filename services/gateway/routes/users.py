@@ -1,0 +1,144 @@
+"""/api/v1/users: who may log in, for admins."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mesh.auth import ADMIN, Policy
+from mesh.errors import InvalidInput
+from services.gateway.auth.names import check_user_name, known_user_name
+from services.gateway.auth.passwords import Passwords
+from services.gateway.bodies import decoded, json_response
+from services.gateway.endpoint import Endpoint, Operation, principal_of
+from services.gateway.model import Account
+from services.gateway.roles import check_role
+from services.gateway.store import AccountStore
+
+ADMINS: Final = Policy(any_of=frozenset({ADMIN}))
+
+
+class User(msgspec.Struct, kw_only=True):
+    """A person who may log in."""
+
+    user_name: str
+    role: str
+    disabled: bool
+    created_at: datetime
+
+
+class UserList(msgspec.Struct, kw_only=True):
+    """All users, by name."""
+
+    users: list[User]
+
+
+class NewUser(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A user to make. Roles: viewer, operator, admin."""
+
+    user_name: str
+    password: str
+    role: str
+
+
+class UserChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to change of a user; what is absent stays."""
+
+    role: str | None = None
+    disabled: bool | None = None
+    password: str | None = None
+
+
+_NAME_PARAMETER: Final = {
+    "name": "user_name",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+}
+_LIST: Final = Operation(
+    tag="Administration", name="ListUsers", summary="Lists users", answer=UserList
+)
+_CREATE: Final = Operation(
+    tag="Administration",
+    name="CreateUser",
+    summary="Makes a user",
+    body=NewUser,
+    answer=User,
+    status=201,
+)
+_UPDATE: Final = Operation(
+    tag="Administration",
+    name="UpdateUser",
+    summary="Changes role or password, disables or enables",
+    description="Takes effect on running log-ins within five seconds.",
+    body=UserChange,
+    answer=User,
+    parameters=(_NAME_PARAMETER,),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserRoutes:
+    """Administration of users."""
+
+    accounts: AccountStore
+    passwords: Passwords
+
+    def endpoints(self) -> list[Endpoint]:
+        """The endpoints of this subject."""
+        path = "/api/v1/users"
+        return [
+            Endpoint(method="GET", path=path, policy=ADMINS, handle=self._list, operation=_LIST),
+            Endpoint(
+                method="POST", path=path, policy=ADMINS, handle=self._create, operation=_CREATE
+            ),
+            Endpoint(
+                method="PATCH",
+                path=f"{path}/{{user_name}}",
+                policy=ADMINS,
+                handle=self._update,
+                operation=_UPDATE,
+            ),
+        ]
+
+    async def _list(self, request: Request) -> Response:
+        users = [_shown(account) for account in await self.accounts.list_all()]
+        return json_response(UserList(users=users))
+
+    async def _create(self, request: Request) -> Response:
+        sent = await decoded(request, NewUser)
+        check_user_name(sent.user_name)
+        check_role(sent.role)
+        actor = principal_of(request).subject
+        hashed = await self.passwords.hash(sent.password)
+        account = await self.accounts.create(actor, sent.user_name, hashed, sent.role)
+        return json_response(_shown(account), 201)
+
+    async def _update(self, request: Request) -> Response:
+        user_name = known_user_name(request.path_params["user_name"])
+        sent = await decoded(request, UserChange)
+        if sent == UserChange():
+            raise InvalidInput("nothing to change: send role, disabled or password")
+        if sent.role is not None:
+            check_role(sent.role)
+        hashed = None if sent.password is None else await self.passwords.hash(sent.password)
+        account = await self.accounts.update(
+            principal_of(request).subject,
+            user_name,
+            role=sent.role,
+            disabled=sent.disabled,
+            password_hash=hashed,
+        )
+        return json_response(_shown(account))
+
+
+def _shown(account: Account) -> User:
+    return User(
+        user_name=account.user_name,
+        role=account.role,
+        disabled=account.disabled,
+        created_at=account.created_at,
+    )

@@ -1,0 +1,42 @@
+"""The schema `gateway`. SQL of the gateway is here and nowhere else."""
+
+from dataclasses import dataclass
+
+from mesh.postgres import Pool
+from services.gateway.store.accounts import AccountStore
+from services.gateway.store.api_keys import ApiKeyStore
+from services.gateway.store.attempts import AttemptStore
+from services.gateway.store.audit import AuditStore
+from services.gateway.store.refresh_tokens import RefreshTokenStore, Rotation
+
+__all__ = [
+    "AccountStore",
+    "ApiKeyStore",
+    "AttemptStore",
+    "AuditStore",
+    "RefreshTokenStore",
+    "Rotation",
+    "Stores",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Everything in the schema."""
+
+    accounts: AccountStore
+    api_keys: ApiKeyStore
+    attempts: AttemptStore
+    audit: AuditStore
+    refresh_tokens: RefreshTokenStore
+
+    @classmethod
+    def of(cls, pool: Pool) -> "Stores":
+        """All stores on one pool."""
+        return cls(
+            accounts=AccountStore(pool),
+            api_keys=ApiKeyStore(pool),
+            attempts=AttemptStore(pool),
+            audit=AuditStore(pool),
+            refresh_tokens=RefreshTokenStore(pool),
+        )

@@ -1,0 +1,130 @@
+"""From an HTTP request to the request of a method."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Final
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from starlette.requests import Request
+
+from mesh.errors import InvalidInput, Violation
+from services.gateway.bodies import OFF_LOOP_BYTES, decode, read_json
+from services.gateway.transcoding.fields import find, is_text, nested
+from services.gateway.transcoding.refusals import refusal
+from services.gateway.transcoding.rules import Binding
+
+_BOOLEANS: Final = {"true": True, "false": False}
+_UNFIT: Final = (json_format.Error, ValueError, TypeError, AttributeError, RecursionError)
+_LAST_EVENT_ID: Final = "last-event-id"
+RESUME_FIELDS: Final = {"after_cursor": "cursor", "resume_after_sequence": "sequence"}
+"""Field of a request that resumes a stream, and the field of a frame that it takes."""
+
+
+async def to_message(binding: Binding, request: Request) -> Message:
+    """Reads path, query and body into the method's request.
+
+    Raises:
+        InvalidInput: INVALID_FIELD, UNKNOWN_FIELD or JSON_BROKEN, naming the field.
+    """
+    message = binding.new_request()
+    if binding.body:
+        await _read_body(binding, request, message)
+    _read_query(binding, request, message)
+    for parameter, path in binding.template.field_by_parameter.items():
+        _set(message, path, [request.path_params[parameter]])
+    _resume(message, request)
+    return message
+
+
+async def _read_body(binding: Binding, request: Request, message: Message) -> None:
+    has_type = "content-type" in request.headers
+    body = await read_json(request) if has_type else await request.body()
+    if body and not has_type:
+        await read_json(request)
+    if not body:
+        return
+    target = message if binding.body == "*" else getattr(message, binding.body)
+    if len(body) > OFF_LOOP_BYTES:
+        await asyncio.to_thread(_parse, body, target)
+    else:
+        _parse(body, target)
+
+
+def _parse(body: bytes, target: Message) -> None:
+    content = decode(body, object)
+    if not isinstance(content, dict):
+        raise InvalidInput("send a JSON object", reason="INVALID_FIELD")
+    _merge(content, target)
+
+
+def _read_query(binding: Binding, request: Request, message: Message) -> None:
+    for name in dict.fromkeys(request.query_params.keys()):
+        if binding.body == "*" or _in_path(binding, name):
+            told = "is not taken from the query: it belongs into the path or the body"
+            raise _unknown(name, told)
+        _set(message, name, request.query_params.getlist(name))
+
+
+def _in_path(binding: Binding, name: str) -> bool:
+    return name in binding.template.field_by_parameter.values()
+
+
+def _set(message: Message, path: str, values: list[str]) -> None:
+    fields = find(message.DESCRIPTOR, path)
+    if fields is None or not is_text(fields[-1]):
+        raise _unknown(path, "is not a parameter of this method")
+    leaf = fields[-1]
+    if not leaf.is_repeated and len(values) > 1:
+        raise InvalidInput(
+            f"{path}: give it once",
+            reason="INVALID_FIELD",
+            violations=[Violation(path, "give it once")],
+        )
+    read = [_typed(leaf, value) for value in values]
+    _merge(nested(fields, read if leaf.is_repeated else read[0]), message)
+
+
+def _typed(field: FieldDescriptor, text: str) -> object:
+    if "\0" in text:
+        told = "must not hold a NUL character"
+        violations = [Violation(field.json_name, told)]
+        raise InvalidInput(
+            f"{field.json_name} {told}", reason="INVALID_FIELD", violations=violations
+        )
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return _BOOLEANS.get(text.lower(), text)
+    return text
+
+
+def _merge(content: dict[str, Any], message: Message) -> None:
+    try:
+        json_format.ParseDict(content, message, ignore_unknown_fields=False)
+    except _UNFIT as error:
+        raise refusal(str(error)) from None
+
+
+def _resume(message: Message, request: Request) -> None:
+    """A browser that lost its stream names the last event it saw."""
+    last_event_id = request.headers.get(_LAST_EVENT_ID, "")
+    field = _resumable(message.DESCRIPTOR.fields_by_name)
+    if last_event_id and field:
+        if not (last_event_id.isascii() and last_event_id.isdecimal()):
+            told = "must be the id of an event of this stream"
+            violations = [Violation("Last-Event-ID", told)]
+            raise InvalidInput(
+                f"Last-Event-ID {told}", reason="INVALID_FIELD", violations=violations
+            )
+        _set(message, field, [last_event_id])
+
+
+def _resumable(names: Iterable[str]) -> str | None:
+    return next((name for name in RESUME_FIELDS if name in names), None)
+
+
+def _unknown(name: str, told: str) -> InvalidInput:
+    name = name[:100]
+    return InvalidInput(
+        f"{name}: {told}", reason="UNKNOWN_FIELD", violations=[Violation(name, told)]
+    )

@@ -1,0 +1,109 @@
+"""Questions about series, samples and alerts."""
+
+import re
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from sensus.ingest.v1 import ingest_service_pb2 as pb
+from services.ingest.convert.common import invalid, is_time, selector, series, time_ms
+from services.ingest.model import SeriesSamples
+from services.ingest.query import SampleQuery
+from services.ingest.store.alerts import AlertFilter
+
+_MAX_RANGE_MS: Final = 31 * 86_400_000
+_DEFAULT_SERIES: Final = 1000
+_MAX_SERIES: Final = 20_000
+_ALERT_ID: Final = re.compile(r"[0-9a-f]{16}-[0-9]{1,15}")
+
+
+def sample_query(request: pb.QuerySamplesRequest, now_ms: int) -> SampleQuery:
+    """What is asked of the samples.
+
+    Raises:
+        InvalidInput: INVALID_SELECTOR or INVALID_TIME_RANGE.
+    """
+    wanted = selector(request.selector)
+    if not wanted.matchers:
+        raise invalid("selector", "name a metric or at least one label", "INVALID_SELECTOR")
+    if not request.HasField("start_time"):
+        raise invalid("start_time", "is required", "INVALID_TIME_RANGE")
+    start_ms = _time("start_time", request.start_time)
+    end_ms = _time("end_time", request.end_time) if request.HasField("end_time") else now_ms
+    if end_ms < start_ms:
+        raise invalid("end_time", "must not be before start_time", "INVALID_TIME_RANGE")
+    if end_ms - start_ms > _MAX_RANGE_MS:
+        raise invalid("end_time", "at most 31 days after start_time", "INVALID_TIME_RANGE")
+    return SampleQuery(
+        selector=wanted,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        max_series=min(request.max_series or _DEFAULT_SERIES, _MAX_SERIES),
+        newest=request.max_samples_per_series,
+    )
+
+
+def samples(found: list[SeriesSamples]) -> pb.QuerySamplesResponse:
+    """Whole or partial series for the wire."""
+    return pb.QuerySamplesResponse(
+        series=[
+            pb.SeriesSamples(
+                series=series(each.series),
+                timestamps_ms=each.timestamps_ms.tolist(),
+                values=each.values.tolist(),
+            )
+            for each in found
+        ]
+    )
+
+
+def alert_filter(request: pb.ListAlertsRequest) -> AlertFilter:
+    """Which episodes are asked for.
+
+    Raises:
+        InvalidInput: INVALID_SELECTOR or INVALID_TIME_RANGE.
+    """
+    wanted = AlertFilter(
+        selector=selector(request.selector),
+        state=request.state,
+        min_severity=request.min_severity,
+        start_time_ms=_optional(request, "start_time"),
+        end_time_ms=_optional(request, "end_time"),
+    )
+    start_ms, end_ms = wanted.start_time_ms, wanted.end_time_ms
+    if start_ms is not None and end_ms is not None and end_ms < start_ms:
+        raise invalid("end_time", "must not be before start_time", "INVALID_TIME_RANGE")
+    return wanted
+
+
+def alert_question(request: pb.ListAlertsRequest) -> bytes:
+    """What a page token is bound to: the request without its page."""
+    question = pb.ListAlertsRequest()
+    question.CopyFrom(request)
+    question.ClearField("page_token")
+    question.ClearField("page_size")
+    return question.SerializeToString(deterministic=True)
+
+
+def alert_id(value: str) -> str:
+    """A well-formed alert_id.
+
+    Raises:
+        InvalidInput: INVALID_ALERT_ID.
+    """
+    if not _ALERT_ID.fullmatch(value):
+        rule = "use an alert_id that Sensus gave, such as 0123456789abcdef-1700000000000"
+        raise invalid("alert_id", rule, "INVALID_ALERT_ID")
+    return value
+
+
+def _optional(request: pb.ListAlertsRequest, field: str) -> int | None:
+    if not request.HasField(field):  # type: ignore[arg-type]
+        return None
+    return _time(field, getattr(request, field))
+
+
+def _time(field: str, stamp: Timestamp) -> int:
+    if not is_time(stamp):
+        raise invalid(field, "must lie between 1970 and 9999", "INVALID_TIME_RANGE")
+    return time_ms(stamp)

@@ -1,0 +1,197 @@
+"""Batches of samples: three forms in, acks out."""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+import numpy as np
+
+from mesh.errors import InvalidInput
+from sensus.ingest.v1 import ingest_service_pb2 as pb
+from services.ingest.config import Limits
+from services.ingest.convert.common import duration, named, pairs
+from services.ingest.intake import BatchRefused
+from services.ingest.labels import LabelsRefused, series_key
+from services.ingest.model import (
+    Ack,
+    Definition,
+    Float64s,
+    Incoming,
+    Int64s,
+    Refusal,
+    SampleReason,
+    UInt32s,
+)
+from services.ingest.table import SeriesTable
+from services.ingest.write_stream import (
+    Definitions,
+    Draining,
+    Opened,
+    Sent,
+    WriteAnswer,
+    WriteFrame,
+    WriteOpen,
+)
+
+_WIDTHS: Final = (4, 8, 8)
+
+
+def producer_id(value: str) -> str:
+    """A valid producer_id.
+
+    Raises:
+        InvalidInput: INVALID_PRODUCER_ID.
+    """
+    return named("producer_id", value, "INVALID_PRODUCER_ID")
+
+
+def define(table: SeriesTable, definitions: Iterable[pb.SeriesDefinition]) -> None:
+    """Puts definitions into the sender's dictionary.
+
+    Raises:
+        InvalidInput: TOO_MANY_SERIES.
+    """
+    for definition in definitions:
+        table.define(definition.ref, _definition(definition.labels))
+
+
+def incoming(batch: pb.SampleBatch, limits: Limits) -> Incoming:
+    """A batch with its columns as arrays.
+
+    Raises:
+        BatchRefused: COLUMNS_UNEQUAL, BATCH_TOO_LARGE, INVALID_SEQUENCE or BATCH_EMPTY.
+    """
+    rows = _row_count(batch)
+    if rows > limits.max_batch_samples:
+        told = f"{rows} rows: send at most {limits.max_batch_samples} in one batch"
+        raise BatchRefused(SampleReason.BATCH_TOO_LARGE, told, rows=rows)
+    if batch.sequence == 0:
+        told = "sequence: must be positive, and rise with each new batch"
+        raise BatchRefused(SampleReason.INVALID_SEQUENCE, told, rows=rows)
+    if rows == 0:
+        raise BatchRefused(SampleReason.BATCH_EMPTY, "the batch has no samples: send some")
+    forms = [_columns(batch.columns), _packed(batch.packed)]
+    plain = _plain(batch)
+    return Incoming(
+        sequence=batch.sequence,
+        refs=np.concatenate([refs for refs, _, _ in forms]),
+        plain=[(_definition(each.labels), len(each.samples)) for each in batch.series],
+        timestamps_ms=np.concatenate([*(times for _, times, _ in forms), plain[0]]),
+        values=np.concatenate([*(values for _, _, values in forms), plain[1]]),
+        traceparent=batch.traceparent,
+    )
+
+
+def ack(known: Ack) -> pb.WriteAck:
+    """An ack for the wire."""
+    return pb.WriteAck(
+        sequence=known.sequence,
+        accepted=known.accepted,
+        duplicate=known.duplicate,
+        rejected=known.rejected,
+        errors=[_error(refusal) for refusal in known.refusals],
+    )
+
+
+async def frames(
+    requests: AsyncIterator[pb.WriteSamplesRequest], limits: Limits
+) -> AsyncIterator[WriteFrame]:
+    """The frames of a stream.
+
+    Raises:
+        InvalidInput: INVALID_PRODUCER_ID or MESSAGE_EMPTY.
+    """
+    async for request in requests:
+        yield _frame(request, limits)
+
+
+def answer(known: WriteAnswer, limits: Limits) -> pb.WriteSamplesResponse:
+    """A frame for the wire."""
+    match known:
+        case Ack():
+            return pb.WriteSamplesResponse(ack=ack(known))
+        case Opened(last_sequence):
+            return pb.WriteSamplesResponse(opened=_opened(last_sequence, limits))
+        case Draining(grace_s):
+            return pb.WriteSamplesResponse(draining=pb.Draining(grace=duration(grace_s)))
+
+
+def _frame(request: pb.WriteSamplesRequest, limits: Limits) -> WriteFrame:
+    match request.WhichOneof("frame"):
+        case "batch":
+            return Sent(request.batch.sequence, _usable(request.batch, limits))
+        case "series":
+            defined = request.series.series
+            return Definitions([(each.ref, _definition(each.labels)) for each in defined])
+        case "open":
+            return WriteOpen(producer_id(request.open.producer_id))
+        case _:
+            raise InvalidInput("the frame is empty: set one of its fields", reason="MESSAGE_EMPTY")
+
+
+def _usable(batch: pb.SampleBatch, limits: Limits) -> Incoming | BatchRefused:
+    try:
+        return incoming(batch, limits)
+    except BatchRefused as refusal:
+        return refusal
+
+
+def _opened(last_sequence: int, limits: Limits) -> pb.WriteOpened:
+    return pb.WriteOpened(
+        initial_credit=limits.initial_credit,
+        max_batch_samples=limits.max_batch_samples,
+        max_message_bytes=limits.max_message_bytes,
+        max_series=limits.max_stream_series,
+        last_sequence=last_sequence,
+    )
+
+
+def _definition(labels: Iterable[object]) -> Definition:
+    try:
+        return series_key(pairs(labels))  # type: ignore[arg-type]
+    except LabelsRefused as refusal:
+        return refusal
+
+
+def _row_count(batch: pb.SampleBatch) -> int:
+    columns, packed = batch.columns, batch.packed
+    sizes = (len(columns.series_refs), len(columns.timestamps_ms), len(columns.values))
+    lengths = (len(packed.series_refs), len(packed.timestamps_ms), len(packed.values))
+    whole = all(size % width == 0 for size, width in zip(sizes, _WIDTHS, strict=True))
+    raw = {size // width for size, width in zip(sizes, _WIDTHS, strict=True)}
+    plain = sum(len(each.samples) for each in batch.series)
+    if not whole or len(raw) > 1 or len(set(lengths)) > 1:
+        told = f"columns of {sizes} bytes, packed columns of {lengths} rows: make them equal"
+        raise BatchRefused(SampleReason.COLUMNS_UNEQUAL, told, rows=max(raw) + max(lengths) + plain)
+    return max(raw) + max(lengths) + plain
+
+
+def _columns(columns: pb.SampleColumns) -> tuple[UInt32s, Int64s, Float64s]:
+    return (
+        np.frombuffer(columns.series_refs, "<u4"),
+        np.frombuffer(columns.timestamps_ms, "<i8"),
+        np.frombuffer(columns.values, "<f8"),
+    )
+
+
+def _packed(packed: pb.PackedSamples) -> tuple[UInt32s, Int64s, Float64s]:
+    return (
+        np.array(packed.series_refs, np.uint32),
+        np.array(packed.timestamps_ms, np.int64),
+        np.array(packed.values, np.float64),
+    )
+
+
+def _plain(batch: pb.SampleBatch) -> tuple[Int64s, Float64s]:
+    samples = [sample for each in batch.series for sample in each.samples]
+    times = np.fromiter((sample.timestamp_ms for sample in samples), np.int64, len(samples))
+    values = np.fromiter((sample.value for sample in samples), np.float64, len(samples))
+    return times, values
+
+
+def _error(refusal: Refusal) -> pb.SampleError:
+    return pb.SampleError(
+        index=refusal.index,
+        reason=pb.SampleErrorReason.Value(f"SAMPLE_ERROR_REASON_{refusal.reason.value}"),
+        message=refusal.message,
+        retryable=refusal.reason.retryable,
+    )

@@ -1,0 +1,118 @@
+"""Label sets: what is allowed, and the identity that follows from them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+Labels = tuple[tuple[str, str], ...]
+"""Name and value pairs, sorted by name, no name twice."""
+
+METRIC_NAME: Final = "__name__"
+ALERT_NAME: Final = "alertname"
+MAX_LABELS: Final = 64
+MAX_NAME_CHARS: Final = 128
+MAX_VALUE_BYTES: Final = 2048
+
+_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_BETWEEN: Final = b"\xff"
+"""Never part of UTF-8, so no two label sets look alike."""
+
+
+class LabelsRefused(ValueError):  # noqa: N818 - it says what happened
+    """A label set is not allowed; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesKey:
+    """A valid label set of a series and its 16-byte identity."""
+
+    labels: Labels
+    digest: bytes
+
+
+def series_key(pairs: Sequence[tuple[str, str]]) -> SeriesKey:
+    """The identity of a series.
+
+    Raises:
+        LabelsRefused: The set is empty, lacks `__name__`, repeats a name, or breaks a limit.
+    """
+    labels = checked(pairs, required=METRIC_NAME)
+    return SeriesKey(labels, blake2b(_canonical(labels), digest_size=16).digest())
+
+
+def fingerprint(labels: Labels) -> str:
+    """16 hexadecimal digits over a sorted label set."""
+    return blake2b(_canonical(labels), digest_size=8).hexdigest()
+
+
+def shard_of(digest: bytes, shard_count: int) -> int:
+    """The shard that keeps the order of a series."""
+    return int.from_bytes(digest[:8], "big") % shard_count
+
+
+def checked(pairs: Sequence[tuple[str, str]], *, required: str) -> Labels:
+    """The pairs sorted by name, when all rules hold.
+
+    Raises:
+        LabelsRefused: A rule is broken.
+    """
+    if len(pairs) > MAX_LABELS:
+        raise LabelsRefused(f"{len(pairs)} labels: send at most {MAX_LABELS}")
+    labels = tuple(sorted(pairs))
+    for name, value in labels:
+        check_name(name)
+        _check_value(name, value)
+    check_unique(name for name, _ in labels)
+    if not any(name == required for name, _ in labels):
+        raise LabelsRefused(f"label {required!r} is missing: add it")
+    return labels
+
+
+def check_name(name: str) -> None:
+    """Passes a name of Prometheus' own form.
+
+    Raises:
+        LabelsRefused: It has another form.
+    """
+    if len(name) > MAX_NAME_CHARS or not _NAME.fullmatch(name):
+        shown = name[:MAX_NAME_CHARS]
+        raise LabelsRefused(
+            f"label name {shown!r}: use [a-zA-Z_][a-zA-Z0-9_]*, 1 to {MAX_NAME_CHARS} characters"
+        )
+
+
+def check_unique(sorted_names: Iterable[str]) -> None:
+    """Passes sorted names without a repetition.
+
+    Raises:
+        LabelsRefused: A name comes twice.
+    """
+    before = ""
+    for name in sorted_names:
+        if name == before:
+            raise LabelsRefused(f"label {name!r} comes twice: send it once")
+        before = name
+
+
+def check_text(field: str, text: str, max_bytes: int) -> None:
+    """Passes a text that fits and that a database can hold.
+
+    Raises:
+        LabelsRefused: It is too long or has a NUL character.
+    """
+    if len(text.encode()) > max_bytes:
+        raise LabelsRefused(f"{field}: at most {max_bytes} bytes are allowed")
+    if "\0" in text:
+        raise LabelsRefused(f"{field}: the NUL character is not allowed")
+
+
+def _check_value(name: str, value: str) -> None:
+    if not value:
+        raise LabelsRefused(f"label {name!r} has no value: leave it out")
+    check_text(f"value of label {name!r}", value, MAX_VALUE_BYTES)
+
+
+def _canonical(labels: Labels) -> bytes:
+    return _BETWEEN.join(part.encode() for pair in labels for part in pair)

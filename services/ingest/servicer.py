@@ -1,0 +1,134 @@
+"""IngestService on the wire: check, call, encode."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from mesh.clock import Clock
+from sensus.ingest.v1 import ingest_service_pb2 as pb
+from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
+from services.ingest.alerting import Alerting
+from services.ingest.convert import alerts, common, deliveries, query, samples, subscribe
+from services.ingest.intake import Intake
+from services.ingest.paging import page_of, position_in
+from services.ingest.query import Querying
+from services.ingest.store.alerts import AlertStore
+from services.ingest.store.deliveries import DeliveryStore
+from services.ingest.store.series import SeriesStore
+from services.ingest.subscribe import Subscriptions
+from services.ingest.write_stream import WriteStreams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the methods call."""
+
+    intake: Intake
+    write_streams: WriteStreams
+    alerting: Alerting
+    querying: Querying
+    subscriptions: Subscriptions
+    series: SeriesStore
+    alerts: AlertStore
+    deliveries: DeliveryStore
+    clock: Clock
+
+
+class IngestServicer(pb_grpc.IngestServiceServicer):
+    """The methods of the contract; errors are raised and mapped by the interceptors."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Serves from `parts`."""
+        self._parts = parts
+
+    async def WriteSamples(  # noqa: N802
+        self, request_iterator: AsyncIterator[pb.WriteSamplesRequest], context: object
+    ) -> AsyncIterator[pb.WriteSamplesResponse]:
+        limits = self._parts.intake.limits
+        frames = samples.frames(request_iterator, limits)
+        async for answer in self._parts.write_streams.serve(frames):
+            yield samples.answer(answer, limits)
+
+    async def WriteBatch(  # noqa: N802
+        self, request: pb.WriteBatchRequest, context: object
+    ) -> pb.WriteBatchResponse:
+        intake = self._parts.intake
+        producer_id = samples.producer_id(request.producer_id)
+        table = intake.table()
+        incoming = samples.incoming(request.batch, intake.limits)
+        samples.define(table, request.series)
+        ack = await intake.write(producer_id, table, incoming)
+        return pb.WriteBatchResponse(ack=samples.ack(ack))
+
+    async def WriteAlerts(  # noqa: N802
+        self, request: pb.WriteAlertsRequest, context: object
+    ) -> pb.WriteAlertsResponse:
+        latest_ms = self._parts.clock.now_ms() + self._parts.intake.limits.future_ms
+        good, refusals = alerts.incoming(request, latest_ms)
+        return alerts.receipt(await self._parts.alerting.write(good, refusals))
+
+    async def Subscribe(  # noqa: N802
+        self, request_iterator: AsyncIterator[pb.SubscribeRequest], context: object
+    ) -> AsyncIterator[pb.SubscribeResponse]:
+        frames = subscribe.frames(request_iterator)
+        async for answer in self._parts.subscriptions.serve(frames):
+            yield subscribe.answer(answer)
+
+    async def QuerySamples(  # noqa: N802
+        self, request: pb.QuerySamplesRequest, context: object
+    ) -> AsyncIterator[pb.QuerySamplesResponse]:
+        wanted = query.sample_query(request, self._parts.clock.now_ms())
+        async for part in self._parts.querying.samples(wanted):
+            yield query.samples(part)
+
+    async def ListSeries(  # noqa: N802
+        self, request: pb.ListSeriesRequest, context: object
+    ) -> pb.ListSeriesResponse:
+        wanted = common.selector(request.selector)
+        size = common.page_size(request.page_size)
+        question = ("series", request.selector)
+        after = position_in(request.page_token, question, int) or 0
+        found = self._parts.series.matching(wanted, after)
+        page = await page_of(found, size, question, lambda each: each.series_id)
+        return pb.ListSeriesResponse(
+            series=map(common.series, page.items), next_page_token=page.next_token
+        )
+
+    async def ListAlerts(  # noqa: N802
+        self, request: pb.ListAlertsRequest, context: object
+    ) -> pb.ListAlertsResponse:
+        wanted = query.alert_filter(request)
+        size = common.page_size(request.page_size)
+        question = query.alert_question(request)
+        after = position_in(request.page_token, question, tuple[int, str])
+        found = self._parts.alerts.matching(wanted, after)
+        page = await page_of(found, size, question, lambda a: (a.start_time_ms, a.alert_id))
+        return pb.ListAlertsResponse(
+            alerts=map(alerts.alert, page.items), next_page_token=page.next_token
+        )
+
+    async def GetAlert(  # noqa: N802
+        self, request: pb.GetAlertRequest, context: object
+    ) -> pb.GetAlertResponse:
+        alert, history = await self._parts.alerting.get(query.alert_id(request.alert_id))
+        return pb.GetAlertResponse(alert=alerts.alert(alert), history=alerts.history(history))
+
+    async def ListDeadLetters(  # noqa: N802
+        self, request: pb.ListDeadLettersRequest, context: object
+    ) -> pb.ListDeadLettersResponse:
+        name = subscribe.subscription(request.subscription)
+        size = common.page_size(request.page_size)
+        question = ("dead letters", name)
+        before = position_in(request.page_token, question, int)
+        found = self._parts.deliveries.dead_letters(name, before)
+        page = await page_of(found, size, question, lambda letter: letter.delivery_id)
+        return pb.ListDeadLettersResponse(
+            dead_letters=map(deliveries.dead_letter, page.items), next_page_token=page.next_token
+        )
+
+    async def RedriveDeadLetters(  # noqa: N802
+        self, request: pb.RedriveDeadLettersRequest, context: object
+    ) -> pb.RedriveDeadLettersResponse:
+        name = subscribe.subscription(request.subscription)
+        ids = deliveries.redrive_ids(request.delivery_ids)
+        redriven = await self._parts.deliveries.redrive(name, ids)
+        return pb.RedriveDeadLettersResponse(redriven=redriven)

@@ -1,0 +1,1 @@
+"""PostgreSQL as ingest sees it: the only place with SQL."""

@@ -1,0 +1,232 @@
+"""Subscriptions to alerts: a queue with leases, attempts and dead letters."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from mesh.postgres import guard
+from mesh.selector import Selector
+from services.ingest.model import Alert, DeadLetter
+from services.ingest.store.alerts import ALERT_COLUMNS, alert_of, millis
+from services.ingest.subscribe.frames import AlertDelivery, Lag
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
+
+_EXPIRED: Final = "ack deadline exceeded"
+_LAST: Final = "SELECT last_change FROM ingest.alert_head"
+_AT_TIME: Final = """
+SELECT coalesce((SELECT min(change_id) - 1 FROM ingest.alert_change WHERE commit_time >= $1),
+                (SELECT last_change FROM ingest.alert_head))
+"""
+_POSITION: Final = "SELECT last_change FROM ingest.subscription WHERE name = $1 FOR UPDATE"
+_NEW: Final = """
+SELECT change.change_id, alert.labels FROM ingest.alert_change AS change
+JOIN ingest.alert USING (alert_id)
+WHERE change.change_id > $1 ORDER BY change.change_id LIMIT $2
+"""
+_QUEUE: Final = """
+INSERT INTO ingest.delivery (subscription, change_id, due_at)
+SELECT $1, unnest($2::bigint[]), now() ON CONFLICT DO NOTHING
+"""
+_MOVE: Final = "UPDATE ingest.subscription SET last_change = $2, seen_at = now() WHERE name = $1"
+_BURY_SPENT: Final = f"""
+UPDATE ingest.delivery
+SET bury_time = now(), reason = CASE WHEN reason = '' THEN '{_EXPIRED}' ELSE reason END
+WHERE subscription = $1 AND bury_time IS NULL AND due_at <= now() AND attempt >= $2
+RETURNING delivery_id
+"""  # noqa: S608
+_CLAIM: Final = """
+UPDATE ingest.delivery AS delivery
+SET attempt = attempt + 1, consumer_id = $2, reason = '',
+    due_at = now() + make_interval(secs => $3)
+FROM (
+    SELECT delivery_id FROM ingest.delivery
+    WHERE subscription = $1 AND bury_time IS NULL AND due_at <= now()
+    ORDER BY due_at, delivery_id LIMIT $4 FOR UPDATE SKIP LOCKED
+) AS due
+WHERE delivery.delivery_id = due.delivery_id
+RETURNING delivery.delivery_id, delivery.attempt, delivery.change_id
+"""
+# The episode as of a change: a firing that comes after the resolved does not reopen it.
+_AS_OF: Final = f"""
+SELECT {ALERT_COLUMNS}, change.change_id, change.commit_time AS as_of,
+       change.traceparent AS origin,
+       greatest(change.state, coalesce(resolved.state, 1)) AS state_then,
+       CASE WHEN greatest(change.state, coalesce(resolved.state, 1)) = 2
+            THEN alert.end_time END AS end_then
+FROM ingest.alert_change AS change
+JOIN ingest.alert USING (alert_id)
+LEFT JOIN ingest.alert_change AS resolved
+    ON resolved.alert_id = change.alert_id AND resolved.state = 2
+    AND resolved.change_id <= change.change_id
+WHERE change.change_id = ANY($1)
+"""  # noqa: S608
+_ACK: Final = """
+DELETE FROM ingest.delivery
+WHERE subscription = $1 AND delivery_id = ANY($2) AND bury_time IS NULL
+"""
+_NACK: Final = """
+UPDATE ingest.delivery AS delivery
+SET reason = $4, due_at = now() + make_interval(secs => $5),
+    bury_time = CASE WHEN $6 OR delivery.attempt >= $7 THEN now() END
+FROM unnest($2::bigint[], $3::integer[]) AS nacked (delivery_id, attempt)
+WHERE delivery.subscription = $1 AND delivery.delivery_id = nacked.delivery_id
+  AND delivery.attempt = nacked.attempt AND delivery.bury_time IS NULL
+RETURNING bury_time
+"""
+_DEAD: Final = """
+SELECT delivery_id, change_id, attempt, reason, bury_time FROM ingest.delivery
+WHERE subscription = $1 AND bury_time IS NOT NULL
+  AND ($2::bigint IS NULL OR delivery_id < $2)
+ORDER BY delivery_id DESC LIMIT $3
+"""
+_REDRIVE: Final = """
+UPDATE ingest.delivery SET bury_time = NULL, attempt = 0, reason = '', due_at = now()
+WHERE subscription = $1 AND delivery_id = ANY($2) AND bury_time IS NOT NULL
+RETURNING 1
+"""
+_LAG: Final = """
+SELECT head.last_change,
+       head.last_change - subscription.last_change + (
+           SELECT count(*) FROM ingest.delivery
+           WHERE delivery.subscription = subscription.name AND bury_time IS NULL) AS lag
+FROM ingest.alert_head AS head, ingest.subscription AS subscription
+WHERE subscription.name = $1
+"""
+_CHANGES_AT_ONCE: Final = 1000
+_PAGE_ROWS: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueTerms:
+    """How one consumer reads the queue of a subscription."""
+
+    subscription: str
+    consumer_id: str
+    selector: Selector
+    ack_deadline_s: float
+    max_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Deliveries leased now, and how many were buried because their attempts are spent."""
+
+    deliveries: Sequence[AlertDelivery]
+    buried: int
+
+
+class DeliveryStore:
+    """The queue; its clock is that of the database, so that all processes agree on deadlines."""
+
+    def __init__(self, pool: "Pool") -> None:
+        """Uses `pool` for each question."""
+        self._pool = pool
+
+    async def change_at(self, time_ms: int | None) -> int:
+        """The change before what was committed at or after a time; None is now."""
+        with guard("change_at"):
+            if time_ms is None:
+                return int(await self._pool.fetchval(_LAST))
+            moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+            return int(await self._pool.fetchval(_AT_TIME, moment))
+
+    async def fill(self, terms: QueueTerms) -> None:
+        """Makes deliveries of the changes that came since the last time and are wanted."""
+        with guard("fill_queue"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                name = terms.subscription
+                after = await connection.fetchval(_POSITION, name)
+                rows = await connection.fetch(_NEW, after, _CHANGES_AT_ONCE)
+                if not rows:
+                    return
+                wanted = [r["change_id"] for r in rows if terms.selector.matches(r["labels"])]
+                await connection.execute(_QUEUE, name, wanted)
+                await connection.execute(_MOVE, name, rows[-1]["change_id"])
+
+    async def claim(self, terms: QueueTerms, most: int) -> Claimed:
+        """Leases up to `most` deliveries that are due, oldest first."""
+        with guard("claim"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                buried = await connection.fetch(_BURY_SPENT, terms.subscription, terms.max_attempts)
+                rows = await connection.fetch(
+                    _CLAIM, terms.subscription, terms.consumer_id, terms.ack_deadline_s, most
+                )
+                changes = await connection.fetch(_AS_OF, [row["change_id"] for row in rows])
+        found = {row["change_id"]: _as_of(row) for row in changes}
+        return Claimed(
+            [
+                AlertDelivery(row["delivery_id"], row["attempt"], change, found[change])
+                for row in sorted(rows, key=lambda row: row["delivery_id"])
+                for change in (row["change_id"],)
+            ],
+            len(buried),
+        )
+
+    async def ack(self, subscription: str, delivery_ids: Sequence[int]) -> None:
+        """These are done. Unknown ones are none of our business any more."""
+        with guard("ack_deliveries"):
+            await self._pool.execute(_ACK, subscription, delivery_ids)
+
+    async def nack(
+        self,
+        terms: QueueTerms,
+        attempts: Sequence[tuple[int, int]],
+        *,
+        reason: str,
+        after_s: float,
+        permanent: bool,
+    ) -> int:
+        """Gives deliveries back, by id and attempt; one that was leased again since stays leased.
+
+        Returns:
+            How many were buried.
+        """
+        ids, numbers = [a[0] for a in attempts], [a[1] for a in attempts]
+        name, most = terms.subscription, terms.max_attempts
+        with guard("nack"):
+            rows = await self._pool.fetch(
+                _NACK, name, ids, numbers, reason, after_s, permanent, most
+            )
+        return sum(row["bury_time"] is not None for row in rows)
+
+    async def dead_letters(
+        self, subscription: str, before: int | None
+    ) -> AsyncIterator[DeadLetter]:
+        """Dead letters, newest first, from before a delivery_id."""
+        while True:
+            with guard("dead_letters"):
+                rows = await self._pool.fetch(_DEAD, subscription, before, _PAGE_ROWS)
+                changes = await self._pool.fetch(_AS_OF, [row["change_id"] for row in rows])
+            found = {row["change_id"]: _as_of(row) for row in changes}
+            for row in rows:
+                yield DeadLetter(
+                    delivery_id=row["delivery_id"],
+                    alert=found[row["change_id"]],
+                    attempts=row["attempt"],
+                    reason=row["reason"],
+                    bury_time_ms=millis(row["bury_time"]),
+                )
+            if len(rows) < _PAGE_ROWS:
+                return
+            before = rows[-1]["delivery_id"]
+
+    async def redrive(self, subscription: str, delivery_ids: Sequence[int]) -> int:
+        """Makes deliveries of dead letters again; how many there were."""
+        with guard("redrive"):
+            return len(await self._pool.fetch(_REDRIVE, subscription, delivery_ids))
+
+    async def lag(self, subscription: str, delivered: int) -> Lag:
+        """How far a subscription is behind."""
+        with guard("alert_lag"):
+            row = (await self._pool.fetch(_LAG, subscription))[0]
+        return Lag(0, row["last_change"], delivered, row["lag"])
+
+
+def _as_of(row: Any) -> Alert:
+    values = dict(row)
+    values["state"], values["end_time"] = row["state_then"], row["end_then"]
+    values["update_time"], values["traceparent"] = row["as_of"], row["origin"]
+    return alert_of(values)

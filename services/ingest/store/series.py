@@ -1,0 +1,89 @@
+"""Stored series."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from mesh.postgres import guard
+from mesh.selector import Selector
+from services.ingest.labels import SeriesKey, shard_of
+from services.ingest.model import Series
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
+
+    Connection = (
+        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    )
+
+_BY_IDS = "SELECT series_id, shard, labels FROM ingest.series WHERE series_id = ANY($1)"
+_BY_DIGESTS = """
+SELECT labels_hash, series_id, shard FROM ingest.series WHERE labels_hash = ANY($1)
+"""
+_INSERT = """
+INSERT INTO ingest.series (labels_hash, labels, shard)
+SELECT * FROM unnest($1::bytea[], $2::jsonb[], $3::smallint[])
+RETURNING labels_hash, series_id, shard
+"""
+_LIST = """
+SELECT series_id, shard, labels FROM ingest.series
+WHERE series_id > $1 AND labels @> $2
+ORDER BY series_id LIMIT $3
+"""
+_PAGE_ROWS = 1000
+
+
+class SeriesStore:
+    """Reads series. They are written by the log, in the transaction of their first sample."""
+
+    def __init__(self, pool: "Pool") -> None:
+        """Uses `pool` for each question."""
+        self._pool = pool
+
+    async def by_ids(self, series_ids: Sequence[int]) -> list[Series]:
+        """The series of these numbers, in any order."""
+        with guard("series_by_ids"):
+            return [_series(row) for row in await self._pool.fetch(_BY_IDS, series_ids)]
+
+    async def matching(self, selector: Selector, after_id: int = 0) -> AsyncIterator[Series]:
+        """Series that match, ascending by number from above `after_id`."""
+        equal = selector.equalities()
+        while True:
+            with guard("series_matching"):
+                rows = await self._pool.fetch(_LIST, after_id, equal, _PAGE_ROWS)
+            for row in rows:
+                if selector.matches(row["labels"]):
+                    yield _series(row)
+            if len(rows) < _PAGE_ROWS:
+                return
+            after_id = rows[-1]["series_id"]
+
+
+async def registered(
+    connection: "Connection", keys: Mapping[bytes, SeriesKey], room: int, shard_count: int
+) -> tuple[dict[bytes, tuple[int, int]], int]:
+    """Finds or makes the series of `keys`, at most `room` new ones.
+
+    The caller holds the lock of the log.
+
+    Returns:
+        Digest to series_id and shard, without those there was no room for; how many are new.
+    """
+    rows = await connection.fetch(_BY_DIGESTS, list(keys))
+    known = {row["labels_hash"]: (row["series_id"], row["shard"]) for row in rows}
+    new = [key for digest, key in keys.items() if digest not in known][: max(0, room)]
+    if new:
+        rows = await connection.fetch(
+            _INSERT,
+            [key.digest for key in new],
+            [dict(key.labels) for key in new],
+            [shard_of(key.digest, shard_count) for key in new],
+        )
+        known |= {row["labels_hash"]: (row["series_id"], row["shard"]) for row in rows}
+    return known, len(new)
+
+
+def _series(row: Any) -> Series:
+    labels = tuple(sorted(row["labels"].items()))
+    return Series(series_id=row["series_id"], shard=row["shard"], labels=labels)

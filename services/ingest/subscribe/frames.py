@@ -1,0 +1,166 @@
+"""What a consumer and this service say to each other on one stream."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from mesh.selector import Selector
+from services.ingest.model import Alert, Segment, Series
+
+
+class Topic(Enum):
+    """What a subscription carries, numbered as in the contract."""
+
+    SAMPLES = 1
+    ALERTS = 2
+
+
+class Start(Enum):
+    """Where a new subscription begins."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """May be delivered in addition."""
+
+    samples: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """Opens a subscription. `start` is a place, or a time in milliseconds."""
+
+    subscription: str
+    consumer_id: str
+    topic: Topic
+    start: Start | int
+    selector: Selector
+    credit: Credit
+    ack_deadline_s: float
+    max_attempts: int
+    heartbeat_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStart:
+    """The consumer is ready; None means after its last ack."""
+
+    shard: int
+    epoch: int
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRelease:
+    """The consumer gives a shard back."""
+
+    shard: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """Processed: all of a shard up to a position, and single deliveries of alerts."""
+
+    up_to: tuple[int, int] | None
+    delivery_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nack:
+    """Not processed."""
+
+    delivery_ids: Sequence[str]
+    redeliver_after_s: float
+    reason: str
+    permanent: bool
+
+
+ConsumerFrame = Open | ShardStart | ShardRelease | Credit | Ack | Nack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The terms of the stream."""
+
+    session_id: str
+    shard_count: int
+    heartbeat_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A shard that is held now, and the last acked place of its subscription."""
+
+    shard: int
+    epoch: int
+    acked: int
+    acked_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Shards that come and go."""
+
+    assigned: Sequence[Held]
+    revoked: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleDelivery:
+    """Samples of one shard."""
+
+    epoch: int
+    segment: Segment
+    new_series: Sequence[Series]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDelivery:
+    """One change of an alert."""
+
+    delivery_id: int
+    attempt: int
+    change_id: int
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """History of a shard that is gone."""
+
+    shard: int
+    after: int
+    resumes_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a shard is behind."""
+
+    shard: int
+    head: int
+    delivered: int
+    lag: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The stream lives."""
+
+    lags: Sequence[Lag]
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The server will stop."""
+
+    grace_s: float
+
+
+ServerFrame = Opened | Assignment | SampleDelivery | AlertDelivery | Heartbeat | Gap | Draining

@@ -1,0 +1,103 @@
+"""Opening subscriptions of either kind."""
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from mesh.errors import InvalidInput
+from services.ingest.model import Heads
+from services.ingest.outflow import Put, outflow
+from services.ingest.store.deliveries import DeliveryStore
+from services.ingest.store.leases import Membership
+from services.ingest.subscribe.alerts import AlertParts, AlertSession
+from services.ingest.subscribe.frames import (
+    ConsumerFrame,
+    Open,
+    Opened,
+    ServerFrame,
+    Start,
+    Topic,
+)
+from services.ingest.subscribe.samples import SampleParts, SampleSession
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriptions:
+    """Serves Subscribe streams."""
+
+    samples: SampleParts
+    alerts: AlertParts
+    deliveries: DeliveryStore
+
+    def serve(self, frames: AsyncIterator[ConsumerFrame]) -> AsyncIterator[ServerFrame]:
+        """Answers one stream.
+
+        Raises:
+            InvalidInput: OPEN_REQUIRED, OPEN_TWICE, INVALID_SUBSCRIPTION or what `frames` raises.
+            Conflict: CONSUMER_REPLACED.
+            Unavailable: The database does not answer.
+        """
+        return outflow(lambda put: self._work(frames, put))
+
+    async def _work(self, frames: AsyncIterator[ConsumerFrame], put: Put[ServerFrame]) -> None:
+        opened = await anext(frames, None)
+        if not isinstance(opened, Open):
+            raise InvalidInput("the first frame must be `open`", reason="OPEN_REQUIRED")
+        member = Membership(
+            subscription=opened.subscription,
+            consumer_id=opened.consumer_id,
+            session_id=uuid.uuid4().hex,
+        )
+        if opened.topic is Topic.SAMPLES:
+            await self._samples(opened, member, frames, put)
+        else:
+            await self._alerts(opened, member, frames, put)
+
+    async def _samples(
+        self,
+        opened: Open,
+        member: Membership,
+        frames: AsyncIterator[ConsumerFrame],
+        put: Put[ServerFrame],
+    ) -> None:
+        heads = await self.samples.heads.now()
+        places = await self._places(opened, heads)
+        await self.samples.leases.enter(member, opened.topic.value, places, 0)
+        await put(_terms(opened, member, len(heads.offsets)))
+        await SampleSession(self.samples, member, opened, put).run(frames)
+
+    async def _alerts(
+        self,
+        opened: Open,
+        member: Membership,
+        frames: AsyncIterator[ConsumerFrame],
+        put: Put[ServerFrame],
+    ) -> None:
+        last_change = await self.deliveries.change_at(_time(opened.start))
+        await self.alerts.leases.enter(member, opened.topic.value, (), last_change)
+        await put(_terms(opened, member, 1))
+        await AlertSession(self.alerts, member, opened, put).run(frames)
+
+    async def _places(self, opened: Open, heads: Heads) -> list[tuple[int, int]]:
+        """Where a subscription begins that has not acked anything; nothing for any other."""
+        if await self.samples.leases.has_acked(opened.subscription):
+            return []
+        if opened.start is Start.LATEST:
+            return list(zip(heads.offsets, heads.totals, strict=True))
+        place = 0
+        if isinstance(opened.start, int):
+            place = await self.samples.log.place_at(heads, opened.start)
+        return await self.samples.log.begins(heads, place)
+
+
+def _terms(opened: Open, member: Membership, shard_count: int) -> Opened:
+    return Opened(
+        session_id=member.session_id, shard_count=shard_count, heartbeat_s=opened.heartbeat_s
+    )
+
+
+def _time(start: Start | int) -> int | None:
+    """Milliseconds of a place in time: 0 for the earliest, None for the latest."""
+    if isinstance(start, int):
+        return start
+    return 0 if start is Start.EARLIEST else None

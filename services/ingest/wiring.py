@@ -1,0 +1,190 @@
+"""The service as one object: what depends on what, and what runs beside the server."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mesh import migrations, postgres
+from mesh.auth import TokenVerifier, policies
+from mesh.clock import Clock
+from mesh.drain import Drain
+from mesh.health import Health
+from mesh.interceptors import server_interceptors
+from mesh.serving import Server, Worker
+from mesh.streams import Streams, open_redis
+from mesh.tls import server_credentials
+from sensus.ingest.v1 import ingest_service_pb2 as pb
+from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
+from services.ingest.alerting import Alerting
+from services.ingest.bell import Bell
+from services.ingest.catalog import Catalog
+from services.ingest.committer import Committer
+from services.ingest.compactor import Compactor
+from services.ingest.config import Config
+from services.ingest.heads import NewestHeads
+from services.ingest.intake import Intake
+from services.ingest.publisher import Publisher
+from services.ingest.query import Querying
+from services.ingest.relay import Relay
+from services.ingest.retention import Retention
+from services.ingest.servicer import IngestServicer, Parts
+from services.ingest.store.alerts import AlertStore
+from services.ingest.store.chunks import ChunkStore
+from services.ingest.store.deliveries import DeliveryStore
+from services.ingest.store.installation import Installation
+from services.ingest.store.leases import LeaseStore
+from services.ingest.store.log import Log
+from services.ingest.store.partitions import PartitionStore
+from services.ingest.store.reader import LogReader
+from services.ingest.store.samples import SampleStore
+from services.ingest.store.series import SeriesStore
+from services.ingest.subscribe import Subscriptions
+from services.ingest.subscribe.alerts import AlertParts
+from services.ingest.subscribe.samples import SampleParts
+from services.ingest.write_stream import WriteStreams
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
+
+SERVICE = "ingest"
+_FULL_NAME = pb.DESCRIPTOR.services_by_name["IngestService"].full_name
+_ALERT_INTAKE = f"/{_FULL_NAME}/WriteAlerts"
+_DRAIN_SHARE = 0.5
+"""Part of the shutdown grace that streams may use before they are ended with a good status."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest:
+    """A service that is ready to run; the single workers are for tests."""
+
+    server: Server
+    workers: Mapping[str, Worker]
+    relay: Relay
+    compactor: Compactor
+    retention: Retention
+    heads: NewestHeads
+
+
+@asynccontextmanager
+async def assemble(config: Config, clock: Clock) -> AsyncIterator[Ingest]:
+    """Opens the stores and puts the service together.
+
+    Raises:
+        ConfigError: The database belongs to an installation with another number of shards.
+        MigrationError: The schema is behind.
+    """
+    async with AsyncExitStack() as stack:
+        size = config.postgres_pool_size
+        pool = await stack.enter_async_context(
+            postgres.open_pool(config.postgres_dsn, application_name="ingest", max_size=size)
+        )
+        redis = await stack.enter_async_context(open_redis(config.redis_url))
+        await migrations.check(pool, SERVICE)
+        await Installation(pool).prepare(config.shard_count)
+        yield await _assemble(config, clock, pool, Streams(redis))
+
+
+async def _assemble(config: Config, clock: Clock, pool: "Pool", streams: Streams) -> Ingest:
+    drain = Drain()
+    health = Health([_FULL_NAME])
+    await health.add_check("database", lambda: postgres.ping(pool))
+    heads = NewestHeads(Installation(pool), clock)
+    series = SeriesStore(pool)
+    catalog = Catalog(series)
+    log = Log(pool, max_series=config.max_series, timeout_s=config.commit_timeout_s)
+    publisher = Publisher(streams, maxlen=config.stream_entries)
+    committer = Committer(log, catalog, publisher, clock)
+    reader = LogReader(pool)
+    relay = Relay(heads, reader, streams, publisher, clock, stream_entries=config.stream_entries)
+    compactor = Compactor(
+        ChunkStore(pool),
+        clock,
+        after_ms=round(config.compact_after_s * 1000),
+        retention_ms=round(config.chunk_retention_s * 1000),
+    )
+    retention = Retention(PartitionStore(pool), clock, config)
+    server = _server(config, health, drain)
+    intake = Intake(committer, config.limits(), clock)
+    parts = _parts(config, clock, pool, streams, drain, intake, log, catalog, heads, reader)
+    pb_grpc.add_IngestServiceServicer_to_server(IngestServicer(parts), server.grpc)
+    return Ingest(
+        server=server,
+        workers={
+            "committer": committer.run,
+            "publisher": publisher.run,
+            "relay": relay.run,
+            "compactor": compactor.run,
+            "retention": retention.run,
+        },
+        relay=relay,
+        compactor=compactor,
+        retention=retention,
+        heads=heads,
+    )
+
+
+def _parts(
+    config: Config,
+    clock: Clock,
+    pool: "Pool",
+    streams: Streams,
+    drain: Drain,
+    intake: Intake,
+    log: Log,
+    catalog: Catalog,
+    heads: NewestHeads,
+    reader: LogReader,
+) -> Parts:
+    bell = Bell()
+    leases = LeaseStore(pool, ttl_s=config.lease_ttl_s)
+    deliveries = DeliveryStore(pool)
+    grace_s = config.shutdown_grace_s * _DRAIN_SHARE
+    return Parts(
+        intake=intake,
+        write_streams=WriteStreams(intake, log, clock, drain, grace_s=grace_s),
+        alerting=Alerting(AlertStore(pool), clock, bell),
+        querying=Querying(SeriesStore(pool), SampleStore(pool)),
+        subscriptions=Subscriptions(
+            samples=SampleParts(
+                leases=leases,
+                log=reader,
+                streams=streams,
+                heads=heads,
+                catalog=catalog,
+                clock=clock,
+                drain=drain,
+                drain_grace_s=grace_s,
+            ),
+            alerts=AlertParts(
+                deliveries=deliveries,
+                leases=leases,
+                bell=bell,
+                clock=clock,
+                drain=drain,
+                drain_grace_s=grace_s,
+            ),
+            deliveries=deliveries,
+        ),
+        series=SeriesStore(pool),
+        alerts=AlertStore(pool),
+        deliveries=deliveries,
+        clock=clock,
+    )
+
+
+def _server(config: Config, health: Health, drain: Drain) -> Server:
+    return Server(
+        service=SERVICE,
+        host=config.listen_host,
+        port=config.grpc_port,
+        interceptors=server_interceptors(
+            verifier=TokenVerifier.from_file(config.auth_jwks_file),
+            policies=policies([pb.DESCRIPTOR]),
+            always_sampled={_ALERT_INTAKE},
+        ),
+        health=health,
+        drain=drain,
+        credentials=server_credentials(config),
+        max_message_bytes=config.limits().max_message_bytes,
+    )

@@ -1,0 +1,186 @@
+"""`sensus rank` on small collections in every format."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cli.commands.rank import rank
+from cli.incidents import find_incidents
+from cli.incidents.callgraphs import read_graph
+from cli.problem import Problem
+
+T0 = 1_700_000_000 // 86_400 * 86_400
+DICE = np.random.default_rng(0)
+
+
+def put(path: Path, content: object) -> None:
+    """JSON, gzipped by the name's ending."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+
+
+def put_table(path: Path, rows: list[list[Any]]) -> None:
+    """A gzipped table, header first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = "\n".join(",".join(str(cell) for cell in row) for row in rows)
+    path.write_bytes(gzip.compress((lines + "\n").encode()))
+
+
+def noisy(level: float) -> float:
+    """`level`, five percent up or down."""
+    return float(level * (1 + 0.05 * DICE.standard_normal()))
+
+
+def call_graph_collection(root: Path) -> None:
+    """`shop` alerts because `db` is slow."""
+    header = ["time", "shop|latency|Average", "db|latency|Average", "ads|latency|Average"]
+    normal = [[T0 + 900_000 + i * 300, *map(noisy, (50, 10, 10))] for i in range(200)]
+    window = [[T0 + i * 300, *map(noisy, (50, 10, 10))] for i in range(2)]
+    window += [[T0 + i * 300, noisy(90), noisy(50), ""] for i in range(2, 5)]
+    put_table(root / "quiet" / "normal.csv.gz", [header, *normal])
+    put(root / "quiet" / "graph.json", {"edges_cause_to_effect": [["shop", "db"], ["shop", "ads"]]})
+    put_table(root / "incidents" / "i1" / "window.csv.gz", [header, *window])
+    about = {
+        "alert": {"agg": "Average", "metric": "latency", "node": "shop", "timestamp": T0 + 650},
+        "graph": "quiet/graph.json",
+        "id": "i1",
+        "normal": "quiet/normal.csv.gz",
+        "window": "window.csv.gz",
+    }
+    put(root / "incidents" / "i1" / "incident.json", about)
+
+
+def trace_collection(root: Path) -> None:
+    """`front` waits for `cart` from minute 30 on."""
+    day = root / "2023-11-14"
+    begun = T0 + 30 * 60 + 5
+    put(day / "incidents.json", {"day": "2023-11-14", "incidents": [_listed("d1", begun)]})
+    metrics = [[T0 + i * 60, *map(noisy, (5, 5, 99))] for i in range(40)]
+    header = ["time", "front|CpuUsage(m)", "cart|CpuUsage(m)", "front_service|SuccessRate(%)"]
+    put_table(day / "metrics_full.csv.gz", [header, *metrics])
+    columns = (
+        "minute service parent_service op n dur_p50 dur_p95 dur_max self_p50 self_p95 self_max"
+    )
+    rows: list[list[Any]] = [columns.split()]
+    for i in [*range(25), 30, 31, 32]:
+        wait = 90_000 if i >= 30 else noisy(1000)
+        minute = f"00:{i:02}" + (" normal" if i == 0 else "")
+        rows += [
+            [minute, "front", "root", "Home", 50, *[20_000] * 3, *[500] * 3],
+            [minute, "front", "front", "shop.Cart/Add", 50, *[wait] * 3, *[wait] * 3],
+            [minute, "cart", "front", "/shop.Cart/Add", 50, *[500] * 3, *[500] * 3],
+        ]
+    put_table(day / "trace_edges.csv.gz", rows)
+
+
+def _listed(id: str, at: int) -> dict[str, Any]:
+    return {"id": id, "inject_time": at}
+
+
+def change_collection(root: Path, *, diff: str = "-  mu.Lock()") -> None:
+    """`pay` fails three minutes after a deploy."""
+    folder = root / "incidents" / "c1"
+    put(
+        folder / "alert.json.gz",
+        {"service": "pay", "metric": "error_ratio", "fired_at": "2023-11-14T01:00:00Z"},
+    )
+    rows = [["timestamp", "service", "metric", "value"]]
+    for i in range(62):
+        value = noisy(0.5) if i >= 58 else noisy(0.01)
+        at = f"2023-11-14T{i // 60:02}:{i % 60:02}:00Z"
+        rows.append([at, "pay", "error_ratio", str(value)])
+    put_table(folder / "metrics.csv.gz", rows)
+    commit = {
+        "sha": "abc",
+        "timestamp": "2023-11-14T00:50:00Z",
+        "message": "simplify",
+        "files_changed": ["pay.go"],
+        "diff": diff,
+    }
+    put(folder / "context_commits.json.gz", [commit])
+    deploy = {"timestamp": "2023-11-14T00:55:00Z", "service": "pay", "commit_sha": "abc"}
+    put(folder / "context_deploys.json.gz", [deploy])
+
+
+def ranked(directory: Path, **options: bool) -> dict[str, list[str]]:
+    """What the command writes."""
+    out = directory.parent / "out" / "ranks.json"
+    rank(incidents=directory, out=out, **options)
+    found: dict[str, list[str]] = json.loads(out.read_text())
+    return found
+
+
+@pytest.fixture
+def collections(tmp_path: Path) -> Path:
+    """A directory with all three formats, and labels that must not be opened."""
+    root = tmp_path / "rca"
+    call_graph_collection(root / "graphs")
+    trace_collection(root / "traces")
+    change_collection(root / "changes")
+    labels = root / "labels" / "incidents" / "trap"
+    labels.mkdir(parents=True)
+    (labels / "incident.json").write_text("not to be read")
+    return root
+
+
+def test_every_format_is_found_and_ranked(collections: Path) -> None:
+    found = ranked(collections)
+    assert found["i1"][0] == "db"
+    assert found["d1"][0] == "cart"
+    assert found["c1"] == ["abc"]
+    assert set(found) == {"i1", "d1", "c1"}
+
+
+def test_the_same_incidents_give_the_same_bytes(collections: Path) -> None:
+    written = []
+    for _ in range(2):
+        ranked(collections)
+        written.append((collections.parent / "out" / "ranks.json").read_bytes())
+    assert written[0] == written[1]
+
+
+def test_a_change_that_explains_nothing_gives_an_empty_list(tmp_path: Path) -> None:
+    change_collection(tmp_path / "rca", diff="-a\n+b")
+    assert ranked(tmp_path / "rca") == {"c1": []}
+
+
+def test_named_only_leaves_out_whom_nothing_speaks_against(collections: Path) -> None:
+    """The incident in a set whose window shows nothing has no name to give."""
+    incident = collections / "graphs" / "incidents" / "i1"
+    calm = [["time", "db|latency|Average"], *([T0 + i * 300, noisy(10)] for i in range(5))]
+    put_table(incident / "window.csv.gz", calm)
+    assert ranked(collections / "graphs", named_only=True) == {"i1": []}
+    assert ranked(collections / "graphs")["i1"] != []
+
+
+def test_calls_are_read_whichever_way_they_are_listed(tmp_path: Path) -> None:
+    for pair in (["shop", "db"], ["db", "shop"]):
+        put(tmp_path / "graph.json", {"edges_cause_to_effect": [pair]})
+        graph = read_graph(tmp_path / "graph.json", alerting="shop")
+        assert graph.callees("shop") == ["db"]
+
+
+def test_a_day_without_traces_and_logs_is_ranked(collections: Path) -> None:
+    (collections / "traces" / "2023-11-14" / "trace_edges.csv.gz").unlink()
+    (incident,) = find_incidents(collections / "traces")
+    assert {w.service for w in incident.case.series} == {"front", "cart", ""}
+
+
+def test_a_missing_directory_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="there is no such directory"):
+        ranked(tmp_path / "nowhere")
+
+
+def test_a_directory_without_incidents_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="no incident of a known format below it"):
+        ranked(tmp_path)
+
+
+def test_a_day_without_metrics_is_ranked_by_its_traces(collections: Path) -> None:
+    (collections / "traces" / "2023-11-14" / "metrics_full.csv.gz").unlink()
+    assert ranked(collections)["d1"][0] == "cart"

@@ -1,0 +1,93 @@
+"""The detector on a real PostgreSQL, behind a real server, fed by a scripted ingest."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from mesh import telemetry
+from mesh.auth import generate_key_files
+from mesh.postgres import open_pool
+from services.detector.model import TrainedModel
+from services.detector.store import ModelStore
+from tests.detector.running import RunningDetector
+from tests.detector.scripted_ingest import ScriptedIngest, serving
+from tests.detector.signals import forest
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the keys of all services."""
+    directory = tmp_path_factory.mktemp("keys")
+    generate_key_files(directory, ["ingest", "detector", "explainer", "gateway"])
+    return directory
+
+
+@pytest.fixture
+async def pool(migrated_dsn: str) -> AsyncIterator["Pool"]:
+    """A pool on the test's own database."""
+    async with open_pool(migrated_dsn, application_name="test") as pool:
+        yield pool
+
+
+@pytest.fixture
+async def active_model(pool: "Pool") -> int:
+    """A trained model that is active from the start; its version."""
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    model = TrainedModel(
+        artifact=forest().to_bytes(),
+        training_samples=600,
+        training_start=moment,
+        training_end=moment,
+        parameters={"trees": 25},
+    )
+    await ModelStore(pool).add_and_activate(model, 1)
+    return 1
+
+
+@pytest.fixture
+async def ingest() -> AsyncIterator[ScriptedIngest]:
+    """A real gRPC server that plays ingest by a script."""
+    async with serving(ScriptedIngest()) as scripted:  # type: ignore[abstract]
+        yield scripted
+
+
+@pytest.fixture
+async def detector(
+    ingest: ScriptedIngest, migrated_dsn: str, keys: Path
+) -> AsyncIterator[RunningDetector]:
+    """A detector that is not started yet; stopped at the end."""
+    async with AsyncExitStack() as stack:
+        running = RunningDetector(migrated_dsn, ingest.target, keys)
+        stack.push_async_callback(running.stop)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def exporter() -> InMemorySpanExporter:
+    """Holds every span of the process."""
+    spans = InMemorySpanExporter()
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(telemetry.provider("test", 1.0))
+    current = trace.get_tracer_provider()
+    assert isinstance(current, TracerProvider)
+    current.add_span_processor(SimpleSpanProcessor(spans))
+    return spans
+
+
+@pytest.fixture
+def spans(exporter: InMemorySpanExporter) -> Iterator[InMemorySpanExporter]:
+    """The spans of this test."""
+    exporter.clear()
+    yield exporter
+    exporter.clear()

@@ -1,0 +1,303 @@
+"""Samples in, over a real stream: warm-up, scores, credits, gaps, moves, broken streams."""
+
+import asyncio
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf.duration_pb2 import Duration
+
+from sensus.detector.v1 import detector_service_pb2 as detector_pb
+from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
+from services.detector import metrics
+from services.detector.model import ActiveModel, Checkpoint, Finding, Samples
+from services.detector.scoring import ShardScorer
+from tests.detector.running import RunningDetector, eventually
+from tests.detector.scripted_ingest import ScriptedIngest
+from tests.detector.signals import (
+    SETTINGS,
+    deliveries,
+    delivery,
+    forest,
+    labels_of,
+    part,
+    samples,
+)
+
+
+def expected(whole: Samples) -> list[str]:
+    """Ids of the anomalies of an undisturbed run."""
+    return sorted(finding.anomaly_id for finding in findings(whole))
+
+
+def findings(whole: Samples) -> list[Finding]:
+    scorer = ShardScorer(Checkpoint(shard=0, epoch=1), SETTINGS)
+    scorer.use_model(ActiveModel(version=1, forest=forest()))
+    labels = {series_id: labels_of(series_id) for series_id in np.unique(whole.series_ids).tolist()}
+    return list(scorer.score(whole, 1, labels).findings)
+
+
+async def found(detector: RunningDetector) -> list[str]:
+    return sorted(anomaly.anomaly_id for anomaly in await detector.anomalies())
+
+
+async def test_detector_without_a_model_says_that_it_warms_up(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    await ingest.write(*deliveries(0, samples(), 90))
+    await detector.start(warmup_samples=100_000)
+    await ingest.until_acked()
+    status = await detector.status()
+    assert status.phase == detector_pb.DETECTOR_PHASE_WARMING_UP
+    assert (status.model_version, status.HasField("model_train_time")) == (0, False)
+    assert 0 < status.warmup_samples < status.warmup_samples_needed == 100_000
+    assert (status.processed_samples, status.series_count) == (len(samples()), 3)
+    assert await detector.anomalies() == []
+
+
+async def test_first_model_is_trained_from_what_was_seen_and_then_samples_are_scored(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    calm = samples(seed=5, ticks=400)
+    ingest.log_by_shard[0] = []
+    await detector.start()
+    for each in deliveries(0, calm, 60):
+        await ingest.write(each)
+        await asyncio.sleep(0.1)
+    await eventually(lambda: detector.parts.forests.model() is not None, within_s=40)
+    assert (await detector.status()).phase == detector_pb.DETECTOR_PHASE_SCORING
+    spike = Samples(
+        series_ids=np.array([2]), timestamps_ms=calm.timestamps_ms[-1:] + 1000,
+        values=np.array([900.0]))  # fmt: skip
+    await ingest.write(delivery(0, 10_001, spike))
+    await ingest.until_acked()
+    status = await detector.status()
+    assert (status.model_version, status.HasField("model_train_time")) == (1, True)
+    assert status.warm_series_count == 3
+    assert [anomaly.value for anomaly in await detector.anomalies()] == [900.0]
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_anomalies_are_those_of_an_undisturbed_run(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    await ingest.write(*deliveries(0, samples(), 17))
+    await ingest.write(*deliveries(1, samples(4, seed=2), 40))
+    await detector.start()
+    await ingest.until_acked(0)
+    await ingest.until_acked(1)
+    both = expected(samples()) + expected(samples(4, seed=2))
+    assert await found(detector) == sorted(both)
+    assert len(both) >= 2
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_credit_comes_back_as_work_is_committed_and_is_never_overdrawn_for_long(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    whole = samples(ticks=3000)
+    await ingest.write(*deliveries(0, whole, 300))
+    await detector.start(in_flight_samples=1000, checkpoint_interval_s=30)
+    await ingest.until_acked()
+    await ingest.until(lambda: ingest.stream.credit_samples == 1000)
+    opened = ingest.stream.opened
+    assert (opened.initial_credit.samples, opened.subscription) == (1000, "detector")
+    assert ingest.stream.credit_bytes == opened.initial_credit.bytes
+    assert ingest.stream.least_credit_samples > -300
+    assert metrics.CREDIT_USED._value.get() == 0
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_broken_stream_is_opened_again_and_resumes_from_the_checkpoint(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    log = deliveries(0, samples(), 20)
+    await ingest.write(*log[:15])
+    await detector.start()
+    await ingest.until(lambda: ingest.acked_by_shard.get(0, 0) > 0)
+    ingest.refusals = [(grpc.StatusCode.UNAVAILABLE, "away"), (grpc.StatusCode.UNAVAILABLE, "away")]
+    ingest.stream.outgoing.put_nowait(None)
+    await ingest.until(lambda: len(ingest.streams) == 2)
+    await ingest.write(*log[15:])
+    await ingest.until_acked()
+    assert await found(detector) == expected(samples())
+    assert (await detector.status()).processed_samples == len(samples())
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_deliveries_that_come_twice_count_once(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    log = deliveries(0, samples(), 30)
+    ingest.log_by_shard[0] = []
+    await detector.start()
+    await ingest.until(lambda: len(ingest.streams) == 1 and ingest.stream.position_by_shard)
+    for each in log:
+        await ingest.write(each)
+        ingest._deliver(ingest.stream, 0, each)
+    await ingest.until_acked()
+    initial = ingest.stream.opened.initial_credit.samples
+    await ingest.until(lambda: ingest.stream.credit_samples == initial)
+    assert (await detector.status()).processed_samples == len(samples())
+    assert await found(detector) == expected(samples())
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_gap_is_counted_and_the_state_goes_on(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    log = deliveries(0, samples(), 30)
+    before = metrics.GAPS._value.get()
+    ingest.gap_by_shard[0] = ingest_pb.Gap(shard=0, resumes_after_cursor=log[9].cursor)
+    await ingest.write(*log)
+    await detector.start()
+    await ingest.until_acked()
+    kept = part(samples(), 300, len(samples()))
+    assert metrics.GAPS._value.get() == before + 1
+    assert (await detector.status()).processed_samples == len(kept)
+    assert await found(detector) == expected(kept)
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_gap_without_samples_after_it_is_told_once(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    ingest.gap_by_shard[0] = ingest_pb.Gap(shard=0, resumes_after_cursor=77)
+    ingest.log_by_shard[0] = []
+    await detector.start()
+    await ingest.until(lambda: ingest.acked_by_shard.get(0) == 77)
+    assert (await detector.status()).shards[0].cursor == 77
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_revoked_shard_is_checkpointed_acked_and_released(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    log = deliveries(0, samples(), 30)
+    await ingest.write(*log[:10])
+    await detector.start(checkpoint_interval_s=30)
+    await ingest.until(lambda: metrics.CREDIT_USED._value.get() == 300 or ingest.acked_by_shard)
+    await asyncio.sleep(0.2)
+    ingest.revoke(ingest.stream, 0)
+    await ingest.until(lambda: ingest.stream.released == [(0, 1)])
+    assert ingest.acked_by_shard[0] == log[9].cursor
+    ingest.assign(ingest.stream, 0)
+    await ingest.write(*log[10:])
+    await ingest.until(lambda: 0 in ingest.stream.position_by_shard)
+    ingest.revoke(ingest.stream, 0)
+    await ingest.until(lambda: ingest.stream.released == [(0, 1), (0, 2)])
+    initial = ingest.stream.opened.initial_credit.samples
+    await ingest.until(lambda: ingest.stream.credit_samples == initial)
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_shard_that_another_holder_has_is_dropped_and_its_state_is_not_written(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    """A zombie: the store knows a later epoch than the one this detector works under."""
+    log = deliveries(0, samples(), 30)
+    await ingest.write(*log[:5])
+    await detector.start()
+    await ingest.until_acked()
+    thief = await detector.parts.checkpoints.claim(0, 50, "other")
+    await ingest.write(*log[5:])
+    await ingest.until(lambda: ingest.stream.released == [(0, 1)])
+    status = (await detector.status()).shards[0]
+    assert (status.holder, status.cursor) == ("other", thief.cursor)
+    assert ingest.acked_by_shard[0] == log[4].cursor
+    ingest.assign(ingest.stream, 0, epoch=51)
+    await ingest.until_acked()
+    assert await found(detector) == expected(samples())
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_silent_stream_is_given_up_after_three_heartbeats(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    ingest.heartbeat_interval = Duration(nanos=200_000_000)
+    ingest.heartbeats = False
+    ingest.log_by_shard[0] = []
+    await detector.start()
+    await ingest.until(lambda: len(ingest.streams) >= 2)
+    ingest.heartbeats = True
+    await ingest.write(*deliveries(0, samples(), 50))
+    await ingest.until_acked()
+    assert await found(detector) == expected(samples())
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_draining_ingest_gets_its_shards_back_and_is_asked_again(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    log = deliveries(0, samples(), 30)
+    await ingest.write(*log[:8])
+    await detector.start(checkpoint_interval_s=30)
+    await ingest.until(lambda: bool(ingest.streams) and ingest.stream.position_by_shard)
+    await asyncio.sleep(0.3)
+    first = ingest.stream
+    ingest.send(first, draining=ingest_pb.Draining())
+    await ingest.until(lambda: len(ingest.streams) == 2)
+    assert first.released == [(0, 1)]
+    assert ingest.acked_by_shard[0] == log[7].cursor
+    await ingest.write(*log[8:])
+    await ingest.until(lambda: ingest.stream.position_by_shard.get(0) == log[-1].cursor)
+    await asyncio.sleep(0.5)
+    await detector.stop()
+    assert ingest.acked_by_shard[0] == log[-1].cursor
+
+
+@pytest.mark.usefixtures("active_model")
+@pytest.mark.parametrize("drains", [True, False])
+async def test_detector_that_is_told_to_stop_checkpoints_and_releases(
+    detector: RunningDetector, ingest: ScriptedIngest, drains: bool
+) -> None:
+    """By the word to drain, and by cancellation alone."""
+    log = deliveries(0, samples(), 30)
+    await ingest.write(*log)
+    await detector.start(checkpoint_interval_s=30)
+    await ingest.until(lambda: bool(ingest.streams) and bool(ingest.stream.position_by_shard))
+    await ingest.until(lambda: ingest.stream.position_by_shard.get(0) == log[-1].cursor)
+    await asyncio.sleep(0.5)
+    await (detector.stop() if drains else detector.cancel())
+    assert ingest.stream.released == [(0, 1)]
+    assert ingest.acked_by_shard[0] == log[-1].cursor
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_delivery_with_unequal_columns_ends_the_stream_and_harms_nothing(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    log = deliveries(0, samples(), 60)
+    ingest.log_by_shard[0] = []
+    await detector.start()
+    await ingest.until(lambda: bool(ingest.streams) and 0 in ingest.stream.position_by_shard)
+    bad = ingest_pb.SampleDelivery(shard=0, cursor=1, epoch=1, series_ids=b"12345678")
+    ingest.send(ingest.stream, samples=bad)
+    await ingest.until(lambda: len(ingest.streams) == 2)
+    await ingest.write(*log)
+    await ingest.until_acked()
+    assert await found(detector) == expected(samples())
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_series_without_labels_ends_the_stream_and_harms_nothing(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    log = deliveries(0, samples(), 60)
+    ingest.log_by_shard[0] = []
+    await detector.start()
+    await ingest.until(lambda: bool(ingest.streams) and 0 in ingest.stream.position_by_shard)
+    ingest.stream.named.update({1, 2, 3})
+    await ingest.write(*log)
+    await ingest.until(lambda: len(ingest.streams) == 2)
+    await ingest.until_acked()
+    assert await found(detector) == expected(samples())
+
+
+async def test_second_detector_with_the_same_name_ends_the_first(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    ingest.refusals = [(grpc.StatusCode.ABORTED, "CONSUMER_REPLACED")]
+    await detector.start(workers=["models", "consumer"])
+    with pytest.raises(Exception, match="CONSUMER_REPLACED"):
+        await asyncio.wait_for(detector.tasks.pop("consumer"), 10)

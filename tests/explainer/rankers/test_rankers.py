@@ -1,0 +1,171 @@
+"""Rankers of one kind of evidence, and their router."""
+
+import pytest
+
+from services.explainer.model import SeriesWindow, Subject, Symptom
+from services.explainer.rankers.confidence import ENOUGH, MIDDLE, standing
+from services.explainer.rankers.hops import SlowHops
+from services.explainer.rankers.largest import LargestDeviation
+from services.explainer.rankers.measures import Measure, measure_of, measure_of_series, symptom_of
+from services.explainer.rankers.missing import MissingCalls
+from services.explainer.rankers.omitted import OmittedCalls
+from services.explainer.rankers.resource import ResourceShortage
+from services.explainer.rankers.router import rank
+from services.explainer.rankers.symptoms import symptoms_of
+from tests.explainer.rankers.cases import OBSERVED, USUAL, alert, case, latencies, series, window
+
+
+def test_cpu_that_rises_is_blamed_and_cpu_that_falls_is_not() -> None:
+    parts = [series("cart", "cpu_usage", observed=30.0), series("db", "cpu_usage", observed=0.1)]
+    found = ResourceShortage().rank(case(*parts))
+    assert [s.entity for s in found.suspects if s.score > 1.0] == ["cart"]
+
+
+def test_a_slow_hop_is_charged_to_the_service_called() -> None:
+    waits = {"cart": 50.0, "ads": 10.0, "pay": 10.0}
+    parts = [
+        series(callee, "client_latency_p50", observed=wait, labels={"peer": "front"})
+        for callee, wait in waits.items()
+    ]
+    assert SlowHops().rank(case(*parts)).suspects[0].entity == "cart"
+
+
+def test_a_caller_slow_to_everyone_charges_nobody() -> None:
+    parts = [
+        series(callee, "client_latency_p50", observed=50.0, labels={"peer": "front"})
+        for callee in ("cart", "ads", "pay")
+    ]
+    assert SlowHops().rank(case(*parts)).abstained
+
+
+def test_missing_calls_are_charged_to_the_caller_of_those_who_miss_them() -> None:
+    """`front` is called as before, but everything it calls hears less."""
+    parts = [
+        series(service, "requests", observed=observed)
+        for service, observed in (("front", 10.0), ("cart", 1.0), ("ads", 1.0), ("pay", 2.0))
+    ]
+    assert MissingCalls().rank(case(*parts)).suspects[0].entity == "front"
+
+
+def test_less_load_for_all_is_nobodys_fault() -> None:
+    parts = [series(s, "requests", observed=1.0) for s in ("front", "cart", "ads", "pay", "db")]
+    assert MissingCalls().rank(case(*parts)).abstained
+
+
+def answered(callee: str, caller: str, usual: float, observed: float) -> list[SeriesWindow]:
+    """How often `callee` answered `caller` per minute."""
+    labels = {"operation": "get", "span_kind": "server", "peer": caller}
+    return [window(callee, "span_count", [usual] * USUAL + [observed] * OBSERVED, labels)]
+
+
+def test_calls_omitted_per_request_are_charged_to_who_handles_the_request() -> None:
+    parts = [*answered("front", "web", 50, 50), *answered("cart", "front", 100, 20)]
+    found = OmittedCalls().rank(case(*parts))
+    assert (found.suspects[0].entity, found.abstained) == ("front", False)
+    assert found.suspects[0].reasons[0].evidence_id == parts[1].evidence_id
+
+
+def test_calls_omitted_because_a_callee_omits_them_are_not_the_callers() -> None:
+    parts = [
+        *answered("front", "web", 50, 50),
+        *answered("cart", "front", 50, 30),
+        *answered("db", "cart", 500, 10),
+    ]
+    assert OmittedCalls().rank(case(*parts)).suspects[0].entity == "cart"
+
+
+def test_less_load_is_not_an_omission() -> None:
+    parts = [*answered("front", "web", 50, 5), *answered("cart", "front", 100, 10)]
+    assert OmittedCalls().rank(case(*parts)).abstained
+
+
+def test_the_largest_deviation_looks_both_ways() -> None:
+    parts = [series("cart", "queue", observed=1.0), series("db", "queue", observed=12.0)]
+    assert LargestDeviation().rank(case(*parts)).suspects[0].entity == "cart"
+
+
+def test_evidence_is_routed_by_the_symptom() -> None:
+    """Errors rise in one place and latency in another: the alert decides which one matters."""
+    parts = [
+        *latencies({"cart": 4.0}),
+        *(series(s, "errors", observed=60.0 if s == "pay" else 10.0) for s in ("pay", "cart")),
+    ]
+    slow = case(*parts, subject=alert("request_latency", Symptom.LATENCY))
+    broken = case(*parts, subject=alert("errors", Symptom.ERRORS))
+    assert rank(slow).suspects[0].entity == "cart"
+    assert rank(broken).suspects[0].entity == "pay"
+
+
+def test_a_fault_that_shows_in_another_kind_of_evidence_is_found() -> None:
+    parts = [*latencies({}), series("pay", "errors", observed=90.0)]
+    found = rank(case(*parts, subject=alert("request_latency", Symptom.LATENCY)))
+    assert found.suspects[0].entity == "pay"
+
+
+def test_an_alert_on_a_metric_that_tells_nothing_goes_by_the_largest_deviation() -> None:
+    subject = Subject(id="a1", metric="lava_level", service="cart")
+    parts = [series("cart", "lava_level", observed=90.0), series("db", "lava_level")]
+    found = rank(case(*parts, subject=subject))
+    assert (found.suspects[0].entity, found.abstained) == ("cart", False)
+
+
+def test_memory_is_looked_at_when_memory_hurts() -> None:
+    parts = [series("cart", "memory_bytes", observed=90.0), series("db", "memory_bytes")]
+    found = rank(case(*parts, subject=alert("memory_bytes", Symptom.RESOURCE)))
+    assert (found.suspects[0].entity, found.abstained) == ("cart", False)
+
+
+def test_an_absent_service_is_found_by_its_traffic() -> None:
+    parts = [series("cart", "requests", observed=0.0), series("db", "requests")]
+    found = rank(case(*parts, subject=alert("requests", Symptom.ABSENCE, service="cart")))
+    assert found.suspects[0].entity == "cart"
+
+
+def test_without_a_metric_the_series_of_the_whole_tell_the_symptom() -> None:
+    whole = series("", "latency_p50", observed=50.0)
+    assert symptoms_of(case(whole)) == {Symptom.LATENCY}
+    assert symptoms_of(case()) == frozenset()
+
+
+def test_who_shows_the_symptom_is_suspect_when_nothing_explains_it() -> None:
+    found = rank(case(*latencies({}), subject=alert("request_latency", Symptom.LATENCY)))
+    assert found.abstained
+    assert "front" in [suspect.entity for suspect in found.suspects]
+
+
+def test_confidence_splits_between_suspects_that_cannot_be_told_apart() -> None:
+    parts = [series(s, "cpu_usage", observed=60.0) for s in ("cart", "db")]
+    found = rank(case(*parts))
+    assert not found.abstained
+    assert found.confidence == pytest.approx(0.5, abs=0.1)
+
+
+def test_somebody_is_named_from_the_middle_on() -> None:
+    assert standing([MIDDLE]) == ENOUGH
+    assert standing([MIDDLE - 0.1]) < ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("metric", "measure"),
+    [
+        ("http_request_duration_seconds", Measure.SERVER_LATENCY),
+        ("PodClientLatencyP90(s)", Measure.CLIENT_LATENCY),
+        ("self_time_p50", Measure.SELF_TIME),
+        ("container_cpu_usage_seconds_total", Measure.CPU),
+        ("process_resident_memory_bytes", Measure.MEMORY),
+        ("http_requests_total", Measure.TRAFFIC),
+        ("grpc_client_requests", Measure.TRAFFIC),
+        ("node_load1", Measure.HOST),
+        ("log_errors", Measure.ERRORS),
+        ("up", Measure.AVAILABILITY),
+        ("lava_level", Measure.OTHER),
+    ],
+)
+def test_a_metric_is_read_by_its_words(metric: str, measure: Measure) -> None:
+    assert measure_of(metric) is measure
+
+
+def test_requests_under_a_server_error_code_are_errors() -> None:
+    counted = series("cart", "http_requests_total", labels={"code": "503"})
+    assert measure_of_series(counted) is Measure.ERRORS
+    assert symptom_of("http_requests_total") is Symptom.TRAFFIC

@@ -1,0 +1,255 @@
+"""Alerts and anomalies are explained unasked: acknowledged after the explanation is stored."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from mesh.clients import Backoff
+from mesh.errors import Unavailable
+from sensus.core.v1 import series_pb2
+from sensus.explainer.v1 import explainer_service_pb2 as pb
+from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
+from tests.explainer.conftest import Running, Start
+from tests.explainer.peers import RESOLVED, Detector, Ingest, alert, anomaly
+
+
+async def until(reached: Callable[[], bool], within_s: float = 15.0) -> None:
+    """Waits for something to become true."""
+    async with asyncio.timeout(within_s):
+        while not reached():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def working(running: Running, *workers: str) -> AsyncIterator[None]:
+    """Runs workers of an explainer, with short waits between sessions."""
+    for consumer in (running.work.alerts, running.work.anomalies):
+        consumer._waits = lambda: Backoff(0.05, 0.2)
+    tasks = [asyncio.create_task(running.work.workers[name]()) for name in workers]
+    try:
+        yield
+        assert not [task for task in tasks if task.done()]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def explanations(running: Running) -> list[pb.Explanation]:
+    """All of them."""
+    answer = await running.stub.ListExplanations(pb.ListExplanationsRequest())
+    return list(answer.explanations)
+
+
+async def test_alert_that_fires_is_explained_then_acknowledged(
+    explainer: Running, ingest: Ingest
+) -> None:
+    async with working(explainer, "alerts"):
+        ingest.deliver(alert("a1"), "d1")
+        await until(lambda: ingest.acked == ["d1"])
+        (found,) = await explanations(explainer)
+    assert found.state == pb.EXPLANATION_STATE_DONE
+    assert found.subject == pb.Subject(alert_id="a1")
+
+
+async def test_subscription_is_shared_named_and_bounded(start: Start, ingest: Ingest) -> None:
+    explainer = await start(explain_at_once=3, consumer_id="explainer-7", llm_timeout_s=30.0)
+    async with working(explainer, "alerts"):
+        await until(lambda: bool(ingest.opened))
+    opened = ingest.opened[0]
+    assert opened.subscription == "explainer"
+    assert opened.consumer_id == "explainer-7"
+    assert opened.topic == ingest_pb.TOPIC_ALERTS
+    assert opened.mode == ingest_pb.SUBSCRIPTION_MODE_SHARED
+    assert opened.initial_credit == ingest_pb.SubscribeCredit(samples=3)
+    assert opened.ack_deadline.seconds == 90
+
+
+async def test_nothing_is_acknowledged_before_it_is_stored(start: Start, ingest: Ingest) -> None:
+    ingest.faults.delay_s["ListAlerts"] = 0.4
+    explainer = await start()
+    async with working(explainer, "alerts"):
+        ingest.deliver(alert("a1"), "d1")
+        while not ingest.acked:
+            found = await explanations(explainer)
+            running = not found or found[0].state == pb.EXPLANATION_STATE_RUNNING
+            assert not (running and ingest.acked)
+            await asyncio.sleep(0.02)
+    (stored,) = await explanations(explainer)
+    assert stored.state == pb.EXPLANATION_STATE_DONE
+
+
+async def test_resolved_alert_is_acknowledged_without_an_explanation(
+    explainer: Running, ingest: Ingest
+) -> None:
+    async with working(explainer, "alerts"):
+        ingest.deliver(alert("a1", state=RESOLVED), "d1")
+        await until(lambda: ingest.acked == ["d1"])
+    assert await explanations(explainer) == []
+
+
+async def test_alerts_told_many_times_in_any_order_are_explained_once_each(
+    start: Start, ingest: Ingest
+) -> None:
+    first, second = await start(consumer_id="one"), await start(consumer_id="two")
+    told = [(f"a{n}", f"d{n}-{copy}") for n in range(5) for copy in range(8)]
+    random.Random(7).shuffle(told)
+    for n in range(5):
+        ingest.alerts[f"a{n}"] = alert(f"a{n}")
+    async with working(first, "alerts"), working(second, "alerts"):
+        for alert_id, delivery_id in told:
+            ingest.deliver(alert(alert_id), delivery_id)
+        await until(lambda: len(ingest.acked) == len(told))
+    assert sorted(ingest.acked) == sorted(delivery_id for _, delivery_id in told)
+    found = await explanations(first)
+    assert sorted(e.subject.alert_id for e in found) == ["a0", "a1", "a2", "a3", "a4"]
+
+
+async def test_no_more_alerts_are_taken_than_are_explained_at_once(
+    start: Start, ingest: Ingest
+) -> None:
+    ingest.faults.delay_s["ListAlerts"] = 0.1
+    explainer = await start(explain_at_once=2)
+    for n in range(12):
+        ingest.alerts[f"a{n}"] = alert(f"a{n}")
+        ingest.deliver(alert(f"a{n}"), f"d{n}")
+    async with working(explainer, "alerts"):
+        await until(lambda: len(ingest.acked) == 12)
+    assert ingest.most_in_flight == 2
+
+
+async def test_alert_that_ingest_does_not_know_is_buried(
+    explainer: Running, ingest: Ingest
+) -> None:
+    async with working(explainer, "alerts"):
+        ingest.deliver(alert("unknown"), "d1")
+        await until(lambda: bool(ingest.nacked))
+    (nack,) = ingest.nacked
+    assert nack.permanent
+    assert nack.reason == "no alert 'unknown': check the id"
+
+
+async def test_failure_gives_the_alert_back_for_later(explainer: Running, ingest: Ingest) -> None:
+    ingest.faults.errors["GetAlert"] = Unavailable("away for now", retry_after_s=4.0)
+    async with working(explainer, "alerts"):
+        ingest.deliver(alert("a1"), "d1")
+        await until(lambda: bool(ingest.nacked))
+        (nack,) = ingest.nacked
+        assert (nack.permanent, nack.redeliver_after.seconds) == (False, 4)
+        ingest.faults.errors.clear()
+        ingest.deliver(alert("a1"), "d1", attempt=2)
+        await until(lambda: ingest.acked == ["d1"])
+
+
+async def test_failed_explanation_gives_the_alert_back(
+    start: Start, ingest: Ingest, detector: Detector
+) -> None:
+    away = Unavailable("away", retry_after_s=None)
+    ingest.faults.errors = {"ListAlerts": away, "QuerySamples": away}
+    detector.faults.errors = {"ListAnomalies": away}
+    explainer = await start(gather_timeout_s=0.3)
+    async with working(explainer, "alerts"):
+        ingest.deliver(alert("a1"), "d1")
+        await until(lambda: bool(ingest.nacked))
+    assert ingest.acked == []
+    assert not ingest.nacked[0].permanent
+
+
+async def test_stream_that_drains_is_opened_again(explainer: Running, ingest: Ingest) -> None:
+    async with working(explainer, "alerts"):
+        await until(lambda: len(ingest.opened) == 1)
+        ingest.draining.set()
+        ingest._ring()
+        await until(lambda: len(ingest.opened) > 1)
+        ingest.draining.clear()
+        await asyncio.sleep(0.3)
+        ingest.deliver(alert("a1"), "d1")
+        await until(lambda: ingest.acked == ["d1"])
+
+
+async def test_critical_anomaly_is_explained_by_itself(
+    explainer: Running, detector: Detector
+) -> None:
+    async with working(explainer, "anomalies"):
+        detector.announce(anomaly("n1", cursor=41))
+        await until_cursor(explainer, 41)
+    (found,) = await explanations(explainer)
+    assert found.subject == pb.Subject(anomaly_id="n1")
+    assert detector.watched_after == [0]
+    assert detector.min_severities == [series_pb2.SEVERITY_CRITICAL]
+
+
+async def until_cursor(running: Running, cursor: int) -> None:
+    """Waits until everything up to the cursor is explained."""
+    async with asyncio.timeout(15):
+        query = "SELECT cursor FROM explainer.cursor WHERE name = 'anomalies'"
+        while await running.pool.fetchval(query) != cursor:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_watch_goes_on_after_the_last_explained_anomaly(
+    start: Start, detector: Detector
+) -> None:
+    first = await start()
+    detector.announce(anomaly("n1", cursor=3))
+    async with working(first, "anomalies"):
+        await until_cursor(first, 3)
+    second = await start()
+    detector.announce(anomaly("n2", cursor=9))
+    async with working(second, "anomalies"):
+        await until_cursor(second, 9)
+    assert detector.watched_after == [0, 3]
+    assert len(await explanations(second)) == 2
+
+
+async def test_cursor_waits_for_the_slowest_anomaly_before_it(
+    start: Start, detector: Detector, ingest: Ingest
+) -> None:
+    explainer = await start()
+    detector.faults.errors["GetAnomaly"] = Unavailable("away", retry_after_s=None)
+    detector.announce(anomaly("n1", cursor=3))
+    async with working(explainer, "anomalies"):
+        await asyncio.sleep(1.2)
+        query = "SELECT cursor FROM explainer.cursor WHERE name = 'anomalies'"
+        assert await explainer.pool.fetchval(query) == 0
+        detector.faults.errors.clear()
+        await until_cursor(explainer, 3)
+
+
+async def test_one_replica_watches_and_another_takes_its_place(
+    start: Start, detector: Detector
+) -> None:
+    first, second = await start(), await start()
+    async with working(first, "anomalies"):
+        await until(lambda: len(detector.watched_after) == 1)
+        async with working(second, "anomalies"):
+            await asyncio.sleep(0.5)
+            assert len(detector.watched_after) == 1
+    detector.announce(anomaly("n1", cursor=5))
+    async with working(second, "anomalies"):
+        await until_cursor(second, 5)
+
+
+async def test_anomalies_are_left_alone_when_told_so(start: Start, detector: Detector) -> None:
+    explainer = await start(explain_anomalies_min_severity="none")
+    detector.announce(anomaly("n1", cursor=1))
+    async with working(explainer, "anomalies"):
+        await asyncio.sleep(0.3)
+    assert detector.watched_after == []
+
+
+async def test_anomaly_that_is_gone_does_not_hold_the_others_up(
+    explainer: Running, detector: Detector
+) -> None:
+    class Forgetful(dict[str, Any]):
+        def __contains__(self, key: object) -> bool:
+            return key != "gone" and super().__contains__(key)
+
+    detector.anomalies = Forgetful()
+    detector.announce(anomaly("gone", cursor=1))
+    detector.announce(anomaly("n2", cursor=2))
+    async with working(explainer, "anomalies"):
+        await until_cursor(explainer, 2)
+    assert [e.subject.anomaly_id for e in await explanations(explainer)] == ["n2"]

@@ -1,0 +1,311 @@
+"""Explanations live on their own: streams come and go, replicas die, each is made once."""
+
+import asyncio
+import os
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mesh.errors import Unavailable, from_rpc_error
+from sensus.explainer.v1 import explainer_service_pb2 as pb
+from services.explainer.explanation import SubjectKind, SubjectRef
+from services.explainer.store import Claims, Frames, OwnershipLostError
+from tests.conftest import REPOSITORY
+from tests.explainer.conftest import Running, Start
+from tests.explainer.peers import Ingest, alert
+
+
+def ask(alert_id: str = "a1", **more: Any) -> pb.ExplainRequest:
+    """A request to explain an alert."""
+    return pb.ExplainRequest(subject=pb.Subject(alert_id=alert_id), **more)
+
+
+async def some_frames(running: Running, request: pb.ExplainRequest, count: int) -> list[Any]:
+    """The first frames of a stream, which is then broken off."""
+    call = running.stub.Explain(request)
+    frames = []
+    async for frame in call:
+        if frame.sequence:
+            frames.append(frame)
+        if len(frames) >= count:
+            break
+    call.cancel()
+    return frames
+
+
+async def done(running: Running, explanation_id: str) -> pb.Explanation:
+    """The explanation once it is finished."""
+    async with asyncio.timeout(20):
+        while True:
+            request = pb.GetExplanationRequest(explanation_id=explanation_id)
+            found = (await running.stub.GetExplanation(request)).explanation
+            if found.state != pb.EXPLANATION_STATE_RUNNING:
+                return found
+            await asyncio.sleep(0.05)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(cuts=st.lists(st.integers(1, 6), max_size=6), by_request=st.booleans())
+async def test_resumed_streams_lose_no_frame_and_double_none(
+    explainer: Running, ingest: Ingest, cuts: list[int], by_request: bool
+) -> None:
+    alert_id, request_id = f"a-{uuid.uuid4()}", str(uuid.uuid4()) if by_request else ""
+    ingest.alerts[alert_id] = alert(alert_id)
+    seen: list[pb.ExplainResponse] = []
+    for cut in cuts:
+        resume = ask(alert_id, request_id=request_id, resume_after_sequence=len(seen))
+        seen += await some_frames(explainer, resume, cut)
+    resume = ask(alert_id, request_id=request_id, resume_after_sequence=len(seen))
+    seen += [frame async for frame in explainer.stub.Explain(resume) if frame.sequence]
+    assert [frame.sequence for frame in seen] == list(range(1, len(seen) + 1))
+    assert sum(frame.HasField("result") for frame in seen) == 1
+    assert seen[-1].HasField("result")
+    assert seen == await explainer.explain(alert_id)
+
+
+async def test_disconnect_does_not_stop_the_work(start: Start, ingest: Ingest) -> None:
+    ingest.faults.delay_s["ListAlerts"] = 0.5
+    explainer = await start()
+    (first,) = await some_frames(explainer, ask(), 1)
+    result = await done(explainer, first.explanation_id)
+    assert result.verdict == pb.VERDICT_EXPLAINED
+
+
+async def test_running_explanation_is_shown_without_a_result(start: Start, ingest: Ingest) -> None:
+    ingest.faults.delay_s["ListAlerts"] = 1.0
+    explainer = await start()
+    (first,) = await some_frames(explainer, ask(), 1)
+    request = pb.GetExplanationRequest(explanation_id=first.explanation_id)
+    found = (await explainer.stub.GetExplanation(request)).explanation
+    assert found.state == pb.EXPLANATION_STATE_RUNNING
+    assert found.subject == pb.Subject(alert_id="a1")
+    assert not found.HasField("finish_time")
+
+
+async def test_quiet_streams_say_that_the_work_goes_on(start: Start, ingest: Ingest) -> None:
+    ingest.faults.delay_s["ListAlerts"] = 1.0
+
+    def hurry(work: Any) -> None:
+        work.jobs._limits = type(work.jobs._limits)(keepalive_s=0.2)
+
+    explainer = await start(wrap=hurry)
+    frames = await explainer.explain()
+    keepalives = [frame for frame in frames if frame.HasField("keepalive")]
+    assert len(keepalives) >= 2
+    assert {frame.sequence for frame in keepalives} == {0}
+
+
+async def test_same_alert_asked_by_many_at_once_is_explained_once(
+    start: Start, ingest: Ingest
+) -> None:
+    first, second = await start(), await start()
+    await first.explain()
+    asked_once = len(ingest.queries)
+    ingest.alerts["a2"] = alert("a2")
+    ingest.faults.delay_s["ListAlerts"] = 0.3
+    answers = await asyncio.gather(
+        *(running.explain("a2") for running in (first, second) for _ in range(10))
+    )
+    assert len(ingest.queries) == 2 * asked_once
+    assert all(answer == answers[0] for answer in answers)
+
+
+async def test_alert_in_another_state_is_explained_again(
+    explainer: Running, ingest: Ingest
+) -> None:
+    firing = await explainer.result()
+    ingest.alerts["a1"] = alert("a1", state=2)
+    resolved = await explainer.result()
+    assert resolved.explanation_id != firing.explanation_id
+
+
+async def test_request_id_stands_for_its_explanation_whatever_the_state_is_now(
+    explainer: Running, ingest: Ingest
+) -> None:
+    request_id = str(uuid.uuid4())
+    firing = await explainer.result(request_id=request_id)
+    ingest.alerts["a1"] = alert("a1", state=2)
+    again = await explainer.result(request_id=request_id)
+    assert again == firing
+
+
+async def test_run_that_died_is_taken_over_and_its_frames_stand(
+    start: Start, ingest: Ingest, migrated_dsn: str, redis_url: str, explainer_keys: Path
+) -> None:
+    """A real process, killed in the middle of an explanation that a client is reading."""
+    ingest.faults.delay_s["ListAlerts"] = 60.0
+    survivor = await start(job_lease_s=1.0)
+    request_id = str(uuid.uuid4())
+    async with _process(survivor, migrated_dsn, redis_url, explainer_keys) as process:
+        async with asyncio.timeout(30):
+            while not (rows := await survivor.pool.fetch(_RUNNING)) or rows[0]["frames"] < 3:
+                if not ingest.opened:
+                    await asyncio.sleep(0.05)
+                    continue
+                if not rows:
+                    ingest.deliver(alert("a1"), "d1")
+                await asyncio.sleep(0.3)
+        process.kill()
+        await process.wait()
+    stored = await survivor.pool.fetch(_FRAMES)
+    ingest.faults.delay_s.clear()
+    seen = await some_frames(survivor, ask(request_id=request_id), 3)
+    keeping = asyncio.create_task(survivor.work.jobs.keep())
+    try:
+        rest = await survivor.explain(request_id=request_id, resume_after_sequence=3)
+    finally:
+        keeping.cancel()
+    frames = [*seen, *(frame for frame in rest if frame.sequence)]
+    assert [frame.sequence for frame in frames] == list(range(1, len(frames) + 1))
+    assert [f.SerializeToString() for f in frames[: len(stored)]] == [r["frame"] for r in stored]
+    begun = [
+        frame.sequence
+        for frame in frames
+        if frame.stage.stage == pb.STAGE_GATHERING and frame.stage.status == pb.STAGE_STATUS_STARTED
+    ]
+    assert begun == [1, len(stored) + 1]
+    assert sum(frame.HasField("result") for frame in frames) == 1
+    assert frames[-1].result.verdict == pb.VERDICT_EXPLAINED
+
+
+_RUNNING = """
+SELECT e.state, (SELECT count(*) FROM explainer.frame f
+    WHERE f.explanation_id = e.explanation_id) AS frames
+FROM explainer.explanation e
+"""
+_FRAMES = "SELECT frame FROM explainer.frame ORDER BY sequence"
+
+
+@asynccontextmanager
+async def _process(
+    beside: Running, dsn: str, redis_url: str, keys: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    settings = beside.work.settings
+    environment = os.environ | {
+        "SENSUS_POSTGRES_DSN": dsn,
+        "SENSUS_REDIS_URL": redis_url,
+        "SENSUS_EXPLAINER_GRPC_PORT": "0",
+        "SENSUS_AUTH_JWKS_FILE": str(keys / "jwks.json"),
+        "SENSUS_AUTH_KEY_FILE": str(keys / "explainer.pem"),
+        "SENSUS_INGEST_TARGET": settings.ingest_target,
+        "SENSUS_DETECTOR_TARGET": settings.detector_target,
+        "SENSUS_GATHER_TIMEOUT_S": "50",
+        "SENSUS_JOB_LEASE_S": "1",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.explainer",
+        cwd=REPOSITORY,
+        env=environment,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_owner_that_was_replaced_writes_nothing_more(explainer: Running) -> None:
+    claims, frames = Claims(explainer.pool, lease_s=0.0), Frames(explainer.pool)
+    ref = SubjectRef(kind=SubjectKind.ALERT, id="x")
+    _, old = await claims.begin(ref, "firing", request_id=None, traceparent="")
+    assert old is not None
+    await frames.append(old.explanation_id, old.owner, 0, [b"one"])
+    (new,) = await claims.take_over(10)
+    assert (new.explanation_id, new.attempt, new.last_sequence) == (old.explanation_id, 2, 1)
+    with pytest.raises(OwnershipLostError):
+        await frames.append(old.explanation_id, old.owner, 1, [b"two"])
+    await frames.append(new.explanation_id, new.owner, 1, [b"other two"])
+    assert await frames.after(new.explanation_id, 0) == ([b"one", b"other two"], False)
+
+
+async def test_explanation_that_kills_its_runs_is_given_up(
+    explainer: Running, ingest: Ingest
+) -> None:
+    ref = SubjectRef(kind=SubjectKind.ALERT, id="a1")
+    claims = Claims(explainer.pool, lease_s=0.0)
+    found, _ = await claims.begin(ref, "firing", request_id=None, traceparent="")
+    await explainer.pool.execute("UPDATE explainer.explanation SET attempt = 5")
+    keeping = asyncio.create_task(explainer.work.jobs.keep())
+    result = await done(explainer, str(found))
+    keeping.cancel()
+    assert result.state == pb.EXPLANATION_STATE_FAILED
+    assert result.summary == ("No explanation could be given: the work was interrupted too often.")
+
+
+async def test_taken_over_subject_that_is_gone_ends_as_failed(
+    explainer: Running, ingest: Ingest
+) -> None:
+    ref = SubjectRef(kind=SubjectKind.ALERT, id="gone")
+    claims = Claims(explainer.pool, lease_s=0.0)
+    found, _ = await claims.begin(ref, "firing", request_id=None, traceparent="")
+    keeping = asyncio.create_task(explainer.work.jobs.keep())
+    result = await done(explainer, str(found))
+    keeping.cancel()
+    assert result.summary == "No explanation could be given: the alert no longer exists."
+
+
+async def test_lease_of_a_long_run_is_renewed(start: Start, ingest: Ingest) -> None:
+    ingest.faults.delay_s["ListAlerts"] = 2.0
+    first, second = await start(job_lease_s=1.0, gather_timeout_s=5.0), await start(job_lease_s=1.0)
+    keeping = [asyncio.create_task(each.work.jobs.keep()) for each in (first, second)]
+    frames = [frame for frame in await first.explain() if frame.sequence]
+    for each in keeping:
+        each.cancel()
+    begun = [f for f in frames if f.stage.status == pb.STAGE_STATUS_STARTED]
+    assert len(begun) == 4
+
+
+async def test_draining_ends_streams_with_retry_and_another_replica_goes_on(
+    start: Start, ingest: Ingest
+) -> None:
+    ingest.faults.delay_s["ListAlerts"] = 1.0
+    first, second = await start(), await start()
+    request_id = str(uuid.uuid4())
+    seen = []
+    error: Exception | None = None
+    try:
+        async for frame in first.stub.Explain(ask(request_id=request_id)):
+            seen.append(frame)
+            first.drain.begin()
+    except grpc.aio.AioRpcError as caught:
+        error = from_rpc_error(caught)
+    assert isinstance(error, Unavailable)
+    assert (error.reason, error.retry_after_s) == ("DRAINING", 1.0)
+    await first.work.jobs.close()
+    ingest.faults.delay_s.clear()
+    keeping = asyncio.create_task(second.work.jobs.keep())
+    rest = await second.explain(request_id=request_id, resume_after_sequence=len(seen))
+    keeping.cancel()
+    frames = [*seen, *(frame for frame in rest if frame.sequence)]
+    assert [frame.sequence for frame in frames] == list(range(1, len(frames) + 1))
+    assert frames[-1].result.verdict == pb.VERDICT_EXPLAINED
+
+
+async def test_unforeseen_error_gives_a_failed_explanation_with_an_id_and_no_text(
+    start: Start,
+) -> None:
+    def break_it(work: Any) -> None:
+        def rank(case: object) -> object:
+            raise RuntimeError("secret inside")
+
+        object.__setattr__(work.jobs._work, "rank", rank)
+
+    explainer = await start(wrap=break_it)
+    result = await explainer.result()
+    assert result.state == pb.EXPLANATION_STATE_FAILED
+    assert result.summary.startswith("No explanation could be given: internal error ")
+    assert "secret" not in str(result)

@@ -1,0 +1,177 @@
+"""A real gateway on a free port: real PostgreSQL, real Redis, scripted services behind it."""
+
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+
+from mesh.auth import TokenMinter, generate_key_files
+from mesh.migrations import migrate
+from services.gateway.auth.passwords import Passwords
+from services.gateway.config import GatewayConfig
+from services.gateway.gateway import Gateway, open_gateway
+from services.gateway.roles import SCOPES_BY_ROLE
+from services.gateway.server import HttpServer
+from tests.gateway.scripted import Script, scripted_services
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SERVICES = ("gateway", "ingest", "detector", "explainer")
+ADMIN_PASSWORD = "a long enough password"
+
+
+@dataclass
+class Running:
+    """A gateway that serves, with a client for anonymous requests."""
+
+    gateway: Gateway
+    server: HttpServer
+    url: str
+    http: httpx.AsyncClient
+    keys: Path
+    passwords: Passwords
+
+    def token(self, role: str = "admin", *, ttl_s: float = 600) -> str:
+        """An access token of the user that is named like the role."""
+        minter = TokenMinter.from_file(self.keys / "gateway.pem", "gateway")
+        return minter.mint(f"user:{role}", SCOPES_BY_ROLE[role], ttl_s)
+
+    def headers(self, role: str = "admin") -> dict[str, str]:
+        """Authorization of the user that is named like the role."""
+        return {"Authorization": f"Bearer {self.token(role)}"}
+
+    async def make_user(self, name: str, role: str, password: str = ADMIN_PASSWORD) -> None:
+        """Makes a user past the HTTP door."""
+        hashed = await self.passwords.hash(password)
+        await self.gateway.stores.accounts.create("test", name, hashed, role)
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a key per service and the JWKS of all."""
+    directory = tmp_path_factory.mktemp("keys")
+    generate_key_files(directory, SERVICES)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def passwords() -> Passwords:
+    """Argon2id with parameters that cost nothing."""
+    return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest.fixture(scope="session")
+async def services(keys: Path) -> AsyncIterator[tuple[Script, dict[str, str]]]:
+    """The scripted services of the session and their targets."""
+    script = Script()
+    async with scripted_services(script, keys / "jwks.json") as targets:
+        yield script, targets
+
+
+@pytest.fixture
+def script(services: tuple[Script, dict[str, str]]) -> Script:
+    """The script of the services, empty."""
+    services[0].reset()
+    return services[0]
+
+
+@pytest.fixture
+async def gateway_dsn(postgres_dsn: str) -> str:
+    """A database with the gateway's schema."""
+    await migrate(postgres_dsn, ["gateway"], REPOSITORY / "migrations")
+    return postgres_dsn
+
+
+@pytest.fixture
+def config(
+    gateway_dsn: str, redis_url: str, keys: Path, services: tuple[Script, dict[str, str]]
+) -> GatewayConfig:
+    """A config with limits that no test reaches by accident."""
+    return GatewayConfig(
+        postgres_dsn=gateway_dsn,
+        redis_url=redis_url,
+        auth_jwks_file=keys / "jwks.json",
+        auth_key_file=keys / "gateway.pem",
+        http_port=0,
+        bootstrap_admin_password=ADMIN_PASSWORD,
+        rate_metrics=10_000,
+        rate_alerts=10_000,
+        rate_analysis=10_000,
+        rate_other=10_000,
+        max_body_bytes=1024 * 1024,
+        **{f"{name}_target": target for name, target in services[1].items()},
+    )
+
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+def start(config: GatewayConfig, passwords: Passwords, script: Script) -> Start:
+    """Starts a gateway whose config differs in the values given."""
+
+    @asynccontextmanager
+    async def started(**changes: Any) -> AsyncIterator[Running]:
+        changed = dataclasses.replace(config, **changes)
+        async with open_gateway(changed, passwords) as gateway:
+            server = HttpServer(
+                gateway.app,
+                host="127.0.0.1",
+                port=0,
+                max_connections=changed.max_connections,
+                drain=gateway.drain,
+                leave=gateway.surroundings.leave,
+            )
+            url = f"http://127.0.0.1:{await server.start()}"
+            try:
+                async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+                    keys = changed.auth_key_file.parent
+                    running = Running(gateway, server, url, http, keys, passwords)
+                    yield running
+            finally:
+                await server.stop(0, 2)
+
+    return started
+
+
+@pytest.fixture
+async def running(start: Start) -> AsyncIterator[Running]:
+    """A gateway with the users admin, operator and viewer."""
+    async with start() as running:
+        await running.make_user("operator", "operator")
+        await running.make_user("viewer", "viewer")
+        yield running
+
+
+@pytest.fixture
+async def client(running: Running) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an operator: may send and read."""
+    headers = running.headers("operator")
+    async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+async def admin(running: Running) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the admin."""
+    headers = running.headers("admin")
+    async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=20) as client:
+        yield client
+
+
+def reason_of(response: httpx.Response) -> str:
+    """The ErrorInfo reason of an error answer."""
+    details = response.json()["error"]["details"]
+    return next(d["reason"] for d in details if d["@type"].endswith("ErrorInfo"))
+
+
+def fields_of(response: httpx.Response) -> list[str]:
+    """The fields that an error answer names."""
+    details = response.json()["error"]["details"]
+    bad = [d for d in details if d["@type"].endswith("BadRequest")]
+    return [violation["field"] for d in bad for violation in d["fieldViolations"]]

@@ -1,0 +1,246 @@
+"""REST to gRPC and back, by the descriptors."""
+
+import time
+
+import httpx
+import pytest
+
+from mesh.errors import InvalidInput, NotFound, Overloaded, Unavailable, Violation
+from sensus.core.v1 import alert_pb2
+from sensus.detector.v1 import detector_service_pb2 as detector
+from sensus.explainer.v1 import explainer_service_pb2 as explainer
+from sensus.ingest.v1 import ingest_service_pb2 as ingest
+from services.gateway.transcoding.template import compile_template
+from tests.gateway.conftest import Running, fields_of, reason_of
+from tests.gateway.scripted import Script
+
+
+async def test_query_parameters_become_the_request(
+    client: httpx.AsyncClient, script: Script
+) -> None:
+    params = {
+        "state": "ALERT_STATE_RESOLVED",
+        "min_severity": "SEVERITY_WARNING",
+        "selector": '{alertname="Höhe"}',
+        "startTime": "2026-11-20T10:00:00Z",
+        "pageSize": "7",
+    }
+    assert (await client.get("/api/v1/alerts", params=params)).status_code == 200
+    request = script.last("ListAlerts").request
+    assert request.state == alert_pb2.ALERT_STATE_RESOLVED
+    assert request.min_severity == 2
+    assert request.selector == '{alertname="Höhe"}'
+    assert request.start_time.ToJsonString() == "2026-11-20T10:00:00Z"
+    assert request.page_size == 7
+
+
+async def test_nested_query_parameters_are_dotted(
+    client: httpx.AsyncClient, script: Script
+) -> None:
+    response = await client.get("/api/v1/explanations", params={"subject.alertId": "a-1"})
+    assert response.status_code == 200
+    assert script.last("ListExplanations").request.subject.alert_id == "a-1"
+
+
+async def test_the_path_is_part_of_the_request(client: httpx.AsyncClient, script: Script) -> None:
+    await client.get("/api/v1/anomalies/a%20b")
+    assert script.last("GetAnomaly").request.anomaly_id == "a b"
+
+
+async def test_path_and_body_make_one_request(admin: httpx.AsyncClient, script: Script) -> None:
+    url = "/api/v1/subscriptions/explainer/dead-letters:redrive"
+    script.answers["RedriveDeadLetters"] = ingest.RedriveDeadLettersResponse(redriven=2)
+    response = await admin.post(url, json={"delivery_ids": ["a", "b"]})
+    assert response.json() == {"redriven": 2}
+    request = script.last("RedriveDeadLetters").request
+    assert (request.subscription, list(request.delivery_ids)) == ("explainer", ["a", "b"])
+
+
+async def test_answers_have_one_shape(client: httpx.AsyncClient, script: Script) -> None:
+    anomaly = detector.Anomaly(anomaly_id="x", series_id=2**60, value=float("nan"))
+    script.answers["GetAnomaly"] = detector.GetAnomalyResponse(anomaly=anomaly)
+    shown = (await client.get("/api/v1/anomalies/x")).json()["anomaly"]
+    assert shown["anomalyId"] == "x"
+    assert shown["seriesId"] == str(2**60)
+    assert shown["value"] == "NaN"
+    assert shown["labels"] == []
+    assert shown["kind"] == "ANOMALY_KIND_UNSPECIFIED"
+    assert "expected" not in shown
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "reason"),
+    [
+        ("nothing=1", "nothing", "UNKNOWN_FIELD"),
+        ("page_size=many", "pageSize", "INVALID_FIELD"),
+        ("page_size=-1", "pageSize", "INVALID_FIELD"),
+        ("page_size=1&page_size=2", "page_size", "INVALID_FIELD"),
+        ("startTime=noon", "startTime", "INVALID_FIELD"),
+        ("startTime.seconds=5", "startTime.seconds", "UNKNOWN_FIELD"),
+        ("state=FIRING", "state", "INVALID_FIELD"),
+        ("selector.x=1", "selector.x", "UNKNOWN_FIELD"),
+    ],
+)
+async def test_a_bad_parameter_is_named(
+    client: httpx.AsyncClient, script: Script, query: str, field: str, reason: str
+) -> None:
+    response = await client.get(f"/api/v1/alerts?{query}")
+    assert (response.status_code, reason_of(response)) == (400, reason)
+    assert fields_of(response) == [field]
+    assert not script.calls
+
+
+async def test_a_path_parameter_is_not_taken_from_the_query(client: httpx.AsyncClient) -> None:
+    response = await client.get("/api/v1/alerts/a?alert_id=b")
+    assert (response.status_code, fields_of(response)) == (400, ["alert_id"])
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "reason"),
+    [
+        ({"nothing": 1}, "nothing", "UNKNOWN_FIELD"),
+        ({"batch": {"nothing": 1}}, "batch.nothing", "UNKNOWN_FIELD"),
+        ({"batch": {"sequence": "x"}}, "batch.sequence", "INVALID_FIELD"),
+        ({"batch": {"sequence": -1}}, "batch.sequence", "INVALID_FIELD"),
+        ({"batch": {"sequence": 1.5}}, "batch.sequence", "INVALID_FIELD"),
+        ({"producerId": 5}, "producerId", "INVALID_FIELD"),
+        (
+            {"batch": {"series": [{"labels": [{"nam": "a"}]}]}},
+            "batch.series[0].labels[0].nam",
+            "UNKNOWN_FIELD",
+        ),
+        (
+            {"batch": {"series": {"labels": []}}},
+            "batch",
+            "INVALID_FIELD",
+        ),
+    ],
+)
+async def test_a_bad_body_names_the_field(
+    client: httpx.AsyncClient, body: object, field: str, reason: str
+) -> None:
+    response = await client.post("/api/v1/samples:write", json=body)
+    assert (response.status_code, reason_of(response)) == (400, reason)
+    assert fields_of(response)[0].startswith(field)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "reason"),
+    [
+        (b"{", "application/json", 400, "JSON_BROKEN"),
+        (b"\xff", "application/json", 400, "JSON_BROKEN"),
+        (b'{"producerId": "\\ud800"}', "application/json", 400, "JSON_BROKEN"),
+        (b'{"batch": {"sequence": NaN}}', "application/json", 400, "JSON_BROKEN"),
+        (b"[" * 50_000 + b"]" * 50_000, "application/json", 400, "JSON_BROKEN"),
+        (b'{"batch":' * 300 + b"{}" + b"}" * 300, "application/json", 400, "UNKNOWN_FIELD"),
+        (b"[]", "application/json", 400, "INVALID_FIELD"),
+        (b"1", "application/json", 400, "INVALID_FIELD"),
+        (b"{}", "text/plain", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (b"{}", "application/x-protobuf", 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ],
+)
+async def test_broken_bodies_are_refused(
+    client: httpx.AsyncClient, body: bytes, content_type: str, status: int, reason: str
+) -> None:
+    response = await client.post(
+        "/api/v1/samples:write", content=body, headers={"Content-Type": content_type}
+    )
+    assert (response.status_code, reason_of(response)) == (status, reason)
+
+
+async def test_errors_of_the_services_come_through(
+    client: httpx.AsyncClient, script: Script
+) -> None:
+    script.answers["GetAlert"] = NotFound("alert", "x")
+    response = await client.get("/api/v1/alerts/x")
+    assert (response.status_code, reason_of(response)) == (404, "ALERT_NOT_FOUND")
+    violation = Violation("selector", "at 3: a quote is missing")
+    script.answers["ListSeries"] = InvalidInput(
+        "selector", reason="INVALID_SELECTOR", violations=[violation]
+    )
+    response = await client.get("/api/v1/series?selector=x")
+    assert (response.status_code, fields_of(response)) == (400, ["selector"])
+    script.answers["ListAlerts"] = Overloaded("slow down", retry_after_s=2.5)
+    response = await client.get("/api/v1/alerts")
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "3")
+    script.answers["ListAlerts"] = Unavailable("later", retry_after_s=1)
+    assert (await client.get("/api/v1/alerts")).status_code == 503
+
+
+async def test_defects_of_the_services_show_only_an_id(
+    client: httpx.AsyncClient, script: Script
+) -> None:
+    script.answers["ListAlerts"] = RuntimeError("the password is hunter2")
+    response = await client.get("/api/v1/alerts")
+    assert (response.status_code, reason_of(response)) == (500, "INTERNAL")
+    assert "hunter2" not in response.text
+
+
+async def test_a_service_that_is_away_is_503(running: Running, script: Script) -> None:
+    script.health["ingest"] = False
+    response = None
+    for _ in range(100):
+        response = await running.http.get("/api/v1/alerts", headers=running.headers("viewer"))
+        if response.status_code == 503:
+            break
+    assert response is not None
+    assert (response.status_code, "Retry-After" in response.headers) == (503, True)
+
+
+async def test_the_latest_analysis(client: httpx.AsyncClient, script: Script) -> None:
+    response = await client.get("/api/v1/analysis/latest")
+    assert (response.status_code, reason_of(response)) == (404, "EXPLANATION_NOT_FOUND")
+    newest = [explainer.Explanation(explanation_id=name) for name in ("e2", "e1")]
+    script.answers["ListExplanations"] = lambda request: explainer.ListExplanationsResponse(
+        explanations=newest[: request.page_size]
+    )
+    script.answers["GetExplanation"] = lambda request: explainer.GetExplanationResponse(
+        explanation=explainer.Explanation(
+            explanation_id=request.explanation_id,
+            subject=explainer.Subject(alert_id="a"),
+            evidence=[explainer.Evidence(evidence_id="E1")],
+        )
+    )
+    one = (await client.get("/api/v1/analysis/latest")).json()
+    assert set(one) == {"explanation"}
+    assert one["explanation"]["explanationId"] == "e2"
+    assert one["explanation"]["subject"] == {"alertId": "a"}
+    assert one["explanation"]["evidence"][0]["evidenceId"] == "E1"
+    many = (await client.get("/api/v1/analysis/latest?limit=5")).json()["explanations"]
+    assert [each["explanationId"] for each in many] == ["e2", "e1"]
+    request = script.calls[-3].request
+    assert request.state == explainer.EXPLANATION_STATE_DONE
+    for query in ("limit=0", "limit=x", "limit=99", "other=1"):
+        assert (await client.get(f"/api/v1/analysis/latest?{query}")).status_code == 400
+
+
+async def test_a_large_body_does_not_hold_up_others(
+    client: httpx.AsyncClient, script: Script
+) -> None:
+    samples = [{"timestampMs": "1", "value": 1.0}] * 20_000
+    body = {"producerId": "p", "batch": {"sequence": "1", "series": [{"samples": samples}]}}
+    started_s = time.perf_counter()
+    response = await client.post("/api/v1/samples:write", json=body)
+    assert response.status_code == 200
+    assert len(script.last("WriteBatch").request.batch.series[0].samples) == 20_000
+    assert time.perf_counter() - started_s < 10
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "shown", "fields"),
+    [
+        ("/v1/a", "/v1/a", "/v1/a", {}),
+        ("/v1/{a_id}/b:c", "/v1/{a_id}/b:c", "/v1/{a_id}/b:c", {"a_id": "a_id"}),
+        ("/v1/{a.b=*}", "/v1/{a__b}", "/v1/{a.b}", {"a__b": "a.b"}),
+        ("/v1/{name=**}", "/v1/{name:path}", "/v1/{name}", {"name": "name"}),
+    ],
+)
+def test_templates_compile(template: str, path: str, shown: str, fields: dict[str, str]) -> None:
+    compiled = compile_template(template)
+    assert (compiled.path, compiled.shown, compiled.field_by_parameter) == (path, shown, fields)
+
+
+@pytest.mark.parametrize("template", ["/v1/{name=a/*}", "v1", "/v1/*", "/v1/{a", "/v1/{A}"])
+def test_templates_that_cannot_be_served_fail_at_start(template: str) -> None:
+    with pytest.raises(ValueError, match=r"support|template"):
+        compile_template(template)
