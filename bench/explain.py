@@ -11,6 +11,7 @@ after ranking.
 """
 
 import importlib.util
+import itertools
 import json
 import os
 import sys
@@ -24,16 +25,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import itertools
-
 from bench.faultless import faultless_cases
 from cli.incidents import Incident, find_incidents
 from services.explainer.model import Ranking
 from services.explainer.rankers import rank, rank_changes
 from services.explainer.rankers.largest import LargestDeviation
 
+ROOT = Path(__file__).parents[1]
 Ranks = dict[str, list[str]]
 Scores = dict[str, float]
 FIGURES = ("AC@1", "AC@3", "Avg@5")
@@ -45,7 +43,7 @@ BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.01)
 
 def main() -> None:
     """Print every table; exit status 1 when a goal is missed, 0 when there is nothing to read."""
-    directory = Path(os.environ.get("SENSUS_BENCH_DIR", "../shared/bench")) / "rca"
+    directory = ROOT / os.environ.get("SENSUS_BENCH_DIR", "../shared/bench") / "rca"
     console = Console(width=110)
     if not directory.is_dir():
         console.print(f"skipped: {directory} is missing (set SENSUS_BENCH_DIR)")

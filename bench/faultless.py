@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cli.incidents.callgraphs import Columns, read_graph, series_of
+from cli.incidents.callgraphs import Columns, alerting_nodes, read_graph, series_of
 from cli.incidents.table import read_columns
 from cli.incidents.traces import MARKER as DAY
 from cli.incidents.traces import case_at, read_day
@@ -32,7 +32,7 @@ def faultless_cases(directory: Path) -> Iterator[tuple[str, Case]]:
 def _from_normal_run(path: Path) -> Iterator[Case]:
     """Windows of a normal run, the alert of a real incident claimed for each."""
     columns = read_columns(path)
-    alerting = _alerting_node(path.parents[1])
+    alerting = alerting_nodes(path.parents[1] / "incidents")
     graph = read_graph(path.parent / "graph.json", alerting=alerting)
     starts = range(APART, columns["time"].size - APART, APART)
     for number, start in enumerate(starts):
@@ -41,7 +41,7 @@ def _from_normal_run(path: Path) -> Iterator[Case]:
         subject = Subject(
             id=f"{path.parent.name}-{start}",
             metric=metric,
-            service=alerting,
+            service=alerting[0],
             started_ms=alert_ms,
             symptom=symptom_of(metric),
         )
@@ -55,11 +55,6 @@ def _cut(columns: Columns, start: int) -> tuple[Columns, Columns]:
     inside[start : start + STEPS] = True
     rest = {name: values[~inside] for name, values in columns.items()}
     return rest, {name: values[inside] for name, values in columns.items()}
-
-
-def _alerting_node(collection: Path) -> str:
-    first = min(collection.rglob("incident.json"))
-    return str(json.loads(first.read_text())["alert"]["node"])
 
 
 def _after_last_fault(folder: Path) -> Iterator[Case]:

@@ -20,7 +20,7 @@ class Run:
     Attributes:
         started_at_s: start time of the process `pid`, Unix seconds.
         postgres_dsn: empty when the server is the user's own: its password is not ours to store.
-        processes: start time (Unix seconds) by pid, enough to know a process again.
+        processes: pid and start time (Unix seconds) of each service, enough to know it again.
     """
 
     pid: int
@@ -30,7 +30,7 @@ class Run:
     detector_target: str
     explainer_target: str
     postgres_dsn: str = ""
-    processes: dict[str, float] = field(default_factory=dict)
+    processes: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
 class DataDirectory:
@@ -94,17 +94,14 @@ def end_orphans(run: Run | None) -> None:
 
     Only a process with the recorded start time is touched; a pid alone could be anybody's by now.
     """
-    orphans = [process for pid, at_s in _processes(run) if (process := _same(pid, at_s))]
+    recorded = run.processes.values() if run else ()
+    orphans = [process for pid, started_at_s in recorded if (process := _same(pid, started_at_s))]
     for process in orphans:
         process.terminate()
     _, alive = psutil.wait_procs(orphans, timeout=_ORPHAN_TIMEOUT_S)
     for process in alive:
         process.kill()
     psutil.wait_procs(alive)
-
-
-def _processes(run: Run | None) -> list[tuple[int, float]]:
-    return [(int(pid), at_s) for pid, at_s in run.processes.items()] if run else []
 
 
 def _same(pid: int, started_at_s: float) -> psutil.Process | None:

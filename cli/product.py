@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
@@ -22,7 +23,7 @@ from cli.process import Program
 from cli.service import Service
 from cli.supervisor import Child, Event, Supervisor
 from mesh.auth import generate_key_files
-from mesh.config import child_environment, load
+from mesh.config import child_environment
 from mesh.migrations import DIRECTORY, MigrationError, migrate
 
 
@@ -31,6 +32,7 @@ class Product:
     """Started by `async with`; stopped, in order, when it is left.
 
     Attributes:
+        stores: servers of the user's own; what is not given is started here.
         settings: further environment of every service, for example a shorter warm-up.
         admin_password: of the user `admin`, when this start has created that user.
     """
@@ -38,10 +40,10 @@ class Product:
     directory: DataDirectory
     ports: Ports
     tell: Callable[[Event], None]
+    stores: Stores = field(default_factory=Stores)
     settings: Mapping[str, str] = field(default_factory=dict)
     admin_password: str = ""
     run: Run = field(init=False)
-    stores: Stores = field(init=False)
     _supervisor: Supervisor = field(init=False)
     _first_login: FirstLogin = field(init=False)
     _lock: DirectoryLock = field(init=False)
@@ -88,7 +90,6 @@ class Product:
         self._lock.release()
 
     async def _start_stores(self) -> None:
-        self.stores = load(Stores)
         if not self.stores.postgres_dsn:
             postgres = embedded_postgres(self.directory)
             await self._supervisor.start([postgres])
@@ -121,8 +122,9 @@ class Product:
         )
         return Service(name, program, probe, spawned=self._spawned)
 
-    def _spawned(self, _name: str, pid: int) -> None:
-        self.run.processes[str(pid)] = psutil.Process(pid).create_time()
+    def _spawned(self, name: str, pid: int) -> None:
+        with suppress(psutil.NoSuchProcess):  # it may have ended already
+            self.run.processes[name] = (pid, psutil.Process(pid).create_time())
         self.directory.write_run(self.run)
 
 

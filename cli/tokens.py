@@ -18,10 +18,9 @@ def user_token(
 ) -> str:
     """A token of `user`, as the gateway would give it; Problem when there is no key."""
     key_file = directory.keys / "gateway.pem"
-    try:
-        return TokenMinter.from_file(key_file, "gateway").mint(f"user:{user}", scopes, ttl_s)
-    except OSError as error:
+    if not key_file.exists():
         raise Problem(
-            f"cannot read {key_file}: {error.strerror}; start the product once with `sensus up`, "
+            f"there is no key {key_file}; start the product once with `sensus up`, "
             "or name its directory with --data-dir"
-        ) from None
+        )
+    return TokenMinter.from_file(key_file, "gateway").mint(f"user:{user}", scopes, ttl_s)

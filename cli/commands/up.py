@@ -8,12 +8,14 @@ import typer
 from rich.console import Console
 
 from cli.directory import DataDirectory
+from cli.environment import Stores
 from cli.options import DEFAULT_DATA_DIR, DataDir
 from cli.ports import Ports, metrics_ports
 from cli.product import Product
 from cli.screen import StartScreen, make_console, show_pairs
 from cli.signals import until_stopped
 from mesh import ports as defaults
+from mesh.config import load
 
 
 def up(
@@ -47,7 +49,9 @@ async def _serve(directory: DataDirectory, ports: Ports, console: Console) -> No
     screen = StartScreen(console, directory.logs)
     async with AsyncExitStack() as stack:
         with screen:
-            product = Product(directory=directory, ports=ports, tell=screen.tell)
+            product = Product(
+                directory=directory, ports=ports, stores=load(Stores), tell=screen.tell
+            )
             await stack.enter_async_context(product)
         stack.callback(console.print, "stopping; everything taken in is kept")
         _show(console, product)

@@ -122,7 +122,7 @@ class Demo:
 
     async def _alert(self, began: datetime) -> str:
         if (unseen := self._anomalies - _ANOMALIES_SHOWN) > 0:
-            self._say(f"and {unseen} more anomalies of other series that moved with it")
+            self._say(f"and {unseen} more anomalies on this loaded machine")
         url = self.product.run.gateway_url
         token = await log_in(url, self.product.admin_password)
         trace_id = await send_alert(url, token, high_cpu(began, self.machine.cpu_percent))

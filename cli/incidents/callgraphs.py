@@ -35,7 +35,7 @@ def read(folder: Path) -> Iterator[Incident]:
         started_ms=int(alert["timestamp"]) * 1000,
         symptom=symptom_of(alert["metric"]),
     )
-    graph = read_graph(_above(folder, about["graph"]), alerting=alert["node"])
+    graph = read_graph(_above(folder, about["graph"]), alerting=alerting_nodes(folder.parent))
     case = Case(subject=subject, graph=graph, series=series_of(normal, window, subject.started_ms))
     yield Incident(id=about["id"], collection=_collection(folder), case=case)
 
@@ -63,16 +63,23 @@ def series_of(normal: Columns, window: Columns, alert_ms: int) -> tuple[SeriesWi
     )
 
 
-def read_graph(path: Path, *, alerting: str) -> ServiceGraph:
+def alerting_nodes(incidents: Path) -> tuple[str, ...]:
+    """The nodes that alert in the incidents of a collection, one per incident."""
+    files = sorted(incidents.glob(f"*/{MARKER}"))
+    return tuple(json.loads(path.read_text())["alert"]["node"] for path in files)
+
+
+@cache
+def read_graph(path: Path, *, alerting: tuple[str, ...]) -> ServiceGraph:
     """Calls, caller first, whichever way the file lists them.
 
-    A symptom is explained by what the alerting node depends on, so the way round is taken in which
-    the alerting node reaches more of the graph.
+    Symptoms are explained by what the alerting nodes depend on, so the way round is taken in which
+    those of the whole collection together reach more of the graph.
     """
     pairs = json.loads(path.read_text())["edges_cause_to_effect"]
     as_listed = ServiceGraph(edges=frozenset((a, b) for a, b in pairs))
     turned = ServiceGraph(edges=frozenset((b, a) for a, b in pairs))
-    return max(as_listed, turned, key=lambda graph: len(graph.distances(alerting)))
+    return max(as_listed, turned, key=lambda g: sum(len(g.distances(node)) for node in alerting))
 
 
 @cache

@@ -3,13 +3,13 @@
 CREATE FUNCTION ingest.int64_at(packed bytea, place integer) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT get_byte(packed, 8 * place)::bigint
-         | get_byte(packed, 8 * place + 1)::bigint << 8
-         | get_byte(packed, 8 * place + 2)::bigint << 16
-         | get_byte(packed, 8 * place + 3)::bigint << 24
-         | get_byte(packed, 8 * place + 4)::bigint << 32
-         | get_byte(packed, 8 * place + 5)::bigint << 40
-         | get_byte(packed, 8 * place + 6)::bigint << 48
-         | get_byte(packed, 8 * place + 7)::bigint << 56
+         | (get_byte(packed, 8 * place + 1)::bigint << 8)
+         | (get_byte(packed, 8 * place + 2)::bigint << 16)
+         | (get_byte(packed, 8 * place + 3)::bigint << 24)
+         | (get_byte(packed, 8 * place + 4)::bigint << 32)
+         | (get_byte(packed, 8 * place + 5)::bigint << 40)
+         | (get_byte(packed, 8 * place + 6)::bigint << 48)
+         | (get_byte(packed, 8 * place + 7)::bigint << 56)
 $$;
 
 -- IEEE 754 binary64 from its bits.

@@ -5,7 +5,7 @@ import logging
 from mesh import config as settings
 from mesh import serving, telemetry
 from mesh.clock import SystemClock
-from services.detector.config import DetectorConfig
+from services.detector.config import Config
 from services.detector.wiring import SERVICE, assemble
 
 logger = logging.getLogger(__name__)
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 async def run() -> None:
     """Serves until told to stop."""
-    config = settings.load(DetectorConfig, prefix=SERVICE)
+    config = settings.load(Config, prefix=SERVICE)
     async with telemetry.setup(SERVICE, config):
         logger.info("starting", extra={"config": settings.describe(config)})
         async with assemble(config, SystemClock()) as detector:

@@ -13,10 +13,13 @@ from services.detector.detectors.engine import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectorConfig(Common):
+class Config(Common):
     """Settings of one detector process."""
 
     grpc_port: Annotated[Port, Meta(description="gRPC port; 0 takes a free one")] = ports.DETECTOR
+    metrics_port: Annotated[Port, Meta(description="Port of /metrics; 0 serves none")] = (
+        ports.METRICS_DETECTOR
+    )
     ingest_target: Annotated[str, Meta(description="ingest, host:port or dns:///name:port")] = (
         f"127.0.0.1:{ports.INGEST}"
     )

@@ -171,16 +171,17 @@ class ShardScorer:
         version: int,
     ) -> Finding:
         series_id, event_ms = int(samples.series_ids[index]), int(samples.timestamps_ms[index])
+        alert = float(np.clip(scores.alert[index], 0.0, 1.0))
         return Finding(
             anomaly_id=anomaly_id(series_id, event_ms, Kind.VALUE),
             series_id=series_id,
             labels=self._series.labels_of(series_id),
             kind=Kind.VALUE,
-            severity=Severity.of_score(float(scores.alert[index])),
+            severity=Severity.of_score(alert),
             event_ms=event_ms,
             value=float(samples.values[index]),
-            raw_score=float(scores.raw[index]),
-            alert_score=float(scores.alert[index]),
+            raw_score=float(np.clip(scores.raw[index], 0.0, 1.0)),
+            alert_score=alert,
             expected_low=float(scores.expected_low[index]),
             expected_high=float(scores.expected_high[index]),
             contributions=parts,

@@ -23,7 +23,7 @@ from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
-from services.detector.config import DetectorConfig
+from services.detector.config import Config
 from services.detector.consumer import Consumer
 from services.detector.credit import Amount
 from services.detector.detectors.engine import FEATURES, Engine, Forest, Settings
@@ -54,7 +54,7 @@ class Detector:
 
 
 @asynccontextmanager
-async def assemble(config: DetectorConfig, clock: Clock) -> AsyncIterator[Detector]:
+async def assemble(config: Config, clock: Clock) -> AsyncIterator[Detector]:
     """Opens what the service needs and puts it together; the engine is compiled when it yields.
 
     Raises:
@@ -81,7 +81,7 @@ async def assemble(config: DetectorConfig, clock: Clock) -> AsyncIterator[Detect
 
 
 async def _assemble(
-    config: DetectorConfig,
+    config: Config,
     clock: Clock,
     pool: "Pool",
     channel: grpc.aio.Channel,
@@ -132,7 +132,7 @@ async def _assemble(
     )
 
 
-def _server(config: DetectorConfig, health: Health, drain: Drain) -> Server:
+def _server(config: Config, health: Health, drain: Drain) -> Server:
     return Server(
         service=SERVICE,
         host=config.listen_host,

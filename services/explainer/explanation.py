@@ -31,8 +31,8 @@ class SubjectFacts:
         state: "firing" or "resolved" for alerts, "" for anomalies, which never change.
         title: One line for people; made of telemetry.
         labels: Of the alert, or of the series of the anomaly ("__name__" included).
-        hints: Texts that may name the metric: annotations and the generator's address.
         metric: Metric of the anomaly; "" for alerts.
+        metric_hints: Names that may be the metric of an alert, the likeliest first.
         event_ms: When the alert began to fire, or the time of the abnormal sample.
         lead_ms: How long before the event its cause may already be seen.
         figures: What the subject itself measures.
@@ -44,8 +44,8 @@ class SubjectFacts:
     title: str
     severity: str
     labels: Mapping[str, str]
-    hints: tuple[str, ...] = ()
     metric: str = ""
+    metric_hints: tuple[str, ...] = ()
     symptom: Symptom = Symptom.UNKNOWN
     event_ms: int
     lead_ms: int

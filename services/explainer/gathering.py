@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.explainer.asking import asking
+from services.explainer.calls import attributed, graph_of
 from services.explainer.explanation import Evidence, EvidenceKind, SeriesSamples, SubjectFacts
 from services.explainer.ledger import Ledger
 from services.explainer.measuring import (
@@ -16,13 +17,14 @@ from services.explainer.measuring import (
     shift_of,
     window_of,
 )
-from services.explainer.model import Case, SeriesWindow, Subject, Symptom
+from services.explainer.model import Case, SeriesWindow, ServiceGraph, Subject, Symptom
 from services.explainer.names import entities, entity_of
 from services.explainer.rankers.measures import symptom_of
 from services.explainer.sources import Source
 from services.explainer.sources.anomalies import as_evidence
 
 MOVED_SHOWN_MAX: Final = 20
+CALLS_SHOWN_MAX: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +80,11 @@ async def gather(
                 await ledger.add(answer.findings.evidence)
             await ledger.add_missing(answer.findings.missing, facts.event_ms)
     windows = await _measured(own, others, facts, ledger, end_ms)
+    graph = graph_of([each.labels for each in (*own, *others)])
+    await ledger.add(_topology(graph, facts))
     return Gathered(
         evidence=ledger.evidence,
-        case=_case(facts, own, windows),
+        case=_case(facts, own, windows, graph),
         labels_by_entity={window.service: dict(window.labels) for window in reversed(windows)},
         failed=tuple(failed),
         asked=len(sources.all),
@@ -125,7 +129,23 @@ async def _measured(
         for window, evidence in zip(shown, told, strict=True)
     ]
     numbered += [window for window in rest if window not in shown]
-    return [window for window in numbered if has_history(window)]
+    return [attributed(window) for window in numbered if has_history(window)]
+
+
+def _topology(graph: ServiceGraph, facts: SubjectFacts) -> list[Evidence]:
+    """The calls among services, when any are known."""
+    calls = [f"{caller} calls {callee}" for caller, callee in sorted(graph.edges)]
+    if not calls:
+        return []
+    more = " and more" if len(calls) > CALLS_SHOWN_MAX else ""
+    piece = Evidence(
+        kind=EvidenceKind.TOPOLOGY,
+        source="labels of the series read from ingest",
+        title=", ".join(calls[:CALLS_SHOWN_MAX]) + more,
+        start_ms=facts.event_ms,
+        end_ms=facts.event_ms,
+    )
+    return [piece]
 
 
 def _most_moved(windows: Sequence[SeriesWindow]) -> list[SeriesWindow]:
@@ -136,13 +156,18 @@ def _most_moved(windows: Sequence[SeriesWindow]) -> list[SeriesWindow]:
 
 
 def _case(
-    facts: SubjectFacts, own: Sequence[SeriesSamples], windows: Sequence[SeriesWindow]
+    facts: SubjectFacts,
+    own: Sequence[SeriesSamples],
+    windows: Sequence[SeriesWindow],
+    graph: ServiceGraph,
 ) -> Case:
     metric = own[0].labels.get("__name__", "") if own else facts.metric
     symptom = facts.symptom
     if symptom is Symptom.UNKNOWN and metric:
         symptom = symptom_of(metric)
-    shows = next((w.service for w in windows if own and w.labels == own[0].labels), "")
+    mine = window_of(own[0], "", start_ms=0, end_ms=0) if own else None
+    wanted = attributed(mine).labels if mine else None
+    shows = next((w.service for w in windows if w.labels == wanted), "")
     subject = Subject(
         id=facts.ref.id,
         labels=dict(facts.labels),
@@ -151,4 +176,4 @@ def _case(
         started_ms=facts.event_ms,
         symptom=symptom,
     )
-    return Case(subject=subject, series=tuple(windows))
+    return Case(subject=subject, series=tuple(windows), graph=graph)

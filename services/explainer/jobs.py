@@ -68,6 +68,7 @@ class Limits:
         lease_s: A run that is silent that long is taken over.
         keepalive_s: A stream without news says so that often.
         poll_s: How often a stream looks at a run of another process.
+        drain_wait_s: Silence of a run after which a stream that drains gives it up.
     """
 
     running_max: int = 64
@@ -75,6 +76,7 @@ class Limits:
     lease_s: float = 15.0
     keepalive_s: float = 5.0
     poll_s: float = 0.25
+    drain_wait_s: float = 0.5
 
 
 class Jobs:
@@ -131,8 +133,7 @@ class Jobs:
         facts = await self._subjects.fetch(ref)
         if resume_after:
             _check_resume(await self._records.by_subject(ref, facts.state), resume_after)
-        if len(self._task_by_owner) >= self._limits.running_max:
-            raise Unavailable("too many explanations run: try again", reason="TOO_MANY_JOBS")
+        await self._check_room(ref, facts.state)
         trail = parent or facts.traceparent or traceparent()
         found, claim = await self._claims.begin(
             ref, facts.state, request_id=request_id, traceparent=trail
@@ -159,7 +160,7 @@ class Jobs:
                 after += len(frames)
                 told_s = self._clock.monotonic_s()
                 continue
-            if self._drain.started:
+            if self._drain.started and not await self._ends_soon(explanation_id):
                 told = "this server stops: resume with the same request_id on another one"
                 raise Unavailable(told, reason="DRAINING")
             await self._news(explanation_id, after)
@@ -190,6 +191,21 @@ class Jobs:
         await asyncio.gather(*running.values(), return_exceptions=True)
         with suppress(Unavailable):
             await self._claims.release(list(running))
+
+    async def _ends_soon(self, explanation_id: UUID) -> bool:
+        """Whether it is made here and needs no more than the time a drain leaves it."""
+        feed = self._feed_by_id.get(explanation_id)
+        if feed is None:
+            return False
+        last = feed.last_sequence
+        await feed.news(last, at_most_s=self._limits.drain_wait_s)
+        return feed.last_sequence > last
+
+    async def _check_room(self, ref: SubjectRef, state: str) -> None:
+        if len(self._task_by_owner) < self._limits.running_max:
+            return
+        if await self._records.by_subject(ref, state) is None:
+            raise Unavailable("too many explanations run: try again", reason="TOO_MANY_JOBS")
 
     async def _next(self, explanation_id: UUID, after: int) -> tuple[list[bytes], bool]:
         feed = self._feed_by_id.get(explanation_id)

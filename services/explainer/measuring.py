@@ -14,7 +14,8 @@ from services.explainer.explanation import (
     SubjectFacts,
 )
 from services.explainer.model import Deviation, SeriesWindow
-from services.explainer.names import selector, series_name
+from services.explainer.names import series_name
+from services.explainer.promql import selector
 from services.explainer.rankers.deviation import USUAL_SIGMAS, deviation
 from services.explainer.rankers.measures import measure_of_series
 from services.explainer.rankers.moves import move_of

@@ -1,8 +1,10 @@
 """What things are called in texts, and how they are asked for. Names are foreign text."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
+
+from services.explainer.promql import selector
 
 NAME_CHARS_MAX: Final = 120
 
@@ -18,15 +20,8 @@ PLACE_LABELS: Final = (
 )  # fmt: skip
 """Labels by which an alert and a series, or two series, belong together; narrow first."""
 
-_PROMQL: Final = """
-group_left group_right histogram_quantile sum_over_time avg_over_time max_over_time min_over_time
-count_over_time quantile_over_time stddev_over_time last_over_time absent_over_time
-present_over_time predict_linear label_replace label_join count_values clamp_max clamp_min
-days_in_month day_of_week holt_winters sort_desc
-"""
 _HARMLESS: Final = {ord("<"): "\u2039", ord(">"): "\u203a", ord("`"): "'"}
 _NUMBER_LIKE = re.compile(r"[-+]?\d+([.,]\d+)?\s*[a-zA-Z%°]{0,4}")
-_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
 def plain(text: str, chars_max: int = NAME_CHARS_MAX) -> str:
@@ -91,35 +86,3 @@ def naming_labels(labels: Mapping[str, str], entity: str) -> dict[str, str]:
         if name in labels and entity_of({name: labels[name]}, (name,)) == entity:
             return {name: labels[name]}
     return dict(labels)
-
-
-def selector(metric: str, labels: Mapping[str, str]) -> str:
-    """A Prometheus selector that matches exactly these labels; values are quoted."""
-    named = metric if _METRIC.fullmatch(metric) else ""
-    matchers = ",".join(
-        f'{name}="{_quoted(labels[name])}"' for name in sorted(labels) if name != "__name__"
-    )
-    return f"{named}{{{matchers}}}" if matchers or not named else named
-
-
-def metric_names(texts: Iterable[str]) -> list[str]:
-    """Words of texts that look like metric names, in order of appearance.
-
-    >>> metric_names(['rate(http_errors_total{job="api"}[5m]) by (pod) > 3'])
-    ['http_errors_total']
-    """
-    found = (word for text in texts for word in _METRIC.findall(_without_literals(text)))
-    return list(
-        dict.fromkeys(word for word in found if "_" in word.strip("_") and word not in _WORDS)
-    )
-
-
-_WORDS: Final = frozenset(_PROMQL.split())
-
-
-def _without_literals(text: str) -> str:
-    return re.sub(r"\{[^}]*\}|\"[^\"]*\"|'[^']*'|\[[^\]]*\]|\bby\s*\([^)]*\)", " ", text)
-
-
-def _quoted(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

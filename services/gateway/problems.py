@@ -30,6 +30,13 @@ class BodyTooLarge(InvalidInput):
     http_status: ClassVar[int] = 413
 
 
+class BodyTooSlow(InvalidInput):
+    """A body that stopped coming: 408."""
+
+    default_reason = "BODY_TOO_SLOW"
+    http_status: ClassVar[int] = 408
+
+
 class UnsupportedMediaType(InvalidInput):
     """A body in a form that nobody here reads: 415."""
 

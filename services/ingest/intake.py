@@ -24,7 +24,7 @@ from services.ingest.model import Ack, Incoming, Int32s, Refusal, SampleReason
 from services.ingest.table import SeriesTable
 
 _NO_ROOM = "the installation holds as many series as it may: use fewer label values"
-_SAMPLED = "-01"
+_SAMPLED_FLAG = 1
 
 
 class BatchRefused(InvalidInput):
@@ -115,7 +115,7 @@ class Intake:
                 rows=good.astype(np.int64),
                 timestamps_ms=incoming.timestamps_ms[good],
                 values=incoming.values[good],
-                traceparent=here if here.endswith(_SAMPLED) else "",
+                traceparent=here if _is_sampled(here) else "",
             )
             return await self._committer.commit(batch)
 
@@ -141,3 +141,8 @@ class Intake:
             rejected=rejected,
             refusals=refusals[: self.limits.max_errors],
         )
+
+
+def _is_sampled(traceparent: str) -> bool:
+    """Whether anybody will ever look at this span; others are not worth their bytes."""
+    return bool(traceparent) and bool(int(traceparent[-2:], 16) & _SAMPLED_FLAG)

@@ -51,7 +51,7 @@ async def test_the_data_directory_may_come_from_the_environment(tmp_path: Path) 
 async def test_a_token_without_a_key_is_a_problem(tmp_path: Path) -> None:
     status, _, errors = await sensus("token", "--data-dir", tmp_path)
     assert status == 1
-    assert errors.startswith(f"sensus: cannot read {tmp_path}/keys/gateway.pem: No such file")
+    assert errors.startswith(f"sensus: there is no key {tmp_path}/keys/gateway.pem; start")
 
 
 async def test_a_token_is_one_the_services_accept(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from cli.demo.load import cpu_load
 from cli.demo.machine import BURNER, Machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DEMO = [sys.executable, "-c", "from cli.main import app; app(['demo'])"]
+DEMO = [sys.executable, "-c", "from cli.main import app; app()", "demo"]
 
 
 def test_the_machine_always_reads_the_same_series() -> None:

@@ -62,7 +62,8 @@ def test_run_file_and_keys_are_for_the_owner_only(directory: DataDirectory) -> N
 def test_orphans_are_ended_and_strangers_are_not() -> None:
     orphan, stranger = (subprocess.Popen(["sleep", "60"]) for _ in range(2))
     started_at_s = psutil.Process(orphan.pid).create_time()
-    end_orphans(run(processes={str(orphan.pid): started_at_s, str(stranger.pid): 1.0}))
+    processes = {"ingest": (orphan.pid, started_at_s), "gateway": (stranger.pid, 1.0)}
+    end_orphans(run(processes=processes))
     assert not psutil.pid_exists(orphan.pid)
     assert stranger.poll() is None
     for process in (orphan, stranger):

@@ -10,11 +10,14 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+
+from cli.demo.webhook import high_cpu, send_alert
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SENSUS = [sys.executable, "-c", "from cli.main import app; app()"]
@@ -56,12 +59,13 @@ class Up:
 
 
 @asynccontextmanager
-async def up(directory: Path) -> AsyncIterator[Up]:
+async def up(directory: Path, **settings: str) -> AsyncIterator[Up]:
     process = await asyncio.create_subprocess_exec(
         *(*UP, "--data-dir", str(directory)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=REPOSITORY,
+        env={**os.environ, **settings},
     )
     running = Up(process, directory)
     try:
@@ -94,6 +98,7 @@ async def test_a_life_of_the_product(shared_directory: Path) -> None:
     async with up(directory) as first:
         await check_login(first)
         await check_send(first, shared_directory)
+        await check_alert(first)
         status, output = await sensus("up", "--data-dir", directory)
         assert status == 1
         assert f"already in use by process {first.process.pid}" in output
@@ -105,7 +110,7 @@ async def test_a_life_of_the_product(shared_directory: Path) -> None:
         assert stopped == ["gateway", "explainer", "detector", "ingest", "redis", "postgres"]
         assert not any(child.is_running() for child in children)
     async with up(directory) as second:
-        assert "password" not in second.output
+        assert "shown only this once" not in second.output
         answer = await log_in(second, first.password)
         assert answer.status_code == 200
 
@@ -122,6 +127,17 @@ async def test_nothing_is_left_when_it_is_killed_and_the_next_start_works(
         pass
     _, alive = await asyncio.to_thread(psutil.wait_procs, children, 30)
     assert alive == []
+
+
+async def test_servers_of_the_users_own_are_used_instead(
+    shared_directory: Path, postgres_dsn: str, redis_url: str
+) -> None:
+    own = {"SENSUS_POSTGRES_DSN": postgres_dsn, "SENSUS_REDIS_URL": redis_url}
+    async with up(shared_directory / "data", **own) as running:
+        assert sorted(os.listdir(running.directory)) == ["keys", "lock", "logs", "run.json"]
+        assert running.run["postgres_dsn"] == ""
+        assert "PostgreSQL  yours (SENSUS_POSTGRES_DSN)\n" in running.output
+        assert (await log_in(running, running.password)).status_code == 200
 
 
 async def log_in(running: Up, password: str) -> httpx.Response:
@@ -151,6 +167,31 @@ async def check_send(running: Up, place: Path) -> None:
     assert "line 8: " in output
     assert "line 9: metric_value must be a number\n" in output
     assert output.endswith("7 samples stored, 2 refused\n")
+
+
+async def check_alert(running: Up) -> None:
+    """An alert posted over HTTP is seen by `tail` and explained by `explain`."""
+    tail = await asyncio.create_subprocess_exec(
+        *(*SENSUS, "tail", "--json", "--after=0", "--data-dir", str(running.directory)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=REPOSITORY,
+    )
+    await asyncio.sleep(3)
+    body = high_cpu(datetime.now(UTC), 99.0)
+    url, token = running.run["gateway_url"], (await log_in(running, running.password)).json()
+    await send_alert(url, token["access_token"], body)
+    line = json.loads(await asyncio.wait_for(tail.stdout.readline(), 20))
+    assert {"name": "alertname", "value": "HighCpuUsage"} in line["alert"]["labels"]
+    tail.send_signal(signal.SIGINT)
+    _, errors = await tail.communicate()
+    assert (tail.returncode, errors) == (130, b"go on with: sensus tail --after 0\n")
+    alert_id = line["alert"]["alert_id"]
+    status, output = await sensus("explain", "--data-dir", running.directory, alert_id)
+    assert status == 0
+    assert re.search(r"(?s)gathering .*Explanation\n  Cause: .*trace [0-9a-f]{32}\n", output)
+    status, output = await sensus("explain", "--data-dir", running.directory, "nothing")
+    assert (status, output) == (1, "sensus: no anomaly 'nothing': check the id\n")
 
 
 async def check_restarts(running: Up) -> None:

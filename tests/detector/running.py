@@ -11,7 +11,7 @@ from mesh.clients import open_channel
 from mesh.clock import SystemClock
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
-from services.detector.config import DetectorConfig
+from services.detector.config import Config
 from services.detector.wiring import Detector, assemble
 
 SERVICE = "sensus.detector.v1.DetectorService"
@@ -44,7 +44,7 @@ class RunningDetector:
 
     async def start(self, workers: Iterable[str] | None = None, **settings: Any) -> None:
         """Starts the server and the named workers, all by default."""
-        config = DetectorConfig(**(self.settings | settings))
+        config = Config(**(self.settings | settings))
         self.parts = await self._stack.enter_async_context(assemble(config, SystemClock()))
         self.port = await self.parts.server.start()
         for name, run in self.parts.workers.items():
@@ -56,8 +56,10 @@ class RunningDetector:
         if self.port:
             self.port = 0
             await self.parts.server.stop(0, 5)
-        await self.cancel()
-        await self._stack.aclose()
+        try:
+            await self.cancel()
+        finally:
+            await self._stack.aclose()
 
     async def cancel(self) -> None:
         """Ends the workers; raises what any of them died of."""
@@ -68,13 +70,17 @@ class RunningDetector:
             if isinstance(result, Exception):
                 raise result
 
+    def token(self, scopes: Iterable[str] = READER) -> str:
+        """A user's token of these scopes."""
+        minter = TokenMinter.from_file(self.keys / "gateway.pem", "gateway")
+        return minter.mint("user:test", scopes, 60)
+
     @asynccontextmanager
     async def client(
         self, scopes: Iterable[str] = READER
     ) -> AsyncIterator["detector_service_pb2_grpc.DetectorServiceAsyncStub"]:
         """A client with a user's token of these scopes."""
-        minter = TokenMinter.from_file(self.keys / "gateway.pem", "gateway")
-        token = minter.mint("user:test", scopes, 60)
+        token = self.token(scopes)
         async with open_channel(
             f"127.0.0.1:{self.port}", service=SERVICE, tokens=lambda: token, caller="test"
         ) as channel:

@@ -14,6 +14,7 @@ from mesh.clients import closing
 from mesh.errors import SensusError, from_rpc_error
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
+from sensus.detector.v1 import detector_service_pb2_grpc
 from services.detector.model import (
     Changes,
     Contribution,
@@ -369,24 +370,26 @@ async def test_caller_without_the_scope_is_denied(started: RunningDetector, meth
     assert (error.code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING")
 
 
-@pytest.mark.parametrize("method", CALLS)
-async def test_caller_without_a_token_is_unauthenticated(
-    started: RunningDetector, method: str
-) -> None:
-    from sensus.detector.v1 import detector_service_pb2_grpc
-
+@pytest.fixture
+async def plain(started: RunningDetector) -> AsyncIterator[Any]:
+    """A client of another make: no health check, no retries, no token of its own."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{started.port}") as channel:
-        stub: Any = detector_service_pb2_grpc.DetectorServiceStub(channel)
-        error = await refused(getattr(stub, method)(CALLS[method]))
+        yield detector_service_pb2_grpc.DetectorServiceStub(channel)
+
+
+@pytest.mark.parametrize("method", CALLS)
+async def test_caller_without_a_token_is_unauthenticated(plain: Any, method: str) -> None:
+    error = await refused(getattr(plain, method)(CALLS[method]))
     assert (error.code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING")
 
 
 @pytest.mark.parametrize("method", CALLS)
 async def test_without_a_database_every_call_is_unavailable_and_says_when_to_come_back(
-    started: RunningDetector, stub: Any, method: str
+    started: RunningDetector, plain: Any, method: str
 ) -> None:
-    await started.parts.checkpoints._pool.close()
-    error = await refused(getattr(stub, method)(CALLS[method]))
+    started.parts.checkpoints._pool.terminate()
+    token = (("authorization", f"Bearer {started.token()}"),)
+    error = await refused(getattr(plain, method)(CALLS[method], metadata=token))
     assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
     assert error.retry_after_s is not None
 

@@ -65,6 +65,7 @@ async def test_subscription_is_shared_named_and_bounded(start: Start, ingest: In
     assert opened.mode == ingest_pb.SUBSCRIPTION_MODE_SHARED
     assert opened.initial_credit == ingest_pb.SubscribeCredit(samples=3)
     assert opened.ack_deadline.seconds == 90
+    assert opened.max_attempts == 60
 
 
 async def test_nothing_is_acknowledged_before_it_is_stored(start: Start, ingest: Ingest) -> None:
@@ -153,8 +154,12 @@ async def test_failed_explanation_gives_the_alert_back(
     async with working(explainer, "alerts"):
         ingest.deliver(alert("a1"), "d1")
         await until(lambda: bool(ingest.nacked))
-    assert ingest.acked == []
-    assert not ingest.nacked[0].permanent
+        assert ingest.acked == []
+        assert not ingest.nacked[0].permanent
+        ingest.deliver(alert("a1"), "d1", attempt=5)
+        await until(lambda: len(ingest.nacked) == 2)
+    assert ingest.nacked[1].permanent
+    assert ingest.nacked[1].reason.endswith(" failed")
 
 
 async def test_stream_that_drains_is_opened_again(explainer: Running, ingest: Ingest) -> None:

@@ -226,6 +226,39 @@ async def test_metric_named_in_an_annotation_ties_the_alert_to_its_series(
     ]
 
 
+async def test_rule_behind_the_alert_ties_it_to_a_metric_of_any_name(
+    explainer: Running, ingest: Ingest
+) -> None:
+    ingest.alerts["a1"] = alert("a1", name="InstanceDown", instance="web-1:9100")
+    ingest.alerts["a1"].generator_url = "http://p/graph?g0.expr=up%7Bjob%3D%22x%22%7D+%3D%3D+0"
+    ingest.series = [jumping("up", level=1.0, to=0.0, instance="web-1:9100")]
+    ingest.series.append(calm("up", level=1.0, instance="web-2:9100"))
+    result = await explainer.result()
+    own = [e for e in result.evidence if e.kind == pb.EVIDENCE_KIND_SUBJECT_SERIES]
+    assert [e.title for e in own] == ['up{instance="web-1:9100"} fell below its usual range']
+    assert result.suspects[0].entity == "web-1:9100"
+
+
+async def test_calls_between_services_lead_from_the_symptom_to_its_cause(
+    explainer: Running, ingest: Ingest
+) -> None:
+    ingest.alerts["a1"] = alert("a1", name="WebSlow", service="web")
+    ingest.alerts["a1"].generator_url = "http://p/graph?g0.expr=server_latency_seconds+%3E+1"
+    slow = {"level": 0.1, "to": 3.0, "before_s": 150}
+    ingest.series = [
+        jumping("server_latency_seconds", level=0.2, to=3.2, service="web"),
+        jumping("server_latency_seconds", service="cart", **slow),
+        calm("server_latency_seconds", level=0.1, service="shop"),
+        calm("calls_total", level=5.0, client="web", server="cart"),
+        calm("calls_total", level=5.0, client="web", server="shop"),
+    ]
+    result = await explainer.result()
+    (calls,) = [e for e in result.evidence if e.kind == pb.EVIDENCE_KIND_TOPOLOGY]
+    assert calls.title == "web calls cart, web calls shop"
+    assert result.suspects[0].entity == "cart"
+    assert "shop" not in {suspect.entity for suspect in result.suspects}
+
+
 async def test_alert_that_names_no_metric_is_tied_by_a_word_of_its_name(
     explainer: Running, ingest: Ingest
 ) -> None:

@@ -272,7 +272,7 @@ async def test_lease_of_a_long_run_is_renewed(start: Start, ingest: Ingest) -> N
 async def test_draining_ends_streams_with_retry_and_another_replica_goes_on(
     start: Start, ingest: Ingest
 ) -> None:
-    ingest.faults.delay_s["ListAlerts"] = 1.0
+    ingest.faults.delay_s["ListAlerts"] = 1.8
     first, second = await start(), await start()
     request_id = str(uuid.uuid4())
     seen = []
@@ -292,6 +292,16 @@ async def test_draining_ends_streams_with_retry_and_another_replica_goes_on(
     keeping.cancel()
     frames = [*seen, *(frame for frame in rest if frame.sequence)]
     assert [frame.sequence for frame in frames] == list(range(1, len(frames) + 1))
+    assert frames[-1].result.verdict == pb.VERDICT_EXPLAINED
+
+
+async def test_draining_lets_a_run_that_goes_on_finish(start: Start, ingest: Ingest) -> None:
+    ingest.faults.delay_s["ListAlerts"] = 0.3
+    explainer = await start()
+    frames = []
+    async for frame in explainer.stub.Explain(ask()):
+        frames.append(frame)
+        explainer.drain.begin()
     assert frames[-1].result.verdict == pb.VERDICT_EXPLAINED
 
 

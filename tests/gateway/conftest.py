@@ -1,5 +1,6 @@
 """A real gateway on a free port: real PostgreSQL, real Redis, scripted services behind it."""
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -7,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from argon2 import PasswordHasher
 
+from cli.embedded.postgres import EmbeddedPostgres
+from cli.embedded.redis import EmbeddedRedis
 from mesh.auth import TokenMinter, generate_key_files
 from mesh.migrations import migrate
 from services.gateway.auth.passwords import Passwords
@@ -45,6 +49,10 @@ class Running:
         """Authorization of the user that is named like the role."""
         return {"Authorization": f"Bearer {self.token(role)}"}
 
+    def client(self, role: str) -> httpx.AsyncClient:
+        """A client of the user that is named like the role."""
+        return httpx.AsyncClient(base_url=self.url, headers=self.headers(role), timeout=20)
+
     async def make_user(self, name: str, role: str, password: str = ADMIN_PASSWORD) -> None:
         """Makes a user past the HTTP door."""
         hashed = await self.passwords.hash(password)
@@ -74,15 +82,19 @@ async def services(keys: Path) -> AsyncIterator[tuple[Script, dict[str, str]]]:
 
 
 @pytest.fixture
-def script(services: tuple[Script, dict[str, str]]) -> Script:
+async def script(services: tuple[Script, dict[str, str]]) -> AsyncIterator[Script]:
     """The script of the services, empty."""
-    services[0].reset()
-    return services[0]
+    script = services[0]
+    script.reset()
+    yield script
+    if script.health:
+        script.reset()
+        await asyncio.sleep(0.5)  # until the channels of the shared gateway have heard of it
 
 
 @pytest.fixture
 async def gateway_dsn(postgres_dsn: str) -> str:
-    """A database with the gateway's schema."""
+    """A database of this test with the gateway's schema."""
     await migrate(postgres_dsn, ["gateway"], REPOSITORY / "migrations")
     return postgres_dsn
 
@@ -92,20 +104,7 @@ def config(
     gateway_dsn: str, redis_url: str, keys: Path, services: tuple[Script, dict[str, str]]
 ) -> GatewayConfig:
     """A config with limits that no test reaches by accident."""
-    return GatewayConfig(
-        postgres_dsn=gateway_dsn,
-        redis_url=redis_url,
-        auth_jwks_file=keys / "jwks.json",
-        auth_key_file=keys / "gateway.pem",
-        http_port=0,
-        bootstrap_admin_password=ADMIN_PASSWORD,
-        rate_metrics=10_000,
-        rate_alerts=10_000,
-        rate_analysis=10_000,
-        rate_other=10_000,
-        max_body_bytes=1024 * 1024,
-        **{f"{name}_target": target for name, target in services[1].items()},
-    )
+    return _config(gateway_dsn, redis_url, keys, services[1])
 
 
 Start = Callable[..., Any]
@@ -113,55 +112,98 @@ Start = Callable[..., Any]
 
 @pytest.fixture
 def start(config: GatewayConfig, passwords: Passwords, script: Script) -> Start:
-    """Starts a gateway whose config differs in the values given."""
-
-    @asynccontextmanager
-    async def started(**changes: Any) -> AsyncIterator[Running]:
-        changed = dataclasses.replace(config, **changes)
-        async with open_gateway(changed, passwords) as gateway:
-            server = HttpServer(
-                gateway.app,
-                host="127.0.0.1",
-                port=0,
-                max_connections=changed.max_connections,
-                drain=gateway.drain,
-                leave=gateway.surroundings.leave,
-            )
-            url = f"http://127.0.0.1:{await server.start()}"
-            try:
-                async with httpx.AsyncClient(base_url=url, timeout=20) as http:
-                    keys = changed.auth_key_file.parent
-                    running = Running(gateway, server, url, http, keys, passwords)
-                    yield running
-            finally:
-                await server.stop(0, 2)
-
-    return started
+    """Starts a gateway of this test whose config differs in the values given."""
+    return lambda **changes: _started(dataclasses.replace(config, **changes), passwords)
 
 
 @pytest.fixture
-async def running(start: Start) -> AsyncIterator[Running]:
-    """A gateway with the users admin, operator and viewer."""
+async def fresh(start: Start) -> AsyncIterator[Running]:
+    """A gateway of this test, with the users admin, operator and viewer."""
     async with start() as running:
-        await running.make_user("operator", "operator")
-        await running.make_user("viewer", "viewer")
+        await _make_users(running)
         yield running
+
+
+@pytest.fixture(scope="session")
+async def shared(
+    postgres: EmbeddedPostgres,
+    redis_server: EmbeddedRedis,
+    keys: Path,
+    services: tuple[Script, dict[str, str]],
+    passwords: Passwords,
+) -> AsyncIterator[Running]:
+    """One gateway for all tests that leave its users and its state alone."""
+    admin = await asyncpg.connect(postgres.dsn)
+    await admin.execute("CREATE DATABASE gateway_shared TEMPLATE template0")
+    await admin.close()
+    dsn = postgres.dsn.replace("/sensus?", "/gateway_shared?")
+    await migrate(dsn, ["gateway"], REPOSITORY / "migrations")
+    async with _started(_config(dsn, redis_server.url, keys, services[1]), passwords) as running:
+        await _make_users(running)
+        yield running
+
+
+@pytest.fixture
+def running(shared: Running, script: Script) -> Running:
+    """The shared gateway; files that change users override this with `fresh`."""
+    return shared
 
 
 @pytest.fixture
 async def client(running: Running) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an operator: may send and read."""
-    headers = running.headers("operator")
-    async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=20) as client:
+    async with running.client("operator") as client:
         yield client
 
 
 @pytest.fixture
 async def admin(running: Running) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the admin."""
-    headers = running.headers("admin")
-    async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=20) as client:
+    async with running.client("admin") as client:
         yield client
+
+
+def _config(dsn: str, redis_url: str, keys: Path, targets: dict[str, str]) -> GatewayConfig:
+    return GatewayConfig(
+        postgres_dsn=dsn,
+        redis_url=redis_url,
+        auth_jwks_file=keys / "jwks.json",
+        auth_key_file=keys / "gateway.pem",
+        http_port=0,
+        bootstrap_admin_password=ADMIN_PASSWORD,
+        rate_metrics=100_000,
+        rate_alerts=100_000,
+        rate_analysis=100_000,
+        rate_other=100_000,
+        max_body_bytes=1024 * 1024,
+        ingest_target=targets["ingest"],
+        detector_target=targets["detector"],
+        explainer_target=targets["explainer"],
+    )
+
+
+@asynccontextmanager
+async def _started(config: GatewayConfig, passwords: Passwords) -> AsyncIterator[Running]:
+    async with open_gateway(config, passwords) as gateway:
+        server = HttpServer(
+            gateway.app,
+            host="127.0.0.1",
+            port=0,
+            max_connections=config.max_connections,
+            drain=gateway.drain,
+            leave=gateway.surroundings.leave,
+        )
+        url = f"http://127.0.0.1:{await server.start()}"
+        try:
+            async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+                yield Running(gateway, server, url, http, config.auth_key_file.parent, passwords)
+        finally:
+            await server.stop(0, 2)
+
+
+async def _make_users(running: Running) -> None:
+    await running.make_user("operator", "operator")
+    await running.make_user("viewer", "viewer")
 
 
 def reason_of(response: httpx.Response) -> str:

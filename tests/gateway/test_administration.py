@@ -12,6 +12,12 @@ from tests.gateway.scripted import Script
 NEW = {"user_name": "eva", "password": "correct horse battery", "role": "viewer"}
 
 
+@pytest.fixture
+def running(fresh: Running) -> Running:
+    """A gateway of its own for each test."""
+    return fresh
+
+
 async def test_a_user_is_made_changed_and_listed(
     running: Running, admin: httpx.AsyncClient
 ) -> None:

@@ -1,9 +1,16 @@
 """Probes, health and metrics."""
 
 import httpx
+import pytest
 
 from tests.gateway.conftest import Running
 from tests.gateway.scripted import Script
+
+
+@pytest.fixture
+def running(fresh: Running) -> Running:
+    """A gateway of its own for each test."""
+    return fresh
 
 
 async def test_health_names_every_component(running: Running) -> None:

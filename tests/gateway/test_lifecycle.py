@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -111,7 +112,7 @@ async def test_a_missing_variable_is_named(config: GatewayConfig) -> None:
 
 
 async def test_a_running_request_is_finished_before_the_stop(
-    running: Running, client: httpx.AsyncClient, script: Script
+    fresh: Running, script: Script
 ) -> None:
     arrived, go_on = asyncio.Event(), asyncio.Event()
 
@@ -121,14 +122,24 @@ async def test_a_running_request_is_finished_before_the_stop(
         return ingest.ListAlertsResponse(next_page_token="done")
 
     script.answers["ListAlerts"] = slow
-    asking = asyncio.create_task(client.get("/api/v1/alerts"))
+    asking = asyncio.create_task(fresh.http.get("/api/v1/alerts", headers=fresh.headers()))
     await arrived.wait()
-    stopping = asyncio.create_task(running.server.stop(0, 5))
+    stopping = asyncio.create_task(fresh.server.stop(0, 5))
     await asyncio.sleep(0.3)
     assert not stopping.done()
     go_on.set()
     assert (await asking).json()["nextPageToken"] == "done"
     await asyncio.wait_for(stopping, 5)
+
+
+async def test_answers_do_not_wait_for_acknowledgements(running: Running) -> None:
+    """Without TCP_NODELAY each answer of two packets takes 40 ms more."""
+    took_s = []
+    for _ in range(20):
+        started_s = time.perf_counter()
+        await running.http.get("/livez")
+        took_s.append(time.perf_counter() - started_s)
+    assert min(took_s) < 0.03
 
 
 async def test_a_taken_port_is_told(running: Running) -> None:

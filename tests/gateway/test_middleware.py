@@ -1,7 +1,9 @@
 """What every request passes."""
 
+import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -11,10 +13,17 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from starlette.requests import Request
+from starlette.responses import Response
 
 from mesh import telemetry
+from mesh.drain import Drain
+from sensus.detector.v1 import detector_service_pb2 as detector
 from sensus.ingest.v1 import ingest_service_pb2 as ingest
 from services.gateway.endpoint import Endpoint
+from services.gateway.middleware.body_limit import BodyLimit
+from services.gateway.middleware.errors import Errors
+from services.gateway.server import HttpServer
 from tests.gateway.conftest import Running, Start, reason_of
 from tests.gateway.scripted import Script
 
@@ -105,6 +114,29 @@ async def test_no_origin_may_call_by_default(running: Running) -> None:
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
+async def test_a_body_that_stalls_is_408() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await Response(await Request(scope, receive).body())(scope, receive, send)
+
+    server = HttpServer(
+        Errors(BodyLimit(app, max_bytes=10, part_s=0.1)),
+        host="127.0.0.1",
+        port=0,
+        max_connections=10,
+        drain=Drain(),
+        leave=lambda: None,
+    )
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{await server.start()}") as http:
+        assert (await http.post("/", content=b"abc")).text == "abc"
+        port = http.base_url.port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+        assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
+        writer.close()
+        await writer.wait_closed()
+    await server.stop(0, 1)
+
+
 async def test_an_unforeseen_error_shows_only_its_id(
     running: Running, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +182,22 @@ async def test_a_5xx_is_an_error_in_the_trace(
     by_name = {span.name: span for span in exporter.get_finished_spans()}
     assert by_name["POST /api/v1/alerts"].status.status_code is StatusCode.ERROR
     assert by_name["GET /api/v1/alerts"].status.status_code is StatusCode.UNSET
+
+
+async def test_the_span_of_a_stream_ends_when_the_stream_begins(
+    client: httpx.AsyncClient, script: Script, exporter: InMemorySpanExporter
+) -> None:
+    async def silent(request: Any) -> AsyncIterator[detector.WatchAnomaliesResponse]:
+        yield detector.WatchAnomaliesResponse(cursor=1)
+        await asyncio.Event().wait()
+
+    script.answers["WatchAnomalies"] = silent
+    exporter.clear()
+    headers = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}
+    async with client.stream("GET", "/api/v1/anomalies:watch", headers=headers):
+        names = [span.name for span in exporter.get_finished_spans()]
+        assert "GET /api/v1/anomalies:watch" in names
+    assert script.last("WatchAnomalies").traceparent.split("-")[1] == TRACE_ID
 
 
 async def test_probes_leave_no_span(running: Running, exporter: InMemorySpanExporter) -> None:

@@ -120,12 +120,9 @@ async def test_the_page_needs_nothing_from_elsewhere(running: Running) -> None:
 def test_comments_of_the_contract_are_read(tmp_path: Path) -> None:
     out = tmp_path / "contract.binpb"
     protos = sorted(str(p.relative_to(REPOSITORY / "protos")) for p in _protos())
-    subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", "-I", "protos", "-I", ".protos-deps"]
-        + ["--include_source_info", f"--descriptor_set_out={out}", *protos],
-        cwd=REPOSITORY,
-        check=True,
-    )
+    command = f"{sys.executable} -m grpc_tools.protoc -I protos -I .protos-deps"
+    options = ["--include_source_info", f"--descriptor_set_out={out}"]
+    subprocess.run([*command.split(), *options, *protos], cwd=REPOSITORY, check=True)
     comments = Comments(out.read_bytes())
     for file in CONTRACT.values():
         for service in file.services_by_name.values():

@@ -176,11 +176,11 @@ async def test_defects_of_the_services_show_only_an_id(
     assert "hunter2" not in response.text
 
 
-async def test_a_service_that_is_away_is_503(running: Running, script: Script) -> None:
+async def test_a_service_that_is_away_is_503(fresh: Running, script: Script) -> None:
     script.health["ingest"] = False
     response = None
     for _ in range(100):
-        response = await running.http.get("/api/v1/alerts", headers=running.headers("viewer"))
+        response = await fresh.http.get("/api/v1/alerts", headers=fresh.headers("viewer"))
         if response.status_code == 503:
             break
     assert response is not None

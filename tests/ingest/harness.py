@@ -14,8 +14,8 @@ from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 
 from mesh.auth import TokenMinter
-from mesh.clients import open_channel
 from mesh.clock import SystemClock
+from mesh.interceptors import client_interceptors
 from services.ingest.config import Config
 from services.ingest.wiring import Ingest, assemble
 
@@ -27,7 +27,6 @@ SCOPES = (
     "read:alerts",
     "admin",
 )
-FULL_NAME = "sensus.ingest.v1.IngestService"
 
 
 class TestClock(SystemClock):
@@ -86,13 +85,11 @@ async def running(settings: Config, keys: Path, *, only: Sequence[str] = ()) -> 
             if not only or name in only
         ]
         stack.push_async_callback(_stop, ingest, workers)
+        tokens = client_interceptors(
+            tokens=lambda: minter.mint("user:test", SCOPES, 60), default_timeout_s=30
+        )
         channel = await stack.enter_async_context(
-            open_channel(
-                f"127.0.0.1:{port}",
-                service=FULL_NAME,
-                tokens=lambda: minter.mint("user:test", SCOPES, 60),
-                caller="test",
-            )
+            grpc.aio.insecure_channel(f"127.0.0.1:{port}", interceptors=tokens)
         )
         stub = pb_grpc.IngestServiceStub(channel)
         yield Running(

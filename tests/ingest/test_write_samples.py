@@ -156,20 +156,17 @@ async def test_too_many_series_end_the_stream(service: Running) -> None:
         assert await ended(stream) == ("INVALID_ARGUMENT", "TOO_MANY_SERIES")
 
 
-async def test_a_sender_that_ignores_its_credit_is_cut_off(
-    service: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_sender_that_ignores_its_credit_is_cut_off(service: Running) -> None:
     async with opened(service.stub.WriteSamples, open_frame()) as stream:
         await stream.next("opened")
-        blocked = await _block_commits(service)
+        await stream.send(series_frame({1: labels(name="cpu")}))
+        unblock = await _block_commits(service)
         try:
             for sequence in range(1, 34):
                 await stream.send(batch_frame(sequence, [(1, NOW, 1.0)] * 10))
-                if sequence == 1:
-                    await stream.send(series_frame({1: labels(name="cpu")}))
             assert await ended(stream) == ("RESOURCE_EXHAUSTED", "CREDIT_EXCEEDED")
         finally:
-            await blocked()
+            await unblock()
 
 
 async def test_a_cancelled_sender_does_not_break_its_group(service: Running) -> None:
@@ -190,6 +187,7 @@ async def test_a_cancelled_sender_does_not_break_its_group(service: Running) -> 
 
 async def test_draining_lets_the_sender_finish(service: Running) -> None:
     async with opened(service.stub.WriteSamples, open_frame()) as stream:
+        await stream.next("opened")
         await stream.send(series_frame({1: labels(name="cpu")}))
         stopping = asyncio.create_task(service.ingest.server.stop(0, 5))
         assert (await stream.next("draining")).grace.ToMilliseconds() == 1000

@@ -8,6 +8,11 @@ API (stable; the maths behind it is not):
     engine.features_of_last(rows), engine.contributions(features)
     data = engine.export_rows(rows); engine.import_rows(rows, data)
 
+How a sample is scored: eight detectors tell how surprising its contexts are (`contexts`), an
+Isolation Forest trained on earlier surprises tells how isolated their combination is, and the
+product of the total surprise and the isolation is the strangeness of the sample. `tension` turns it
+into the raw score, `episode` into alerts.
+
 Laws: O(1) per sample, no look-ahead, deterministic, the same scores however a stream is cut into
 batches, and after export and import of the state in mid-stream.
 """
@@ -17,19 +22,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from services.detector.detectors import absence, reservoir, stages
 from services.detector.detectors import rows as state_rows
-from services.detector.detectors import stages
+from services.detector.detectors.contexts import FEATURES
 from services.detector.detectors.forest import Forest
 from services.detector.detectors.settings import Settings
 from services.detector.detectors.training import grow
-
-FEATURES: tuple[str, ...] = stages.FEATURES
-RESERVOIR_ROWS = 4096
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 __all__ = ["FEATURES", "Engine", "Forest", "Scores", "Settings", "train"]
 
@@ -39,10 +43,11 @@ class Scores:
     """Scores of one batch; every array has one entry per sample, in the order given.
 
     Attributes:
-        raw: [0, 1], tail probability of the strangeness within its own series (0.999: one sample
+        raw: [0, 1), tail probability of the strangeness within its own series (0.999: one sample
             in a thousand is as strange). NaN where the sample was not scored: not finite, repeated
             or out of order, series in warm-up, or no model.
-        alert: [0, 1], 0 except on a sample that opens or raises an episode within the noise budget.
+        alert: [0, 1), 0 except on a sample that opens or raises an episode within the noise budget;
+            comparable between series.
         expected_low, expected_high: the range expected before the sample was seen; NaN in warm-up.
         warm: the series is past its warm-up and a model is present.
     """
@@ -51,7 +56,7 @@ class Scores:
     alert: F64
     expected_low: F64
     expected_high: F64
-    warm: npt.NDArray[np.bool_]
+    warm: Flags
 
 
 class Engine:
@@ -65,8 +70,9 @@ class Engine:
         """
         self._settings = settings or Settings()
         self._state = np.zeros(0, dtype=state_rows.SERIES)
+        self._last = np.zeros((0, len(FEATURES)), dtype=np.float16)
         self._count = 0
-        self._reservoir = np.full((RESERVOIR_ROWS, len(FEATURES)), np.nan, dtype=np.float32)
+        self._reservoir = reservoir.empty(len(FEATURES))
         self.use_forest(forest)
 
     def __len__(self) -> int:
@@ -81,16 +87,16 @@ class Engine:
         if forest is not None and forest.names != FEATURES:
             raise ValueError(f"forest of other features: {forest.names}, expected {FEATURES}")
         self._forest = forest
-        if forest is not None:
-            self._calm = float(forest.score(np.zeros((1, len(FEATURES)), dtype=np.float32))[0])
+        nothing_new = np.zeros((1, len(FEATURES)), dtype=np.float32)
+        self._calm = 0.0 if forest is None else float(forest.score(nothing_new)[0])
 
     def add_series(self, count: int) -> int:
         """Adds `count` series that have seen nothing; returns the row of the first."""
         first, self._count = self._count, self._count + count
         if self._count > len(self._state):
-            grown = np.zeros(max(self._count, 2 * first, 64), dtype=state_rows.SERIES)
-            grown[:first] = self._state[:first]
-            self._state = grown
+            more = max(self._count, 2 * first) - len(self._state)
+            self._state = np.concatenate([self._state, np.zeros(more, self._state.dtype)])
+            self._last = np.concatenate([self._last, np.zeros((more, len(FEATURES)), np.float16)])
         return first
 
     def process(self, rows: I32, timestamps_ms: I64, values: F64) -> Scores:
@@ -106,31 +112,27 @@ class Engine:
         times = np.ascontiguousarray(timestamps_ms, dtype=np.int64)
         x = np.ascontiguousarray(values, dtype=np.float64)
         self._check(rows, times, x)
-        n = len(rows)
+        n, warm_up = len(rows), self._settings.warm_up
         features = np.zeros((n, len(FEATURES)), dtype=np.float32)
-        low, high = np.full(n, np.nan), np.full(n, np.nan)
+        expected, elapsed_ms = np.full((n, 2), np.nan), np.zeros(n)
         ready = np.zeros(n, dtype=np.bool_)
-        warm_up = self._settings.warm_up
-        elapsed = np.zeros(n)
         stages.measure(
-            self._state, rows, times, x, warm_up, features, low, high, ready, elapsed
+            self._state, rows, times, x, warm_up, features, expected, ready, elapsed_ms
         )
-        self._remember(rows, times, features)
-        raw, alert = np.full(n, np.nan), np.zeros(n)
-        if self._forest is not None:
-            self._judge(rows, times, elapsed, features, ready, raw, alert)
-        warm = self._state["clock"]["count"][rows] > warm_up
+        self._last[rows[ready]] = features[ready]
+        reservoir.keep(self._reservoir, rows, times, features)
+        raw, alert = self._judge(rows, elapsed_ms, features, ready)
         return Scores(
             raw=raw,
             alert=alert,
-            expected_low=low,
-            expected_high=high,
-            warm=np.asarray(warm & (self._forest is not None)),
+            expected_low=expected[:, 0],
+            expected_high=expected[:, 1],
+            warm=ready & (self._forest is not None),
         )
 
     def features_of_last(self, rows: I32) -> F32:
-        """Feature vectors float32[k, F] of the last sample taken of each series."""
-        return np.array(self._state["features"][: self._count][rows], dtype=np.float32)
+        """Feature vectors float32[k, F] of the last scored sample of each series, to 3 digits."""
+        return self._last[: self._count][rows].astype(np.float32)
 
     def contributions(self, features: F32) -> F64:
         """Share of each feature in the forest's verdict, float64[k, F]; zeros without a forest."""
@@ -138,46 +140,56 @@ class Engine:
             return np.zeros((len(features), len(FEATURES)))
         return self._forest.contributions(features)
 
+    def silence(self, rows: I32, now_ms: int) -> F64:
+        """Tail probability score in [0, 1) of having no newer sample of each series at `now_ms`."""
+        state = self._state[: self._count][rows]
+        clock, longest = state["clock"], state["absence"]["longest_ms"]
+        return absence.silence(longest, clock["count"], now_ms - clock["last_ms"])
+
     def take_training_rows(self) -> F32:
         """Feature vectors float32[m, F] kept for training, a deterministic recent sample."""
-        return np.array(self._reservoir[~np.isnan(self._reservoir[:, 0])])
+        return reservoir.taken(self._reservoir)
 
     def export_rows(self, rows: I32) -> bytes:
-        """The state of these series, versioned, to be stored as one blob or cut by row."""
+        """The state of these series, versioned: a header, then rows of equal size."""
         return state_rows.pack(self._state[: self._count][rows])
 
     def import_rows(self, rows: I32, data: bytes) -> None:
         """Replaces the state of these series by what `export_rows` gave for as many.
 
         Raises:
-            ValueError: damaged, another version, or another number of series.
+            ValueError: damaged, another version, another number of series, or an unknown row.
         """
         state = state_rows.unpack(data, len(rows))
-        if len(rows) and (np.min(rows) < 0 or np.max(rows) >= self._count):
-            raise ValueError(f"row out of range: engine holds {self._count} series")
+        self._check_rows(np.asarray(rows))
         self._state[np.asarray(rows)] = state
 
-    def _judge(self, rows: I32, times: I64, elapsed: F64, features: F32, ready, raw: F64, alert: F64) -> None:  # type: ignore[no-untyped-def]
-        assert self._forest is not None
-        new = features.any(axis=1)
-        strangeness = np.zeros(len(rows))
-        strangeness[new] = np.maximum(self._forest.score(features[new]) - self._calm, 0.0)
-        stages.judge(
-            self._state, rows, elapsed, strangeness, ready, self._settings.quiet_days,
-            self._settings.alerts_per_week or 0.0, raw, alert,
-        )
+    def _judge(self, rows: I32, elapsed_ms: F64, features: F32, ready: Flags) -> tuple[F64, F64]:
+        raw, alert = np.full(len(rows), np.nan), np.zeros(len(rows))
+        if self._forest is not None:
+            strangeness = self._strangeness(features, self._forest)
+            per_week = self._settings.alerts_per_week or 0.0
+            stages.judge(
+                self._state, rows, elapsed_ms, strangeness, ready, per_week, raw, alert
+            )
+        return raw, alert / (1.0 + alert)
 
-    def _remember(self, rows: I32, times: I64, features: F32) -> None:
-        new = np.flatnonzero(features.any(axis=1))
-        mix = (rows[new].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ times[new].astype(np.uint64)
-        mix = (mix * np.uint64(0xBF58476D1CE4E5B9)) >> np.uint64(40)
-        self._reservoir[mix % np.uint64(RESERVOIR_ROWS)] = features[new]
+    def _strangeness(self, features: F32, forest: Forest) -> F64:
+        """Total surprise, weighted by how isolated its combination is; 0 where nothing is new."""
+        out = np.zeros(len(features))
+        new = features.any(axis=1)
+        isolation = np.maximum(forest.score(features[new]) - self._calm, 0.0)
+        out[new] = features[new].sum(axis=1, dtype=np.float64) * isolation
+        return out
 
     def _check(self, rows: I32, times: I64, x: F64) -> None:
         if not (rows.ndim == 1 and rows.shape == times.shape == x.shape):
             raise ValueError(f"columns differ: {rows.shape}, {times.shape}, {x.shape}")
+        self._check_rows(rows)
+
+    def _check_rows(self, rows: npt.NDArray[np.integer]) -> None:
         if len(rows) and (rows.min() < 0 or rows.max() >= self._count):
-            raise ValueError(f"row out of range: engine holds {self._count} series")
+            raise ValueError(f"row out of range: the engine holds {self._count} series")
 
 
 def train(features: F32, *, seed: int, trees: int = 100, sample: int = 256) -> Forest:

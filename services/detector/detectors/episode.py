@@ -1,12 +1,17 @@
 """One alert per episode, fatigue, and the noise budget.
 
-An episode lasts until nothing of at least a third of its peak was seen for `quiet_days`; within it
-only a new peak speaks. A peak speaks the softer, the further it stays below the highest peak of the
-series' last weeks (half-life 30 days). The budget is a purse that fills with time and holds one
-week's alerts, at least one: every alert costs one coin, and the emptier the purse, the closer to
-the highest peak an alert must come.
+An episode lasts until the tension has sunk to a fiftieth of its crest, some six hours after the
+last comparable sample; within it only a new peak speaks. A peak speaks the softer, the further it
+stays below the highest peak of the series' last weeks (half-life 30 days). The budget is a purse
+that fills with time and holds one week's alerts, at least one: every alert costs one coin, and the
+emptier the purse, the closer to the highest recent peak an alert must come.
 Cost: O(1), 24 bytes.
 Weakness: a second fault that starts within hours of a larger one stays silent.
+
+>>> state = np.zeros(1, STATE)[0]
+>>> [round(speak(state, strange, tension, 60_000.0, 0.0), 2)
+...  for strange, tension in [(0.0, 0.0), (2.0, 2.0), (1.0, 3.0), (4.0, 7.0), (0.0, 7.0)]]
+[0.0, 2.0, 0.0, 4.0, 0.0]
 """
 
 import numpy as np
@@ -15,12 +20,13 @@ from services.detector.detectors.jit import kernel
 
 DAY_MS = 86_400_000.0
 FATIGUE_DAYS = 30.0
-SHARE = 0.3
+FATIGUE = 0.25
+OVER = 0.02
 STATE = np.dtype(
     [
         ("tired_ms", np.float64),
-        ("quiet_ms", np.float32),
         ("peak", np.float32),
+        ("crest", np.float32),
         ("habit", np.float32),
         ("purse", np.float32),
     ],
@@ -29,32 +35,31 @@ STATE = np.dtype(
 
 
 @kernel
-def speak(state, strangeness, elapsed_ms, quiet_days, per_week):  # type: ignore[no-untyped-def]
+def speak(
+    state: np.void, strangeness: float, tension: float, elapsed_ms: float, per_week: float
+) -> float:
     """Strength of the alert that this sample gives, 0 when it opens or raises no episode."""
     _pass_time(state, elapsed_ms, per_week)
-    if state["quiet_ms"] > quiet_days * DAY_MS:
-        state["peak"] = 0.0
-    if strangeness <= 0.0:
-        return 0.0
-    if strangeness >= SHARE * state["peak"]:
-        state["quiet_ms"] = 0.0
+    if tension < OVER * state["crest"]:
+        state["peak"], state["crest"] = 0.0, 0.0
+    state["crest"] = max(state["crest"], tension)
     if strangeness <= state["peak"]:
         return 0.0
     state["peak"] = strangeness
-    return _pay(state, strangeness, _tire(state, strangeness), per_week)
+    share = _share_of_habit(state, strangeness)
+    return strangeness * share**FATIGUE if _pays(state, share, per_week) else 0.0
 
 
 @kernel
-def _pass_time(state, elapsed_ms, per_week):  # type: ignore[no-untyped-def]
-    state["quiet_ms"] += elapsed_ms
+def _pass_time(state: np.void, elapsed_ms: float, per_week: float) -> None:
     state["tired_ms"] += elapsed_ms
     coins = state["purse"] + per_week * elapsed_ms / (7.0 * DAY_MS)
     state["purse"] = min(coins, max(per_week, 1.0))
 
 
 @kernel
-def _tire(state, strangeness):  # type: ignore[no-untyped-def]
-    """Softens a peak below the habit; returns its share of the highest recent peak."""
+def _share_of_habit(state: np.void, strangeness: float) -> float:
+    """The peak as a share of the highest recent peak, itself included."""
     habit = state["habit"] * 0.5 ** (state["tired_ms"] / (FATIGUE_DAYS * DAY_MS))
     state["habit"] = max(habit, strangeness)
     state["tired_ms"] = 0.0
@@ -62,10 +67,11 @@ def _tire(state, strangeness):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _pay(state, strangeness, share, per_week):  # type: ignore[no-untyped-def]
-    if per_week > 0.0:
-        full = max(per_week, 1.0)
-        if state["purse"] < 1.0 or share < 1.0 - state["purse"] / full:
-            return 0.0
-        state["purse"] -= 1.0
-    return strangeness * np.sqrt(share)
+def _pays(state: np.void, share: float, per_week: float) -> bool:
+    """Whether the budget lets a peak of this share speak; takes its coin."""
+    if per_week <= 0.0:
+        return True
+    if state["purse"] < 1.0 or share < 1.0 - state["purse"] / max(per_week, 1.0):
+        return False
+    state["purse"] -= 1.0
+    return True

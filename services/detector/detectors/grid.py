@@ -1,12 +1,12 @@
 """The spread of a signal, and the dyadic cells that follow from it.
 
-What it measures: running mean and spread over about a thousand samples; the finest cell is a
+What it measures: running mean and spread over about three thousand samples; the finest cell is a
 quarter of the spread wide, a power of two, and each further width is twice as wide. The level moves
 only when the spread has doubled or halved, so cells keep their meaning for long and what was learnt
 is carried over.
 
 Cost: O(1), 16 bytes per signal.
-Weakness: one huge value widens the cells for a while (a thousandth of its square per sample).
+Weakness: one huge value widens the cells for a while (a three-thousandth of its square per sample).
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 from services.detector.detectors.jit import kernel
 
 WIDTHS = 5
-MEMORY = 1000
+MEMORY = 3000
 FINEST = -2
 LIMIT = 1e37
 """Larger values count as this large: what is derived from them must fit float32."""
@@ -27,14 +27,14 @@ STATE = np.dtype(
 
 
 @kernel
-def cell(grid, value):  # type: ignore[no-untyped-def]
+def cell(grid: np.void, value: float) -> np.int64:
     """Index of the finest cell that holds `value`; index >> k is its cell k widths up."""
     place = value / math.ldexp(1.0, grid["level"] + FINEST)
     return np.int64(math.floor(min(max(place, -1e15), 1e15)))
 
 
 @kernel
-def learn(grid, value, count):  # type: ignore[no-untyped-def]
+def learn(grid: np.void, value: float, count: int) -> int:
     """Takes in a value after `count` others; returns by how many steps the level changed."""
     rate = max(1.0 / (count + 1.0), 1.0 / MEMORY)
     off = value - grid["mean"]
@@ -48,3 +48,10 @@ def learn(grid, value, count):  # type: ignore[no-untyped-def]
     steps = int(math.floor(wanted + 0.5)) - grid["level"]
     grid["level"] += steps
     return steps
+
+
+@kernel
+def source_of(index: int, steps: int) -> tuple[int, int]:
+    """The index-th width to fill after a level change, and the width it had: safe in place."""
+    width = index if steps > 0 else WIDTHS - 1 - index
+    return width, width + steps

@@ -5,7 +5,7 @@ some hundred times slower.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,4 +21,4 @@ def kernel(function: F) -> F:
     """Compiles `function` once and keeps the machine code on disk."""
     if numba is None:
         return function
-    return numba.njit(cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    return cast(F, numba.njit(cache=True, error_model="numpy")(function))

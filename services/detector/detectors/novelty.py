@@ -17,9 +17,13 @@ collisions hide some new cells, they never add any.
 import math
 
 import numpy as np
+import numpy.typing as npt
 
-from services.detector.detectors.grid import WIDTHS
+from services.detector.detectors.grid import WIDTHS, source_of
 from services.detector.detectors.jit import kernel
+
+Sizes = tuple[int, int, int, int, int]
+Bytes = npt.NDArray[np.uint8]
 
 NARROW = (5, 5, 5, 4, 4)
 """log2 of the bits kept per width, the finest first: enough for a value alone."""
@@ -27,14 +31,16 @@ OLDEST = 65535
 _X, _Y, _Z = np.uint64(0xC13FA9A9), np.uint64(0x91E10DA5), np.uint64(0x8CB92BA7)
 
 
-def table(sizes: tuple[int, ...]) -> np.dtype[np.void]:
+def table(sizes: Sizes) -> np.dtype[np.void]:
     """State of one context: a bit per known cell, and the samples met at each width."""
     size_bytes = sum(1 << size for size in sizes) // 8
     return np.dtype([("known", np.uint8, (size_bytes,)), ("age", np.uint16, (WIDTHS,))], align=True)
 
 
 @kernel
-def meet(state, sizes, cell, first, second, fixed, learn):  # type: ignore[no-untyped-def]
+def meet(
+    state: np.void, sizes: Sizes, cell: int, first: int, second: int, fixed: int, learn: bool
+) -> float:
     """Mean surprise over all widths of a cell beside two other cells and one fixed number."""
     total, start = 0.0, 0
     for width in range(WIDTHS):
@@ -45,13 +51,15 @@ def meet(state, sizes, cell, first, second, fixed, learn):  # type: ignore[no-un
 
 
 @kernel
-def lattice(x, y, z):  # type: ignore[no-untyped-def]
+def lattice(x: int, y: int, z: int) -> np.uint64:
     """32-bit key whose leading bits tell neighbouring cells apart: collisions are far away."""
     return (np.uint64(x) * _X + np.uint64(y) * _Y + np.uint64(z) * _Z) & np.uint64(0xFFFFFFFF)
 
 
 @kernel
-def visit(state, size, width, start, key, learn):  # type: ignore[no-untyped-def]
+def visit(
+    state: np.void, size: int, width: int, start: int, key: np.uint64, learn: bool
+) -> float:
     """Surprise of one key at one width; with `learn` it is known from now on."""
     if learn and state["age"][width] < OLDEST:
         state["age"][width] += 1
@@ -69,11 +77,10 @@ def visit(state, size, width, start, key, learn):  # type: ignore[no-untyped-def
 
 
 @kernel
-def rescale(state, sizes, steps):  # type: ignore[no-untyped-def]
+def rescale(state: np.void, sizes: Sizes, steps: int) -> None:
     """Moves what is known to the places it has after the grid's level changed by `steps`."""
     for index in range(WIDTHS):
-        width = index if steps > 0 else WIDTHS - 1 - index
-        source = width + steps
+        width, source = source_of(index, steps)
         _clear(state["known"], _start(sizes, width), sizes[width])
         state["age"][width] = 0
         if 0 <= source < WIDTHS:
@@ -82,7 +89,7 @@ def rescale(state, sizes, steps):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _move(known, sizes, source, target):  # type: ignore[no-untyped-def]
+def _move(known: Bytes, sizes: Sizes, source: int, target: int) -> None:
     """Copies one width's bits to another's place, each repeated or neighbours joined to fit."""
     origin, start = _start(sizes, source), _start(sizes, target)
     finer = max(sizes[source], sizes[target])
@@ -94,12 +101,12 @@ def _move(known, sizes, source, target):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _clear(known, start, size):  # type: ignore[no-untyped-def]
+def _clear(known: Bytes, start: int, size: int) -> None:
     known[start >> 3 : (start + (1 << size)) >> 3] = 0
 
 
 @kernel
-def _count(known, start, size):  # type: ignore[no-untyped-def]
+def _count(known: Bytes, start: int, size: int) -> int:
     """Number of known cells of one width."""
     total = 0
     for index in range(start >> 3, (start + (1 << size)) >> 3):
@@ -111,7 +118,7 @@ def _count(known, start, size):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _start(sizes, width):  # type: ignore[no-untyped-def]
+def _start(sizes: Sizes, width: int) -> int:
     """First bit of one width."""
     start = 0
     for finer in range(width):

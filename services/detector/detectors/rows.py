@@ -5,30 +5,23 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.detectors import (
-    change, episode, grid, hour, offset, pattern, run, sequence, tension, value, weekend,
-)  # fmt: skip
+from services.detector.detectors import absence, episode, grid, tension
+from services.detector.detectors.contexts import CONTEXTS
 
-CLOCK = np.dtype([("last_ms", np.int64), ("count", np.uint32)], align=True)
+CLOCK = np.dtype([("last_ms", np.int64), ("count", np.uint32)])
 SERIES = np.dtype(
     [
         ("clock", CLOCK),
+        ("absence", absence.STATE),
         ("last", np.float64),
         ("before", np.float64),
-        ("smooth", np.float64),
+        ("level", np.float64),
         ("value_grid", grid.STATE),
         ("change_grid", grid.STATE),
         ("offset_grid", grid.STATE),
-        ("tension", tension.STATE),
         ("episode", episode.STATE),
-        ("value", value.STATE),
-        ("change", change.STATE),
-        ("offset", offset.STATE),
-        ("hour", hour.STATE),
-        ("weekend", weekend.STATE),
-        ("sequence", sequence.STATE),
-        ("pattern", pattern.STATE),
-        ("run", run.STATE),
+        ("tension", tension.STATE),
+        *((name, context.STATE) for name, context in CONTEXTS.items()),
     ],
     align=True,
 )
@@ -37,7 +30,7 @@ _HEADER = b"SNSROW01" + _LAYOUT
 
 
 def pack(states: npt.NDArray[np.void]) -> bytes:
-    """Header, then one row after the other; each row is `SERIES.itemsize` bytes."""
+    """Header of 16 bytes, then one row of `SERIES.itemsize` bytes after the other."""
     return _HEADER + states.tobytes()
 
 

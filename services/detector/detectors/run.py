@@ -1,52 +1,59 @@
 """Novelty of how long the value has stayed in its cell: a flat line, a plateau held too long.
 
-A context of `novelty`, which tells measure, source, cost and weakness.
+A context of `novelty`, which tells the measure, its source, cost and weakness.
+
+>>> state = numpy.zeros(1, STATE)[0]
+>>> for place in range(200):
+...     learn(state, Sample(value=place % 2 * 64, last=(place + 1) % 2 * 64))
+>>> score(state, Sample(value=0, last=64)), score(state, Sample(value=64, last=64))
 """
 
 import math
 
-import numpy as np
+import numpy
 
 from services.detector.detectors import novelty
-from services.detector.detectors.grid import WIDTHS
+from services.detector.detectors.grid import WIDTHS, source_of
 from services.detector.detectors.jit import kernel
+from services.detector.detectors.sample import Sample
 
 SIZES = (6, 6, 6, 6, 6)
-STATE = np.dtype([("length", np.uint8, (WIDTHS,)), ("table", novelty.table(SIZES))], align=True)
+LONGEST = 255
+STATE = numpy.dtype(
+    [("length", numpy.uint8, (WIDTHS,)), ("table", novelty.table(SIZES))], align=True
+)
 
 
 @kernel
-def score(state, sample):  # type: ignore[no-untyped-def]
+def score(state: numpy.void, sample: Sample) -> float:
     """Surprise of the run that this sample begins or prolongs, before it is learnt."""
     return _meet(state, sample, False)
 
 
 @kernel
-def learn(state, sample):  # type: ignore[no-untyped-def]
+def learn(state: numpy.void, sample: Sample) -> None:
     """Counts the run and makes it known."""
     _meet(state, sample, True)
 
 
 @kernel
-def _meet(state, sample, learning):  # type: ignore[no-untyped-def]
+def rescale(state: numpy.void, steps: int) -> None:
+    """Follows a change of the grid's level."""
+    novelty.rescale(state["table"], SIZES, steps)
+    for index in range(WIDTHS):
+        width, source = source_of(index, steps)
+        state["length"][width] = state["length"][source] if 0 <= source < WIDTHS else 0
+
+
+@kernel
+def _meet(state: numpy.void, sample: Sample, learning: bool) -> float:
     total, start = 0.0, 0
     for width in range(WIDTHS):
         stays = (sample.value >> width) == (sample.last >> width)
-        length = min(state["length"][width] + 1, 255) if stays else 0
-        beside = int(2.0 * math.log2(1.0 + length))
-        key = novelty.lattice(sample.value >> width, beside, 0)
+        length = min(state["length"][width] + 1, LONGEST) if stays else 0
+        key = novelty.lattice(sample.value >> width, int(2.0 * math.log2(1.0 + length)), 0)
         total += novelty.visit(state["table"], SIZES[width], width, start, key, learning)
         start += 1 << SIZES[width]
         if learning:
             state["length"][width] = length
     return total / WIDTHS
-
-
-@kernel
-def rescale(state, steps):  # type: ignore[no-untyped-def]
-    """Follows a change of the grid's level."""
-    novelty.rescale(state["table"], SIZES, steps)
-    for index in range(WIDTHS):
-        width = index if steps > 0 else WIDTHS - 1 - index
-        source = width + steps
-        state["length"][width] = state["length"][source] if 0 <= source < WIDTHS else 0

@@ -9,14 +9,12 @@ class Settings:
 
     Attributes:
         warm_up: samples of a series that are learnt before the first is scored, at least 2.
-        alerts_per_week: accepted false alarms per series and week; None lets every episode through,
-            ranked by its alert score.
-        quiet_days: an episode ends when nothing comparable was seen for that many days.
+        alerts_per_week: accepted alerts per series and week; None lets every episode speak, ranked
+            by the alert score.
     """
 
     warm_up: int = 50
     alerts_per_week: float | None = None
-    quiet_days: float = 0.3
 
     def __post_init__(self) -> None:
         """Refuses settings that mean nothing.
@@ -26,7 +24,5 @@ class Settings:
         """
         if self.warm_up < 2:
             raise ValueError(f"warm_up must be at least 2, got {self.warm_up}")
-        if self.alerts_per_week is not None and not self.alerts_per_week > 0:
+        if self.alerts_per_week is not None and not 0 < self.alerts_per_week < 1e6:
             raise ValueError(f"alerts_per_week must be positive, got {self.alerts_per_week}")
-        if not self.quiet_days > 0:
-            raise ValueError(f"quiet_days must be positive, got {self.quiet_days}")

@@ -1,60 +1,116 @@
 """The two passes over a batch: what is new about each sample, then how loud to be about it."""
 
 import math
-from collections import namedtuple
 
 import numpy as np
+import numpy.typing as npt
 
 from services.detector.detectors import (
-    change, episode, grid, hour, novelty, offset, pattern, run, sequence, tension, value, weekend,
-)  # fmt: skip
+    absence,
+    change,
+    daytime,
+    episode,
+    grid,
+    offset,
+    pattern,
+    run,
+    sequence,
+    tension,
+    value,
+    weekend,
+)
 from services.detector.detectors.jit import kernel
+from services.detector.detectors.sample import Sample
 
-FEATURES = ("value", "change", "offset", "hour", "weekend", "sequence", "pattern", "run")
-Sample = namedtuple("Sample", "value last before change offset hour weekend")
-SMOOTHING = 1.0 - 0.5 ** (1.0 / 20.0)
-HOURS_MS, DAY_MS = 10_800_000, 86_400_000
+RECENT = 1.0 - 0.5 ** (1.0 / 20.0)
+"""Weight of a new sample in the recent level: half-life 20 samples."""
+QUARTER_MS, DAY_MS = 21_600_000, 86_400_000
+REACH = 3.0
+"""Half-width of the expected range in spreads."""
+
+Rows = npt.NDArray[np.int32]
+Times = npt.NDArray[np.int64]
+Column = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Features = npt.NDArray[np.float32]
+States = npt.NDArray[np.void]
 
 
 @kernel
-def measure(series, rows, times, values, warm_up, features, low, high, ready, elapsed):  # type: ignore[no-untyped-def]
+def measure(
+    series: States,
+    rows: Rows,
+    times: Times,
+    values: Column,
+    warm_up: int,
+    features: Features,
+    expected: Column,
+    ready: Flags,
+    elapsed_ms: Column,
+) -> None:
     """First pass: features and expected range of each sample that can be scored; learns it."""
     for i in range(rows.shape[0]):
         s = series[rows[i]]
-        clock = s["clock"]
-        if not math.isfinite(values[i]) or (clock["count"] > 0 and times[i] <= clock["last_ms"]):
+        count, last_ms = s["clock"]["count"], s["clock"]["last_ms"]
+        if not math.isfinite(values[i]) or (count > 0 and times[i] <= last_ms):
             continue
         x = min(max(values[i], -grid.LIMIT), grid.LIMIT)
-        if clock["count"] == 0:
-            s["last"], s["before"], s["smooth"] = x, x, x
+        if count == 0:
+            s["last"], s["before"], s["level"] = x, x, x
+        else:
+            elapsed_ms[i] = float(times[i]) - float(last_ms)
+            absence.learn(s["absence"], elapsed_ms[i])
         sample = _sample(s, x, times[i])
-        if clock["count"] >= warm_up:
+        if count >= warm_up:
             ready[i] = True
-            elapsed[i] = times[i] - clock["last_ms"]
             _score(s, sample, features[i])
-            low[i], high[i] = _expect(s)
-        _learn(s, sample, x, times[i])
+            expected[i, 0], expected[i, 1] = _expect(s)
+        _learn(s, sample)
+        _learn_signals(s, x, count)
+        s["clock"]["last_ms"] = times[i]
+        s["clock"]["count"] = min(count + 1, 4294967295)
 
 
 @kernel
-def _sample(s, x, time_ms):  # type: ignore[no-untyped-def]
+def judge(
+    series: States,
+    rows: Rows,
+    elapsed_ms: Column,
+    strangeness: Column,
+    ready: Flags,
+    per_week: float,
+    raw: Column,
+    alert: Column,
+) -> None:
+    """Second pass: raw score and strength of the alert of each sample that can be scored."""
+    for i in range(rows.shape[0]):
+        if ready[i]:
+            s = series[rows[i]]
+            raw[i] = tension.rank(s["tension"], strangeness[i], elapsed_ms[i])
+            alert[i] = episode.speak(
+                s["episode"], strangeness[i], s["tension"]["level"], elapsed_ms[i], per_week
+            )
+
+
+@kernel
+def _sample(s: np.void, x: float, time_ms: int) -> Sample:
     return Sample(
         grid.cell(s["value_grid"], x),
         grid.cell(s["value_grid"], s["last"]),
         grid.cell(s["value_grid"], s["before"]),
         grid.cell(s["change_grid"], x - s["last"]),
-        grid.cell(s["offset_grid"], x - s["smooth"]),
-        (time_ms % DAY_MS) // HOURS_MS,
+        grid.cell(s["offset_grid"], x - s["level"]),
+        (time_ms % DAY_MS) // QUARTER_MS,
         1 if (time_ms // DAY_MS + 3) % 7 >= 5 else 0,
     )
 
 
 @kernel
-def _score(s, sample, out):  # type: ignore[no-untyped-def]
+def _score(s: np.void, sample: Sample, out: Features) -> None:
     out[0] = value.score(s["value"], sample)
     out[1] = change.score(s["change"], sample)
     out[2] = offset.score(s["offset"], sample)
-    out[3] = hour.score(s["hour"], sample)
+    out[3] = daytime.score(s["daytime"], sample)
     out[4] = weekend.score(s["weekend"], sample)
     out[5] = sequence.score(s["sequence"], sample)
     out[6] = pattern.score(s["pattern"], sample)
@@ -62,59 +118,48 @@ def _score(s, sample, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _learn(s, sample, x, time_ms):  # type: ignore[no-untyped-def]
+def _learn(s: np.void, sample: Sample) -> None:
     value.learn(s["value"], sample)
     change.learn(s["change"], sample)
     offset.learn(s["offset"], sample)
-    hour.learn(s["hour"], sample)
+    daytime.learn(s["daytime"], sample)
     weekend.learn(s["weekend"], sample)
     sequence.learn(s["sequence"], sample)
     pattern.learn(s["pattern"], sample)
     run.learn(s["run"], sample)
-    _learn_grids(s, x)
-    s["clock"]["last_ms"] = time_ms
-    s["clock"]["count"] += 1
 
 
 @kernel
-def _learn_grids(s, x):  # type: ignore[no-untyped-def]
-    count = s["clock"]["count"]
+def _learn_signals(s: np.void, x: float, count: int) -> None:
     steps = grid.learn(s["value_grid"], x, count)
     if steps != 0:
-        novelty.rescale(s["value"], value.SIZES, steps)
-        novelty.rescale(s["hour"], hour.SIZES, steps)
-        novelty.rescale(s["weekend"], weekend.SIZES, steps)
-        novelty.rescale(s["sequence"], sequence.SIZES, steps)
-        novelty.rescale(s["pattern"], pattern.SIZES, steps)
-        run.rescale(s["run"], steps)
+        _rescale_values(s, steps)
     steps = grid.learn(s["change_grid"], x - s["last"], count)
     if steps != 0:
-        novelty.rescale(s["change"], change.SIZES, steps)
-    steps = grid.learn(s["offset_grid"], x - s["smooth"], count)
+        change.rescale(s["change"], steps)
+    steps = grid.learn(s["offset_grid"], x - s["level"], count)
     if steps != 0:
-        novelty.rescale(s["offset"], offset.SIZES, steps)
+        offset.rescale(s["offset"], steps)
     s["before"] = s["last"]
     s["last"] = x
-    s["smooth"] += max(SMOOTHING, 1.0 / (count + 1.0)) * (x - s["smooth"])
+    s["level"] += max(RECENT, 1.0 / (count + 1.0)) * (x - s["level"])
 
 
 @kernel
-def _expect(s):  # type: ignore[no-untyped-def]
-    change_spread, offset_spread = float(s["change_grid"]["spread"]), float(s["offset_grid"]["spread"])
-    if change_spread < offset_spread:
-        middle, reach = s["last"] + s["change_grid"]["mean"], 3.0 * change_spread
+def _rescale_values(s: np.void, steps: int) -> None:
+    value.rescale(s["value"], steps)
+    daytime.rescale(s["daytime"], steps)
+    weekend.rescale(s["weekend"], steps)
+    sequence.rescale(s["sequence"], steps)
+    pattern.rescale(s["pattern"], steps)
+    run.rescale(s["run"], steps)
+
+
+@kernel
+def _expect(s: np.void) -> tuple[float, float]:
+    """Where the next value should lie: near the last one or near the level, what varies less."""
+    if s["change_grid"]["spread"] < s["offset_grid"]["spread"]:
+        middle, spread = s["last"] + s["change_grid"]["mean"], float(s["change_grid"]["spread"])
     else:
-        middle, reach = s["smooth"] + s["offset_grid"]["mean"], 3.0 * offset_spread
-    return middle - reach, middle + reach
-
-
-@kernel
-def judge(series, rows, elapsed_ms, strangeness, ready, quiet_days, per_week, raw, alert):  # type: ignore[no-untyped-def]
-    """Second pass: raw and alert scores from the forest's verdict on each sample."""
-    for i in range(rows.shape[0]):
-        if ready[i]:
-            s = series[rows[i]]
-            raw[i] = tension.rank(s["tension"], strangeness[i], elapsed_ms[i])
-            alert[i] = episode.speak(
-                s["episode"], strangeness[i], elapsed_ms[i], quiet_days, per_week
-            )
+        middle, spread = s["level"] + s["offset_grid"]["mean"], float(s["offset_grid"]["spread"])
+    return middle - REACH * spread, middle + REACH * spread

@@ -1,9 +1,15 @@
 """Strangeness that lingers, as a tail probability within its own series.
 
 What it measures: strangeness summed with a half-life of one hour, so that an anomaly is high from
-its begin to its end, then ranked in a histogram of the series' own past.
-Cost: O(1), 24 bytes.
+its begin to its end; then ranked in a histogram of the series' own past, which starts as a guess
+worth some three hundred samples and is interpolated within its bins.
+Cost: O(1), 20 bytes.
 Weakness: the hour after an anomaly stays high.
+
+>>> state = np.zeros(1, STATE)[0]
+>>> calm = [rank(state, 0.0, 60_000.0) for _ in range(1000)]
+>>> bool(calm[-1] < 0.5 < 0.99 < rank(state, 9.0, 60_000.0) < 1.0)
+True
 """
 
 import math
@@ -12,31 +18,34 @@ import numpy as np
 
 from services.detector.detectors.jit import kernel
 
-BINS = 20
+BINS = 8
+FULL = 65535
+GUESS, FADE = 100.0, 0.7
 HALF_LIFE_MS = 3_600_000.0
-STATE = np.dtype([("level", np.float32), ("seen", np.uint8, (BINS,))], align=True)
+STATE = np.dtype([("level", np.float32), ("seen", np.uint16, (BINS,))], align=True)
 
 
 @kernel
-def rank(state, strangeness, elapsed_ms):  # type: ignore[no-untyped-def]
+def rank(state: np.void, strangeness: float, elapsed_ms: float) -> float:
     """Adds the strangeness; returns the share of the past with less tension, in [0, 1)."""
     level = state["level"] * 0.5 ** (elapsed_ms / HALF_LIFE_MS) + strangeness
     state["level"] = level
-    place = min(max(math.log2(level + 1e-9) + 15.0, 0.0), BINS - 1e-3)
+    place = min(max(0.5 * math.log2(level + 1e-9) + 4.0, 0.0), BINS - 1e-3)
     own = int(place)
-    below, total = 0.0, 0.0
+    at_least, above, total = 0.0, 1e-3, 1e-3
     for index in range(BINS):
-        total += state["seen"][index]
-        if index < own:
-            below += state["seen"][index]
-    within = (place - own) * (state["seen"][own] + 1.0)
+        count = state["seen"][index] + GUESS * FADE**index
+        total += count
+        at_least += count if index >= own else 0.0
+        above += count if index > own else 0.0
     _count(state["seen"], own)
-    return (below + within) / (total + 1.0)
+    within = place - own
+    return 1.0 - at_least ** (1.0 - within) * above**within / total
 
 
 @kernel
-def _count(seen, own):  # type: ignore[no-untyped-def]
-    if seen[own] == 255:
+def _count(seen: np.ndarray, own: int) -> None:
+    if seen[own] == FULL:
         for index in range(BINS):
             seen[index] = seen[index] >> 1
     seen[own] += 1

@@ -1,22 +1,36 @@
 """Novelty of the value: a height never reached, or a gap in the range never entered.
 
-A context of `novelty`, which tells measure, source, cost and weakness.
+A context of `novelty`, which tells the measure, its source, cost and weakness.
+
+>>> state = numpy.zeros(1, STATE)[0]
+>>> for _ in range(99):
+...     learn(state, Sample(value=1))
+>>> score(state, Sample(value=1)), score(state, Sample(value=90)) 
 """
+
+import numpy
 
 from services.detector.detectors import novelty
 from services.detector.detectors.jit import kernel
+from services.detector.detectors.sample import Sample
 
 SIZES = novelty.NARROW
 STATE = novelty.table(SIZES)
 
 
 @kernel
-def score(state, sample):  # type: ignore[no-untyped-def]
+def score(state: numpy.void, sample: Sample) -> float:
     """Surprise of the sample before it is learnt, at least 0."""
     return novelty.meet(state, SIZES, sample.value, 0, 0, 0, False)
 
 
 @kernel
-def learn(state, sample):  # type: ignore[no-untyped-def]
+def learn(state: numpy.void, sample: Sample) -> None:
     """Makes the context known."""
     novelty.meet(state, SIZES, sample.value, 0, 0, 0, True)
+
+
+@kernel
+def rescale(state: numpy.void, steps: int) -> None:
+    """Follows a change of the grid's level."""
+    novelty.rescale(state, SIZES, steps)

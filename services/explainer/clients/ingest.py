@@ -1,7 +1,7 @@
 """Asks ingest for alerts and samples."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +16,7 @@ from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from services.explainer.explanation import SeriesSamples, SubjectFacts, SubjectKind, SubjectRef
 from services.explainer.names import plain
+from services.explainer.promql import metrics_in_words, metrics_of_rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,11 +104,7 @@ def alert_facts(alert: alert_pb2.Alert) -> SubjectFacts:
         title=f"alert {plain(labels.get('alertname', alert.alert_id))}",
         severity=SEVERITY.get(alert.severity, "info"),
         labels=labels,
-        hints=(
-            annotations.pop("metric", ""),
-            _expression(alert.generator_url),
-            *annotations.values(),
-        ),
+        metric_hints=_metric_hints(annotations, alert.generator_url),
         event_ms=alert.start_time.ToMilliseconds(),
         lead_ms=ALERT_LEAD_MS,
         traceparent=alert.traceparent,
@@ -131,11 +128,17 @@ def finite(value: float) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def _expression(generator_url: str) -> str:
+def _metric_hints(annotations: Mapping[str, str], generator_url: str) -> tuple[str, ...]:
+    """What an annotation `metric` says, then the rule behind the alert, then other annotations."""
+    told = annotations.get("metric", "").strip()
     try:
-        return " ".join(parse_qs(urlsplit(generator_url).query).get("g0.expr", ()))
+        rules = parse_qs(urlsplit(generator_url).query).get("g0.expr", [])
     except ValueError:
-        return ""
+        rules = []
+    found = [told] if told else []
+    found += [metric for rule in rules for metric in metrics_of_rule(rule)]
+    found += metrics_in_words(annotations.values())
+    return tuple(dict.fromkeys(found))
 
 
 def _joined(parts: "Sequence[pb.SeriesSamples]") -> SeriesSamples:

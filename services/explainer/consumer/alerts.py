@@ -30,10 +30,18 @@ SUBSCRIPTION: Final = "explainer"
 HEARTBEAT_S: Final = 5
 MISSED_HEARTBEATS: Final = 3
 
-_RETRY_AFTER_S: Final = 2.0
+FAILURES_MAX: Final = 5
+ATTEMPTS_MAX: Final = 60
+"""Enough, with the waits below, to outlast an hour without database or detector."""
+
+_RETRY_AFTER_MAX_S: Final = 60.0
 _LEAVE_WITHIN_S: Final = 3.0
 
 logger = logging.getLogger(__name__)
+
+
+class _ExplanationFailedError(Exception):
+    """The work itself failed: another attempt may help, many will not."""
 
 
 class AlertConsumer:
@@ -77,6 +85,7 @@ class AlertConsumer:
                 topic=pb.TOPIC_ALERTS,
                 mode=pb.SUBSCRIPTION_MODE_SHARED,
                 initial_credit=pb.SubscribeCredit(samples=self._at_once),
+                max_attempts=ATTEMPTS_MAX,
                 ack_deadline=Duration(seconds=round(self._ack_deadline_s)),
                 heartbeat_interval=Duration(seconds=HEARTBEAT_S),
             )
@@ -163,6 +172,9 @@ class AlertSession:
             outcome, answer = "done", _ack(delivery)
         except NotFound as error:
             outcome, answer = "buried", _nack(delivery, error.message, permanent=True)
+        except _ExplanationFailedError as error:
+            hopeless = delivery.attempt >= FAILURES_MAX
+            outcome, answer = "failed", _nack(delivery, str(error), permanent=hopeless)
         except SensusError as error:
             outcome, answer = "retry", _nack(delivery, error.message, error.retry_after_s)
         except Exception:
@@ -188,7 +200,7 @@ class AlertSession:
             ref = SubjectRef(kind=SubjectKind.ALERT, id=alert.alert_id)
             found = await self._jobs.open(ref, parent=traceparent())
             if await self._jobs.finished(found) is State.FAILED:
-                raise Unavailable(f"explanation {found} failed", reason="EXPLANATION_FAILED")
+                raise _ExplanationFailedError(f"explanation {found} failed")
 
 
 def _ack(delivery: pb.AlertDelivery) -> pb.SubscribeRequest:
@@ -203,7 +215,8 @@ def _nack(
     permanent: bool = False,
 ) -> pb.SubscribeRequest:
     after = Duration()
-    after.FromMilliseconds(round(1000 * max(_RETRY_AFTER_S, after_s or 0.0)))
+    wait_s = min(2.0 ** min(delivery.attempt, 10), _RETRY_AFTER_MAX_S)
+    after.FromMilliseconds(round(1000 * max(wait_s, after_s or 0.0)))
     return pb.SubscribeRequest(
         nack=pb.SubscribeNack(
             delivery_ids=[delivery.delivery_id],

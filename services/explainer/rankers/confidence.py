@@ -2,7 +2,7 @@
 
 Two questions: does the best score stand out of what windows without a fault show (a logistic
 curve), and how much of the belief falls to the first of several close ones (a softmax). Their
-three numbers were fitted on recorded incidents against fault-free windows; they belong to the
+three numbers were chosen on recorded incidents against fault-free windows; they belong to the
 unit of the scores, not to a data set, and `make bench-explain` prints both sides.
 """
 

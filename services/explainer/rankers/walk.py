@@ -39,7 +39,7 @@ class GraphWalk:
         """See `Ranker.rank`."""
         found = moves_of(case, self.measures)
         strength = {service: float(np.log1p(m[0].size)) for service, m in found.items()}
-        within = case.graph.distances(case.subject.service) if case.subject.service else strength
+        within = _depended_on(case) or strength.keys()
         scores = {
             service: _unexplained(service, strength, case.graph)
             * coverage(service, strength, case.graph)
@@ -48,6 +48,12 @@ class GraphWalk:
         }
         reasons = {service: [m.reason() for m in moves] for service, moves in found.items()}
         return ranking(scores, reasons, ranker=self.name)
+
+
+def _depended_on(case: Case) -> frozenset[str]:
+    """Services the symptom may come from; empty when the graph does not tell."""
+    reached = case.graph.distances(case.subject.service)
+    return frozenset(reached) if len(reached) > 1 else frozenset()
 
 
 def coverage(service: str, strength: Mapping[str, float], graph: ServiceGraph) -> float:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from mesh.errors import Overloaded, SensusError
 from services.explainer.clients import DetectorClient, IngestClient
 from services.explainer.explanation import SeriesSamples, SubjectFacts
-from services.explainer.names import PLACE_LABELS, selector
-from services.explainer.sources.source import Findings, Reach
+from services.explainer.names import PLACE_LABELS
+from services.explainer.promql import selector
+from services.explainer.sources.source import Findings, Reach, is_too_many
 
 _ALL = '{__name__=~".+"}'
 
@@ -30,7 +31,9 @@ class MovedSeries:
         """See `Source.find`."""
         try:
             return Findings(series=tuple(await self._samples(_ALL, facts)))
-        except Overloaded:
+        except Overloaded as error:
+            if not is_too_many(error):
+                raise
             return await self._around(facts)
 
     async def _around(self, facts: SubjectFacts) -> Findings:
@@ -41,9 +44,9 @@ class MovedSeries:
         found: dict[int, SeriesSamples] = {}
         for answer in answers:
             if isinstance(answer, BaseException):
-                if not isinstance(answer, Overloaded):
-                    raise answer
-                continue
+                if isinstance(answer, SensusError) and is_too_many(answer):
+                    continue
+                raise answer
             found.update((series.series_id, series) for series in answer)
         told = "not every series was read: those near the subject and the abnormal ones were"
         return Findings(series=tuple(found.values()), missing=(told,))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from mesh.errors import SensusError
 from services.explainer.explanation import Evidence, SeriesSamples, SubjectFacts
 
 
@@ -42,6 +43,11 @@ class Findings:
     evidence: tuple[Evidence, ...] = ()
     series: tuple[SeriesSamples, ...] = ()
     missing: tuple[str, ...] = ()
+
+
+def is_too_many(error: SensusError) -> bool:
+    """Whether a question was refused because it matches more series than it may."""
+    return error.reason == "TOO_MANY_SERIES"
 
 
 class Source(Protocol):

@@ -1,17 +1,19 @@
 """The series that the subject is about."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mesh.errors import Overloaded
 from services.explainer.clients import IngestClient
 from services.explainer.explanation import SeriesSamples, SubjectFacts
-from services.explainer.names import PLACE_LABELS, metric_names, selector
+from services.explainer.names import PLACE_LABELS
+from services.explainer.promql import selector
 from services.explainer.rankers.measures import words_of
-from services.explainer.sources.source import Findings, Reach
+from services.explainer.sources.source import Findings, Reach, is_too_many
 
 _METRICS_MAX = 3
 _SHOWN_MAX = 3
+_PLACES_MAX = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,22 +40,33 @@ class SubjectSeries:
         return Findings(series=tuple(found[:_SHOWN_MAX]))
 
     async def _of_alert(self, facts: SubjectFacts) -> list[SeriesSamples]:
-        metrics = metric_names(facts.hints)[:_METRICS_MAX]
-        places = [{name: facts.labels[name]} for name in PLACE_LABELS if name in facts.labels]
-        asked = [selector(metric, place) for metric in metrics for place in (*places, {})]
-        asked += [selector("", place) for place in places]
-        if not asked:
-            return []
-        answers = await asyncio.gather(
-            *(self._samples(each, facts) for each in asked), return_exceptions=True
+        for metric in facts.metric_hints[:_METRICS_MAX]:
+            if found := _fitting(await self._of_metric(metric, facts), facts):
+                return found
+        words = words_of(facts.labels.get("alertname", ""))
+        nearby = await self._in_places("", facts)
+        return _fitting(
+            [each for each in nearby if words & words_of(each.labels.get("__name__", ""))], facts
         )
-        if all(isinstance(answer, BaseException) for answer in answers):
-            raise next(answer for answer in answers if isinstance(answer, BaseException))
-        for text, answer in zip(asked, answers, strict=True):
-            if not isinstance(answer, BaseException):
-                fitting = _fitting(answer, facts, by_words=text.startswith("{"))
-                if fitting:
-                    return fitting
+
+    async def _of_metric(self, metric: str, facts: SubjectFacts) -> list[SeriesSamples]:
+        try:
+            return await self._samples(selector(metric, {}), facts)
+        except Overloaded as error:
+            if not is_too_many(error):
+                raise
+            return await self._in_places(metric, facts)
+
+    async def _in_places(self, metric: str, facts: SubjectFacts) -> list[SeriesSamples]:
+        """Series of the narrowest place of the subject that has any."""
+        for name in [name for name in PLACE_LABELS if facts.labels.get(name)][:_PLACES_MAX]:
+            asked = selector(metric, {name: facts.labels[name]})
+            try:
+                if found := await self._samples(asked, facts):
+                    return found
+            except Overloaded as error:
+                if not is_too_many(error):
+                    raise
         return []
 
     async def _samples(self, asked: str, facts: SubjectFacts) -> list[SeriesSamples]:
@@ -67,14 +80,9 @@ class SubjectSeries:
         )
 
 
-def _fitting(
-    found: Sequence[SeriesSamples], facts: SubjectFacts, *, by_words: bool
-) -> list[SeriesSamples]:
+def _fitting(found: Sequence[SeriesSamples], facts: SubjectFacts) -> list[SeriesSamples]:
     """Series that contradict no label of the alert, those that share most first."""
-    words = words_of(facts.labels.get("alertname", ""))
     agreeing = [each for each in found if _shared(each, facts) >= 0]
-    if by_words:
-        agreeing = [each for each in agreeing if words & words_of(each.labels["__name__"])]
     return sorted(agreeing, key=lambda each: (-_shared(each, facts), each.series_id))
 
 

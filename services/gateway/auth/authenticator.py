@@ -70,10 +70,7 @@ class Authenticator:
         kind, _, name = principal.subject.partition(":")
         if principal.issuer != USER_ISSUER or kind != "user":
             raise Unauthenticated("this token is for the inside: log in for one of your own")
-        account = await self._accounts.get(name)
-        if account is None or account.disabled:
-            raise Unauthenticated("the account is disabled", reason="ACCOUNT_DISABLED")
-        return Proof(principal=_within_role(principal, SCOPES_BY_ROLE[account.role]))
+        return Proof(principal=_in_standing(principal, await self._accounts.get(name)))
 
     async def _prove_key(self, credential: str) -> Proof:
         key = await self._keys.get(hash_of(credential))
@@ -87,8 +84,17 @@ class Authenticator:
         )
 
 
-def _within_role(principal: Principal, role: frozenset[str]) -> Principal:
-    """What the token says, as far as the role still allows it."""
+def _in_standing(principal: Principal, account: Account | None) -> Principal:
+    """What the token says, as far as the account still allows it.
+
+    Accounts are never deleted. A name that never had one is taken at its word: whoever holds the
+    gateway's key may sign for it (`sensus token`), so that a lost password locks nobody out.
+    """
+    if account is None:
+        return principal
+    if account.disabled:
+        raise Unauthenticated("the account is disabled", reason="ACCOUNT_DISABLED")
+    role = SCOPES_BY_ROLE[account.role]
     scopes = principal.scopes if ADMIN in role else principal.scopes & role
     return dataclasses.replace(principal, scopes=scopes)
 

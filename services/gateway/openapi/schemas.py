@@ -46,7 +46,7 @@ class MessageSchemas:
     def ref(self, message: Descriptor) -> dict[str, Any]:
         """A reference to a message's schema."""
         if message.full_name in TEXT_TYPES:
-            return {"type": "string", "format": TEXT_TYPES[message.full_name]}
+            return dict(TEXT_TYPES[message.full_name])
         if message.full_name not in self.by_name:
             self.by_name[message.full_name] = {}
             self.by_name[message.full_name] = self._object(message)

@@ -4,11 +4,11 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-TEXT_TYPES: Final = {
-    "google.protobuf.Timestamp": "date-time",
-    "google.protobuf.Duration": "duration",
+TEXT_TYPES: Final[dict[str, dict[str, str]]] = {
+    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
+    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$"},
 }
-"""Messages that JSON writes as one string, with their OpenAPI format."""
+"""Messages that JSON writes as one string, with the schema of that."""
 
 
 def find(message: Any, path: str) -> list[FieldDescriptor] | None:

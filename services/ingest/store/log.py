@@ -96,6 +96,10 @@ class Log:
             except (TimeoutError, asyncio.CancelledError, OSError):
                 connection.terminate()
                 raise
+            except asyncpg.InternalClientError as error:
+                # how the driver puts it when a connection breaks inside COPY
+                connection.terminate()
+                raise ConnectionResetError from error
             finally:
                 await self._pool.release(connection)
         self._days.add(_day(now_ms))

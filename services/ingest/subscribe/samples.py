@@ -220,9 +220,11 @@ class SampleSession:
             return
         try:
             await self._parts.leases.ack(self._member, unsaved)
-        except Unavailable:
+        except BaseException as error:
             self._shards.restore(unsaved)
             self._acked.set()
+            if not isinstance(error, Unavailable):
+                raise
 
     async def _stop(self, reading: "asyncio.Task[None]") -> None:
         await self._parts.drain.wait()

@@ -44,6 +44,12 @@ def test_what_the_symptom_does_not_depend_on_comes_last() -> None:
     assert scores["batch"] < UNREACHABLE * 5
 
 
+def test_a_symptom_the_graph_does_not_know_may_come_from_anywhere() -> None:
+    subject = alert("request_latency", Symptom.LATENCY, service="elsewhere")
+    found = WALK.rank(case(*latencies({"db": 4.0, "cart": 3.0}), subject=subject))
+    assert (found.suspects[0].entity, found.abstained) == ("db", False)
+
+
 def test_a_cycle_of_calls_ends() -> None:
     loop = ServiceGraph(edges=frozenset({("a", "b"), ("b", "a"), ("a", "a")}))
     parts = [series("a", "latency", observed=30.0), series("b", "latency", observed=50.0)]

@@ -1,0 +1,36 @@
+"""Novelty of the value in this quarter of the day: daily seasons.
+
+A context of `novelty`, which tells the measure, its source, cost and weakness.
+
+>>> state = numpy.zeros(1, STATE)[0]
+>>> for _ in range(99):
+...     learn(state, Sample(value=1, quarter=1))
+>>> score(state, Sample(value=1, quarter=1)), score(state, Sample(value=1, quarter=2)) 
+"""
+
+import numpy
+
+from services.detector.detectors import novelty
+from services.detector.detectors.jit import kernel
+from services.detector.detectors.sample import Sample
+
+SIZES = (7, 7, 7, 6, 6)
+STATE = novelty.table(SIZES)
+
+
+@kernel
+def score(state: numpy.void, sample: Sample) -> float:
+    """Surprise of the sample before it is learnt, at least 0."""
+    return novelty.meet(state, SIZES, sample.value, 0, 0, sample.quarter, False)
+
+
+@kernel
+def learn(state: numpy.void, sample: Sample) -> None:
+    """Makes the context known."""
+    novelty.meet(state, SIZES, sample.value, 0, 0, sample.quarter, True)
+
+
+@kernel
+def rescale(state: numpy.void, steps: int) -> None:
+    """Follows a change of the grid's level."""
+    novelty.rescale(state, SIZES, steps)

@@ -1,0 +1,25 @@
+"""What a detector is told about one sample."""
+
+from typing import NamedTuple
+
+
+class Sample(NamedTuple):
+    """One sample in cells of the grids of its series, the finest width; `>> k` is k widths up.
+
+    Attributes:
+        value: cell of the value.
+        last: cell of the value before.
+        before: cell of the value before that.
+        change: cell of the value minus the value before, on the grid of changes.
+        offset: cell of the value minus the recent level, on the grid of offsets.
+        quarter: quarter of the UTC day, 0 to 3.
+        weekend: 1 on Saturday and Sunday (UTC), else 0.
+    """
+
+    value: int = 0
+    last: int = 0
+    before: int = 0
+    change: int = 0
+    offset: int = 0
+    quarter: int = 0
+    weekend: int = 0

@@ -1,0 +1,45 @@
+"""Who calls whom, as the labels of series tell it. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from services.explainer.model import SeriesWindow, ServiceGraph
+from services.explainer.names import plain
+
+PAIRS: Final = (
+    ("client", "server"),
+    ("source_workload", "destination_workload"),
+    ("source_service", "destination_service"),
+    ("source", "destination"),
+)
+"""Labels of caller and callee: of service graphs made from traces, and of service meshes."""
+
+
+def call_of(labels: Mapping[str, str]) -> tuple[str, str] | None:
+    """Caller and callee of a series that measures calls between two services.
+
+    >>> call_of({"__name__": "requests_total", "client": "web", "server": "cart"})
+    ('web', 'cart')
+    """
+    for caller, callee in PAIRS:
+        if labels.get(caller) and labels.get(callee):
+            return plain(labels[caller]), plain(labels[callee])
+    if labels.get("peer") and labels.get("service"):
+        return plain(labels["peer"]), plain(labels["service"])
+    return None
+
+
+def attributed(window: SeriesWindow) -> SeriesWindow:
+    """A series of calls belongs to the callee and names its caller as `peer`; others stay."""
+    call = call_of(window.labels)
+    if call is None:
+        return window
+    caller, callee = call
+    return replace(window, labels={**window.labels, "peer": caller}, service=callee)
+
+
+def graph_of(series: Sequence[Mapping[str, str]]) -> ServiceGraph:
+    """The graph of all calls that these label sets tell of."""
+    calls = (call_of(labels) for labels in series)
+    return ServiceGraph(edges=frozenset(call for call in calls if call and call[0] != call[1]))

@@ -1,0 +1,53 @@
+"""Prometheus selectors to ask with, and metric names found in rules and in texts."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+_METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_NAME_NOT_CALLED: Final = re.compile(r"(?<![\w:])[a-zA-Z_:][a-zA-Z0-9_:]*(?![\w:])(?!\s*\()")
+_GROUPING: Final = re.compile(
+    r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", re.IGNORECASE
+)
+_LITERAL: Final = re.compile(r"\{[^}]*\}|\"[^\"]*\"|'[^']*'|\[[^\]]*\]")
+_KEYWORDS: Final = frozenset(
+    "and or unless by without on ignoring group_left group_right bool offset inf nan".split()  # noqa: SIM905
+)
+
+
+def selector(metric: str, labels: Mapping[str, str]) -> str:
+    r"""A selector that matches these labels; values are quoted, an odd metric name is left out.
+
+    >>> selector("cpu", {"__name__": "cpu", "host": 'a"b'}), selector("up", {})
+    ('cpu{host="a\\"b"}', 'up')
+    """
+    named = metric if _METRIC.fullmatch(metric) else ""
+    matchers = ",".join(
+        f'{name}="{_quoted(labels[name])}"' for name in sorted(labels) if name != "__name__"
+    )
+    return f"{named}{{{matchers}}}" if matchers or not named else named
+
+
+def metrics_of_rule(expression: str) -> list[str]:
+    """The metrics a rule is about, in order of appearance.
+
+    >>> metrics_of_rule('sum by (job) (rate(http_errors_total{code="5.."}[5m])) > 3 and up == 1')
+    ['http_errors_total', 'up']
+    """
+    bare = _LITERAL.sub(" ", _GROUPING.sub(" ", expression))
+    found = (name for name in _NAME_NOT_CALLED.findall(bare))
+    return list(dict.fromkeys(name for name in found if name.lower() not in _KEYWORDS))
+
+
+def metrics_in_words(texts: Iterable[str]) -> list[str]:
+    """Words of texts that look like metric names: those with an underscore inside.
+
+    >>> metrics_in_words(["cpu_usage of web-1 is too high", "see cpu_usage"])
+    ['cpu_usage']
+    """
+    found = (word for text in texts for word in _METRIC.findall(text))
+    return list(dict.fromkeys(word for word in found if "_" in word.strip("_")))
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

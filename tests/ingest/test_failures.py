@@ -1,0 +1,293 @@
+"""What was acknowledged is there once, whatever fails."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+import grpc
+import pytest
+import redis.asyncio
+from sensus.ingest.v1 import ingest_service_pb2 as pb
+
+from mesh.errors import from_rpc_error
+from tests.ingest.consumers import alerts_open, consuming, samples_open
+from tests.ingest.harness import (
+    Running,
+    alert,
+    batch_request,
+    columns,
+    config,
+    labels,
+    opened,
+    query,
+    running,
+    status_of,
+    until,
+)
+from tests.ingest.valve import Valve, valve
+
+NOW = int(time.time() * 1000)
+
+
+@dataclass(kw_only=True)
+class Cuttable:
+    """A service whose stores can be cut off."""
+
+    service: Running
+    database: Valve
+    redis: Valve
+    redis_url: str
+
+
+@pytest.fixture
+async def cuttable(
+    migrated_dsn: str, redis_url: str, keys: Path, tmp_path: Path
+) -> AsyncIterator[Cuttable]:
+    """A service behind valves; commits give up after half a second."""
+    parts = urlsplit(migrated_dsn)
+    upstream = Path(unquote(parse_qs(parts.query)["host"][0])) / ".s.PGSQL.5432"
+    dsn = f"postgresql://sensus@{parts.path}?host={tmp_path}"
+    redis_upstream = Path(unquote(urlsplit(redis_url).path))
+    async with (
+        valve(tmp_path / ".s.PGSQL.5432", upstream) as database,
+        valve(tmp_path / "redis.sock", redis_upstream) as redis_valve,
+    ):
+        settings = config(dsn, f"unix://{tmp_path}/redis.sock?db=0", keys, commit_timeout_s=0.5)
+        async with running(settings, keys) as service:
+            service.dsn = migrated_dsn
+            yield Cuttable(
+                service=service, database=database, redis=redis_valve, redis_url=redis_url
+            )
+
+
+async def execute(service: Running, statement: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(service.dsn)
+    try:
+        return await connection.fetch(statement)
+    finally:
+        await connection.close()
+
+
+def one(sequence: int) -> pb.WriteBatchRequest:
+    return batch_request("p", sequence, [(1, NOW - 1000 + sequence, float(sequence))])
+
+
+async def stored(service: Running) -> list[float]:
+    found = await query(service.stub, "cpu", NOW - 60_000, NOW + 60_000)
+    return [value for points in found.values() for _, value in points]
+
+
+async def write_through(service: Running, request: pb.WriteBatchRequest) -> pb.WriteAck:
+    """Sends until it is acknowledged, as a good sender does."""
+
+    async def sent() -> pb.WriteBatchResponse | None:
+        try:
+            return await service.stub.WriteBatch(request)
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is grpc.StatusCode.UNAVAILABLE, error
+            return None
+
+    return (await until(sent, 15)).ack
+
+
+@pytest.mark.parametrize("failure", ["cut", "stall"])
+async def test_without_the_database_senders_are_told_to_come_back(
+    cuttable: Cuttable, failure: str
+) -> None:
+    service = cuttable.service
+    await service.stub.WriteBatch(one(1))
+    getattr(cuttable.database, failure)()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await service.stub.WriteBatch(one(2), timeout=8)
+    assert status_of(caught.value) == ("UNAVAILABLE", "DATABASE_UNAVAILABLE")
+    assert from_rpc_error(caught.value).retry_after_s == 1.0
+    cuttable.database.open()
+    assert (await write_through(service, one(2))).accepted == 1
+    assert await stored(service) == [1.0, 2.0]
+
+
+async def test_a_stream_outlives_the_database(cuttable: Cuttable) -> None:
+    service = cuttable.service
+    frame = pb.WriteSamplesRequest(open=pb.WriteOpen(producer_id="s"))
+    async with opened(service.stub.WriteSamples, frame) as stream:
+        definition = pb.SeriesDefinition(ref=1, labels=labels(name="cpu", host="s"))
+        series = pb.SeriesDefinitions(series=[definition])
+        await stream.next("opened")
+        await stream.send(pb.WriteSamplesRequest(series=series))
+        batch = pb.SampleBatch(sequence=1, columns=columns([(1, NOW, 1.0), (1, NOW + 1, 2.0)]))
+        cuttable.database.cut()
+        await stream.send(pb.WriteSamplesRequest(batch=batch))
+        ack = await stream.next("ack")
+        assert (ack.accepted, ack.rejected, ack.duplicate) == (0, 2, False)
+        (error,) = ack.errors
+        assert error.reason == pb.SAMPLE_ERROR_REASON_UNAVAILABLE
+        assert (error.index, error.retryable) == (0, True)
+        cuttable.database.open()
+        while ack.accepted == 0:
+            await stream.send(pb.WriteSamplesRequest(batch=batch))
+            ack = await stream.next("ack")
+        assert ack.accepted == 2
+    assert await stored(service) == [1.0, 2.0]
+
+
+async def test_killed_connections_lose_and_double_nothing(cuttable: Cuttable) -> None:
+    """Backends die at random moments under load; every sender repeats what has no answer."""
+    service = cuttable.service
+    stop = asyncio.Event()
+
+    async def kill() -> int:
+        killed = 0
+        while not stop.is_set():
+            await asyncio.sleep(0.15)
+            rows = await execute(
+                service,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'ingest' AND datname = current_database()",
+            )
+            killed += len(rows)
+        return killed
+
+    killing = asyncio.create_task(kill())
+
+    async def send(producer: int) -> None:
+        for sequence in range(1, 41):
+            rows = [(producer, NOW - 50_000 + sequence, float(sequence))]
+            ack = await write_through(service, batch_request(f"p{producer}", sequence, rows))
+            assert ack.accepted == 1
+
+    try:
+        await asyncio.gather(*(send(n) for n in range(4)))
+    finally:
+        stop.set()
+        killed = await killing
+    assert killed > 0
+    rows = await execute(service, "SELECT count(*), sum(sample_count) FROM ingest.batch")
+    assert tuple(rows[0]) == (160, 160)
+    heads = (await execute(service, "SELECT last_offset, shard_totals FROM ingest.head"))[0]
+    assert (heads["last_offset"], sum(heads["shard_totals"])) == (160, 160)
+
+
+async def test_alerts_wait_for_the_database(cuttable: Cuttable) -> None:
+    request = pb.WriteAlertsRequest(alerts=[alert(start_ms=NOW)])
+    cuttable.database.cut()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await cuttable.service.stub.WriteAlerts(request, timeout=8)
+    assert status_of(caught.value) == ("UNAVAILABLE", "DATABASE_UNAVAILABLE")
+
+
+async def test_without_redis_all_goes_on(cuttable: Cuttable) -> None:
+    service = cuttable.service
+    cuttable.redis.cut()
+    await service.stub.WriteBatch(one(1))
+    async with consuming(service, samples_open()) as consumer:
+        await consumer.until_count(1)
+        await service.stub.WriteBatch(one(2))
+        await consumer.until_count(2)
+        cuttable.redis.open()
+        await service.stub.WriteBatch(one(3))
+        await consumer.until_count(3)
+        assert [value for rows in consumer.rows.values() for _, value in rows] == [1.0, 2.0, 3.0]
+        assert not consumer.gaps
+
+
+async def test_without_redis_alerts_are_delivered(cuttable: Cuttable) -> None:
+    cuttable.redis.cut()
+    await cuttable.service.stub.WriteAlerts(pb.WriteAlertsRequest(alerts=[alert(start_ms=NOW)]))
+    async with opened(cuttable.service.stub.Subscribe, alerts_open()) as stream:
+        assert (await stream.next("alert")).attempt == 1
+
+
+async def test_the_relay_appends_what_an_outage_left_out(cuttable: Cuttable) -> None:
+    service = cuttable.service
+    await service.stub.WriteBatch(one(1))
+    cuttable.redis.cut()
+    for sequence in (2, 3):
+        await service.stub.WriteBatch(one(sequence))
+    await asyncio.sleep(0.3)
+    cuttable.redis.open()
+
+    async def ids() -> list[str]:
+        async with redis.asyncio.Redis.from_url(cuttable.redis_url, protocol=3) as client:
+            entries = [await client.xrange(f"sensus:samples:{shard}") for shard in range(4)]
+        return [entry_id.decode() for found in entries for entry_id, _ in found]
+
+    async def all_there() -> bool:
+        return await ids() == ["1-0", "2-0", "3-0"]
+
+    await until(all_there)
+
+
+async def test_an_emptied_redis_is_filled_again(service: Running, redis_url: str) -> None:
+    for sequence in (1, 2, 3):
+        await service.stub.WriteBatch(one(sequence))
+    async with redis.asyncio.Redis.from_url(redis_url, protocol=3) as client:
+        await client.flushall()
+        heads = await service.ingest.heads.now()
+        repaired = await service.ingest.relay.repair(heads)
+        assert repaired <= 3
+        (shard,) = [n for n, head in enumerate(heads.offsets) if head]
+        found = await client.xrange(f"sensus:samples:{shard}")
+    assert [entry_id for entry_id, _ in found] == [b"1-0", b"2-0", b"3-0"]
+    assert await service.ingest.relay.repair(heads) == 0
+
+
+async def test_a_full_installation_takes_known_series_only(
+    migrated_dsn: str, redis_url: str, keys: Path
+) -> None:
+    async with running(config(migrated_dsn, redis_url, keys, max_series=3), keys) as service:
+        rows = [(n, NOW, 1.0) for n in range(5)]
+        ack = (await service.stub.WriteBatch(batch_request("p", 1, rows))).ack
+        assert (ack.accepted, ack.rejected) == (3, 2)
+        assert {error.reason for error in ack.errors} == {pb.SAMPLE_ERROR_REASON_SERIES_LIMIT}
+        assert not any(error.retryable for error in ack.errors)
+        ack = (await service.stub.WriteBatch(batch_request("p", 2, rows))).ack
+        assert (ack.accepted, ack.rejected) == (3, 2)
+        ack = (await service.stub.WriteBatch(batch_request("p", 3, [(9, NOW, 1.0)]))).ack
+        assert (ack.accepted, ack.rejected) == (0, 1)
+
+
+async def test_another_number_of_shards_is_refused(
+    service: Running, redis_url: str, keys: Path
+) -> None:
+    from mesh.config import ConfigError
+
+    with pytest.raises(ConfigError, match="SENSUS_SHARD_COUNT is 8, but this database has 4"):
+        async with running(config(service.dsn, redis_url, keys, shard_count=8), keys):
+            pass
+
+
+async def test_a_cancelled_query_stops_its_work(service: Running) -> None:
+    rows = [(n, NOW - 100, 1.0) for n in range(50)]
+    await service.stub.WriteBatch(batch_request("p", 1, rows))
+    connection = await asyncpg.connect(service.dsn)
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute("LOCK TABLE ingest.chunk IN ACCESS EXCLUSIVE MODE")
+    request = pb.QuerySamplesRequest(selector="cpu")
+    request.start_time.FromMilliseconds(NOW - 1000)
+    call = service.stub.QuerySamples(request)
+    reading = asyncio.create_task(call.read())
+
+    async def waiting() -> int:
+        return len(
+            await execute(
+                service,
+                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                "AND datname = current_database() AND query LIKE '%ingest.chunk%'",
+            )
+        )
+
+    await until(waiting)
+    call.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+
+    async def stopped() -> bool:
+        return await waiting() == 0
+
+    await until(stopped, 3)
+    await transaction.rollback()
+    await connection.close()

@@ -1,0 +1,50 @@
+"""Batches repeated, shuffled and cut by new connections count once and keep their order."""
+
+import asyncio
+import time
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.ingest.harness import Running, batch_request, query
+
+NOW = int(time.time() * 1000)
+_runs = iter(range(10**9))
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    sent=st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(1, 6)), min_size=1, max_size=25
+    ),
+    together=st.integers(1, 25),
+)
+async def test_any_repetition_counts_once(
+    service: Running, sent: list[tuple[str, int]], together: int
+) -> None:
+    """Whatever is sent again, alone or beside its first copy, the log holds each batch once."""
+    run = next(_runs)
+    before = await service.ingest.heads.now()
+
+    async def write(producer: str, sequence: int) -> tuple[int, bool]:
+        host = 10 * run + "ab".index(producer)
+        rows = [(host, NOW - 1000 + sequence, float(sequence)), (host, NOW - 500, float(sequence))]
+        answer = await service.stub.WriteBatch(batch_request(f"{run}{producer}", sequence, rows))
+        return answer.ack.accepted, answer.ack.duplicate
+
+    answers: list[tuple[int, bool]] = []
+    for start in range(0, len(sent), together):
+        answers += await asyncio.gather(*(write(*each) for each in sent[start : start + together]))
+    different = set(sent)
+    assert [accepted for accepted, _ in answers] == [2] * len(sent)
+    assert sum(not duplicate for _, duplicate in answers) == len(different)
+    after = await service.ingest.heads.now()
+    assert after.last_offset - before.last_offset == len(different)
+    assert sum(after.totals) - sum(before.totals) == 2 * len(different)
+    for producer in "ab":
+        host = 10 * run + "ab".index(producer)
+        found = await query(service.stub, f'cpu{{host="{host}"}}', NOW - 1000, NOW - 500)
+        stored = [value for points in found.values() for _, value in points]
+        assert stored == sorted(float(n) for p, n in different if p == producer)

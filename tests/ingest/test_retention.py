@@ -1,0 +1,81 @@
+"""Day partitions: made ahead, dropped when compacted, read and old."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+from tests.ingest.consumers import consuming, samples_open
+from tests.ingest.harness import Running, batch_request, query
+
+NOW = int(time.time() * 1000)
+DAY_MS = 86_400_000
+TODAY = datetime.fromtimestamp(NOW / 1000, UTC).date()
+
+
+async def partitions(service: Running, table: str) -> list[str]:
+    connection = await asyncpg.connect(service.dsn)
+    try:
+        rows = await connection.fetch(
+            "SELECT inhrelid::regclass::text AS name FROM pg_inherits "
+            "WHERE inhparent = $1::text::regclass ORDER BY 1",
+            f"ingest.{table}",
+        )
+    finally:
+        await connection.close()
+    return [row["name"].rpartition("_")[2] for row in rows]
+
+
+def stamps(*days_ago: int) -> list[str]:
+    return [f"{TODAY - timedelta(days=days):%Y%m%d}" for days in sorted(days_ago, reverse=True)]
+
+
+async def write_days_ago(service: Running, days: int, sequence: int) -> None:
+    service.clock.ahead_ms = -days * DAY_MS
+    rows = [(1, NOW - days * DAY_MS, float(sequence))]
+    await service.stub.WriteBatch(batch_request("p", sequence, rows))
+    service.clock.ahead_ms = 0
+
+
+async def test_todays_and_tomorrows_partitions_are_there(service: Running) -> None:
+    await service.ingest.retention.tidy()
+    for table in ("batch", "chunk"):
+        assert await partitions(service, table) == stamps(0, -1)
+
+
+async def test_old_log_goes_once_it_is_compacted(service: Running) -> None:
+    for sequence, days in enumerate((5, 3, 2, 0), start=1):
+        await write_days_ago(service, days, sequence)
+    await service.ingest.retention.tidy()
+    assert await partitions(service, "batch") == stamps(5, 3, 2, 0, -1)
+    assert await service.ingest.compactor.compact() == 3
+    await service.ingest.retention.tidy()
+    assert await partitions(service, "batch") == stamps(2, 0, -1)
+    found = await query(service.stub, "cpu", NOW - 10 * DAY_MS, NOW + 1)
+    assert [value for points in found.values() for _, value in points] == [1.0, 2.0, 3.0, 4.0]
+
+
+async def test_unread_log_stays_until_the_hard_limit(service: Running) -> None:
+    for sequence, days in enumerate((9, 5, 0), start=1):
+        await write_days_ago(service, days, sequence)
+    await service.ingest.compactor.compact()
+    async with consuming(service, samples_open(credit=0)) as consumer:
+        await consumer.until_shards(4)
+        await service.ingest.retention.tidy()
+        assert await partitions(service, "batch") == stamps(5, 0, -1)
+        await consumer.credit(100)
+        await consumer.until_count(3)
+        await consumer.finish()
+    await service.ingest.retention.tidy()
+    assert await partitions(service, "batch") == stamps(0, -1)
+
+
+async def test_old_chunks_go(service: Running) -> None:
+    for sequence, days in enumerate((29, 1), start=1):
+        await write_days_ago(service, days, sequence)
+    await service.ingest.compactor.compact()
+    service.clock.ahead_ms = 5 * DAY_MS
+    await service.ingest.retention.tidy()
+    chunks = await partitions(service, "chunk")
+    assert stamps(29)[0] not in chunks
+    assert stamps(1)[0] in chunks

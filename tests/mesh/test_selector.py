@@ -1,0 +1,99 @@
+"""Selectors are Prometheus' own, with the place of each mistake."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh.selector import SelectorError, parse
+
+LABELS = {"__name__": "cpu_usage", "host": "a", "core": "2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "selected"),
+    [
+        ("", True),
+        ("  { }  ", True),
+        ("cpu_usage", True),
+        ("cpu", False),
+        ("job:cpu:rate5m", False),
+        ('cpu_usage{host="a"}', True),
+        ('cpu_usage { host = "a" , core = "2" , }', True),
+        ("{host='a'}", True),
+        ("{host=`a`}", True),
+        ('{"cpu_usage"}', True),
+        ('{"cpu_usage", host="b"}', False),
+        ('{"host"="a"}', True),
+        ('{host!="a"}', False),
+        ('{host!="b"}', True),
+        ('{core=~"[0-3]"}', True),
+        ('{core=~"[0-1]"}', False),
+        ('{core!~"[0-1]"}', True),
+        ('{host=~"a|b",host!~"b"}', True),
+        ('{__name__=~"cpu.*"}', True),
+        ('{__name__=~"usage"}', False),
+        ('{absent=""}', True),
+        ('{absent!=""}', False),
+        ('{absent=~".*"}', True),
+        ('{absent=~".+"}', False),
+        ('{host="\\x61"}', True),
+        ('{host="\\u0061"}', True),
+        ('{host="\\141"}', True),
+    ],
+)
+def test_a_selector_selects(text: str, selected: bool) -> None:
+    assert parse(text).matches(LABELS) is selected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "at character 2 ('the end'): expected a label name"),
+        ("cpu{host}", "at character 9 ('}'): expected one of = != =~ !~"),
+        ("cpu{host=a}", "at character 10 ('a}'): expected a quoted value"),
+        ('cpu{host="a}', "at character 10 ('\"a}'): expected a quoted value"),
+        ('cpu{host="a" core="2"}', "at character 14 ('core=\"2\"}'): expected ',' or '}'"),
+        ("cpu mem", "at character 5 ('mem'): expected '{' or the end"),
+        ("{,}", "at character 2 (',}'): expected a label name"),
+        ('{a="\\q"}', "at character 4 ('\"\\\\q\"}'): unknown escape sequence in"),
+        ('{a="\\ud800"}', "at character 4 ('\"\\\\ud800\"}'): escape sequence of no character in"),
+        ('cpu{__name__="x"}', "the metric name is set twice: before the braces and in them"),
+        ("x" * 5000, "a selector has at most 4096 characters"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(SelectorError) as caught:
+        parse(text)
+    assert str(caught.value) == message
+
+
+def test_a_bad_regular_expression_is_named() -> None:
+    with pytest.raises(SelectorError, match=r"bad regular expression 'a\(\?!b\)'"):
+        parse('{x=~"a(?!b)"}')
+
+
+def test_hostile_expressions_take_linear_time() -> None:
+    selector = parse('{x=~"(a+)+$"}')
+    assert not selector.matches({"x": "a" * 50_000 + "b"})
+
+
+def test_only_exact_matchers_with_a_value_can_use_an_index() -> None:
+    selector = parse('m{a="1",b="",c!="2",d=~"3",e="\\x00"}')
+    assert selector.equalities() == {"__name__": "m", "a": "1"}
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.text(max_size=20)))
+def test_every_label_set_selects_itself(labels: dict[str, str]) -> None:
+    def quoted(value: str) -> str:
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+    text = "{" + ",".join(f"{name}={quoted(value)}" for name, value in labels.items()) + "}"
+    assert parse(text).matches(labels)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_selector_or_a_named_mistake(text: str) -> None:
+    try:
+        parse(text)
+    except SelectorError as error:
+        assert str(error)
