@@ -23,7 +23,7 @@ _SETTINGS = {"SENSUS_DETECTOR_WARMUP_S": "30"}  # 45 by default
 
 
 def demo() -> None:
-    """Load this machine for real and let the product find out and explain.
+    """Load this machine and see it explained.
 
     Starts everything in a fresh directory on free ports, needs no one, cleans up after itself.
     Exit status 0 only when the load was detected and the alert explained.

@@ -18,7 +18,7 @@ def explain(
     subject_id: Annotated[str, typer.Argument(metavar="ID", help="Of an alert or an anomaly.")],
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Tell why an alert fires or an anomaly arose: suspects, evidence and text."""
+    """Tell why: suspects, evidence and text."""
     asyncio.run(follow_explanation(DataDirectory(data_dir), subject_id, make_console()))
 
 

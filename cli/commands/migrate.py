@@ -13,7 +13,10 @@ from mesh.config import load
 
 
 def migrate(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Apply migrations that are missing, to SENSUS_POSTGRES_DSN or to the embedded PostgreSQL."""
+    """Apply migrations that are missing.
+
+    To the server of SENSUS_POSTGRES_DSN, or to the embedded PostgreSQL.
+    """
     asyncio.run(_migrate(DataDirectory(data_dir), make_console()))
 
 

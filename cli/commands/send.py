@@ -29,8 +29,9 @@ def send(
     file: Annotated[str, typer.Argument(help="JSON array, JSON lines or CSV; - reads a pipe.")],
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Send samples: metric_name, metric_value, labels and, if they are not of now, timestamp.
+    """Send samples from a file or a pipe.
 
+    Each has metric_name, metric_value, labels and, if it is not of now, timestamp.
     Exit status 1 when any sample was refused; the others are stored all the same.
     """
     with _opened(file) as text:

@@ -30,9 +30,10 @@ def tail(
     selector: Annotated[str, typer.Option(help='Only series such as cpu{host="a"}.')] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
-    """Follow anomalies and alerts until Ctrl-C, across restarts of the services.
+    """Follow anomalies and alerts.
 
-    At the end it tells the cursor from which --after goes on.
+    Until Ctrl-C, across restarts of the services. At the end it tells the cursor from which
+    --after goes on.
     """
     console = make_console()
     anomaly_shown: Shown = lambda anomaly: show_anomaly(console, anomaly)  # noqa: E731

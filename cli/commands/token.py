@@ -15,5 +15,8 @@ def token(
     scope: Annotated[list[str] | None, typer.Option(help="Repeatable. Default: admin.")] = None,
     ttl: Annotated[int, typer.Option(min=1, help="Life of the token in seconds.")] = 1800,
 ) -> None:
-    """Print a token, signed with the key in the data directory: who can read that is an admin."""
+    """Print a token for curl and grpcurl.
+
+    It is signed with the key in the data directory: who can read that is an admin.
+    """
     typer.echo(user_token(DataDirectory(data_dir), user, scopes=scope or ["admin"], ttl_s=ttl))

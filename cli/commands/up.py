@@ -28,10 +28,10 @@ def up(
         int, typer.Option(min=0, max=65533, help="First of three ports in a row.")
     ] = defaults.METRICS_INGEST,
 ) -> None:
-    """Start PostgreSQL, Redis and the four services, and keep them running until Ctrl-C.
+    """Start everything and keep it running.
 
-    Port 0 takes any free port. SENSUS_POSTGRES_DSN and SENSUS_REDIS_URL name servers of your own
-    to use instead of the embedded ones.
+    That is PostgreSQL, Redis and the four services, until Ctrl-C. Port 0 takes any free port.
+    SENSUS_POSTGRES_DSN and SENSUS_REDIS_URL name servers of your own to use instead.
     """
     ports = Ports(
         gateway=gateway_port,

@@ -87,10 +87,8 @@ def heartbeat_s(interval: Duration, *, given: bool) -> float:
     return min(max(seconds, HEARTBEAT_MIN_S), HEARTBEAT_MAX_S)
 
 
-def anomaly_filter(
-    request: detector_pb.ListAnomaliesRequest, labels: dict[str, str]
-) -> AnomalyFilter:
-    """What the request asks for; `labels` are the equalities of its selector.
+def anomaly_filter(request: detector_pb.ListAnomaliesRequest, selector: Selector) -> AnomalyFilter:
+    """What the request asks for, as far as the store can tell.
 
     Raises:
         InvalidInput: INVALID_TIME_RANGE.
@@ -104,7 +102,7 @@ def anomaly_filter(
         end_time=end,
         min_severity=request.min_severity,
         kind=request.kind,
-        labels=labels,
+        labels={n: v for n, v in selector.equalities().items() if "\x00" not in n + v},
     )
 
 

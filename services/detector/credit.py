@@ -25,6 +25,7 @@ class Credit:
         """`limit` is granted at the open."""
         self.limit = limit
         self.used = Amount()
+        CREDIT_USED.set(0)
 
     @property
     def half_used(self) -> bool:

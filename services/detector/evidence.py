@@ -4,16 +4,15 @@ The engine remembers the features of the last sample of each series. Where a ser
 samples in the batch, its state from before is replayed up to the sample in question.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.detectors.engine import Engine, Forest, Settings
+from services.detector.detectors.engine import FEATURES, Engine, Forest, Settings
 from services.detector.model import Samples
 
 F32 = npt.NDArray[np.float32]
 I32 = npt.NDArray[np.int32]
+Indices = npt.NDArray[np.intp]
 
 
 class Evidence:
@@ -28,26 +27,34 @@ class Evidence:
         self._before = engine.export_rows(self._repeated)
 
     def features_at(
-        self, indices: Sequence[int], samples: Samples, settings: Settings, forest: Forest
+        self, indices: Indices, samples: Samples, settings: Settings, forest: Forest
     ) -> F32:
         """Features float32[k, F] of the samples at these ascending indices."""
-        last = self._engine.features_of_last(self._rows[list(indices)])
-        replay = [k for k, index in enumerate(indices) if self._rows[index] in self._repeated]
-        if replay:
+        found = self._engine.features_of_last(self._rows[indices])
+        again = np.isin(self._rows[indices], self._repeated)
+        if again.any():
             scratch = Engine(forest=forest, settings=settings)
             scratch.add_series(len(self._repeated))
             scratch.import_rows(np.arange(len(self._repeated), dtype=np.int32), self._before)
-            last[replay] = self._replay(scratch, [indices[k] for k in replay], samples)
-        return last
+            found[again] = self._replay(scratch, indices[again], samples)
+        return found
 
-    def _replay(self, scratch: Engine, indices: Sequence[int], samples: Samples) -> F32:
-        places = np.searchsorted(self._repeated, self._rows).astype(np.int32)
-        features, start_by_row = [], dict[int, int]()
-        for index in indices:
-            row = int(self._rows[index])
-            start = start_by_row.get(row, 0)
-            chosen = start + np.flatnonzero(self._rows[start : index + 1] == row)
-            scratch.process(places[chosen], samples.timestamps_ms[chosen], samples.values[chosen])
-            features.append(scratch.features_of_last(places[index : index + 1])[0])
-            start_by_row[row] = index + 1
-        return np.array(features, dtype=np.float32)
+    def _replay(self, scratch: Engine, indices: Indices, samples: Samples) -> F32:
+        """Round by round: in each, every series goes on to its next sample in question."""
+        mine = np.flatnonzero(np.isin(self._rows, self._repeated))
+        places = np.searchsorted(self._repeated, self._rows[mine]).astype(np.int32)
+        wanted = np.searchsorted(self._repeated, self._rows[indices]).astype(np.int32)
+        features = np.zeros((len(indices), len(FEATURES)), dtype=np.float32)
+        reached = np.full(len(self._repeated), -1, dtype=np.intp)
+        pending = np.arange(len(indices))
+        while len(pending):
+            _, first = np.unique(wanted[pending], return_index=True)
+            now = pending[first]
+            goal = reached.copy()
+            goal[wanted[now]] = indices[now]
+            steps = (mine > reached[places]) & (mine <= goal[places])
+            chosen = mine[steps]
+            scratch.process(places[steps], samples.timestamps_ms[chosen], samples.values[chosen])
+            features[now] = scratch.features_of_last(wanted[now])
+            reached, pending = goal, np.delete(pending, first)
+        return features

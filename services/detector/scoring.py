@@ -151,15 +151,15 @@ class ShardScorer:
         return np.concatenate([self._inherited_rows, own])[-TRAINING_ROWS_MAX:]
 
     def _find(self, samples: Samples, scores: Scores, evidence: Evidence) -> list[Finding]:
-        indices = np.flatnonzero(scores.alert > 0).tolist()
-        if not indices or self._model is None:
+        indices = np.flatnonzero(scores.alert > 0)
+        if not len(indices) or self._model is None:
             return []
         forest, version = self._model.forest, self._model.version
         features = evidence.features_at(indices, samples, self._settings, forest)
         shares = self._engine.contributions(features)
         return [
             self._finding(index, samples, scores, contributions(features[k], shares[k]), version)
-            for k, index in enumerate(indices)
+            for k, index in enumerate(indices.tolist())
         ]
 
     def _finding(

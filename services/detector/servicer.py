@@ -65,7 +65,7 @@ class DetectorServicer(detector_service_pb2_grpc.DetectorServiceServicer):
         """One page of anomalies, newest first."""
         size = pages.checked_size(request.page_size)
         selector = convert.selector(request.selector)
-        wanted = convert.anomaly_filter(request, dict(selector.equalities()))
+        wanted = convert.anomaly_filter(request, selector)
         question = convert.question_of(request)
         before = pages.place_of(request.page_token, question)
         found, next_place = await list_anomalies(self._anomalies, wanted, selector, before, size)

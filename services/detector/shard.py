@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from opentelemetry.trace import SpanKind
 
@@ -20,6 +21,9 @@ from services.detector.credit import Amount, Credit
 from services.detector.model import ActiveModel, Changes, Delivery, Finding, Labels, Samples
 from services.detector.scoring import Outcome, ShardScorer
 from services.detector.store import CheckpointStore
+
+ANNOUNCED_AT_ONCE: Final = 100
+"""Then the event loop gets its turn: a storm of anomalies must not hold up heartbeats."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +45,15 @@ class Terms:
     checkpoint_interval_s: float
 
 
-class ShardWorker:
-    """Processes one shard until it is told to stop.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """History that is gone: what comes next follows `cursor`."""
 
-    Args of the constructor:
-        labels_by_id: Series the stream has named so far; grows while the worker runs.
-        committed: Called with the cursor after each commit, and with what it set free.
-    """
+    cursor: int
+
+
+class ShardWorker:
+    """Processes one shard until it is told to stop."""
 
     def __init__(
         self,
@@ -59,14 +65,23 @@ class ShardWorker:
         labels_by_id: Mapping[int, Labels],
         committed: Callable[[int, Amount], None],
     ) -> None:
-        """Starts with nothing to do."""
+        """Starts with nothing to do.
+
+        Args:
+            scorer: At the place of the last checkpoint.
+            shard: Its number.
+            terms: Shared by all shards.
+            credit: Of the stream.
+            labels_by_id: Series the stream has named so far; grows while the worker runs.
+            committed: Called after each commit with the cursor and with what is out of memory.
+        """
         self.shard = shard
         self._scorer = scorer
         self._terms = terms
         self._credit = credit
         self._labels_by_id = labels_by_id
         self._committed = committed
-        self._waiting: deque[Delivery | int] = deque()
+        self._waiting: deque[Delivery | Skip] = deque()
         self._woken = asyncio.Event()
         self._stopping = False
         self._findings: list[Finding] = []
@@ -89,8 +104,8 @@ class ShardWorker:
         self._woken.set()
 
     def skip_to(self, cursor: int) -> None:
-        """Queues a gap in the log: what comes next follows `cursor`."""
-        self._waiting.append(cursor)
+        """Queues a gap in the log."""
+        self._waiting.append(Skip(cursor=cursor))
         self._woken.set()
 
     def stop(self) -> None:
@@ -129,8 +144,9 @@ class ShardWorker:
         self._woken.clear()
 
     async def _work(self) -> None:
-        if self._waiting and isinstance(self._waiting[0], int):
-            self._scorer.skip_to(int(self._waiting.popleft()))  # type: ignore[arg-type]
+        if self._waiting and isinstance(first := self._waiting[0], Skip):
+            self._waiting.popleft()
+            self._scorer.skip_to(first.cursor)
         elif batch := self._take():
             await self._score(batch)
         if self._is_checkpoint_due():
@@ -145,7 +161,7 @@ class ShardWorker:
         batch, samples, cursor = list[Delivery](), 0, self._scorer.cursor
         while self._waiting and samples < self._terms.batch_samples:
             delivery = self._waiting[0]
-            if isinstance(delivery, int):
+            if isinstance(delivery, Skip):
                 break
             self._waiting.popleft()
             self._held.add(Amount(samples=len(delivery.samples), size_bytes=delivery.size_bytes))
@@ -163,7 +179,10 @@ class ShardWorker:
             outcome = await self._run_engine(samples, batch[-1].cursor)
         metrics.SAMPLES_PROCESSED.inc(len(samples))
         metrics.SAMPLES_SCORED.inc(outcome.scored)
-        self._findings.extend(announced(each, links) for each in outcome.findings)
+        for place, finding in enumerate(outcome.findings, start=1):
+            self._findings.append(announced(finding, links))
+            if place % ANNOUNCED_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _run_engine(self, samples: Samples, cursor: int) -> Outcome:
         loop = asyncio.get_running_loop()

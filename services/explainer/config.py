@@ -9,12 +9,12 @@ from msgspec import Meta
 
 from mesh import ports
 from mesh.config import Common, Port
-from services.explainer.jobs import Limits
+from services.explainer.limits import Limits
 from services.explainer.sources import Reach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExplainerConfig(Common):
+class Config(Common):
     """Settings of one explainer process."""
 
     grpc_port: Annotated[Port, Meta(description="gRPC port; 0 takes a free one")] = ports.EXPLAINER

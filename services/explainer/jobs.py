@@ -10,7 +10,6 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -33,6 +32,8 @@ from services.explainer.explanation import (
     Verdict,
 )
 from services.explainer.feed import Feed
+from services.explainer.following import Following
+from services.explainer.limits import Limits
 from services.explainer.run import Run
 from services.explainer.store import Claims, Frames, OwnershipLostError, Records, request_id_reused
 
@@ -56,27 +57,6 @@ class Work(Protocol):
     async def explain(self, facts: SubjectFacts, run: Run) -> Explanation:
         """Tells its steps to `run`; never fails because a source or a language model fails."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Bounds of the jobs of one process.
-
-    Attributes:
-        running_max: Runs at once; more are refused.
-        attempts_max: Runs of one explanation, the first included, before it is given up.
-        lease_s: A run that is silent that long is taken over.
-        keepalive_s: A stream without news says so that often.
-        poll_s: How often a stream looks at a run of another process.
-        drain_wait_s: Silence of a run after which a stream that drains gives it up.
-    """
-
-    running_max: int = 64
-    attempts_max: int = 5
-    lease_s: float = 15.0
-    keepalive_s: float = 5.0
-    poll_s: float = 0.25
-    drain_wait_s: float = 0.5
 
 
 class Jobs:
@@ -103,7 +83,7 @@ class Jobs:
         self._clock = clock
         self._drain = drain
         self._limits = limits
-        self._feed_by_id: dict[UUID, Feed] = {}
+        self._following = Following(frames, clock=clock, drain=drain, limits=limits)
         self._task_by_owner: dict[UUID, asyncio.Task[None]] = {}
 
     async def open(
@@ -142,31 +122,9 @@ class Jobs:
             self._launch(claim, facts)
         return found
 
-    async def follow(self, explanation_id: UUID, after: int = 0) -> AsyncGenerator[bytes | None]:
-        """The encoded frames after a sequence up to the result; None for each quiet while.
-
-        Raises:
-            NotFound: There is no such explanation.
-            Unavailable: DRAINING, this process stops: follow it on another one.
-        """
-        told_s = self._clock.monotonic_s()
-        while True:
-            frames, ended = await self._next(explanation_id, after)
-            for frame in frames:
-                yield frame
-            if ended:
-                return
-            if frames:
-                after += len(frames)
-                told_s = self._clock.monotonic_s()
-                continue
-            if self._drain.started and not await self._ends_soon(explanation_id):
-                told = "this server stops: resume with the same request_id on another one"
-                raise Unavailable(told, reason="DRAINING")
-            await self._news(explanation_id, after)
-            if self._clock.monotonic_s() - told_s >= self._limits.keepalive_s:
-                yield None
-                told_s = self._clock.monotonic_s()
+    def follow(self, explanation_id: UUID, after: int = 0) -> AsyncGenerator[bytes | None]:
+        """See `Following.follow`."""
+        return self._following.follow(explanation_id, after)
 
     async def finished(self, explanation_id: UUID) -> State:
         """Waits for the result, wherever it is made, and tells the final state."""
@@ -177,7 +135,7 @@ class Jobs:
     async def keep(self) -> None:
         """Renews the leases of what runs here and takes over what died elsewhere, for ever."""
         while True:
-            with suppress(Unavailable):
+            with suppress(SensusError):
                 await self._renew()
                 if not self._drain.started:
                     await self._adopt()
@@ -192,33 +150,11 @@ class Jobs:
         with suppress(Unavailable):
             await self._claims.release(list(running))
 
-    async def _ends_soon(self, explanation_id: UUID) -> bool:
-        """Whether it is made here and needs no more than the time a drain leaves it."""
-        feed = self._feed_by_id.get(explanation_id)
-        if feed is None:
-            return False
-        last = feed.last_sequence
-        await feed.news(last, at_most_s=self._limits.drain_wait_s)
-        return feed.last_sequence > last
-
     async def _check_room(self, ref: SubjectRef, state: str) -> None:
         if len(self._task_by_owner) < self._limits.running_max:
             return
         if await self._records.by_subject(ref, state) is None:
             raise Unavailable("too many explanations run: try again", reason="TOO_MANY_JOBS")
-
-    async def _next(self, explanation_id: UUID, after: int) -> tuple[list[bytes], bool]:
-        feed = self._feed_by_id.get(explanation_id)
-        if feed is not None:
-            return feed.after(after), feed.finished
-        return await self._frames.after(explanation_id, after)
-
-    async def _news(self, explanation_id: UUID, after: int) -> None:
-        feed = self._feed_by_id.get(explanation_id)
-        if feed is not None:
-            await feed.news(after, at_most_s=self._limits.poll_s)
-        else:
-            await self._clock.sleep(self._limits.poll_s)
 
     async def _renew(self) -> None:
         owners = set(self._task_by_owner)
@@ -244,18 +180,19 @@ class Jobs:
         self, claim: Claim, facts: SubjectFacts | None, left_behind: list[bytes] | None = None
     ) -> None:
         feed = Feed(left_behind or ())
-        self._feed_by_id[claim.explanation_id] = feed
+        self._following.add(claim.explanation_id, feed)
         run = Run(claim, self._frames, feed)
         task = detached(self._do(run, facts), name=f"explain {claim.explanation_id}")
         self._task_by_owner[claim.owner] = task
         metrics.JOBS_RUNNING.inc()
-        task.add_done_callback(lambda _: self._forget(claim, feed))
+        task.add_done_callback(lambda ended: self._forget(claim, feed, ended))
 
-    def _forget(self, claim: Claim, feed: Feed) -> None:
+    def _forget(self, claim: Claim, feed: Feed, ended: "asyncio.Task[None]") -> None:
+        if not ended.cancelled() and (error := ended.exception()):
+            logger.error("run died, to be taken over", exc_info=error, extra=_note(claim))
         metrics.JOBS_RUNNING.dec()
         self._task_by_owner.pop(claim.owner, None)
-        if self._feed_by_id.get(claim.explanation_id) is feed:
-            del self._feed_by_id[claim.explanation_id]
+        self._following.remove(claim.explanation_id, feed)
 
     async def _do(self, run: Run, facts: SubjectFacts | None) -> None:
         claim = run.claim

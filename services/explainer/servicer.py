@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any
 
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.explainer.v1 import explainer_service_pb2_grpc as pb_grpc
@@ -16,8 +16,6 @@ from services.explainer.convert import (
 )
 from services.explainer.jobs import Jobs
 from services.explainer.store import Position, Records
-
-SERVICE: Final = pb.DESCRIPTOR.services_by_name["ExplainerService"].full_name
 
 
 class ExplainerServicer(pb_grpc.ExplainerServiceServicer):

@@ -47,8 +47,8 @@ async def decoded(request: Request, type: type[T]) -> T:
     return decode(body, type)
 
 
-def decode(body: bytes | msgspec.Raw, type: type[T], *, at: str = "") -> T:
-    """Decodes JSON; `at` is put before the field in what is told of an error.
+def decode(body: bytes | msgspec.Raw, type: type[T]) -> T:
+    """Decodes JSON.
 
     Raises:
         InvalidInput: JSON_BROKEN, or INVALID_FIELD naming the field.
@@ -56,7 +56,7 @@ def decode(body: bytes | msgspec.Raw, type: type[T], *, at: str = "") -> T:
     try:
         return msgspec.json.decode(body, type=type)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), at) from None
+        raise _invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"the body is not JSON: {error}", reason="JSON_BROKEN") from None
 
@@ -66,11 +66,11 @@ def json_response(content: object, status_code: int = 200) -> Response:
     return Response(msgspec.json.encode(content), status_code=status_code, media_type=JSON)
 
 
-def _invalid(text: str, at: str) -> InvalidInput:
+def _invalid(text: str) -> InvalidInput:
     match = _AT.match(text)
     told, field = (match["told"], match["field"] or "") if match else (text, "")
     named = _FIELD.search(told)
-    parts = [at, field, named[1] if named and "missing" in told else ""]
+    parts = [field, named[1] if named and "missing" in told else ""]
     path = ".".join(part for part in parts if part).replace(".[", "[")
     message = f"{path}: {told}" if path else told
     violations = [Violation(path, told)] if path else []

@@ -47,6 +47,9 @@ class Config(Common):
     stream_entries: Annotated[
         int, Meta(ge=100, description="Entries that Redis keeps per shard; older come from the log")
     ] = 20_000
+    streams_bytes: Annotated[
+        int, Meta(ge=1_000_000, description="Memory of Redis for all shards; older entries go")
+    ] = 256 * 1024 * 1024
     lease_ttl_s: Annotated[
         float, Meta(ge=0.5, description="A consumer unseen for so long loses its shards")
     ] = 10.0

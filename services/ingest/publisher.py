@@ -16,6 +16,10 @@ from services.ingest.metrics import LEFT_TO_RELAY
 from services.ingest.model import Segment
 
 _WAITING_GROUPS: Final = 64
+_ROW_BYTES: Final = 24
+_ENTRY_BYTES: Final = 200
+_LEAST_ENTRIES: Final = 32
+_WEIGHT: Final = 0.02
 
 logger = logging.getLogger(__name__)
 
@@ -61,10 +65,12 @@ def decode(shard: int, read: Read) -> Segment:
 class Publisher:
     """Appends committed groups in order. What it cannot append the relay will find."""
 
-    def __init__(self, streams: Streams, *, maxlen: int) -> None:
-        """Each stream keeps about `maxlen` entries."""
+    def __init__(self, streams: Streams, *, maxlen: int, stream_bytes: int) -> None:
+        """Each stream keeps about `maxlen` entries or `stream_bytes`, whichever is less."""
         self._streams = streams
         self._maxlen = maxlen
+        self._stream_bytes = stream_bytes
+        self._entry_bytes: dict[int, float] = {}
         self._groups: asyncio.Queue[Sequence[LogEntry]] = asyncio.Queue(_WAITING_GROUPS)
 
     def offer(self, entries: Sequence[LogEntry]) -> None:
@@ -90,7 +96,15 @@ class Publisher:
         Raises:
             Unavailable: Some may have been appended; appending again does no harm.
         """
-        return sum(await self._streams.append_many([encode(s, self._maxlen) for s in segments]))
+        return sum(await self._streams.append_many([encode(s, self._kept(s)) for s in segments]))
+
+    def _kept(self, segment: Segment) -> int:
+        """How many entries of about the usual size fit into the memory of a stream."""
+        size = float(_ROW_BYTES * segment.rows + _ENTRY_BYTES)
+        usual = self._entry_bytes.get(segment.shard, size)
+        usual += _WEIGHT * (size - usual)
+        self._entry_bytes[segment.shard] = usual
+        return max(_LEAST_ENTRIES, min(self._maxlen, int(self._stream_bytes / usual)))
 
     async def _append(self, entries: Sequence[LogEntry], segments: Sequence[Segment]) -> None:
         parents = [entry.traceparent for entry in entries if entry.traceparent]

@@ -1,8 +1,12 @@
 """IngestService on the wire: check, call, encode."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
+import grpc
+
+from mesh.auth import Policy, policies
 from mesh.clock import Clock
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
@@ -14,8 +18,21 @@ from services.ingest.query import Querying
 from services.ingest.store.alerts import AlertStore
 from services.ingest.store.deliveries import DeliveryStore
 from services.ingest.store.series import SeriesStore
-from services.ingest.subscribe import Subscriptions
+from services.ingest.subscribe.subscriptions import Subscriptions
 from services.ingest.write_stream import WriteStreams
+
+FULL_NAME: Final = pb.DESCRIPTOR.services_by_name["IngestService"].full_name
+ALWAYS_TRACED: Final = (f"/{FULL_NAME}/WriteAlerts",)
+
+
+def access() -> Mapping[str, Policy]:
+    """Who may call which method."""
+    return policies([pb.DESCRIPTOR])
+
+
+def register(parts: "Parts", server: grpc.aio.Server) -> None:
+    """Serves the contract from `parts`."""
+    pb_grpc.add_IngestServiceServicer_to_server(IngestServicer(parts), server)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh import migrations, postgres
-from mesh.auth import TokenVerifier, policies
+from mesh.auth import TokenVerifier
 from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.health import Health
@@ -14,8 +14,6 @@ from mesh.interceptors import server_interceptors
 from mesh.serving import Server, Worker
 from mesh.streams import Streams, open_redis
 from mesh.tls import server_credentials
-from sensus.ingest.v1 import ingest_service_pb2 as pb
-from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from services.ingest.alerting import Alerting
 from services.ingest.bell import Bell
 from services.ingest.catalog import Catalog
@@ -28,7 +26,7 @@ from services.ingest.publisher import Publisher
 from services.ingest.query import Querying
 from services.ingest.relay import Relay
 from services.ingest.retention import Retention
-from services.ingest.servicer import IngestServicer, Parts
+from services.ingest.servicer import ALWAYS_TRACED, FULL_NAME, Parts, access, register
 from services.ingest.store.alerts import AlertStore
 from services.ingest.store.chunks import ChunkStore
 from services.ingest.store.deliveries import DeliveryStore
@@ -39,17 +37,15 @@ from services.ingest.store.partitions import PartitionStore
 from services.ingest.store.reader import LogReader
 from services.ingest.store.samples import SampleStore
 from services.ingest.store.series import SeriesStore
-from services.ingest.subscribe import Subscriptions
 from services.ingest.subscribe.alerts import AlertParts
 from services.ingest.subscribe.samples import SampleParts
+from services.ingest.subscribe.subscriptions import Subscriptions
 from services.ingest.write_stream import WriteStreams
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
 
 SERVICE = "ingest"
-_FULL_NAME = pb.DESCRIPTOR.services_by_name["IngestService"].full_name
-_ALERT_INTAKE = f"/{_FULL_NAME}/WriteAlerts"
 _DRAIN_SHARE = 0.5
 """Part of the shutdown grace that streams may use before they are ended with a good status."""
 
@@ -87,13 +83,17 @@ async def assemble(config: Config, clock: Clock) -> AsyncIterator[Ingest]:
 
 async def _assemble(config: Config, clock: Clock, pool: "Pool", streams: Streams) -> Ingest:
     drain = Drain()
-    health = Health([_FULL_NAME])
+    health = Health([FULL_NAME])
     await health.add_check("database", lambda: postgres.ping(pool))
     heads = NewestHeads(Installation(pool), clock)
     series = SeriesStore(pool)
     catalog = Catalog(series)
     log = Log(pool, max_series=config.max_series, timeout_s=config.commit_timeout_s)
-    publisher = Publisher(streams, maxlen=config.stream_entries)
+    publisher = Publisher(
+        streams,
+        maxlen=config.stream_entries,
+        stream_bytes=config.streams_bytes // config.shard_count,
+    )
     committer = Committer(log, catalog, publisher, clock)
     reader = LogReader(pool)
     relay = Relay(heads, reader, streams, publisher, clock, stream_entries=config.stream_entries)
@@ -107,7 +107,7 @@ async def _assemble(config: Config, clock: Clock, pool: "Pool", streams: Streams
     server = _server(config, health, drain)
     intake = Intake(committer, config.limits(), clock)
     parts = _parts(config, clock, pool, streams, drain, intake, log, catalog, heads, reader)
-    pb_grpc.add_IngestServiceServicer_to_server(IngestServicer(parts), server.grpc)
+    register(parts, server.grpc)
     return Ingest(
         server=server,
         workers={
@@ -180,8 +180,8 @@ def _server(config: Config, health: Health, drain: Drain) -> Server:
         port=config.grpc_port,
         interceptors=server_interceptors(
             verifier=TokenVerifier.from_file(config.auth_jwks_file),
-            policies=policies([pb.DESCRIPTOR]),
-            always_sampled={_ALERT_INTAKE},
+            policies=access(),
+            always_sampled=ALWAYS_TRACED,
         ),
         health=health,
         drain=drain,

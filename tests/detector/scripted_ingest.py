@@ -50,6 +50,7 @@ class ScriptedIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         self.refusals: list[tuple[grpc.StatusCode, str]] = []
         self.heartbeat_interval = Duration(seconds=5)
         self.heartbeats = True
+        self.reassigns = False
         self.changed = asyncio.Condition()
 
     @property
@@ -135,6 +136,10 @@ class ScriptedIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         elif kind == "shard_release":
             stream.released.append((request.shard_release.shard, request.shard_release.epoch))
             stream.position_by_shard.pop(request.shard_release.shard, None)
+            if self.reassigns and request.shard_release.epoch == stream.epoch_by_shard.get(
+                request.shard_release.shard
+            ):
+                self.assign(stream, request.shard_release.shard)
         elif kind == "credit":
             self._grant(stream, request.credit)
         elif kind == "ack":

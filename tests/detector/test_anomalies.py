@@ -302,6 +302,11 @@ async def test_list_filters_by_time_severity_kind_and_selector(stub: Any, log: L
     assert await values(selector='cpu{host="h1"}') == [9, 7, 5, 3, 1]
     assert await values(selector='{number=~"[2-4]",host!="h1"}') == [4, 2]
     assert await values(selector='{host="none"}') == []
+    assert await values(selector='{host="\x00"}') == []
+    assert await values(kind=1_000_000) == []
+    assert await values(kind=-1) == []
+    assert await values(min_severity=1_000_000) == []
+    assert await values(min_severity=-1, page_size=1) == [9]
 
 
 def at(n: int) -> Timestamp:
@@ -343,13 +348,29 @@ async def test_page_token_of_another_question_is_refused(stub: Any, log: Log) ->
     assert "keep all other fields as they were" in error.message
 
 
+async def test_watch_from_beyond_the_end_waits_for_what_comes(stub: Any, log: Log) -> None:
+    async with closing(stub.WatchAnomalies(watch(after_cursor=2**64 - 1))) as call:
+        frame = await call.read()
+    assert (frame.WhichOneof("frame"), frame.cursor) == ("heartbeat", 2**64 - 1)
+
+
+@pytest.mark.parametrize(
+    "interval", [Duration(), Duration(seconds=-5), Duration(seconds=315_576_000_000, nanos=1)]
+)
+async def test_watch_holds_any_heartbeat_interval_within_its_bounds(
+    stub: Any, interval: Duration
+) -> None:
+    async with closing(stub.WatchAnomalies(watch(heartbeat_interval=interval))) as call:
+        assert (await call.read()).WhichOneof("frame") == "heartbeat"
+
+
 async def test_watch_with_a_bad_selector_is_refused(stub: Any) -> None:
     async with closing(stub.WatchAnomalies(watch(selector="{"))) as call:
         error = await refused(call)
     assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_SELECTOR")
 
 
-@pytest.mark.parametrize("unknown", ["", "0" * 32, "x" * 5000])
+@pytest.mark.parametrize("unknown", ["", "0" * 32, "x" * 5000, "a\x00b", "é"])
 async def test_get_of_an_unknown_anomaly_is_not_found(stub: Any, unknown: str) -> None:
     error = await refused(stub.GetAnomaly(detector_pb.GetAnomalyRequest(anomaly_id=unknown)))
     assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "ANOMALY_NOT_FOUND")

@@ -1,6 +1,7 @@
 """Samples in, over a real stream: warm-up, scores, credits, gaps, moves, broken streams."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import grpc
 import numpy as np
@@ -23,6 +24,9 @@ from tests.detector.signals import (
     part,
     samples,
 )
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
 
 
 def expected(whole: Samples) -> list[str]:
@@ -301,3 +305,48 @@ async def test_second_detector_with_the_same_name_ends_the_first(
     await detector.start(workers=["models", "consumer"])
     with pytest.raises(Exception, match="CONSUMER_REPLACED"):
         await asyncio.wait_for(detector.tasks.pop("consumer"), 10)
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_cut_database_connections_lose_and_double_nothing(
+    detector: RunningDetector, ingest: ScriptedIngest, pool: "Pool"
+) -> None:
+    """A commit whose answer was lost is found out by the fence, and the shard is taken anew."""
+    whole = samples(ticks=900)
+    ingest.log_by_shard[0] = []
+    ingest.reassigns = True
+    await detector.start(checkpoint_interval_s=0.02)
+    cutting = asyncio.create_task(_cut_connections(pool))
+    for each in deliveries(0, whole, 30):
+        await ingest.write(each)
+        await asyncio.sleep(0.03)
+    cutting.cancel()
+    await asyncio.gather(cutting, return_exceptions=True)
+    await ingest.until_acked()
+    assert await found(detector) == expected(whole)
+    assert (await detector.status()).processed_samples == len(whole)
+
+
+async def _cut_connections(pool: "Pool") -> None:
+    while True:
+        await asyncio.sleep(0.15)
+        await pool.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'detector'"
+        )
+
+
+@pytest.mark.usefixtures("active_model")
+async def test_broken_streams_leave_no_task_behind(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    await ingest.write(*deliveries(0, samples(), 100))
+    await detector.start()
+    await ingest.until_acked()
+    await asyncio.sleep(0.3)
+    before = len(asyncio.all_tasks())
+    for count in range(2, 7):
+        ingest.stream.outgoing.put_nowait(None)
+        await ingest.until(lambda n=count: len(ingest.streams) == n)
+        await ingest.until(lambda: 0 in ingest.stream.position_by_shard)
+    await eventually(lambda: len(asyncio.all_tasks()) <= before)

@@ -8,18 +8,13 @@ from typing import Any
 
 import pytest
 
-from mesh import auth, postgres
+from mesh import auth
 from mesh.clients import open_channel
 from mesh.clock import SystemClock
-from mesh.drain import Drain
-from mesh.health import Health
-from mesh.interceptors import server_interceptors
-from mesh.serving import Server
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.explainer.v1 import explainer_service_pb2_grpc as pb_grpc
-from services.explainer.config import ExplainerConfig
-from services.explainer.servicer import SERVICE
-from services.explainer.work import DETECTOR, INGEST, Work
+from services.explainer.config import Config
+from services.explainer.wiring import FULL_NAME, Explainer, assemble
 from tests.explainer.peers import (
     Detector,
     Ingest,
@@ -38,10 +33,8 @@ class Running:
     """A started explainer and a client of it."""
 
     stub: "pb_grpc.ExplainerServiceAsyncStub"
-    work: Work
-    drain: Drain
-    server: Server
-    pool: Any
+    explainer: Explainer
+    config: Config
     target: str
 
     async def explain(self, alert_id: str = "a1", **more: Any) -> list[pb.ExplainResponse]:
@@ -96,7 +89,7 @@ async def start(
         }
 
         async def start(**options: Any) -> Running:
-            settings = ExplainerConfig(
+            settings = Config(
                 **{
                     "postgres_dsn": migrated_dsn,
                     "redis_url": redis_url,
@@ -123,56 +116,20 @@ async def explainer(start: Start) -> Running:
 
 @asynccontextmanager
 async def _explainer(
-    settings: ExplainerConfig, keys: Path, scopes: tuple[str, ...], wrap: Any
+    config: Config, keys: Path, scopes: tuple[str, ...], wrap: Any
 ) -> AsyncIterator[Running]:
-    minter = auth.TokenMinter.from_file(settings.auth_key_file, "explainer")
     user = auth.TokenMinter.from_file(keys / "gateway.pem", "gateway").mint(
         "user:tester", scopes, 600
     )
-    drain, health = Drain(), Health([SERVICE], every_s=0.05)
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            postgres.open_pool(settings.postgres_dsn, application_name="test-explainer")
-        )
-        channels = [
-            await stack.enter_async_context(
-                open_channel(
-                    target, service=service, tokens=minter.service_token, caller="explainer"
-                )
-            )
-            for target, service in (
-                (settings.ingest_target, INGEST),
-                (settings.detector_target, DETECTOR),
-            )
-        ]
-        work = await stack.enter_async_context(
-            Work(settings, pool, channels[0], channels[1], SystemClock(), drain)
-        )
+    async with assemble(config, SystemClock()) as explainer:
         if wrap is not None:
-            wrap(work)
-        server = Server(
-            service="explainer",
-            host="127.0.0.1",
-            port=0,
-            interceptors=server_interceptors(
-                verifier=auth.TokenVerifier.from_file(settings.auth_jwks_file),
-                policies=auth.policies([pb.DESCRIPTOR]),
-            ),
-            health=health,
-            drain=drain,
-        )
-        pb_grpc.add_ExplainerServiceServicer_to_server(work.servicer, server.grpc)
-        port = await server.start()
-        stack.push_async_callback(server.stop, 0, 1)
-        target = f"127.0.0.1:{port}"
-        channel = await stack.enter_async_context(
-            open_channel(target, service=SERVICE, tokens=lambda: user, caller="test")
-        )
-        yield Running(
-            stub=pb_grpc.ExplainerServiceStub(channel),
-            work=work,
-            drain=drain,
-            server=server,
-            pool=pool,
-            target=target,
-        )
+            wrap(explainer)
+        target = f"127.0.0.1:{await explainer.server.start()}"
+        try:
+            async with open_channel(
+                target, service=FULL_NAME, tokens=lambda: user, caller="test"
+            ) as channel:
+                stub = pb_grpc.ExplainerServiceStub(channel)
+                yield Running(stub=stub, explainer=explainer, config=config, target=target)
+        finally:
+            await explainer.server.stop(0, 1)

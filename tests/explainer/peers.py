@@ -20,7 +20,7 @@ from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc as detector_grpc
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
-from services.explainer.work import DETECTOR, INGEST
+from services.explainer.wiring import DETECTOR, INGEST
 
 EVENT_MS = 1_700_000_000_000
 STEP_MS = 15_000

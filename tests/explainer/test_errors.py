@@ -19,7 +19,7 @@ from mesh.errors import (
 )
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.explainer.v1 import explainer_service_pb2_grpc as pb_grpc
-from services.explainer.servicer import SERVICE
+from services.explainer.wiring import FULL_NAME
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import Detector, Ingest, alert
 
@@ -142,7 +142,7 @@ async def test_more_jobs_than_allowed_are_refused_for_now(start: Start, ingest: 
 
 
 async def test_database_away_is_unavailable(explainer: Running) -> None:
-    await explainer.pool.close()
+    await explainer.explainer.pool.close()
     for call in (
         explainer.stub.Explain(ask(), timeout=10),
         explainer.stub.GetExplanation(
@@ -186,7 +186,7 @@ async def test_reading_needs_another_scope_than_explaining(start: Start) -> None
 
 async def test_caller_without_a_token_is_unauthenticated(explainer: Running) -> None:
     async with open_channel(
-        explainer.target, service=SERVICE, tokens=None, caller="test"
+        explainer.target, service=FULL_NAME, tokens=None, caller="test"
     ) as channel:
         stub = pb_grpc.ExplainerServiceStub(channel)
         error = await failure(stub.Explain(ask()))

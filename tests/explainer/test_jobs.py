@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mesh.errors import Unavailable, from_rpc_error
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.explanation import SubjectKind, SubjectRef
+from services.explainer.limits import Limits
 from services.explainer.store import Claims, Frames, OwnershipLostError
 from tests.conftest import REPOSITORY
 from tests.explainer.conftest import Running, Start
@@ -95,8 +96,8 @@ async def test_running_explanation_is_shown_without_a_result(start: Start, inges
 async def test_quiet_streams_say_that_the_work_goes_on(start: Start, ingest: Ingest) -> None:
     ingest.faults.delay_s["ListAlerts"] = 1.0
 
-    def hurry(work: Any) -> None:
-        work.jobs._limits = type(work.jobs._limits)(keepalive_s=0.2)
+    def hurry(explainer: Any) -> None:
+        explainer.jobs._following._limits = Limits(keepalive_s=0.2)
 
     explainer = await start(wrap=hurry)
     frames = await explainer.explain()
@@ -148,7 +149,9 @@ async def test_run_that_died_is_taken_over_and_its_frames_stand(
     request_id = str(uuid.uuid4())
     async with _process(survivor, migrated_dsn, redis_url, explainer_keys) as process:
         async with asyncio.timeout(30):
-            while not (rows := await survivor.pool.fetch(_RUNNING)) or rows[0]["frames"] < 3:
+            while (
+                not (rows := await survivor.explainer.pool.fetch(_RUNNING)) or rows[0]["frames"] < 3
+            ):
                 if not ingest.opened:
                     await asyncio.sleep(0.05)
                     continue
@@ -157,10 +160,10 @@ async def test_run_that_died_is_taken_over_and_its_frames_stand(
                 await asyncio.sleep(0.3)
         process.kill()
         await process.wait()
-    stored = await survivor.pool.fetch(_FRAMES)
+    stored = await survivor.explainer.pool.fetch(_FRAMES)
     ingest.faults.delay_s.clear()
     seen = await some_frames(survivor, ask(request_id=request_id), 3)
-    keeping = asyncio.create_task(survivor.work.jobs.keep())
+    keeping = asyncio.create_task(survivor.explainer.jobs.keep())
     try:
         rest = await survivor.explain(request_id=request_id, resume_after_sequence=3)
     finally:
@@ -190,7 +193,7 @@ _FRAMES = "SELECT frame FROM explainer.frame ORDER BY sequence"
 async def _process(
     beside: Running, dsn: str, redis_url: str, keys: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    settings = beside.work.settings
+    settings = beside.config
     environment = os.environ | {
         "SENSUS_POSTGRES_DSN": dsn,
         "SENSUS_REDIS_URL": redis_url,
@@ -219,7 +222,7 @@ async def _process(
 
 
 async def test_owner_that_was_replaced_writes_nothing_more(explainer: Running) -> None:
-    claims, frames = Claims(explainer.pool, lease_s=0.0), Frames(explainer.pool)
+    claims, frames = Claims(explainer.explainer.pool, lease_s=0.0), Frames(explainer.explainer.pool)
     ref = SubjectRef(kind=SubjectKind.ALERT, id="x")
     _, old = await claims.begin(ref, "firing", request_id=None, traceparent="")
     assert old is not None
@@ -236,10 +239,10 @@ async def test_explanation_that_kills_its_runs_is_given_up(
     explainer: Running, ingest: Ingest
 ) -> None:
     ref = SubjectRef(kind=SubjectKind.ALERT, id="a1")
-    claims = Claims(explainer.pool, lease_s=0.0)
+    claims = Claims(explainer.explainer.pool, lease_s=0.0)
     found, _ = await claims.begin(ref, "firing", request_id=None, traceparent="")
-    await explainer.pool.execute("UPDATE explainer.explanation SET attempt = 5")
-    keeping = asyncio.create_task(explainer.work.jobs.keep())
+    await explainer.explainer.pool.execute("UPDATE explainer.explanation SET attempt = 5")
+    keeping = asyncio.create_task(explainer.explainer.jobs.keep())
     result = await done(explainer, str(found))
     keeping.cancel()
     assert result.state == pb.EXPLANATION_STATE_FAILED
@@ -250,9 +253,9 @@ async def test_taken_over_subject_that_is_gone_ends_as_failed(
     explainer: Running, ingest: Ingest
 ) -> None:
     ref = SubjectRef(kind=SubjectKind.ALERT, id="gone")
-    claims = Claims(explainer.pool, lease_s=0.0)
+    claims = Claims(explainer.explainer.pool, lease_s=0.0)
     found, _ = await claims.begin(ref, "firing", request_id=None, traceparent="")
-    keeping = asyncio.create_task(explainer.work.jobs.keep())
+    keeping = asyncio.create_task(explainer.explainer.jobs.keep())
     result = await done(explainer, str(found))
     keeping.cancel()
     assert result.summary == "No explanation could be given: the alert no longer exists."
@@ -261,7 +264,7 @@ async def test_taken_over_subject_that_is_gone_ends_as_failed(
 async def test_lease_of_a_long_run_is_renewed(start: Start, ingest: Ingest) -> None:
     ingest.faults.delay_s["ListAlerts"] = 2.0
     first, second = await start(job_lease_s=1.0, gather_timeout_s=5.0), await start(job_lease_s=1.0)
-    keeping = [asyncio.create_task(each.work.jobs.keep()) for each in (first, second)]
+    keeping = [asyncio.create_task(each.explainer.jobs.keep()) for each in (first, second)]
     frames = [frame for frame in await first.explain() if frame.sequence]
     for each in keeping:
         each.cancel()
@@ -280,14 +283,14 @@ async def test_draining_ends_streams_with_retry_and_another_replica_goes_on(
     try:
         async for frame in first.stub.Explain(ask(request_id=request_id)):
             seen.append(frame)
-            first.drain.begin()
+            first.explainer.explainer.drain.begin()
     except grpc.aio.AioRpcError as caught:
         error = from_rpc_error(caught)
     assert isinstance(error, Unavailable)
     assert (error.reason, error.retry_after_s) == ("DRAINING", 1.0)
-    await first.work.jobs.close()
+    await first.explainer.jobs.close()
     ingest.faults.delay_s.clear()
-    keeping = asyncio.create_task(second.work.jobs.keep())
+    keeping = asyncio.create_task(second.explainer.jobs.keep())
     rest = await second.explain(request_id=request_id, resume_after_sequence=len(seen))
     keeping.cancel()
     frames = [*seen, *(frame for frame in rest if frame.sequence)]
@@ -301,18 +304,18 @@ async def test_draining_lets_a_run_that_goes_on_finish(start: Start, ingest: Ing
     frames = []
     async for frame in explainer.stub.Explain(ask()):
         frames.append(frame)
-        explainer.drain.begin()
+        explainer.explainer.drain.begin()
     assert frames[-1].result.verdict == pb.VERDICT_EXPLAINED
 
 
 async def test_unforeseen_error_gives_a_failed_explanation_with_an_id_and_no_text(
     start: Start,
 ) -> None:
-    def break_it(work: Any) -> None:
+    def break_it(explainer: Any) -> None:
         def rank(case: object) -> object:
             raise RuntimeError("secret inside")
 
-        object.__setattr__(work.jobs._work, "rank", rank)
+        object.__setattr__(explainer.jobs._work, "rank", rank)
 
     explainer = await start(wrap=break_it)
     result = await explainer.result()

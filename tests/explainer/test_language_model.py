@@ -5,11 +5,14 @@ import json
 import time
 from typing import Any
 
+import httpx
 import pytest
 
 from mesh.config import ConfigError
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from tests.explainer.conftest import Running, Start
+from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
+from services.explainer.wording.providers import providers_of
+from tests.explainer.conftest import Start
 from tests.explainer.peers import Ingest, OllamaServer, alert, jumping
 
 GOOD = {
@@ -43,8 +46,6 @@ def _twin(ingest: Ingest) -> None:
     ingest.alerts["like-a1"].labels.extend(ingest.alerts["a1"].labels)
 
     async def only_itself(request: Any, context: Any) -> Any:
-        from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
-
         await ingest.faults.meet("ListAlerts")
         return ingest_pb.ListAlertsResponse()
 
@@ -168,12 +169,12 @@ async def test_end_of_the_process_ends_the_call_and_another_replica_finishes(
         await asyncio.wait_for(ollama.asked.wait(), 5)
         await asyncio.sleep(0.2)
         assert not ollama.gone.is_set()
-        first.drain.begin()
-        await first.work.jobs.close()
+        first.explainer.explainer.drain.begin()
+        await first.explainer.jobs.close()
         await asyncio.wait_for(ollama.gone.wait(), 2)
         call.cancel()
     second = await start()
-    keeping = asyncio.create_task(second.work.jobs.keep())
+    keeping = asyncio.create_task(second.explainer.jobs.keep())
     result = await second.result()
     keeping.cancel()
     assert result.explanation_id == frame.explanation_id
@@ -282,8 +283,13 @@ async def test_provider_that_is_not_named_as_it_should_be_is_refused_at_start(
         await start(llm_providers=(spec,))
 
 
-async def test_model_behind_a_path_keeps_its_whole_name(explainer: Running) -> None:
-    from services.explainer.wording.providers import providers_of
+async def test_password_in_an_address_is_refused_without_showing_it(start: Start) -> None:
+    with pytest.raises(ConfigError) as caught:
+        await start(llm_providers=("ollama:http://me:hunter2@127.0.0.1:1/m",))
+    assert str(caught.value) == ("SENSUS_LLM_PROVIDERS: put no user or password into an address")
 
-    (provider,) = providers_of(["ollama:http://h:1/hf.co/a/b:Q4"], explainer.work._http)
+
+async def test_model_behind_a_path_keeps_its_whole_name() -> None:
+    async with httpx.AsyncClient() as http:
+        (provider,) = providers_of(["ollama:http://h:1/hf.co/a/b:Q4"], http)
     assert provider.model == "hf.co/a/b:Q4"

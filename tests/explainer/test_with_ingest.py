@@ -17,7 +17,7 @@ from sensus.core.v1 import alert_pb2
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
-from services.explainer.work import INGEST
+from services.explainer.wiring import INGEST
 from tests.conftest import REPOSITORY
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import labels

@@ -58,6 +58,15 @@ async def next_event(lines: AsyncIterator[str]) -> dict[str, str]:
     raise AssertionError("the stream ended")
 
 
+async def until_cancelled(script: Script) -> None:
+    """Returns when a service saw its rpc cancelled; gives up after ten seconds."""
+    for _ in range(1000):
+        if script.cancelled:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the rpc runs on")
+
+
 async def test_frames_become_events_with_their_cursor(
     client: httpx.AsyncClient, script: Script
 ) -> None:
@@ -180,11 +189,33 @@ async def test_a_client_that_leaves_cancels_the_rpc(
     async with client.stream("GET", WATCH) as response:
         assert (await next_event(response.aiter_lines()))["id"] == "1"
         assert script.cancelled == []
-    for _ in range(200):
-        if script.cancelled:
-            break
-        await asyncio.sleep(0.01)
+    await until_cancelled(script)
     assert script.cancelled == ["WatchAnomalies"]
+
+
+async def test_a_client_that_reads_nothing_is_cut_off(
+    running: Running, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = 0
+
+    async def flood(request: Any) -> AsyncIterator[detector.WatchAnomaliesResponse]:
+        nonlocal sent
+        while True:
+            sent += 1
+            frame = anomaly(sent)
+            frame.anomaly.traceparent = "x" * 50_000
+            yield frame
+
+    monkeypatch.setattr("services.gateway.transcoding.streaming._SEND_S", 0.3)
+    script.answers["WatchAnomalies"] = flood
+    port = int(running.url.rpartition(":")[2])
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    head = f"GET {WATCH} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {running.token()}\r\n\r\n"
+    writer.write(head.encode())
+    await until_cancelled(script)
+    assert sent < 2000, "what is sent waits for the client"
+    writer.close()
+    await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
 
 async def test_headers_come_before_the_first_frame(

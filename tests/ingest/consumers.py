@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sensus.ingest.v1 import ingest_service_pb2 as pb
-
 from tests.ingest.harness import Running, Stream, opened
 
 PLENTY = 1_000_000
@@ -142,7 +141,9 @@ class Consumer:
         self.deliveries.append(delivery)
         for series in delivery.new_series:
             assert series.series_id not in self.hosts
-            self.hosts[series.series_id] = next(l.value for l in series.labels if l.name == "host")
+            self.hosts[series.series_id] = next(
+                each.value for each in series.labels if each.name == "host"
+            )
         for series_id, time, value in rows_of(delivery):
             self.rows[series_id].append((time, value))
         if ack:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from sensus.core.v1 import alert_pb2, series_pb2
-from sensus.ingest.v1 import ingest_service_pb2 as pb
-from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 
 from mesh.auth import TokenMinter
 from mesh.clock import SystemClock
 from mesh.interceptors import client_interceptors
+from sensus.core.v1 import alert_pb2, series_pb2
+from sensus.ingest.v1 import ingest_service_pb2 as pb
+from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from services.ingest.config import Config
 from services.ingest.wiring import Ingest, assemble
 
@@ -72,7 +72,9 @@ def config(dsn: str, redis_url: str, keys: Path, **changes: Any) -> Config:
 
 
 @asynccontextmanager
-async def running(settings: Config, keys: Path, *, only: Sequence[str] = ()) -> AsyncIterator[Running]:
+async def running(
+    settings: Config, keys: Path, *, only: Sequence[str] = ()
+) -> AsyncIterator[Running]:
     """Serves with all workers, or `only` those named, until the block ends."""
     clock = TestClock()
     minter = TokenMinter.from_file(keys / "gateway.pem", "gateway")
@@ -242,6 +244,6 @@ def status_of(error: grpc.aio.AioRpcError) -> tuple[str, str]:
 async def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
     """Waits until an async condition gives something true."""
     async with asyncio.timeout(timeout_s):
-        while not (found := await condition()):
+        while not (found := await condition()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return found

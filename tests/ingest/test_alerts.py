@@ -7,9 +7,9 @@ import grpc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from sensus.core.v1 import alert_pb2, series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
-
 from tests.ingest.harness import Running, alert, labels, status_of
 
 NOW = int(time.time() * 1000)
@@ -151,9 +151,7 @@ async def test_any_telling_ends_in_the_same_state(
             RESOLVED, start_ms=NOW - 9000, end_ms=NOW - 10, summary="down", host=host, run=run
         )
 
-    answers = await asyncio.gather(
-        *(write(service, *map(made, changes)) for changes in requests)
-    )
+    answers = await asyncio.gather(*(write(service, *map(made, changes)) for changes in requests))
     told = {change for changes in requests for change in changes}
     assert sum(answer.accepted for answer in answers) == len(told)
     listed = await service.stub.ListAlerts(pb.ListAlertsRequest(selector=f'{{run="{run}"}}'))

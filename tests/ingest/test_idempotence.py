@@ -16,9 +16,7 @@ _runs = iter(range(10**9))
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    sent=st.lists(
-        st.tuples(st.sampled_from("ab"), st.integers(1, 6)), min_size=1, max_size=25
-    ),
+    sent=st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 6)), min_size=1, max_size=25),
     together=st.integers(1, 25),
 )
 async def test_any_repetition_counts_once(

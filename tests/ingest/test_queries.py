@@ -7,8 +7,8 @@ import asyncpg
 import grpc
 import numpy as np
 import pytest
-from sensus.ingest.v1 import ingest_service_pb2 as pb
 
+from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.ingest.merge import merged
 from tests.ingest.harness import Running, batch_request, labels, query, status_of
 
@@ -23,7 +23,9 @@ async def refused(service: Running, request: pb.QuerySamplesRequest) -> tuple[st
     return status_of(caught.value)
 
 
-def asked(selector: str, start_ms: int | None = NOW - 1000, **more: object) -> pb.QuerySamplesRequest:
+def asked(
+    selector: str, start_ms: int | None = NOW - 1000, **more: object
+) -> pb.QuerySamplesRequest:
     request = pb.QuerySamplesRequest(selector=selector, **more)
     if start_ms is not None:
         request.start_time.FromMilliseconds(start_ms)
@@ -58,7 +60,7 @@ async def test_log_and_chunks_answer_as_one(service: Running) -> None:
     }
     half = await query(service.stub, 'cpu{host="2"}', NOW - 5 * HOUR, NOW - 2 * HOUR)
     expected = sorted(p for p in truth["2"].items() if NOW - 5 * HOUR <= p[0] < NOW - 2 * HOUR)
-    assert [points for points in half.values()] == ([expected] if expected else [])
+    assert list(half.values()) == ([expected] if expected else [])
 
 
 async def test_the_newest_samples_of_each_series(service: Running) -> None:
@@ -115,7 +117,7 @@ async def test_series_are_listed_in_pages(service: Running) -> None:
         page = await service.stub.ListSeries(
             pb.ListSeriesRequest(selector="cpu", page_size=size, page_token=token)
         )
-        names += [dict((each.name, each.value) for each in s.labels)["host"] for s in page.series]
+        names += [{each.name: each.value for each in s.labels}["host"] for s in page.series]
         assert all(each.series_id > 0 and each.shard < 4 for each in page.series)
         token = page.next_page_token
     assert (sorted(names), token) == (["1", "3", "5", "7", "9"], "")

@@ -5,9 +5,9 @@ import time
 
 import grpc
 import pytest
+
 from sensus.core.v1 import alert_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
-
 from tests.ingest.consumers import alerts_open, consuming
 from tests.ingest.harness import Running, Stream, alert, opened, status_of, until
 

@@ -8,8 +8,8 @@ import asyncpg
 import grpc
 import pytest
 import redis.asyncio
-from sensus.ingest.v1 import ingest_service_pb2 as pb
 
+from sensus.ingest.v1 import ingest_service_pb2 as pb
 from tests.ingest.consumers import Consumer, alerts_open, consuming, samples_open
 from tests.ingest.harness import Running, batch_request, config, opened, running, status_of, until
 
@@ -168,11 +168,11 @@ async def test_two_consumers_share_and_rebalance_without_loss(service: Running) 
             for task in stepping:
                 task.cancel()
             await asyncio.gather(*stepping, return_exceptions=True)
-            released = {s: e for s, e in a.epochs.items()}
+            kept = dict(a.epochs)
             await b.finish()
         await a.until_shards(4)
-        assert all(a.epochs[shard] == epoch for shard, epoch in released.items())
-        assert all(epoch >= 3 for shard, epoch in a.epochs.items() if shard not in released)
+        assert all(a.epochs[shard] == epoch for shard, epoch in kept.items())
+        assert all(epoch >= 3 for shard, epoch in a.epochs.items() if shard not in kept)
         await write(service, 3)
         await a.until_count(a.count + HOSTS)
         seen = values(a)
@@ -189,24 +189,24 @@ async def _forever(consumer: Consumer) -> None:
 async def test_consumers_of_two_processes_share(
     service: Running, migrated_dsn: str, redis_url: str, keys: Path
 ) -> None:
-    async with running(config(migrated_dsn, redis_url, keys), keys) as other:
-        async with (
-            consuming(service, samples_open("a")) as a,
-            consuming(other, samples_open("b")) as b,
-        ):
-            await asyncio.gather(a.until_shards(2), b.until_shards(2))
-            await write(service, 1)
-            await write(other, 2)
-            stepping = [asyncio.create_task(_forever(c)) for c in (a, b)]
+    async with (
+        running(config(migrated_dsn, redis_url, keys), keys) as other,
+        consuming(service, samples_open("a")) as a,
+        consuming(other, samples_open("b")) as b,
+    ):
+        await asyncio.gather(a.until_shards(2), b.until_shards(2))
+        await write(service, 1)
+        await write(other, 2)
+        stepping = [asyncio.create_task(_forever(c)) for c in (a, b)]
 
-            async def have_all() -> bool:
-                return a.count + b.count == 2 * HOSTS
+        async def have_all() -> bool:
+            return a.count + b.count == 2 * HOSTS
 
-            await until(have_all)
-            for task in stepping:
-                task.cancel()
-            await asyncio.gather(*stepping, return_exceptions=True)
-            assert values(a) | values(b) == {str(h): [1.0, 2.0] for h in range(HOSTS)}
+        await until(have_all)
+        for task in stepping:
+            task.cancel()
+        await asyncio.gather(*stepping, return_exceptions=True)
+        assert values(a) | values(b) == {str(h): [1.0, 2.0] for h in range(HOSTS)}
 
 
 async def test_a_lease_that_runs_out_is_taken_with_a_higher_epoch(service: Running) -> None:
@@ -335,9 +335,8 @@ async def test_history_that_is_gone_is_a_gap(service: Running, redis_url: str) -
     async with consuming(service, samples_open()) as consumer:
         await consumer.until_count(HOSTS)
         assert {value for found in values(consumer).values() for value in found} == {5.0}
-        assert {(gap.shard, gap.after_cursor, gap.resumes_after_cursor) for gap in consumer.gaps} == {
-            (shard, cursor, 4) for shard, cursor in acked.items() if cursor
-        }
+        told = {(gap.shard, gap.after_cursor, gap.resumes_after_cursor) for gap in consumer.gaps}
+        assert told == {(shard, cursor, 4) for shard, cursor in acked.items() if cursor}
 
 
 @pytest.mark.parametrize(
@@ -407,5 +406,3 @@ async def test_a_stream_ends_with_its_token(service: Running) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stream.next("never")
     assert status_of(caught.value) == ("UNAUTHENTICATED", "TOKEN_EXPIRED")
-
-

@@ -9,9 +9,9 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
-from sensus.ingest.v1 import ingest_service_pb2 as pb
 
 from mesh import telemetry
+from sensus.ingest.v1 import ingest_service_pb2 as pb
 from tests.ingest.consumers import alerts_open, consuming, samples_open
 from tests.ingest.harness import Running, alert, batch_request, opened, until
 
@@ -92,7 +92,7 @@ async def test_a_failed_commit_is_marked_as_error(
     import grpc
 
     connection = await asyncpg.connect(service.dsn)
-    await connection.execute("ALTER TABLE ingest.batch RENAME COLUMN sample_count TO gone")
+    await connection.execute("ALTER TABLE ingest.batch RENAME COLUMN producer_id TO gone")
     try:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await service.stub.WriteBatch(batch_request("p", 1, [(1, NOW, 1.0)]))
@@ -101,5 +101,5 @@ async def test_a_failed_commit_is_marked_as_error(
         (commit,) = [s for s in spans.get_finished_spans() if s.name == "commit"]
         assert not commit.status.is_ok
     finally:
-        await connection.execute("ALTER TABLE ingest.batch RENAME COLUMN gone TO sample_count")
+        await connection.execute("ALTER TABLE ingest.batch RENAME COLUMN gone TO producer_id")
         await connection.close()

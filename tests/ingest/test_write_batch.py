@@ -5,8 +5,9 @@ import time
 
 import grpc
 import pytest
-from sensus.ingest.v1 import ingest_service_pb2 as pb
 
+from sensus.ingest.v1 import ingest_service_pb2 as pb
+from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from tests.ingest.harness import Running, batch_request, columns, labels, query, status_of
 
 NOW = int(time.time() * 1000)
@@ -178,10 +179,8 @@ async def test_an_oversized_message_is_refused(service: Running) -> None:
 
 async def test_without_a_token_nothing_is_written(service: Running) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{service.port}") as channel:
-        from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
-
+        stub = pb_grpc.IngestServiceStub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            request = batch_request("p", 1, [(1, NOW, 1.0)])
-            await pb_grpc.IngestServiceStub(channel).WriteBatch(request)
+            await stub.WriteBatch(batch_request("p", 1, [(1, NOW, 1.0)]))
     assert status_of(caught.value) == ("UNAUTHENTICATED", "TOKEN_MISSING")
     assert (await service.ingest.heads.now()).last_offset == 0

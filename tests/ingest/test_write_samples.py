@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import grpc
 import pytest
+
 from sensus.core.v1 import series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
-
 from tests.ingest.harness import (
     Running,
     Stream,
@@ -226,5 +226,3 @@ async def _block_commits(service: Running):
         await connection.close()
 
     return release
-
-

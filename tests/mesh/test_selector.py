@@ -1,5 +1,7 @@
 """Selectors are Prometheus' own, with the place of each mistake."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,7 +95,5 @@ def test_every_label_set_selects_itself(labels: dict[str, str]) -> None:
 
 @given(st.text(max_size=60))
 def test_any_text_is_a_selector_or_a_named_mistake(text: str) -> None:
-    try:
-        parse(text)
-    except SelectorError as error:
-        assert str(error)
+    with contextlib.suppress(SelectorError):
+        assert parse(text) is not None

@@ -153,6 +153,7 @@ class Session:
 
     async def _close(self, tasks: "list[asyncio.Task[Any]]") -> None:
         await self._holdings.close()
+        self._outgoing.put_nowait(None)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -116,9 +116,7 @@ class Engine:
         features = np.zeros((n, len(FEATURES)), dtype=np.float32)
         expected, elapsed_ms = np.full((n, 2), np.nan), np.zeros(n)
         ready = np.zeros(n, dtype=np.bool_)
-        stages.measure(
-            self._state, rows, times, x, warm_up, features, expected, ready, elapsed_ms
-        )
+        stages.measure(self._state, rows, times, x, warm_up, features, expected, ready, elapsed_ms)
         self._last[rows[ready]] = features[ready]
         reservoir.keep(self._reservoir, rows, times, features)
         raw, alert = self._judge(rows, elapsed_ms, features, ready)
@@ -169,9 +167,7 @@ class Engine:
         if self._forest is not None:
             strangeness = self._strangeness(features, self._forest)
             per_week = self._settings.alerts_per_week or 0.0
-            stages.judge(
-                self._state, rows, elapsed_ms, strangeness, ready, per_week, raw, alert
-            )
+            stages.judge(self._state, rows, elapsed_ms, strangeness, ready, per_week, raw, alert)
         return raw, alert / (1.0 + alert)
 
     def _strangeness(self, features: F32, forest: Forest) -> F64:

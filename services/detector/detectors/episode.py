@@ -63,7 +63,8 @@ def _share_of_habit(state: np.void, strangeness: float) -> float:
     habit = state["habit"] * 0.5 ** (state["tired_ms"] / (FATIGUE_DAYS * DAY_MS))
     state["habit"] = max(habit, strangeness)
     state["tired_ms"] = 0.0
-    return strangeness / max(habit, strangeness)
+    share: float = strangeness / max(habit, strangeness)
+    return share
 
 
 @kernel

@@ -1,14 +1,33 @@
-"""Reading a stored forest: every size and index is checked before it is trusted."""
+"""The stored form of a forest: every size and index is checked before it is trusted."""
 
 import io
 import zipfile
+import zlib
 
 import numpy as np
+import numpy.typing as npt
 
-from services.detector.detectors.forest import MAGIC, VERSION, Forest
+from services.detector.detectors.forest import Forest
 
+MAGIC = b"SNSFRST1"
+VERSION = 1
 MAX_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 16
+
+
+def write(forest: Forest) -> bytes:
+    """Magic, then a NumPy archive of plain arrays."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        version=np.int64(VERSION),
+        names=np.array(forest.names),
+        feature=forest.feature,
+        threshold=forest.threshold,
+        length=forest.length,
+        normal=np.float64(forest.normal),
+    )
+    return MAGIC + buffer.getvalue()
 
 
 def read(data: bytes, names: tuple[str, ...] | None) -> Forest:
@@ -20,46 +39,56 @@ def read(data: bytes, names: tuple[str, ...] | None) -> Forest:
     if not data.startswith(MAGIC) or len(data) > MAX_BYTES:
         raise ValueError("not a Sensus forest: wrong magic or size")
     forest = _parse(data[len(MAGIC) :])
+    wrong = [name for name, bad in _problems(forest).items() if bad]
+    if wrong:
+        raise ValueError(f"damaged forest: {', '.join(wrong)}")
     if names is not None and forest.names != names:
         raise ValueError(f"forest of other features: {forest.names}, expected {names}")
-    _validate(forest)
     return forest
 
 
 def _parse(archive: bytes) -> Forest:
     try:
+        _refuse_bombs(archive)
         with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
             if int(arrays["version"]) != VERSION:
                 raise ValueError(f"forest format {int(arrays['version'])}, expected {VERSION}")
             return Forest(
-                names=tuple(str(name) for name in arrays["names"]),
+                names=tuple(str(name) for name in np.atleast_1d(arrays["names"])),
                 feature=arrays["feature"],
                 threshold=arrays["threshold"],
                 length=arrays["length"],
                 normal=float(arrays["normal"]),
             )
-    except (KeyError, OSError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+    except (KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"damaged forest: {error}") from error
 
 
-def _validate(forest: Forest) -> None:
+def _refuse_bombs(archive: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(archive)) as members:
+        if sum(member.file_size for member in members.infolist()) > MAX_BYTES:
+            raise ValueError("damaged forest: larger than allowed when unpacked")
+
+
+def _problems(forest: Forest) -> dict[str, bool]:
     trees, inner = forest.feature.shape if forest.feature.ndim == 2 else (0, 0)
-    problems = {
-        "no trees": trees < 1,
-        "not a perfect heap": inner < 1 or (inner + 1) & inner != 0 or inner >= 2**MAX_DEPTH,
-        "threshold shape": forest.threshold.shape != (trees, inner),
-        "length shape": forest.length.shape != (trees, 2 * inner + 1),
-        "types": (forest.feature.dtype, forest.threshold.dtype, forest.length.dtype)
-        != (np.dtype(np.int32), np.dtype(np.float32), np.dtype(np.float64)),
-        "feature index": not _within(forest.feature, len(forest.names)),
-        "NaN threshold": bool(np.isnan(forest.threshold).any()),
-        "path lengths": not bool(np.isfinite(forest.length).all()),
+    types = (forest.feature.dtype, forest.threshold.dtype, forest.length.dtype)
+    return {
+        "trees": trees < 1,
+        "heap": inner < 1 or (inner + 1) & inner != 0 or inner >= 2**MAX_DEPTH,
+        "thresholds": forest.threshold.shape != (trees, inner),
+        "lengths": forest.length.shape != (trees, 2 * inner + 1),
+        "types": types != (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)),
+        "feature index": not _below(forest.feature, len(forest.names)),
+        "NaN threshold": not _all(np.isnan, forest.threshold, False),
+        "path length": not _all(np.isfinite, forest.length, True),
         "normal path length": not (np.isfinite(forest.normal) and forest.normal > 0),
     }
-    wrong = [name for name, bad in problems.items() if bad]
-    if wrong:
-        raise ValueError(f"damaged forest: {', '.join(wrong)}")
 
 
-def _within(index: np.ndarray, stop: int) -> bool:
-    return index.size > 0 and int(index.min()) >= 0 and int(index.max()) < stop
+def _below(index: npt.NDArray[np.uint8], stop: int) -> bool:
+    return index.dtype == np.uint8 and index.size > 0 and int(index.max()) < stop
+
+
+def _all(test: np.ufunc, values: npt.NDArray[np.floating], wanted: bool) -> bool:
+    return values.dtype.kind == "f" and bool((test(values) == wanted).all())

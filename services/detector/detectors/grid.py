@@ -21,16 +21,14 @@ FINEST = -2
 LIMIT = 1e37
 """Larger values count as this large: what is derived from them must fit float32."""
 
-STATE = np.dtype(
-    [("mean", np.float64), ("spread", np.float32), ("level", np.int16)], align=True
-)
+STATE = np.dtype([("mean", np.float64), ("spread", np.float32), ("level", np.int16)], align=True)
 
 
 @kernel
-def cell(grid: np.void, value: float) -> np.int64:
+def cell(grid: np.void, value: float) -> int:
     """Index of the finest cell that holds `value`; index >> k is its cell k widths up."""
     place = value / math.ldexp(1.0, grid["level"] + FINEST)
-    return np.int64(math.floor(min(max(place, -1e15), 1e15)))
+    return math.floor(min(max(place, -1e15), 1e15))
 
 
 @kernel
@@ -45,7 +43,7 @@ def learn(grid: np.void, value: float, count: int) -> int:
     wanted = math.log2(max(float(grid["spread"]), smallest))
     if count > 0 and abs(wanted - grid["level"]) <= 1.0:
         return 0
-    steps = int(math.floor(wanted + 0.5)) - grid["level"]
+    steps: int = math.floor(wanted + 0.5) - grid["level"]
     grid["level"] += steps
     return steps
 

@@ -57,9 +57,7 @@ def lattice(x: int, y: int, z: int) -> np.uint64:
 
 
 @kernel
-def visit(
-    state: np.void, size: int, width: int, start: int, key: np.uint64, learn: bool
-) -> float:
+def visit(state: np.void, size: int, width: int, start: int, key: np.uint64, learn: bool) -> float:
     """Surprise of one key at one width; with `learn` it is known from now on."""
     if learn and state["age"][width] < OLDEST:
         state["age"][width] += 1

@@ -2,13 +2,16 @@
 
 A context of `novelty`, which tells the measure, its source, cost and weakness.
 
->>> state = numpy.zeros(1, STATE)[0]
+>>> state = np.zeros(1, STATE)[0]
 >>> for _ in range(99):
 ...     learn(state, Sample(offset=1))
->>> score(state, Sample(offset=1)), score(state, Sample(offset=-90)) 
+>>> score(state, Sample(offset=1))
+0.0
+>>> round(score(state, Sample(offset=-90)), 2)
+1.36
 """
 
-import numpy
+import numpy as np
 
 from services.detector.detectors import novelty
 from services.detector.detectors.jit import kernel
@@ -19,18 +22,18 @@ STATE = novelty.table(SIZES)
 
 
 @kernel
-def score(state: numpy.void, sample: Sample) -> float:
+def score(state: np.void, sample: Sample) -> float:
     """Surprise of the sample before it is learnt, at least 0."""
     return novelty.meet(state, SIZES, sample.offset, 0, 0, 0, False)
 
 
 @kernel
-def learn(state: numpy.void, sample: Sample) -> None:
+def learn(state: np.void, sample: Sample) -> None:
     """Makes the context known."""
     novelty.meet(state, SIZES, sample.offset, 0, 0, 0, True)
 
 
 @kernel
-def rescale(state: numpy.void, steps: int) -> None:
+def rescale(state: np.void, steps: int) -> None:
     """Follows a change of the grid's level."""
     novelty.rescale(state, SIZES, steps)

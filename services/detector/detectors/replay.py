@@ -1,6 +1,5 @@
 """Replay of one series through the engine, sample after sample, as it would have been scored."""
 
-
 import numpy as np
 import numpy.typing as npt
 

@@ -2,15 +2,18 @@
 
 A context of `novelty`, which tells the measure, its source, cost and weakness.
 
->>> state = numpy.zeros(1, STATE)[0]
+>>> state = np.zeros(1, STATE)[0]
 >>> for place in range(200):
 ...     learn(state, Sample(value=place % 2 * 64, last=(place + 1) % 2 * 64))
->>> score(state, Sample(value=0, last=64)), score(state, Sample(value=64, last=64))
+>>> score(state, Sample(value=0, last=64))
+0.0
+>>> round(score(state, Sample(value=64, last=64)), 2)
+1.83
 """
 
 import math
 
-import numpy
+import numpy as np
 
 from services.detector.detectors import novelty
 from services.detector.detectors.grid import WIDTHS, source_of
@@ -19,25 +22,23 @@ from services.detector.detectors.sample import Sample
 
 SIZES = (6, 6, 6, 6, 6)
 LONGEST = 255
-STATE = numpy.dtype(
-    [("length", numpy.uint8, (WIDTHS,)), ("table", novelty.table(SIZES))], align=True
-)
+STATE = np.dtype([("length", np.uint8, (WIDTHS,)), ("table", novelty.table(SIZES))], align=True)
 
 
 @kernel
-def score(state: numpy.void, sample: Sample) -> float:
+def score(state: np.void, sample: Sample) -> float:
     """Surprise of the run that this sample begins or prolongs, before it is learnt."""
     return _meet(state, sample, False)
 
 
 @kernel
-def learn(state: numpy.void, sample: Sample) -> None:
+def learn(state: np.void, sample: Sample) -> None:
     """Counts the run and makes it known."""
     _meet(state, sample, True)
 
 
 @kernel
-def rescale(state: numpy.void, steps: int) -> None:
+def rescale(state: np.void, steps: int) -> None:
     """Follows a change of the grid's level."""
     novelty.rescale(state["table"], SIZES, steps)
     for index in range(WIDTHS):
@@ -46,7 +47,7 @@ def rescale(state: numpy.void, steps: int) -> None:
 
 
 @kernel
-def _meet(state: numpy.void, sample: Sample, learning: bool) -> float:
+def _meet(state: np.void, sample: Sample, learning: bool) -> float:
     total, start = 0.0, 0
     for width in range(WIDTHS):
         stays = (sample.value >> width) == (sample.last >> width)

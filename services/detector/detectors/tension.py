@@ -15,12 +15,13 @@ True
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from services.detector.detectors.jit import kernel
 
 BINS = 8
 FULL = 65535
-GUESS, FADE = 100.0, 0.7
+GUESS, FADE = 50.0, 0.7
 HALF_LIFE_MS = 3_600_000.0
 STATE = np.dtype([("level", np.float32), ("seen", np.uint16, (BINS,))], align=True)
 
@@ -40,11 +41,12 @@ def rank(state: np.void, strangeness: float, elapsed_ms: float) -> float:
         above += count if index > own else 0.0
     _count(state["seen"], own)
     within = place - own
-    return 1.0 - at_least ** (1.0 - within) * above**within / total
+    tail: float = at_least ** (1.0 - within) * above**within / total
+    return 1.0 - tail
 
 
 @kernel
-def _count(seen: np.ndarray, own: int) -> None:
+def _count(seen: npt.NDArray[np.uint16], own: int) -> None:
     if seen[own] == FULL:
         for index in range(BINS):
             seen[index] = seen[index] >> 1

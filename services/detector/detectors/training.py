@@ -44,7 +44,7 @@ def from_sklearn(model: Any, names: tuple[str, ...]) -> Forest:
     """Lays out a fitted IsolationForest that uses all columns in every tree."""
     depth = max(1, max(int(tree.tree_.max_depth) for tree in model.estimators_))
     count, inner = len(model.estimators_), 2**depth - 1
-    feature = np.zeros((count, inner), dtype=np.int32)
+    feature = np.zeros((count, inner), dtype=np.uint8)
     threshold = np.full((count, inner), np.inf, dtype=np.float32)
     length = np.zeros((count, 2 * inner + 1))
     for index, estimator in enumerate(model.estimators_):

@@ -20,7 +20,8 @@ SELECT * FROM detector.anomaly WHERE cursor > $1 ORDER BY cursor LIMIT $2
 """
 _NEWEST_FIRST: Final = """
 SELECT * FROM detector.anomaly
-WHERE event_time >= $1 AND event_time < $2 AND severity >= $3 AND ($4 = 0 OR kind = $4)
+WHERE event_time >= $1 AND event_time < $2 AND severity >= $3::integer
+    AND ($4::integer = 0 OR kind = $4)
     AND labels @> $5 AND (event_time, cursor) < ($6, $7)
 ORDER BY event_time DESC, cursor DESC LIMIT $8
 """
@@ -89,6 +90,8 @@ class AnomalyStore:
 
     async def find(self, anomaly_id: str) -> Anomaly | None:
         """The anomaly of that id, if there is one."""
+        if "\x00" in anomaly_id:
+            return None
         with guard("get_anomaly"):
             query = "SELECT * FROM detector.anomaly WHERE anomaly_id = $1"
             row = await self._pool.fetchrow(query, anomaly_id)

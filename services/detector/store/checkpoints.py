@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 _ANOMALY_LOCK: Final = 0x44455443
+_FINDINGS_AT_ONCE: Final = 500
 
 _CLAIM: Final = """
 INSERT INTO detector.shard (shard, epoch, holder) VALUES ($1, $2, $3)
@@ -166,7 +167,9 @@ async def _put_training_rows(connection: "Connection", changes: Changes) -> None
 async def _announce(connection: "Connection", findings: Sequence[Finding]) -> None:
     if findings:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _ANOMALY_LOCK)
-        await connection.execute(_ADD_ANOMALIES, *_finding_columns(findings))
+        for start in range(0, len(findings), _FINDINGS_AT_ONCE):
+            part = findings[start : start + _FINDINGS_AT_ONCE]
+            await connection.execute(_ADD_ANOMALIES, *_finding_columns(part))
         await connection.execute(f"NOTIFY {CHANNEL}")
 
 

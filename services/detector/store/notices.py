@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
+import asyncpg
+
 from mesh.postgres import guard
 
 if TYPE_CHECKING:
@@ -57,12 +59,13 @@ async def listening(pool: "Pool") -> AsyncIterator[Notices]:
     try:
         yield notices
     finally:
-        connection.remove_termination_listener(notices.lose)
         with guard("listen"):
             await _let_go(pool, connection, notices)
 
 
 async def _let_go(pool: "Pool", connection: Any, notices: Notices) -> None:
-    if not connection.is_closed():
+    """A connection that was cut is back in the pool already and takes no more calls."""
+    with suppress(asyncpg.InterfaceError):
+        connection.remove_termination_listener(notices.lose)
         await connection.remove_listener(CHANNEL, notices.hear)
     await pool.release(connection)

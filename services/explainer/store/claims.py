@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-from mesh.errors import AlreadyExists, Conflict
+from mesh.errors import AlreadyExists, Unavailable
 from mesh.postgres import guard
 from services.explainer.explanation import Claim, SubjectKind, SubjectRef
 
@@ -114,7 +114,7 @@ class Claims:
             return row["explanation_id"], _claim(row, 0)
         found = await connection.fetchval(_LIVING, *subject)
         if found is None:
-            raise Conflict("the explanation failed at this moment: try again")
+            raise Unavailable("the explanation failed at this moment: try again")
         return found, None
 
 

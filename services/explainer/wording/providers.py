@@ -25,6 +25,8 @@ def _provider(spec: str, http: httpx.AsyncClient) -> Provider:
     kind, _, address = spec.partition(":")
     url = urlsplit(address)
     model = url.path.strip("/")
+    if url.username or url.password:
+        raise ConfigError("SENSUS_LLM_PROVIDERS: put no user or password into an address")
     if kind != "ollama" or url.scheme not in ("http", "https") or not url.hostname or not model:
         told = f"SENSUS_LLM_PROVIDERS: {kind!r} provider is not usable: write it like {_FORM}"
         raise ConfigError(told)

@@ -39,12 +39,9 @@ async def to_message(binding: Binding, request: Request) -> Message:
 
 
 async def _read_body(binding: Binding, request: Request, message: Message) -> None:
-    has_type = "content-type" in request.headers
-    body = await read_json(request) if has_type else await request.body()
-    if body and not has_type:
-        await read_json(request)
-    if not body:
+    if "content-type" not in request.headers and not await request.body():
         return
+    body = await read_json(request)
     target = message if binding.body == "*" else getattr(message, binding.body)
     if len(body) > OFF_LOOP_BYTES:
         await asyncio.to_thread(_parse, body, target)

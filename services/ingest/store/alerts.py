@@ -76,8 +76,14 @@ class AlertStore:
             async with self._pool.acquire() as connection, connection.transaction():
                 last = await connection.fetchval(_LOCK)
                 fresh = await _fresh(connection, alerts)
-                for change_id, alert in enumerate(fresh, start=last + 1):
-                    await _store(connection, change_id, alert, _instant(now_ms), traceparent)
+                now = _instant(now_ms)
+                numbered = list(enumerate(fresh, start=last + 1))
+                await connection.executemany(
+                    _MERGE, [_row(alert, now, traceparent) for alert in fresh]
+                )
+                await connection.executemany(
+                    _CHANGE, [_change_row(n, alert, now, traceparent) for n, alert in numbered]
+                )
                 await connection.execute(_ADVANCE, last + len(fresh))
         return len(fresh)
 
@@ -132,13 +138,9 @@ async def _fresh(connection: "Connection", alerts: Sequence[Alert]) -> list[Aler
     return [fresh[key] for key in reversed(fresh) if key not in seen]
 
 
-async def _store(
-    connection: "Connection", change_id: int, alert: Alert, now: datetime, traceparent: str
-) -> None:
-    said_end = None if alert.end_time_ms is None else _instant(alert.end_time_ms)
-    end = said_end or (now if alert.state is AlertState.RESOLVED else None)
-    await connection.execute(
-        _MERGE,
+def _row(alert: Alert, now: datetime, traceparent: str) -> tuple[object, ...]:
+    end = _instant_or_none(alert.end_time_ms)
+    return (
         alert.alert_id,
         alert.fingerprint,
         dict(alert.labels),
@@ -146,14 +148,18 @@ async def _store(
         alert.state.value,
         alert.severity.value,
         _instant(alert.start_time_ms),
-        end,
+        end or (now if alert.state is AlertState.RESOLVED else None),
         alert.generator_url,
         now,
         traceparent,
     )
-    await connection.execute(
-        _CHANGE, change_id, alert.alert_id, alert.state.value, said_end, now, traceparent
-    )
+
+
+def _change_row(
+    change_id: int, alert: Alert, now: datetime, traceparent: str
+) -> tuple[object, ...]:
+    end = _instant_or_none(alert.end_time_ms)
+    return change_id, alert.alert_id, alert.state.value, end, now, traceparent
 
 
 def _arguments(wanted: AlertFilter, after: tuple[int, str] | None) -> tuple[object, ...]:

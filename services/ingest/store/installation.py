@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 _CREATE: Final = """
 INSERT INTO ingest.head (shard_count, shard_offsets, shard_totals)
-SELECT $1::integer, array_fill(0::bigint, ARRAY[$1::integer]), array_fill(0::bigint, ARRAY[$1::integer])
+SELECT size, array_fill(0::bigint, ARRAY[size]), array_fill(0::bigint, ARRAY[size])
+FROM (VALUES ($1::integer)) AS asked (size)
 ON CONFLICT DO NOTHING
 """
 _HEADS: Final = "SELECT last_offset, shard_offsets, shard_totals FROM ingest.head"

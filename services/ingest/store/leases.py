@@ -84,6 +84,12 @@ WHERE lease.subscription = $1 AND lease.session_id = $2 AND lease.shard = acked.
 """
 
 
+class Replaced(Conflict):
+    """The consumer has opened another stream."""
+
+    default_reason = "CONSUMER_REPLACED"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
     """One stream of one consumer of one subscription."""
@@ -154,7 +160,7 @@ class LeaseStore:
         """Renews what is held, takes what is free and due, and says what to ask back.
 
         Raises:
-            Conflict: CONSUMER_REPLACED.
+            Replaced: CONSUMER_REPLACED.
         """
         name, session = member.subscription, member.session_id
         with guard("balance"):
@@ -220,9 +226,8 @@ def _is_held(lease: Lease, session: str, revoking: Collection[int]) -> bool:
 
 async def _still_there(connection: "Connection | Pool", member: Membership) -> None:
     if not await connection.fetchval(_SEEN, member.subscription, member.session_id):
-        raise Conflict(
-            f"consumer {member.consumer_id!r} has opened another stream: use one id per consumer",
-            reason="CONSUMER_REPLACED",
+        raise Replaced(
+            f"consumer {member.consumer_id!r} has opened another stream: use one id per consumer"
         )
 
 

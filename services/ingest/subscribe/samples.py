@@ -9,14 +9,14 @@ from typing import Final
 
 from mesh.clock import Clock
 from mesh.drain import Drain
-from mesh.errors import InvalidInput, Unavailable
+from mesh.errors import Conflict, InvalidInput, Unavailable
 from mesh.streams import Streams
 from services.ingest.catalog import Catalog
 from services.ingest.heads import NewestHeads
 from services.ingest.metrics import DELIVERED, GAPS, STREAM_LAG
 from services.ingest.model import Segment
 from services.ingest.outflow import Put
-from services.ingest.store.leases import LeaseStore, Membership
+from services.ingest.store.leases import LeaseStore, Membership, Replaced
 from services.ingest.store.reader import LogReader
 from services.ingest.subscribe.credit import Purse
 from services.ingest.subscribe.frames import (
@@ -124,7 +124,9 @@ class SampleSession:
         while not self._parts.drain.started:
             try:
                 await self._balance_once()
-            except Unavailable:
+            except Replaced:
+                raise
+            except (Unavailable, Conflict):
                 logger.warning("leases could not be renewed", extra={"member": self._member})
             await asyncio.sleep(every_s)
 
@@ -223,7 +225,7 @@ class SampleSession:
         except BaseException as error:
             self._shards.restore(unsaved)
             self._acked.set()
-            if not isinstance(error, Unavailable):
+            if not isinstance(error, Unavailable | Conflict):
                 raise
 
     async def _stop(self, reading: "asyncio.Task[None]") -> None:
@@ -238,5 +240,5 @@ class SampleSession:
             for shard in self._shards.all():
                 self._forget(shard)
             await self._parts.leases.leave(self._member)
-        except Unavailable:
+        except (Unavailable, Conflict):
             logger.warning("leases run out by themselves", extra={"member": self._member})

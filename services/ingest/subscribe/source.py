@@ -100,8 +100,10 @@ class Source:
 
     async def _missed(self, shard: int, place: int, end: int) -> tuple[list[Found], int]:
         """Reads (place, end] from the log, or its beginning when that is long."""
-        segments = await self._log.after(shard, place, end, _LOG_SEGMENTS)
+        limit = min(_LOG_SEGMENTS, self._entries)
+        segments = await self._log.after(shard, place, end, limit)
         READ_FROM_LOG.inc(len(segments))
+        self._adapt(segments)
         found: list[Found] = []
         resumes = segments[0].previous if segments else end
         if resumes > place:
