@@ -7,7 +7,9 @@ import typer
 
 from cli.commands.demo import demo
 from cli.commands.explain import explain
+from cli.commands.keys import keys
 from cli.commands.migrate import migrate
+from cli.commands.rank import rank
 from cli.commands.send import send
 from cli.commands.tail import tail
 from cli.commands.token import token
@@ -18,7 +20,7 @@ from mesh.config import ConfigError
 from mesh.errors import SensusError
 
 _commands = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-for _command in (up, demo, send, tail, explain, token, migrate):
+for _command in (up, demo, send, tail, explain, rank, token, keys, migrate):
     _commands.command()(_command)
 
 

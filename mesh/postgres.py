@@ -25,6 +25,7 @@ _AWAY: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InternalClientError,  # how asyncpg finds a connection that the server has just ended
 )
 _LOST_SIGNS: Final = ("is closed", "was closed", "is closing", "released back to the pool")
 _LOST_RACE: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)

@@ -30,8 +30,19 @@ async def sensus(*arguments: object, **settings: str) -> tuple[int, str, str]:
 async def test_help_names_every_command() -> None:
     status, output, _ = await sensus("--help")
     assert status == 0
-    for command in ("up", "demo", "send", "tail", "explain", "token", "migrate"):
+    for command in ("up", "demo", "send", "tail", "explain", "rank", "token", "keys", "migrate"):
         assert f"\n  {command} " in output
+
+
+async def test_keys_are_private_and_kept_when_made_again(tmp_path: Path) -> None:
+    assert (await sensus("keys", tmp_path / "keys"))[0] == 0
+    made = {path.name: path.read_bytes() for path in (tmp_path / "keys").iterdir()}
+    assert sorted(made) == [
+        *("detector.pem", "explainer.pem", "gateway.pem", "ingest.pem", "jwks.json")
+    ]
+    assert (tmp_path / "keys" / "ingest.pem").stat().st_mode & 0o077 == 0
+    assert (await sensus("keys", tmp_path / "keys"))[0] == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "keys").iterdir()} == made
 
 
 async def test_tail_without_a_running_product_says_how_to_start_it(tmp_path: Path) -> None:

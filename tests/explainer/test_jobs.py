@@ -283,7 +283,7 @@ async def test_draining_ends_streams_with_retry_and_another_replica_goes_on(
     try:
         async for frame in first.stub.Explain(ask(request_id=request_id)):
             seen.append(frame)
-            first.explainer.explainer.drain.begin()
+            first.explainer.drain.begin()
     except grpc.aio.AioRpcError as caught:
         error = from_rpc_error(caught)
     assert isinstance(error, Unavailable)

@@ -169,7 +169,7 @@ async def test_end_of_the_process_ends_the_call_and_another_replica_finishes(
         await asyncio.wait_for(ollama.asked.wait(), 5)
         await asyncio.sleep(0.2)
         assert not ollama.gone.is_set()
-        first.explainer.explainer.drain.begin()
+        first.explainer.drain.begin()
         await first.explainer.jobs.close()
         await asyncio.wait_for(ollama.gone.wait(), 2)
         call.cancel()

@@ -1,0 +1,1 @@
+"""Streaming detection: pure maths, one component per file. `engine` puts them together."""
