@@ -24,7 +24,8 @@ async def batches(source: Iterator[T], size: int) -> AsyncIterator[list[T]]:
     threading.Thread(target=_read, args=(source, items), daemon=True).start()
     last: object = None
     while last is not _END:
-        batch, last = await asyncio.to_thread(_collect, items, size)
+        batch: list[T] = []
+        last = await asyncio.to_thread(_collect, items, batch, size)
         if batch:
             yield batch
         if isinstance(last, BaseException):
@@ -40,8 +41,8 @@ def _read(source: Iterator[object], items: "queue.Queue[object]") -> None:
         items.put(error)
 
 
-def _collect(items: "queue.Queue[object]", size: int) -> tuple[list[T], object]:
-    batch: list[T] = []
+def _collect(items: "queue.Queue[object]", batch: list[T], size: int) -> object:
+    """Fills `batch`; the end or the error that was met, if any."""
     deadline_s = time.monotonic() + _LONGEST_WAIT_S
     while len(batch) < size:
         try:
@@ -49,6 +50,6 @@ def _collect(items: "queue.Queue[object]", size: int) -> tuple[list[T], object]:
         except queue.Empty:
             break
         if item is _END or isinstance(item, BaseException):
-            return batch, item
+            return item
         batch.append(item)  # type: ignore[arg-type]
-    return batch, None
+    return None

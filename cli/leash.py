@@ -87,7 +87,7 @@ def _grant(libc: ctypes.CDLL, capability: int) -> bool:
     sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; then their upper halves
     libc.capget(header, sets)
     permitted = sets[1] & (_DAC_READ_SEARCH | _DAC_OVERRIDE)
-    sets[:] = (capability, permitted, capability, 0, 0, 0)
+    sets[:] = [capability, permitted, capability, 0, 0, 0]
     if libc.capset(header, sets) != 0:
         return False
     number = capability.bit_length() - 1

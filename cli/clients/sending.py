@@ -30,7 +30,7 @@ class SampleSender:
     """Numbers batches, keeps each until its ack, and sends those without one again."""
 
     def __init__(
-        self, stub: ingest_service_pb2_grpc.IngestServiceStub, producer_id: str, acked: Acked
+        self, stub: "ingest_service_pb2_grpc.IngestServiceAsyncStub", producer_id: str, acked: Acked
     ) -> None:
         self._stub = stub
         self._producer_id = producer_id

@@ -1,7 +1,7 @@
 """What happens now: anomalies from the detector, alerts from ingest."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import grpc
@@ -73,7 +73,7 @@ class AlertWatch:
             self._take(response.alerts)
             await asyncio.sleep(_ALERTS_INTERVAL_S)
 
-    def _take(self, alerts: "list[Alert]") -> None:
+    def _take(self, alerts: "Iterable[Alert]") -> None:
         fresh = [alert for alert in alerts if _nanos(alert.update_time) > _nanos(self.since)]
         for alert in sorted(fresh, key=lambda alert: _nanos(alert.update_time)):
             self.tell(alert)

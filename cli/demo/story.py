@@ -57,8 +57,8 @@ class Demo:
             ]
             await stack.enter_async_context(self._background(ingest, detector))
             await self._warm_up(detector)
-            async with cpu_load(self.product.directory.logs / "load.log") as pids:
-                began = await self._load(pids)
+            async with cpu_load(self.product.directory.logs / "load.log") as burners:
+                began = await self._load(burners)
                 trace_id = await self._alert(began)
                 await self._explain(ingest, explainer, trace_id)
 

@@ -8,7 +8,7 @@ from mesh.errors import Conflict, Unavailable
 from services.ingest.metrics import COMPACTED, COMPACTION_BEHIND
 from services.ingest.store.chunks import ChunkStore
 
-_EVERY_S: Final = 30.0
+_EVERY_S: Final = 300.0
 
 logger = logging.getLogger(__name__)
 

@@ -1,11 +1,19 @@
-"""Putting samples of one series in order: each time once, the last write wins. Pure."""
+"""Putting samples of series in order: each time once, the last write wins. Pure."""
+
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.ingest.model import Float64s, Int64s
 
+Points = tuple[Int64s, Float64s]
+"""Times and values of one series, of equal length."""
 
-def merged(times: Int64s, values: Float64s) -> tuple[Int64s, Float64s]:
+_HOUR_MS: Final = 3_600_000
+
+
+def merged(times: Int64s, values: Float64s) -> Points:
     """Rows in order of writing become rows in order of time, each time once."""
     order = np.argsort(times, kind="stable")
     times, values = times[order], values[order]
@@ -14,9 +22,20 @@ def merged(times: Int64s, values: Float64s) -> tuple[Int64s, Float64s]:
     return times[last], values[last]
 
 
-def grouped(ids: Int64s) -> list[tuple[int, "np.ndarray[tuple[int], np.dtype[np.intp]]"]]:
+def grouped(ids: Int64s) -> list[tuple[int, NDArray[np.intp]]]:
     """The rows of each distinct id, in their order, by ascending id."""
     order = np.argsort(ids, kind="stable")
     cuts = np.flatnonzero(np.diff(ids[order])) + 1
     parts = np.split(order, cuts) if len(order) else []
     return [(int(ids[part[0]]), part) for part in parts]
+
+
+def by_hour(ids: Int64s, times: Int64s, values: Float64s) -> dict[int, dict[int, Points]]:
+    """Rows by hour since the Unix epoch and series, in their order."""
+    return {
+        hour: {
+            series_id: (times[rows[part]], values[rows[part]])
+            for series_id, part in grouped(ids[rows])
+        }
+        for hour, rows in grouped(times // _HOUR_MS)
+    }

@@ -8,16 +8,14 @@ import numpy as np
 
 from mesh.errors import Overloaded
 from mesh.selector import Selector
-from services.ingest.merge import grouped, merged
-from services.ingest.model import Float64s, Int64s, Series, SeriesSamples
+from services.ingest.merge import Points, grouped, merged
+from services.ingest.model import Series, SeriesSamples
 from services.ingest.store.samples import SampleStore
 from services.ingest.store.series import SeriesStore
 
 _SERIES_AT_ONCE: Final = 100
 _SAMPLES_AT_ONCE: Final = 20_000
 _NOTHING: Final = (np.empty(0, np.int64), np.empty(0, np.float64))
-
-Points = tuple[Int64s, Float64s]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

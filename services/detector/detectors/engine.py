@@ -49,13 +49,15 @@ class Scores:
         alert: [0, 1), 0 except on a sample that opens or raises an episode within the noise budget;
             comparable between series.
         expected_low, expected_high: the range expected before the sample was seen; NaN in warm-up.
-        warm: the series is past its warm-up and a model is present.
+        features: float32[n, F], how surprising each context of the sample was; 0 in warm-up.
+        warm: the sample is past its series' warm-up and a model is present.
     """
 
     raw: F64
     alert: F64
     expected_low: F64
     expected_high: F64
+    features: F32
     warm: Flags
 
 
@@ -125,6 +127,7 @@ class Engine:
             alert=alert,
             expected_low=expected[:, 0],
             expected_high=expected[:, 1],
+            features=features,
             warm=ready & (self._forest is not None),
         )
 

@@ -1,6 +1,7 @@
-"""Hourly chunks: moving the log into them, and dropping what is too old."""
+"""Hourly chunks: what the log held, by series, so that reading a series is one probe."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -8,20 +9,30 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mesh.postgres import guard
-from services.ingest.merge import grouped, merged
-from services.ingest.model import Float64s, Int64s
+from services.ingest.merge import Points, by_hour, merged
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
     from services.ingest.store.series import Connection
 
-_HOUR_MS: Final = 3_600_000
-_DAY_MS: Final = 24 * _HOUR_MS
 _LOCK: Final = "SELECT compacted_offset FROM ingest.compaction FOR UPDATE SKIP LOCKED"
 _ADVANCE: Final = "UPDATE ingest.compaction SET compacted_offset = $1"
-_BATCHES: Final = """
-SELECT log_offset, sample_count, series_ids, timestamps_ms, sample_values FROM ingest.batch
-WHERE log_offset > $1 AND received_at <= $2 ORDER BY log_offset LIMIT $3
+_WINDOW: Final = """
+SELECT max(log_offset) AS last, sum(sample_count)::bigint AS samples
+FROM (SELECT log_offset, sample_count, sum(sample_count) OVER (ORDER BY log_offset) AS running
+      FROM ingest.batch WHERE log_offset > $1 AND received_at <= $2) AS waiting
+WHERE running - sample_count < $3
+"""
+_SHARD: Final = """
+SELECT substr(series_ids, first + 1, size) AS series_ids,
+       substr(timestamps_ms, first + 1, size) AS timestamps_ms,
+       substr(sample_values, first + 1, size) AS sample_values
+FROM ingest.batch,
+     LATERAL (SELECT array_position(shards, $1::smallint) AS place) AS found,
+     LATERAL (SELECT 8 * coalesce(row_ends[place - 1], 0) AS first) AS start,
+     LATERAL (SELECT 8 * row_ends[place] - first AS size) AS length
+WHERE log_offset > $2 AND log_offset <= $3 AND $1 = ANY(shards)
+ORDER BY log_offset
 """
 _STORED: Final = """
 SELECT series_id, timestamps_ms, sample_values FROM ingest.chunk
@@ -35,11 +46,9 @@ SET timestamps_ms = excluded.timestamps_ms, sample_values = excluded.sample_valu
 _BEHIND: Final = """
 SELECT head.last_offset - compaction.compacted_offset FROM ingest.head, ingest.compaction
 """
-_BATCHES_AT_ONCE: Final = 500
-_SAMPLES_AT_ONCE: Final = 200_000
-_SERIES_AT_ONCE: Final = 500
-
-Points = tuple[Int64s, Float64s]
+_SAMPLES_AT_ONCE: Final = 4_000_000
+_SERIES_AT_ONCE: Final = 50
+"""Small, because the driver decodes an answer in one go on the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +67,11 @@ class ChunkStore:
         self._pool = pool
 
     async def compact(self, until_ms: int, oldest_ms: int) -> Compacted:
-        """Moves some batches that were received up to `until_ms` into chunks, in one transaction.
+        """Moves batches that were received up to `until_ms` into chunks, in one transaction.
 
         A late sample goes into its own hour; of equal times the one received last stays; what is
-        older than `oldest_ms` is left out.
+        older than `oldest_ms` is left out. Memory holds one shard of some million samples, and a
+        chunk is rewritten once per step: large steps are cheap ones.
         """
         with guard("compact"):
             async with self._pool.acquire() as connection, connection.transaction():
@@ -69,13 +79,17 @@ class ChunkStore:
                 if place is None:
                     return Compacted(0, more=False)
                 until = datetime.fromtimestamp(until_ms / 1000, UTC)
-                rows = await connection.fetch(_BATCHES, place, until, _BATCHES_AT_ONCE)
-                taken = _some(rows)
-                if not taken:
+                rows = await connection.fetch(_WINDOW, place, until, _SAMPLES_AT_ONCE)
+                last, samples = rows[0]["last"], rows[0]["samples"]
+                if last is None:
                     return Compacted(0, more=False)
-                moved = await _move(connection, taken, oldest_ms)
-                await connection.execute(_ADVANCE, taken[-1]["log_offset"])
-        return Compacted(moved, more=len(taken) < len(rows) or len(rows) == _BATCHES_AT_ONCE)
+                for shard in range(
+                    await connection.fetchval("SELECT shard_count FROM ingest.head")
+                ):
+                    slices = await connection.fetch(_SHARD, shard, place, last)
+                    await _store(connection, slices, oldest_ms)
+                await connection.execute(_ADVANCE, last)
+        return Compacted(samples, more=samples >= _SAMPLES_AT_ONCE)
 
     async def behind(self) -> int:
         """Positions of the log that are not in chunks."""
@@ -83,57 +97,40 @@ class ChunkStore:
             return int(await self._pool.fetchval(_BEHIND) or 0)
 
 
-def _some(rows: Sequence[Any]) -> list[Any]:
-    """At least one batch, and not many more samples than memory should hold at once."""
-    taken: list[Any] = []
-    samples = 0
-    for row in rows:
-        if taken and samples + row["sample_count"] > _SAMPLES_AT_ONCE:
-            break
-        taken.append(row)
-        samples += row["sample_count"]
-    return taken
-
-
-async def _move(connection: "Connection", rows: Sequence[Any], oldest_ms: int) -> int:
-    ids = np.concatenate([np.frombuffer(row["series_ids"], "<i8") for row in rows])
-    times = np.concatenate([np.frombuffer(row["timestamps_ms"], "<i8") for row in rows])
-    values = np.concatenate([np.frombuffer(row["sample_values"], "<f8") for row in rows])
-    kept = times >= oldest_ms
-    ids, times, values = ids[kept], times[kept], values[kept]
-    for day in np.unique(times // _DAY_MS).tolist():
+async def _store(connection: "Connection", slices: Sequence[Any], oldest_ms: int) -> None:
+    hours = await asyncio.to_thread(_hours, slices, oldest_ms)
+    for day in sorted({hour // 24 for hour in hours}):
         midnight = datetime.fromtimestamp(day * 86_400, UTC)
         await connection.execute("SELECT ingest.make_chunk_partition($1)", midnight.date())
-    for hour, in_hour in grouped(times // _HOUR_MS):
-        by_series = {
-            series_id: (times[in_hour][part], values[in_hour][part])
-            for series_id, part in grouped(ids[in_hour])
-        }
-        await _store_hour(connection, datetime.fromtimestamp(hour * 3600, UTC), by_series)
-    return len(ids)
+    for hour, by_series in sorted(hours.items()):
+        moment = datetime.fromtimestamp(hour * 3600, UTC)
+        numbers = sorted(by_series)
+        for start in range(0, len(numbers), _SERIES_AT_ONCE):
+            some = {n: by_series[n] for n in numbers[start : start + _SERIES_AT_ONCE]}
+            await _store_some(connection, moment, some)
 
 
-async def _store_hour(
-    connection: "Connection", hour: datetime, by_series: dict[int, Points]
+async def _store_some(
+    connection: "Connection", hour: datetime, by_series: Mapping[int, Points]
 ) -> None:
-    numbers = sorted(by_series)
-    for start in range(0, len(numbers), _SERIES_AT_ONCE):
-        some = numbers[start : start + _SERIES_AT_ONCE]
-        stored = {
-            row["series_id"]: (
-                np.array(row["timestamps_ms"], np.int64),
-                np.array(row["sample_values"], np.float64),
-            )
-            for row in await connection.fetch(_STORED, hour, some)
-        }
-        records = [(hour, n, *_lists(stored.get(n), by_series[n])) for n in some]
-        await connection.executemany(_STORE, records)
+    stored = {
+        row["series_id"]: row for row in await connection.fetch(_STORED, hour, list(by_series))
+    }
+    records = []
+    for series_id, (times, values) in by_series.items():
+        if (row := stored.get(series_id)) is not None:
+            times = np.concatenate([np.array(row["timestamps_ms"], np.int64), times])
+            values = np.concatenate([np.array(row["sample_values"], np.float64), values])
+        times, values = merged(times, values)
+        records.append((hour, series_id, times.tolist(), values.tolist()))
+    await connection.executemany(_STORE, records)
 
 
-def _lists(stored: Points | None, new: Points) -> tuple[list[int], list[float]]:
-    times, values = new
-    if stored is not None:
-        times = np.concatenate([stored[0], times])
-        values = np.concatenate([stored[1], values])
-    times, values = merged(times, values)
-    return times.tolist(), values.tolist()
+def _hours(slices: Sequence[Any], oldest_ms: int) -> dict[int, dict[int, Points]]:
+    if not slices:
+        return {}
+    ids = np.concatenate([np.frombuffer(row["series_ids"], "<i8") for row in slices])
+    times = np.concatenate([np.frombuffer(row["timestamps_ms"], "<i8") for row in slices])
+    values = np.concatenate([np.frombuffer(row["sample_values"], "<f8") for row in slices])
+    kept = times >= oldest_ms
+    return by_hour(ids[kept], times[kept], values[kept])
