@@ -89,12 +89,15 @@ class RunningDetector:
     async def status(self) -> detector_pb.GetDetectorStatusResponse:
         """What the detector says of itself."""
         async with self.client() as stub:
-            return await stub.GetDetectorStatus(detector_pb.GetDetectorStatusRequest())
+            return await stub.GetDetectorStatus(
+                detector_pb.GetDetectorStatusRequest(), wait_for_ready=True
+            )
 
     async def anomalies(self) -> list[detector_pb.Anomaly]:
         """All anomalies, newest first."""
         async with self.client() as stub:
-            answer = await stub.ListAnomalies(detector_pb.ListAnomaliesRequest(page_size=1000))
+            request = detector_pb.ListAnomaliesRequest(page_size=1000)
+            answer = await stub.ListAnomalies(request, wait_for_ready=True)
             return list(answer.anomalies)
 
 

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 from prometheus_client import REGISTRY
-from sensus.ingest.v1 import ingest_service_pb2 as pb
 
+from sensus.ingest.v1 import ingest_service_pb2 as pb
 from tests.ingest.consumers import consuming, samples_open
 from tests.ingest.harness import Running, alert, batch_request, config, running
 

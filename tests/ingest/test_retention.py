@@ -4,7 +4,9 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import pytest
 
+from mesh.errors import Conflict
 from tests.ingest.consumers import consuming, samples_open
 from tests.ingest.harness import Running, batch_request, query
 
@@ -79,3 +81,18 @@ async def test_old_chunks_go(service: Running) -> None:
     chunks = await partitions(service, "chunk")
     assert stamps(29)[0] not in chunks
     assert stamps(1)[0] in chunks
+
+
+async def test_a_table_in_use_is_left_for_later(service: Running) -> None:
+    """A drop that waits for its lock would make every writer wait behind it."""
+    connection = await asyncpg.connect(service.dsn)
+    await connection.execute("SELECT ingest.make_chunk_partition(current_date - 40)")
+    async with connection.transaction():
+        await connection.execute("SELECT 1 FROM ingest.chunk LIMIT 1")
+        with pytest.raises(Conflict):
+            await service.ingest.retention.tidy()
+        answer = await service.stub.WriteBatch(batch_request("p", 2, [(1, NOW, 1.0)]))
+        assert answer.ack.accepted == 1
+    await connection.close()
+    await service.ingest.retention.tidy()
+    assert stamps(40)[0] not in await partitions(service, "chunk")

@@ -1,8 +1,8 @@
 """The stored form of a forest: every size and index is checked before it is trusted."""
 
 import io
-import zipfile
 import zlib
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -60,14 +60,14 @@ def _parse(archive: bytes) -> Forest:
                 length=arrays["length"],
                 normal=float(arrays["normal"]),
             )
-    except (KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (KeyError, ValueError, TypeError, OSError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"damaged forest: {error}") from error
 
 
 def _refuse_bombs(archive: bytes) -> None:
-    with zipfile.ZipFile(io.BytesIO(archive)) as members:
+    with ZipFile(io.BytesIO(archive)) as members:
         if sum(member.file_size for member in members.infolist()) > MAX_BYTES:
-            raise ValueError("damaged forest: larger than allowed when unpacked")
+            raise ValueError("larger than allowed when unpacked")
 
 
 def _problems(forest: Forest) -> dict[str, bool]:

@@ -36,11 +36,11 @@ def learn(grid: np.void, value: float, count: int) -> int:
     """Takes in a value after `count` others; returns by how many steps the level changed."""
     rate = max(1.0 / (count + 1.0), 1.0 / MEMORY)
     off = value - grid["mean"]
-    spread = float(grid["spread"])
+    spread = np.float64(grid["spread"])
     grid["mean"] += rate * off
     grid["spread"] = math.sqrt((1.0 - rate) * (spread * spread + rate * off * off))
     smallest = 1e-9 * abs(grid["mean"]) + 1e-37
-    wanted = math.log2(max(float(grid["spread"]), smallest))
+    wanted = math.log2(max(grid["spread"], smallest))
     if count > 0 and abs(wanted - grid["level"]) <= 1.0:
         return 0
     steps: int = math.floor(wanted + 0.5) - grid["level"]

@@ -1,5 +1,7 @@
 """Novelty of how long the value has stayed in its cell: a flat line, a plateau held too long.
 
+A run that fills more than half of what was seen is how the series is, and no surprise.
+
 A context of `novelty`, which tells the measure, its source, cost and weakness.
 
 >>> state = np.zeros(1, STATE)[0]
@@ -53,7 +55,8 @@ def _meet(state: np.void, sample: Sample, learning: bool) -> float:
         stays = (sample.value >> width) == (sample.last >> width)
         length = min(state["length"][width] + 1, LONGEST) if stays else 0
         key = novelty.lattice(sample.value >> width, int(2.0 * math.log2(1.0 + length)), 0)
-        total += novelty.visit(state["table"], SIZES[width], width, start, key, learning)
+        found = novelty.visit(state["table"], SIZES[width], width, start, key, learning)
+        total += found if 2 * length <= state["table"]["age"][width] else 0.0
         start += 1 << SIZES[width]
         if learning:
             state["length"][width] = length

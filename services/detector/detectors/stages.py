@@ -159,7 +159,13 @@ def _rescale_values(s: np.void, steps: int) -> None:
 def _expect(s: np.void) -> tuple[float, float]:
     """Where the next value should lie: near the last one or near the level, what varies less."""
     if s["change_grid"]["spread"] < s["offset_grid"]["spread"]:
-        middle, spread = s["last"] + s["change_grid"]["mean"], float(s["change_grid"]["spread"])
+        middle, spread = (
+            s["last"] + s["change_grid"]["mean"],
+            np.float64(s["change_grid"]["spread"]),
+        )
     else:
-        middle, spread = s["level"] + s["offset_grid"]["mean"], float(s["offset_grid"]["spread"])
+        middle, spread = (
+            s["level"] + s["offset_grid"]["mean"],
+            np.float64(s["offset_grid"]["spread"]),
+        )
     return middle - REACH * spread, middle + REACH * spread

@@ -8,7 +8,7 @@ Weakness: the hour after an anomaly stays high.
 
 >>> state = np.zeros(1, STATE)[0]
 >>> calm = [rank(state, 0.0, 60_000.0) for _ in range(1000)]
->>> bool(calm[-1] < 0.5 < 0.99 < rank(state, 9.0, 60_000.0) < 1.0)
+>>> bool(calm[-1] < 0.5 < 0.98 < rank(state, 9.0, 60_000.0) < 1.0)
 True
 """
 

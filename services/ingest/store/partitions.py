@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
+import asyncpg
+
+from mesh.errors import Conflict
 from mesh.postgres import guard
 
 if TYPE_CHECKING:
@@ -19,7 +22,10 @@ _UNREAD: Final = """
 SELECT min(lease.acked_offset) FROM ingest.shard_lease AS lease
 JOIN ingest.subscription ON subscription.name = lease.subscription
 JOIN ingest.head ON true
-WHERE subscription.seen_at > now() - interval '1 day'
+WHERE (subscription.seen_at > now() - interval '1 day' OR EXISTS (
+        SELECT 1 FROM ingest.consumer
+        WHERE consumer.subscription = lease.subscription
+          AND consumer.seen_at > now() - interval '1 day'))
   AND lease.acked_offset < head.shard_offsets[lease.shard + 1]
 """
 _COMPACTED: Final = "SELECT compacted_offset FROM ingest.compaction"
@@ -37,12 +43,15 @@ class PartitionStore:
         self._pool = pool
 
     async def make(self, table: str, days: Sequence[date]) -> None:
-        """Makes the partitions of these days, where they are missing."""
+        """Makes the partitions of these days, where they are missing.
+
+        Raises:
+            Conflict: The table was in use for too long; try again later.
+        """
         made = await self.days(table)
-        with guard("make_partition"):
-            for day in days:
-                if day not in made:
-                    await self._pool.execute(f"SELECT ingest.make_{table}_partition($1)", day)
+        for day in days:
+            if day not in made:
+                await self._change(f"SELECT ingest.make_{table}_partition('{day}')")
 
     async def days(self, table: str) -> list[date]:
         """The days that have a partition, oldest first."""
@@ -52,9 +61,12 @@ class PartitionStore:
         return [datetime.strptime(name[1], "%Y%m%d").date() for name in names if name]
 
     async def drop(self, table: str, day: date) -> None:
-        """Drops one day."""
-        with guard("drop_partition"):
-            await self._pool.execute(f"DROP TABLE IF EXISTS ingest.{table}_{day:%Y%m%d}")
+        """Drops one day.
+
+        Raises:
+            Conflict: The table was in use for too long; try again later.
+        """
+        await self._change(f"DROP TABLE IF EXISTS ingest.{table}_{day:%Y%m%d}")
 
     async def last_offset(self, day: date) -> int:
         """The highest position of a day of the log; 0 when it is empty."""
@@ -74,6 +86,16 @@ class PartitionStore:
         """The position up to which the log is in chunks."""
         with guard("compacted"):
             return int(await self._pool.fetchval(_COMPACTED))
+
+    async def _change(self, statement: str) -> None:
+        """Gives up soon: whoever waits for a table makes all who come later wait behind."""
+        with guard("change_partition"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute("SET LOCAL lock_timeout = '1s'")
+                try:
+                    await connection.execute(statement)
+                except asyncpg.LockNotAvailableError as error:
+                    raise Conflict("the table is in use: later") from error
 
     async def forget_consumers(self) -> None:
         """Removes consumers that have not been seen for a day."""

@@ -1,0 +1,219 @@
+"""Laws that hold for the whole engine on any stream."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.detector.detectors.engine import FEATURES, Engine, Settings
+from tests.detector.detectors import made
+
+ANY_FLOAT = st.floats(allow_nan=True, allow_infinity=True, width=64)
+
+
+def test_a_score_does_not_depend_on_what_comes_later() -> None:
+    """The scores of a prefix are the prefix of the scores."""
+    whole = made.stream()
+    full = made.engine(3).process(*whole)
+    for stop in (1, 100, 617, 1100):
+        prefix = made.engine(3).process(*made.cut(whole, 0, stop))
+        np.testing.assert_array_equal(prefix.raw, full.raw[:stop])
+        np.testing.assert_array_equal(prefix.alert, full.alert[:stop])
+        np.testing.assert_array_equal(prefix.expected_low, full.expected_low[:stop])
+
+
+def test_the_same_stream_gives_the_same_scores() -> None:
+    whole = made.stream(seed=4)
+    made.assert_same(made.engine(3).process(*whole), made.engine(3).process(*whole))
+
+
+@given(st.lists(st.integers(0, 1200), max_size=8), st.integers(0, 3))
+@settings(max_examples=25, deadline=None)
+def test_scores_do_not_depend_on_how_a_stream_is_cut_into_batches(
+    cuts: list[int], seed: int
+) -> None:
+    whole = made.stream(seed=seed)
+    once, pieces = made.engine(3), made.engine(3)
+    edges = [0, *sorted(cuts), 1200]
+    parts = [pieces.process(*made.cut(whole, a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+    made.assert_same(once.process(*whole), made.joined(parts))
+    np.testing.assert_array_equal(once.take_training_rows(), pieces.take_training_rows())
+
+
+@given(st.integers(0, 1200))
+@settings(max_examples=25, deadline=None)
+def test_an_engine_restored_in_mid_stream_goes_on_with_the_same_scores(stop: int) -> None:
+    whole, all_rows = made.stream(), np.arange(3, dtype=np.int32)
+    undisturbed, first, second = made.engine(3), made.engine(3), made.engine(3)
+    before = first.process(*made.cut(whole, 0, stop))
+    second.import_rows(all_rows, first.export_rows(all_rows))
+    after = second.process(*made.cut(whole, stop, 1200))
+    made.assert_same(undisturbed.process(*whole), made.joined([before, after]))
+
+
+def test_series_do_not_touch_each_other() -> None:
+    """A series scores the same alone as among others, whatever row it has."""
+    rows, times, values = made.stream()
+    together = made.engine(3).process(rows, times, values)
+    mine = rows == 1
+    alone = made.engine(1).process(np.zeros(mine.sum(), np.int32), times[mine], values[mine])
+    np.testing.assert_array_equal(alone.raw, together.raw[mine])
+    np.testing.assert_array_equal(alone.alert, together.alert[mine])
+
+
+@given(st.lists(st.tuples(st.integers(-(2**62), 2**62), ANY_FLOAT), max_size=80))
+@settings(max_examples=60, deadline=None)
+def test_whatever_comes_in_scores_stay_in_their_ranges(samples: list[tuple[int, float]]) -> None:
+    """Any timestamps, any values: a score is NaN or in [0, 1], an alert in [0, 1)."""
+    times, values = [t for t, _ in samples], [v for _, v in samples]
+    batch = made.one(values, times or [])
+    scores = made.engine(1, Settings(warm_up=2)).process(*batch)
+    raw = scores.raw[~np.isnan(scores.raw)]
+    assert ((raw >= 0) & (raw <= 1)).all()
+    assert ((scores.alert >= 0) & (scores.alert < 1)).all()
+    assert np.isfinite(scores.features).all()
+    warm = scores.warm
+    assert np.isfinite(scores.expected_low[warm]).all()
+    assert (scores.expected_low[warm] <= scores.expected_high[warm]).all()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_a_value_that_is_not_finite_is_not_scored_and_changes_nothing(bad: float) -> None:
+    clean, dirty = made.engine(1), made.engine(1)
+    first = made.one([float(n % 7) for n in range(60)])
+    last = made.one([3.0], [made.START_MS + 99 * made.MINUTE_MS])
+    clean.process(*first)
+    dirty.process(*first)
+    scores = dirty.process(*made.one([bad], [made.START_MS + 98 * made.MINUTE_MS]))
+    assert np.isnan(scores.raw[0])
+    assert scores.alert[0] == 0
+    made.assert_same(clean.process(*last), dirty.process(*last))
+
+
+@pytest.mark.parametrize("late_by_ms", [0, 1, 10**12])
+def test_a_repeated_or_out_of_order_timestamp_is_not_scored_and_changes_nothing(
+    late_by_ms: int,
+) -> None:
+    clean, dirty = made.engine(1), made.engine(1)
+    first = made.one([float(n % 7) for n in range(60)])
+    clean.process(*first)
+    dirty.process(*first)
+    scores = dirty.process(*made.one([999.0], [made.START_MS + 59 * made.MINUTE_MS - late_by_ms]))
+    assert np.isnan(scores.raw[0])
+    row = np.zeros(1, np.int32)
+    assert clean.export_rows(row) == dirty.export_rows(row)
+
+
+def test_two_samples_are_warm_up() -> None:
+    scores = made.engine(1).process(*made.one([1.0, 2.0]))
+    assert np.isnan(scores.raw).all()
+    assert not scores.warm.any()
+
+
+def test_a_constant_series_alerts_only_when_it_moves() -> None:
+    scores = made.engine(1).process(*made.one([5.0] * 400 + [5.5] + [5.0] * 50))
+    assert np.flatnonzero(scores.alert)[0] == 400
+    assert scores.raw[400] > 0.9
+
+
+def test_a_value_of_1e308_is_one_alert_and_the_series_recovers() -> None:
+    random = np.random.default_rng(0)
+    quiet = list(random.normal(10, 1, 300))
+    scores = made.engine(1).process(*made.one([*quiet, 1e308, -1e308, *quiet]))
+    assert scores.alert[300] > 0.5
+    assert np.isfinite(scores.raw[300:]).all()
+    assert scores.raw[-1] < 0.9
+
+
+def test_a_counter_reset_is_one_episode() -> None:
+    counter = [float(7 * n % 3 + 10 * n) for n in range(400)]
+    scores = made.engine(1).process(*made.one([*counter, *counter[:60]]))
+    assert scores.alert[400] > 0.3
+    assert (scores.alert[401:] > scores.alert[400]).sum() == 0
+
+
+def test_a_series_that_changes_its_interval_goes_on_being_scored() -> None:
+    minutes = [made.START_MS + n * made.MINUTE_MS for n in range(200)]
+    hours = [minutes[-1] + n * 60 * made.MINUTE_MS for n in range(1, 200)]
+    values = list(np.random.default_rng(0).normal(0, 1, 399))
+    scores = made.engine(1).process(*made.one(values, minutes + hours))
+    assert np.isfinite(scores.raw[20:]).all()
+
+
+def test_without_a_model_the_engine_learns_but_gives_no_score() -> None:
+    without = Engine(forest=None, settings=made.SETTINGS)
+    without.add_series(3)
+    scores = without.process(*made.stream())
+    assert np.isnan(scores.raw).all()
+    assert not scores.alert.any()
+    assert not scores.warm.any()
+    assert len(without.take_training_rows()) > 50
+
+
+def test_a_model_swapped_in_scores_the_next_batch() -> None:
+    whole = made.stream()
+    swapped = Engine(forest=None, settings=made.SETTINGS)
+    swapped.add_series(3)
+    swapped.process(*made.cut(whole, 0, 600))
+    swapped.use_forest(made.forest())
+    assert np.isfinite(swapped.process(*made.cut(whole, 600, 603)).raw).all()
+
+
+def test_a_spike_is_seen_at_once_and_told_once() -> None:
+    values = np.random.default_rng(1).normal(0, 1, 1000)
+    values[900:905] += 30
+    scores = made.engine(1).process(*made.one(list(values)))
+    assert scores.alert[900] > 0.5
+    assert scores.raw[900] > 0.95
+    assert (scores.alert[905:] > 0.3).sum() == 0
+
+
+def test_the_expected_range_holds_most_of_what_comes() -> None:
+    random = np.random.default_rng(2)
+    values = random.normal(100, 5, 2000)
+    scores = made.engine(1).process(*made.one(list(values)))
+    inside = (values >= scores.expected_low) & (values <= scores.expected_high)
+    assert inside[50:].mean() > 0.98
+
+
+def test_contributions_name_the_feature_that_was_new() -> None:
+    """A jump within the known range: the step is new, the height is not."""
+    values = [float(n % 2) * 10 for n in range(20)] + [0.0, 0.1] * 200 + [10.0]
+    made_engine = made.engine(1)
+    scores = made_engine.process(*made.one(values))
+    parts = made_engine.contributions(scores.features[-1:])[0]
+    assert parts.shape == (len(FEATURES),)
+    assert parts.sum() == pytest.approx(made.forest().score(scores.features[-1:])[0] - 0.5)
+
+
+def test_features_of_last_are_those_of_the_batch_to_three_digits() -> None:
+    made_engine = made.engine(3)
+    scores = made_engine.process(*made.stream())
+    last = made_engine.features_of_last(np.arange(3, dtype=np.int32))
+    np.testing.assert_allclose(last, scores.features[-3:], rtol=1e-3)
+
+
+def test_a_silence_longer_than_any_before_is_improbable() -> None:
+    made_engine, row = made.engine(1), np.zeros(1, np.int32)
+    made_engine.process(*made.one([1.0] * 500))
+    last = made.START_MS + 499 * made.MINUTE_MS
+    assert made_engine.silence(row, last + made.MINUTE_MS)[0] == 0
+    assert made_engine.silence(row, last + 10 * made.MINUTE_MS)[0] > 0.99
+
+
+@pytest.mark.parametrize("per_week", [0.5, 2.0, 10.0])
+def test_the_noise_budget_is_never_passed(per_week: float) -> None:
+    """Ten weeks of hourly noise with spikes: no more alerts than weeks times the budget."""
+    random = np.random.default_rng(3)
+    values = list(random.standard_t(2, 24 * 70))
+    times = [made.START_MS + n * 3_600_000 for n in range(len(values))]
+    bounded = made.engine(1, Settings(warm_up=20, alerts_per_week=per_week))
+    told = np.count_nonzero(bounded.process(*made.one(values, times)).alert)
+    free = np.count_nonzero(made.engine(1).process(*made.one(values, times)).alert)
+    assert 1 <= told <= 10 * per_week
+    assert told < free
+
+
+def test_one_series_fits_into_six_hundred_bytes() -> None:
+    data = made.engine(100).export_rows(np.arange(100, dtype=np.int32))
+    assert len(data) / 100 <= 600 - 2 * len(FEATURES)

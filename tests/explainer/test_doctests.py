@@ -1,0 +1,20 @@
+"""The examples in docstrings are true."""
+
+import doctest
+import importlib
+
+import pytest
+
+MODULES = (
+    "services.explainer.calls",
+    "services.explainer.names",
+    "services.explainer.promql",
+    "services.explainer.wording.figures",
+    "services.explainer.wording.partial",
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_hold(name: str) -> None:
+    failed, tried = doctest.testmod(importlib.import_module(name))
+    assert (failed, tried > 0) == (0, True)

@@ -1,0 +1,105 @@
+"""Windows and figures from samples: what is usual, what is observed, what may be quoted."""
+
+import numpy as np
+import pytest
+
+from services.explainer.explanation import (
+    EvidenceKind,
+    SeriesSamples,
+    SubjectFacts,
+    SubjectKind,
+    SubjectRef,
+)
+from services.explainer.measuring import (
+    figures_of,
+    observed_start,
+    series_evidence,
+    unit_of,
+    window_of,
+)
+from services.explainer.model import SeriesWindow
+
+EVENT_MS = 1_000_000
+
+
+def facts(lead_ms: int = 100_000) -> SubjectFacts:
+    """An alert at EVENT_MS."""
+    return SubjectFacts(
+        ref=SubjectRef(kind=SubjectKind.ALERT, id="a"),
+        state="firing",
+        title="alert a",
+        severity="info",
+        labels={},
+        event_ms=EVENT_MS,
+        lead_ms=lead_ms,
+    )
+
+
+def series(values: list[float], *, until_ms: int = EVENT_MS, step_ms: int = 1000) -> SeriesSamples:
+    """Samples up to and including a time."""
+    times = np.arange(until_ms - step_ms * (len(values) - 1), until_ms + 1, step_ms)
+    labels = {"__name__": "wait_seconds", "host": "h1"}
+    return SeriesSamples(series_id=1, labels=labels, timestamps_ms=times, values=np.array(values))
+
+
+def window(values: list[float], start_ms: int) -> SeriesWindow:
+    """A window whose observed part begins at a time."""
+    return window_of(series(values), "h1", start_ms=start_ms, end_ms=EVENT_MS)
+
+
+@pytest.mark.parametrize(
+    ("samples", "lead_ms", "before_ms"),
+    [(41, 100_000, 10_000), (401, 50_000, 50_000), (1, 50_000, 0)],
+)
+def test_observed_part_is_the_lead_but_no_more_than_a_quarter_of_the_past(
+    samples: int, lead_ms: int, before_ms: int
+) -> None:
+    found = observed_start([series([1.0] * samples)], facts(lead_ms))
+    assert found == EVENT_MS - before_ms
+
+
+def test_without_series_the_observed_part_begins_at_the_event() -> None:
+    assert observed_start([], facts()) == EVENT_MS
+
+
+def test_figures_tell_level_before_and_after_distance_and_time() -> None:
+    found = window([1.0, 2.0] * 20 + [9.0] * 5, EVENT_MS - 9000)
+    figures = {each.name: (round(each.value, 2), each.unit) for each in figures_of(found, EVENT_MS)}
+    assert figures == {
+        "baseline": (1.5, "s"),
+        "observed": (9.0, "s"),
+        "size_sigma": (pytest.approx(10.12, abs=0.2), "1"),
+        "change_before_event": (4.0, "s"),
+    }
+
+
+def test_change_after_the_event_is_told_as_such() -> None:
+    late = series([1.0, 2.0] * 20 + [9.0] * 5, until_ms=EVENT_MS + 9000)
+    found = window_of(late, "h1", start_ms=EVENT_MS - 5000, end_ms=EVENT_MS + 9000)
+    figures = {each.name: each.value for each in figures_of(found, EVENT_MS)}
+    assert figures["change_after_event"] == 5.0
+    assert "change_before_event" not in figures
+
+
+def test_gaps_and_infinities_are_neither_measured_nor_drawn() -> None:
+    odd = [1.0, 2.0] * 20 + [float("nan"), float("inf"), 1.5, 1.5, 1.5]
+    piece = series_evidence(window(odd, EVENT_MS - 4000), facts(), EvidenceKind.MOVED_SERIES)
+    assert piece.title == 'wait_seconds{host="h1"} stayed within its usual range'
+    assert piece.samples is not None
+    assert piece.samples.values.size == 43
+    assert all(np.isfinite(each.value) for each in piece.figures)
+
+
+def test_series_of_nothing_but_gaps_has_no_figures() -> None:
+    piece = series_evidence(
+        window([float("nan")] * 30, EVENT_MS - 4000), facts(), EvidenceKind.SUBJECT_SERIES
+    )
+    assert (piece.figures, piece.samples) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit"),
+    [("a_seconds", "s"), ("a_bytes", "By"), ("a_percent", "%"), ("a_ratio", "1"), ("cpu", "")],
+)
+def test_unit_is_that_of_the_name(metric: str, unit: str) -> None:
+    assert unit_of(metric) == unit
