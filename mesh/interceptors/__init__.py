@@ -8,6 +8,7 @@ from mesh.auth import Policy, TokenVerifier
 from mesh.interceptors.auth import AuthInterceptor
 from mesh.interceptors.client import client_interceptors
 from mesh.interceptors.deadline import UNARY_LIMIT_S, DeadlineInterceptor
+from mesh.interceptors.decoding import DecodingInterceptor
 from mesh.interceptors.errors import ErrorInterceptor
 from mesh.interceptors.observe import ObserveInterceptor
 from mesh.interceptors.tracing import TracingInterceptor
@@ -39,6 +40,8 @@ def server_interceptors(
         ErrorInterceptor(),
         # before any work is done for the caller
         AuthInterceptor(verifier, policies),
-        # last, so that the time left is measured where the work begins
+        # late, so that the time left is measured where the work begins
         DeadlineInterceptor(unary_limit_s),
+        # next to the handler, so that a stranger with a broken message is still a stranger
+        DecodingInterceptor(),
     ]

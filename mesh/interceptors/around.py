@@ -21,13 +21,13 @@ def around(handler: Handler, scope: Scope) -> Handler:
     Generators become coroutines that write. So a scope and the handler share one task and one
     context, a cancellation arrives as CancelledError, and clean-up is done when the task is.
     """
-    behaviour = _coroutine(handler)
+    behaviour = coroutine(handler)
 
     async def scoped(request: Any, context: Context) -> Any:
         async with scope(context) as inner:
             return await behaviour(request, inner)
 
-    scoped_handler: Handler = _FACTORY[handler.request_streaming, handler.response_streaming](
+    scoped_handler: Handler = FACTORY[handler.request_streaming, handler.response_streaming](
         scoped,
         request_deserializer=handler.request_deserializer,
         response_serializer=handler.response_serializer,
@@ -40,7 +40,8 @@ def is_infrastructure(method: str) -> bool:
     return method.startswith(("/grpc.health.", "/grpc.reflection."))
 
 
-def _coroutine(handler: Handler) -> Behaviour:
+def coroutine(handler: Handler) -> Behaviour:
+    """What a handler does, as a coroutine of request and context, whatever its style."""
     behaviour = (
         handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     )
@@ -60,7 +61,7 @@ def _writing(generator: Callable[[Any, Context], AsyncIterator[Any]]) -> Behavio
     return write_all
 
 
-_FACTORY: dict[tuple[bool, bool], Callable[..., Any]] = {
+FACTORY: dict[tuple[bool, bool], Callable[..., Any]] = {
     (False, False): grpc.unary_unary_rpc_method_handler,
     (False, True): grpc.unary_stream_rpc_method_handler,
     (True, False): grpc.stream_unary_rpc_method_handler,

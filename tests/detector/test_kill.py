@@ -52,7 +52,7 @@ async def child(
         await process.wait()
 
 
-@pytest.mark.faults
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("active_model")
 async def test_killed_detectors_leave_the_anomalies_of_an_undisturbed_run(
     ingest: ScriptedIngest, migrated_dsn: str, keys: Path, pool: "Pool"
@@ -62,13 +62,13 @@ async def test_killed_detectors_leave_the_anomalies_of_an_undisturbed_run(
     ingest.log_by_shard[0] = []
     for kills in range(5):
         async with child(migrated_dsn, ingest, keys):
-            await ingest.until(lambda n=kills: len(ingest.streams) > n, 30)
+            await ingest.until(lambda n=kills: len(ingest.streams) > n, 60)
             writing = asyncio.create_task(_write(ingest, log[15 * kills : 15 * kills + 15]))
             await asyncio.sleep(chance.uniform(0.2, 1.0))
         await writing
     await _write(ingest, log[75:])
     async with child(migrated_dsn, ingest, keys) as process:
-        await ingest.until(lambda: len(ingest.streams) == 6, 30)
+        await ingest.until(lambda: len(ingest.streams) == 6, 60)
         await ingest.until_acked()
         process.terminate()
         assert await process.wait() == 0

@@ -211,7 +211,7 @@ async def _process(
         "services.explainer",
         cwd=REPOSITORY,
         env=environment,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=None,
     )
     try:
         yield process

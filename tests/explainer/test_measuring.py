@@ -63,7 +63,7 @@ def test_without_series_the_observed_part_begins_at_the_event() -> None:
 
 
 def test_figures_tell_level_before_and_after_distance_and_time() -> None:
-    found = window([1.0, 2.0] * 20 + [9.0] * 5, EVENT_MS - 9000)
+    found = window([1.0, 2.0] * 20 + [9.0] * 5, EVENT_MS - 8000)
     figures = {each.name: (round(each.value, 2), each.unit) for each in figures_of(found, EVENT_MS)}
     assert figures == {
         "baseline": (1.5, "s"),

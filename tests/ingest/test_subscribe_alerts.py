@@ -194,13 +194,13 @@ async def test_only_selected_alerts_become_deliveries(service: Running) -> None:
 
 @pytest.mark.parametrize("latest", [True, False])
 async def test_a_subscription_may_begin_now_or_at_a_time(service: Running, latest: bool) -> None:
-    service.clock.ahead_ms = -120_000
-    await write(service, alert(start_ms=NOW - 200_000, host="old"))
+    service.clock.ahead_ms = -3_600_000
+    await write(service, alert(start_ms=NOW - 7_200_000, host="old"))
     service.clock.ahead_ms = 0
     position = pb.StartPosition(latest=True)
     if not latest:
         position = pb.StartPosition()
-        position.from_time.FromMilliseconds(NOW - 60_000)
+        position.from_time.FromMilliseconds(NOW - 1_800_000)
     async with opened(service.stub.Subscribe, alerts_open(start=position)) as stream:
         await stream.next("opened")
         (fresh,) = await write(service, alert(start_ms=NOW - 1000, host="new"))

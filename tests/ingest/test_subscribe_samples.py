@@ -17,9 +17,10 @@ NOW = int(time.time() * 1000)
 HOSTS = 12
 
 
-async def write(service: Running, sequence: int, *, hosts: int = HOSTS) -> None:
+async def write(service: Running, sequence: int, *, ahead_ms: int = 0) -> None:
     """One sample of each host; its value is the sequence, so that order can be seen."""
-    rows = [(host, NOW - 60_000 + sequence, float(sequence)) for host in range(hosts)]
+    time_ms = NOW - 60_000 + sequence + ahead_ms
+    rows = [(host, time_ms, float(sequence)) for host in range(HOSTS)]
     await service.stub.WriteBatch(batch_request("p", sequence, rows))
 
 
@@ -88,13 +89,13 @@ async def test_a_stale_epoch_does_not_start_a_shard(service: Running) -> None:
 
 @pytest.mark.parametrize("start", ["latest", "from_time"])
 async def test_a_subscription_may_begin_later(service: Running, start: str) -> None:
-    service.clock.ahead_ms = -120_000
-    await write(service, 1)
+    service.clock.ahead_ms = -3_600_000
+    await write(service, 1, ahead_ms=-3_600_000)
     service.clock.ahead_ms = 0
     position = pb.StartPosition(latest=True)
     if start == "from_time":
         position = pb.StartPosition()
-        position.from_time.FromMilliseconds(NOW - 60_000)
+        position.from_time.FromMilliseconds(NOW - 1_800_000)
     async with consuming(service, samples_open(start=position)) as consumer:
         await write(service, 2)
         await consumer.until_count(HOSTS)

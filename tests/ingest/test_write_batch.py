@@ -97,7 +97,7 @@ async def test_good_samples_go_in_beside_bad_ones(service: Running) -> None:
         (1, NOW, 1.0),
         *((ref, NOW, 1.0) for ref in (2, 3, 4, 5, 6, 7, 8, 10)),
         (99, NOW, 1.0),
-        (1, NOW + 400_000, 1.0),
+        (1, NOW + 4_000_000, 1.0),
         (1, NOW + 200_000, 1.0),
         (1, -1, 1.0),
         (1, NOW - 31 * day_ms, 1.0),

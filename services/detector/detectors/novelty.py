@@ -28,6 +28,8 @@ Bytes = npt.NDArray[np.uint8]
 NARROW = (5, 5, 5, 4, 4)
 """log2 of the bits kept per width, the finest first: enough for a value alone."""
 OLDEST = 65535
+ENOUGH = 6
+"""Visits before a part of the calendar counts as known."""
 _X, _Y, _Z = np.uint64(0xC13FA9A9), np.uint64(0x91E10DA5), np.uint64(0x8CB92BA7)
 
 
@@ -35,6 +37,21 @@ def table(sizes: Sizes) -> np.dtype[np.void]:
     """State of one context: a bit per known cell, and the samples met at each width."""
     size_bytes = sum(1 << size for size in sizes) // 8
     return np.dtype([("known", np.uint8, (size_bytes,)), ("age", np.uint16, (WIDTHS,))], align=True)
+
+
+def parted_table(sizes: Sizes, parts: int) -> np.dtype[np.void]:
+    """State of a context with a part of the calendar: a table, and the visits to each part."""
+    return np.dtype([("table", table(sizes)), ("visits", np.uint8, (parts,))], align=True)
+
+
+@kernel
+def meet_part(state: np.void, sizes: Sizes, cell: int, part: int, learn: bool) -> float:
+    """Like `meet`, of a cell in a part of the calendar; a part hardly visited surprises no one."""
+    visits = state["visits"][part]
+    found = meet(state["table"], sizes, cell, 0, 0, part, learn)
+    if learn and visits < ENOUGH:
+        state["visits"][part] += 1
+    return found if visits >= ENOUGH else 0.0
 
 
 @kernel

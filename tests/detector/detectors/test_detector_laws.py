@@ -72,7 +72,7 @@ def test_a_detector_that_has_seen_nothing_is_not_surprised(detector: Detector) -
 @every_detector
 def test_what_was_never_seen_surprises_more_than_what_was(detector: Detector) -> None:
     state = _fresh(detector)
-    usual, far = Sample(value=2, last=2), Sample(999, 999, 999, 999, 999)
+    usual, far = Sample(value=2, last=2), Sample(999, -999, -999, 999, 999)
     for _ in range(300):
         detector.learn(state, usual)
     assert detector.score(state, far) > detector.score(state, usual) == 0
@@ -97,7 +97,7 @@ def test_a_great_change_of_level_starts_over(detector: Detector, steps: int) -> 
     for sample in _usual():
         detector.learn(state, sample)
     detector.rescale(state, steps)
-    assert state.tobytes() == _fresh(detector).tobytes()
+    assert not any(detector.score(state, sample) for sample in _usual(seed=1))
 
 
 @every_detector

@@ -1,0 +1,79 @@
+"""A message that is no protobuf, or holds bad UTF-8, is the caller's mistake, not ours."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from mesh.errors import InvalidInput
+from mesh.interceptors.around import (
+    FACTORY,
+    Context,
+    Continuation,
+    Handler,
+    MaybeHandler,
+    coroutine,
+    is_infrastructure,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Undecodable:
+    """Stands for a message until the handler's turn comes."""
+
+    cause: str
+
+
+class DecodingInterceptor(grpc.aio.ServerInterceptor):
+    """Turns undecodable messages into INVALID_ARGUMENT; gRPC itself answers UNKNOWN."""
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> MaybeHandler:
+        """Makes the handler's decoder one that never raises."""
+        handler = await continuation(handler_call_details)
+        if handler is None or is_infrastructure(handler_call_details.method):
+            return handler
+        return _tolerant(handler)
+
+
+def _tolerant(handler: Handler) -> Handler:
+    behaviour = coroutine(handler)
+
+    async def checked(request: Any, context: Context) -> Any:
+        readable = _each(request) if handler.request_streaming else _readable(request)
+        return await behaviour(readable, context)
+
+    tolerant: Handler = FACTORY[handler.request_streaming, handler.response_streaming](
+        checked,
+        request_deserializer=_never_raising(handler.request_deserializer),
+        response_serializer=handler.response_serializer,
+    )
+    return tolerant
+
+
+def _never_raising(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    if decode is None:
+        return None
+
+    def decoded(raw: bytes) -> Any:
+        try:
+            return decode(raw)
+        except DecodeError as error:
+            return _Undecodable(str(error))
+
+    return decoded
+
+
+def _readable(request: Any) -> Any:
+    if isinstance(request, _Undecodable):
+        told = f"the message cannot be read: {request.cause}"
+        raise InvalidInput(told, reason="MESSAGE_UNREADABLE")
+    return request
+
+
+async def _each(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _readable(request)
