@@ -78,41 +78,77 @@ async def assemble(config: Config, clock: Clock) -> AsyncIterator[Ingest]:
         redis = await stack.enter_async_context(open_redis(config.redis_url))
         await migrations.check(pool, SERVICE)
         await Installation(pool).prepare(config.shard_count)
-        yield await _assemble(config, clock, pool, Streams(redis))
+        yield await _assemble(_core(config, clock, pool, Streams(redis)))
 
 
-async def _assemble(config: Config, clock: Clock, pool: "Pool", streams: Streams) -> Ingest:
-    drain = Drain()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Core:
+    """What more than one part needs."""
+
+    config: Config
+    clock: Clock
+    pool: "Pool"
+    streams: Streams
+    drain: Drain
+    heads: NewestHeads
+    catalog: Catalog
+    log: Log
+    reader: LogReader
+    publisher: Publisher
+    committer: Committer
+
+    @property
+    def drain_grace_s(self) -> float:
+        """How long a stream may go on after the word to drain."""
+        return self.config.shutdown_grace_s * _DRAIN_SHARE
+
+
+def _core(config: Config, clock: Clock, pool: "Pool", streams: Streams) -> _Core:
+    catalog = Catalog(SeriesStore(pool))
+    log = Log(pool, max_series=config.max_series, timeout_s=config.commit_timeout_s)
+    stream_bytes = config.streams_bytes // config.shard_count
+    publisher = Publisher(streams, maxlen=config.stream_entries, stream_bytes=stream_bytes)
+    return _Core(
+        config=config,
+        clock=clock,
+        pool=pool,
+        streams=streams,
+        drain=Drain(),
+        heads=NewestHeads(Installation(pool), clock),
+        catalog=catalog,
+        log=log,
+        reader=LogReader(pool),
+        publisher=publisher,
+        committer=Committer(log, catalog, publisher, clock),
+    )
+
+
+async def _assemble(core: _Core) -> Ingest:
+    config, clock, pool = core.config, core.clock, core.pool
     health = Health([FULL_NAME])
     await health.add_check("database", lambda: postgres.ping(pool))
-    heads = NewestHeads(Installation(pool), clock)
-    series = SeriesStore(pool)
-    catalog = Catalog(series)
-    log = Log(pool, max_series=config.max_series, timeout_s=config.commit_timeout_s)
-    publisher = Publisher(
-        streams,
-        maxlen=config.stream_entries,
-        stream_bytes=config.streams_bytes // config.shard_count,
+    relay = Relay(
+        core.heads,
+        core.reader,
+        core.streams,
+        core.publisher,
+        clock,
+        stream_entries=config.stream_entries,
     )
-    committer = Committer(log, catalog, publisher, clock)
-    reader = LogReader(pool)
-    relay = Relay(heads, reader, streams, publisher, clock, stream_entries=config.stream_entries)
     compactor = Compactor(
         ChunkStore(pool),
         clock,
         after_ms=round(config.compact_after_s * 1000),
-        retention_ms=round(config.chunk_retention_s * 1000),
+        retention_ms=config.limits().retention_ms,
     )
     retention = Retention(PartitionStore(pool), clock, config)
-    server = _server(config, health, drain)
-    intake = Intake(committer, config.limits(), clock)
-    parts = _parts(config, clock, pool, streams, drain, intake, log, catalog, heads, reader)
-    register(parts, server.grpc)
+    server = _server(config, health, core.drain)
+    register(_parts(core), server.grpc)
     return Ingest(
         server=server,
         workers={
-            "committer": committer.run,
-            "publisher": publisher.run,
+            "committer": core.committer.run,
+            "publisher": core.publisher.run,
             "relay": relay.run,
             "compactor": compactor.run,
             "retention": retention.run,
@@ -120,56 +156,50 @@ async def _assemble(config: Config, clock: Clock, pool: "Pool", streams: Streams
         relay=relay,
         compactor=compactor,
         retention=retention,
-        heads=heads,
+        heads=core.heads,
     )
 
 
-def _parts(
-    config: Config,
-    clock: Clock,
-    pool: "Pool",
-    streams: Streams,
-    drain: Drain,
-    intake: Intake,
-    log: Log,
-    catalog: Catalog,
-    heads: NewestHeads,
-    reader: LogReader,
-) -> Parts:
+def _parts(core: _Core) -> Parts:
+    clock, pool = core.clock, core.pool
     bell = Bell()
-    leases = LeaseStore(pool, ttl_s=config.lease_ttl_s)
     deliveries = DeliveryStore(pool)
-    grace_s = config.shutdown_grace_s * _DRAIN_SHARE
+    intake = Intake(core.committer, core.config.limits(), clock)
     return Parts(
         intake=intake,
-        write_streams=WriteStreams(intake, log, clock, drain, grace_s=grace_s),
+        write_streams=WriteStreams(intake, core.log, clock, core.drain, grace_s=core.drain_grace_s),
         alerting=Alerting(AlertStore(pool), clock, bell),
         querying=Querying(SeriesStore(pool), SampleStore(pool)),
-        subscriptions=Subscriptions(
-            samples=SampleParts(
-                leases=leases,
-                log=reader,
-                streams=streams,
-                heads=heads,
-                catalog=catalog,
-                clock=clock,
-                drain=drain,
-                drain_grace_s=grace_s,
-            ),
-            alerts=AlertParts(
-                deliveries=deliveries,
-                leases=leases,
-                bell=bell,
-                clock=clock,
-                drain=drain,
-                drain_grace_s=grace_s,
-            ),
-            deliveries=deliveries,
-        ),
+        subscriptions=_subscriptions(core, deliveries, bell),
         series=SeriesStore(pool),
         alerts=AlertStore(pool),
         deliveries=deliveries,
         clock=clock,
+    )
+
+
+def _subscriptions(core: _Core, deliveries: DeliveryStore, bell: Bell) -> Subscriptions:
+    leases = LeaseStore(core.pool, ttl_s=core.config.lease_ttl_s)
+    return Subscriptions(
+        samples=SampleParts(
+            leases=leases,
+            log=core.reader,
+            streams=core.streams,
+            heads=core.heads,
+            catalog=core.catalog,
+            clock=core.clock,
+            drain=core.drain,
+            drain_grace_s=core.drain_grace_s,
+        ),
+        alerts=AlertParts(
+            deliveries=deliveries,
+            leases=leases,
+            bell=bell,
+            clock=core.clock,
+            drain=core.drain,
+            drain_grace_s=core.drain_grace_s,
+        ),
+        deliveries=deliveries,
     )
 
 

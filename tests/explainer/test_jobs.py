@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -148,16 +148,9 @@ async def test_run_that_died_is_taken_over_and_its_frames_stand(
     survivor = await start(job_lease_s=1.0)
     request_id = str(uuid.uuid4())
     async with _process(survivor, migrated_dsn, redis_url, explainer_keys) as process:
-        async with asyncio.timeout(30):
-            while (
-                not (rows := await survivor.explainer.pool.fetch(_RUNNING)) or rows[0]["frames"] < 3
-            ):
-                if not ingest.opened:
-                    await asyncio.sleep(0.05)
-                    continue
-                if not rows:
-                    ingest.deliver(alert("a1"), "d1")
-                await asyncio.sleep(0.3)
+        await _until(process, lambda: _is(ingest.opened))
+        ingest.deliver(alert("a1"), "d1")
+        await _until(process, lambda: survivor.explainer.pool.fetchval(_THREE_FRAMES))
         process.kill()
         await process.wait()
     stored = await survivor.explainer.pool.fetch(_FRAMES)
@@ -181,12 +174,21 @@ async def test_run_that_died_is_taken_over_and_its_frames_stand(
     assert frames[-1].result.verdict == pb.VERDICT_EXPLAINED
 
 
-_RUNNING = """
-SELECT e.state, (SELECT count(*) FROM explainer.frame f
-    WHERE f.explanation_id = e.explanation_id) AS frames
-FROM explainer.explanation e
-"""
+_THREE_FRAMES = "SELECT count(*) >= 3 FROM explainer.frame"
 _FRAMES = "SELECT frame FROM explainer.frame ORDER BY sequence"
+
+
+async def _is(value: object) -> bool:
+    return bool(value)
+
+
+async def _until(
+    process: asyncio.subprocess.Process, reached: Callable[[], Awaitable[bool]]
+) -> None:
+    async with asyncio.timeout(60):
+        while not await reached():
+            assert process.returncode is None, "the explainer ended by itself: see its log above"
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
@@ -211,7 +213,6 @@ async def _process(
         "services.explainer",
         cwd=REPOSITORY,
         env=environment,
-        stderr=None,
     )
     try:
         yield process

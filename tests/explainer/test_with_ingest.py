@@ -44,7 +44,6 @@ async def real_ingest(
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.ingest", cwd=REPOSITORY, env=environment,
-        stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
         yield f"127.0.0.1:{port}"

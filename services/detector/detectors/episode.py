@@ -2,10 +2,12 @@
 
 An episode lasts until the tension has sunk to a fiftieth of its crest, some six hours after the
 last comparable sample; within it only a new peak speaks. A peak speaks the softer, the further it
-stays below the highest peak of the series' last weeks (half-life 30 days). The budget is a purse
-that fills with time and holds one week's alerts, at least one: every alert costs one coin, and the
-emptier the purse, the closer to the highest recent peak an alert must come.
-Cost: O(1), 24 bytes.
+stays below the highest peak of the series' last weeks (half-life 30 days).
+
+The budget is kept twice. A bar that every alert raises and time lowers settles where alerts come as
+often as accepted, so that the strong ones speak. And a purse that starts with one coin, gets as
+many as accepted and holds four weeks' worth pays each alert: there are never more than that.
+Cost: O(1), 32 bytes.
 Weakness: a second fault that starts within hours of a larger one stays silent.
 
 >>> state = np.zeros(1, STATE)[0]
@@ -13,6 +15,8 @@ Weakness: a second fault that starts within hours of a larger one stays silent.
 ...  for strange, tension in [(0.0, 0.0), (2.0, 2.0), (1.0, 3.0), (4.0, 7.0), (0.0, 7.0)]]
 [0.0, 2.0, 0.0, 4.0, 0.0]
 """
+
+import math
 
 import numpy as np
 
@@ -22,13 +26,16 @@ DAY_MS = 86_400_000.0
 FATIGUE_DAYS = 30.0
 FATIGUE = 0.25
 OVER = 0.02
+STEP, LOWEST = 2.0, -6.0
+"""What an alert adds to the bar, and where the bar stops falling; log2 of strength."""
 STATE = np.dtype(
     [
         ("tired_ms", np.float64),
         ("peak", np.float32),
         ("crest", np.float32),
         ("habit", np.float32),
-        ("purse", np.float32),
+        ("spent", np.float32),
+        ("bar", np.float32),
     ],
     align=True,
 )
@@ -47,14 +54,16 @@ def speak(
         return 0.0
     state["peak"] = strangeness
     share = _share_of_habit(state, strangeness)
-    return strangeness * share**FATIGUE if _pays(state, share, per_week) else 0.0
+    strength = strangeness * share**FATIGUE
+    return strength if _pays(state, strength, per_week) else 0.0
 
 
 @kernel
 def _pass_time(state: np.void, elapsed_ms: float, per_week: float) -> None:
     state["tired_ms"] += elapsed_ms
-    coins = state["purse"] + per_week * elapsed_ms / (7.0 * DAY_MS)
-    state["purse"] = min(coins, max(per_week, 1.0))
+    coins = per_week * elapsed_ms / (7.0 * DAY_MS)
+    state["bar"] = max(state["bar"] - STEP * coins, LOWEST)
+    state["spent"] = max(state["spent"] - coins, 1.0 - max(4.0 * per_week, 1.0))
 
 
 @kernel
@@ -68,11 +77,12 @@ def _share_of_habit(state: np.void, strangeness: float) -> float:
 
 
 @kernel
-def _pays(state: np.void, share: float, per_week: float) -> bool:
-    """Whether the budget lets a peak of this share speak; takes its coin."""
+def _pays(state: np.void, strength: float, per_week: float) -> bool:
+    """Whether the budget lets a peak of this strength speak; takes its coin."""
     if per_week <= 0.0:
         return True
-    if state["purse"] < 1.0 or share < 1.0 - state["purse"] / max(per_week, 1.0):
+    if state["spent"] > 0.0 or math.log2(strength) < state["bar"]:
         return False
-    state["purse"] -= 1.0
+    state["spent"] += 1.0
+    state["bar"] += STEP
     return True
