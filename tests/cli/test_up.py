@@ -142,7 +142,7 @@ async def test_servers_of_the_users_own_are_used_instead(
         assert (await log_in(running, running.password)).status_code == 200
 
 
-async def test_a_redis_of_the_users_own_that_is_away_is_told_at_the_start() -> None:
+async def test_a_redis_of_ones_own_that_is_away_is_told_at_start() -> None:
     with pytest.raises(Problem, match=r"Redis at SENSUS_REDIS_URL cannot be used: .*127\.0\.0\.1:1"):
         await check_redis("redis://127.0.0.1:1/0")
 
