@@ -31,7 +31,7 @@ CHECKPOINTS_FAILED: Final = Counter(
 ANOMALIES: Final = Counter(
     "sensus_detector_anomalies_total",
     "Anomalies committed. A jump: an incident, or a source that changed; flat for days: too quiet.",
-    ["severity"],
+    ["severity", "kind"],
 )
 WARM_SERIES: Final = Gauge(
     "sensus_detector_warm_series",
@@ -76,6 +76,10 @@ MODELS_REFUSED: Final = Counter(
 TRAININGS_FAILED: Final = Counter(
     "sensus_detector_trainings_failed_total",
     "Trainings that gave no model; tried again. Must stay 0: see the log.",
+)
+RULES: Final = Gauge(
+    "sensus_detector_rules",
+    "Threshold rules followed here. Replicas must agree within seconds; 0: none is enabled.",
 )
 WATCHERS: Final = Gauge(
     "sensus_detector_watchers",

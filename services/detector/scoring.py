@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.detector.detectors.engine import FEATURES, Engine, Scores, Settings
+from services.detector.detectors.threshold import in_order
 from services.detector.evidence import Evidence
 from services.detector.model import (
     ActiveModel,
@@ -25,8 +26,10 @@ from services.detector.model import (
     anomaly_id,
     ranked,
 )
+from services.detector.rules import Rule
 from services.detector.series_rows import SeriesRows
 from services.detector.states import import_states, state_of_rows
+from services.detector.thresholds import ShardRules, finding_of
 
 TRAINING_ROWS_MAX: Final = 4096
 
@@ -77,6 +80,10 @@ class ShardScorer:
             self._engine.use_forest(model.forest if model else None)
             self._model = model
 
+    def use_rules(self, rules: Sequence[Rule]) -> None:
+        """Watches the next samples by `rules`."""
+        self._rules.use(rules)
+
     def score(self, samples: Samples, cursor: int, labels_by_id: Mapping[int, Labels]) -> Outcome:
         """Scores and learns samples that end at `cursor`.
 
@@ -86,6 +93,7 @@ class ShardScorer:
         self._add_series(self._series.unknown(samples.series_ids), labels_by_id)
         rows = self._series.rows_of(samples.series_ids)
         evidence = Evidence(self._engine, rows)
+        fresh = self._fresh(rows, samples)
         scores = self._engine.process(rows, samples.timestamps_ms, samples.values)
         ready = np.isfinite(scores.expected_low)
         self._warm[rows[ready]] = True
@@ -94,6 +102,8 @@ class ShardScorer:
         self.processed_samples += len(samples)
         self.collected_samples += int(ready.sum())
         found = self._find(samples, scores, evidence)
+        found += self._beyond_thresholds(samples, rows, fresh, scores)
+        found.sort(key=lambda each: (each.event_ms, each.series_id, each.kind, each.anomaly_id))
         return Outcome(findings=found, scored=int(np.isfinite(scores.raw).sum()))
 
     def skip_to(self, cursor: int) -> None:
@@ -103,6 +113,7 @@ class ShardScorer:
     def changes(self, findings: Sequence[Finding], *, with_training_rows: bool) -> Changes:
         """Everything since the last checkpoint. Nothing may be scored until it is committed."""
         rows = np.flatnonzero(self._changed).astype(np.int32)
+        episodes, ended = self._rules.changes()
         return Changes(
             shard=self._shard,
             epoch=self._epoch,
@@ -117,6 +128,8 @@ class ShardScorer:
             states=state_of_rows(self._engine, rows),
             warm=self._warm[rows].tolist(),
             findings=findings,
+            episodes=episodes,
+            ended_episodes=ended,
             training_rows=self._training_rows() if with_training_rows else None,
         )
 
@@ -125,6 +138,7 @@ class ShardScorer:
         self._changed[:] = False
         self._stored_series = len(self._series)
         self._stored_cursor = self.cursor
+        self._rules.committed()
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self._series = SeriesRows(checkpoint.series)
@@ -135,6 +149,9 @@ class ShardScorer:
         self._warm[self.lost_states] = False
         self._changed = np.zeros(len(self._series), dtype=np.bool_)
         self._stored_series = len(self._series)
+        self._rules = ShardRules(checkpoint.episodes)
+        stored = checkpoint.series
+        self._rules.add([each.series_id for each in stored], [each.labels for each in stored])
 
     def _add_series(self, series_ids: Sequence[int], labels_by_id: Mapping[int, Labels]) -> None:
         if series_ids:
@@ -143,12 +160,39 @@ class ShardScorer:
             new = np.zeros(len(series_ids), dtype=np.bool_)
             self._warm = np.concatenate([self._warm, new])
             self._changed = np.concatenate([self._changed, new])
+            self._rules.add(series_ids, [labels_by_id[each] for each in series_ids])
 
     def _training_rows(self) -> F32:
         own = self._engine.take_training_rows()
         if self._inherited_rows is None:
             return own
         return np.concatenate([self._inherited_rows, own])[-TRAINING_ROWS_MAX:]
+
+    def _fresh(self, rows: npt.NDArray[np.int32], samples: Samples) -> npt.NDArray[np.bool_]:
+        """Which samples the engine will take."""
+        fresh = np.zeros(len(rows), dtype=np.bool_)
+        newest_ms = self._engine.newest_ms()
+        in_order(rows, samples.timestamps_ms, samples.values, newest_ms, fresh)
+        return fresh
+
+    def _beyond_thresholds(
+        self,
+        samples: Samples,
+        rows: npt.NDArray[np.int32],
+        fresh: npt.NDArray[np.bool_],
+        scores: Scores,
+    ) -> list[Finding]:
+        version = self._model.version if self._model else 0
+        return [
+            finding_of(
+                hit,
+                samples,
+                self._series.labels_of(int(samples.series_ids[hit.index])),
+                float(np.nan_to_num(scores.raw[hit.index])),
+                version,
+            )
+            for hit in self._rules.evaluate(samples, rows, fresh)
+        ]
 
     def _find(self, samples: Samples, scores: Scores, evidence: Evidence) -> list[Finding]:
         indices = np.flatnonzero(scores.alert > 0)

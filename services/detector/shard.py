@@ -19,6 +19,7 @@ from services.detector import metrics
 from services.detector.announce import announced
 from services.detector.credit import Amount, Credit
 from services.detector.model import ActiveModel, Changes, Delivery, Finding, Labels, Samples
+from services.detector.rules import Rule
 from services.detector.scoring import Outcome, ShardScorer
 from services.detector.store import CheckpointStore
 
@@ -35,11 +36,13 @@ class Terms:
     Attributes:
         pool: Where the engine runs.
         model: Gives the model that is active now.
+        rules: Gives the rules that are enabled now.
     """
 
     store: CheckpointStore
     pool: Executor
     model: Callable[[], ActiveModel | None]
+    rules: Callable[[], Sequence[Rule]]
     clock: Clock
     batch_samples: int
     checkpoint_interval_s: float
@@ -172,6 +175,7 @@ class ShardWorker:
 
     async def _score(self, batch: Sequence[Delivery]) -> None:
         self._scorer.use_model(self._terms.model())
+        self._scorer.use_rules(self._terms.rules())
         links = [each for delivery in batch for each in delivery.traceparents]
         samples = Samples.concatenate([delivery.samples for delivery in batch])
         attributes = {"sensus.shard": self.shard, "messaging.batch.message_count": len(samples)}
@@ -209,7 +213,8 @@ class ShardWorker:
             await self._commit(changes)
             self._scorer.committed()
             for finding in self._findings:
-                metrics.ANOMALIES.labels(finding.severity.name.lower()).inc()
+                severity, kind = finding.severity.name.lower(), finding.kind.name.lower()
+                metrics.ANOMALIES.labels(severity, kind).inc()
         self._findings = []
         self._checkpoint_s = self._terms.clock.monotonic_s()
         free, self._held = self._held, Amount()

@@ -302,7 +302,7 @@ async def test_second_detector_with_the_same_name_ends_the_first(
     detector: RunningDetector, ingest: ScriptedIngest
 ) -> None:
     ingest.refusals = [(grpc.StatusCode.ABORTED, "CONSUMER_REPLACED")]
-    await detector.start(workers=["models", "consumer"])
+    await detector.start(workers=["feeds", "consumer"])
     with pytest.raises(Exception, match="CONSUMER_REPLACED"):
         await asyncio.wait_for(detector.tasks.pop("consumer"), 10)
 

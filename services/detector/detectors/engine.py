@@ -147,6 +147,11 @@ class Engine:
         clock, longest = state["clock"], state["absence"]["longest_ms"]
         return absence.silence(longest, clock["count"], now_ms - clock["last_ms"])
 
+    def newest_ms(self) -> I64:
+        """Timestamp of the newest sample of every series; the lowest int64 before the first."""
+        clock = self._state[: self._count]["clock"]
+        return np.where(clock["count"] > 0, clock["last_ms"], np.iinfo(np.int64).min)
+
     def take_training_rows(self) -> F32:
         """Feature vectors float32[m, F] kept for training, a deterministic recent sample."""
         return reservoir.taken(self._reservoir)

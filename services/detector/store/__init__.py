@@ -3,6 +3,7 @@
 from services.detector.store.anomalies import AnomalyFilter, AnomalyStore, Place
 from services.detector.store.checkpoints import CheckpointStore
 from services.detector.store.models import ModelStore
+from services.detector.store.rules import RuleStore
 from services.detector.store.status import StatusStore
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "CheckpointStore",
     "ModelStore",
     "Place",
+    "RuleStore",
     "StatusStore",
 ]

@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from sensus.core.v1 import policy_pb2 as sensus_dot_core_dot_v1_dot_policy__pb2
 from sensus.core.v1 import series_pb2 as sensus_dot_core_dot_v1_dot_series__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)sensus/detector/v1/detector_service.proto\x12\x12sensus.detector.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsensus/core/v1/policy.proto\x1a\x1bsensus/core/v1/series.proto\"\xfb\x03\n\x07\x41nomaly\x12\x12\n\nanomaly_id\x18\x01 \x01(\t\x12\x11\n\tseries_id\x18\x02 \x01(\x03\x12%\n\x06labels\x18\x03 \x03(\x0b\x32\x15.sensus.core.v1.Label\x12-\n\x04kind\x18\x04 \x01(\x0e\x32\x1f.sensus.detector.v1.AnomalyKind\x12*\n\x08severity\x18\x05 \x01(\x0e\x32\x18.sensus.core.v1.Severity\x12.\n\nevent_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63ommit_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05value\x18\x08 \x01(\x01\x12\x11\n\traw_score\x18\t \x01(\x01\x12\x13\n\x0b\x61lert_score\x18\n \x01(\x01\x12\x33\n\x08\x65xpected\x18\x0b \x01(\x0b\x32!.sensus.detector.v1.ExpectedRange\x12>\n\rcontributions\x18\x0c \x03(\x0b\x32\'.sensus.detector.v1.FeatureContribution\x12\x15\n\rmodel_version\x18\r \x01(\x03\x12\x0e\n\x06\x63ursor\x18\x0e \x01(\x04\x12\x13\n\x0btraceparent\x18\x0f \x01(\t\"*\n\rExpectedRange\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\"D\n\x13\x46\x65\x61tureContribution\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\r\n\x05share\x18\x03 \x01(\x01\"\xbc\x01\n\x15WatchAnomaliesRequest\x12\x19\n\x0c\x61\x66ter_cursor\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x10\n\x08selector\x18\x02 \x01(\t\x12.\n\x0cmin_severity\x18\x03 \x01(\x0e\x32\x18.sensus.core.v1.Severity\x12\x35\n\x12heartbeat_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\n\r_after_cursor\"\xd1\x01\n\x16WatchAnomaliesResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x04\x12.\n\x07\x61nomaly\x18\x02 \x01(\x0b\x32\x1b.sensus.detector.v1.AnomalyH\x00\x12\x37\n\theartbeat\x18\x03 \x01(\x0b\x32\".sensus.detector.v1.WatchHeartbeatH\x00\x12\x35\n\x08\x64raining\x18\x04 \x01(\x0b\x32!.sensus.detector.v1.WatchDrainingH\x00\x42\x07\n\x05\x66rame\"A\n\x0eWatchHeartbeat\x12/\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0f\n\rWatchDraining\"\x8c\x02\n\x14ListAnomaliesRequest\x12\x10\n\x08selector\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x0cmin_severity\x18\x04 \x01(\x0e\x32\x18.sensus.core.v1.Severity\x12-\n\x04kind\x18\x05 \x01(\x0e\x32\x1f.sensus.detector.v1.AnomalyKind\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\"`\n\x15ListAnomaliesResponse\x12.\n\tanomalies\x18\x01 \x03(\x0b\x32\x1b.sensus.detector.v1.Anomaly\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetAnomalyRequest\x12\x12\n\nanomaly_id\x18\x01 \x01(\t\"B\n\x12GetAnomalyResponse\x12,\n\x07\x61nomaly\x18\x01 \x01(\x0b\x32\x1b.sensus.detector.v1.Anomaly\"\x1a\n\x18GetDetectorStatusRequest\"\xce\x02\n\x19GetDetectorStatusResponse\x12\x30\n\x05phase\x18\x01 \x01(\x0e\x32!.sensus.detector.v1.DetectorPhase\x12\x16\n\x0ewarmup_samples\x18\x02 \x01(\x04\x12\x1d\n\x15warmup_samples_needed\x18\x03 \x01(\x04\x12\x15\n\rmodel_version\x18\x04 \x01(\x03\x12\x34\n\x10model_train_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cseries_count\x18\x06 \x01(\x04\x12\x19\n\x11warm_series_count\x18\x07 \x01(\x04\x12/\n\x06shards\x18\x08 \x03(\x0b\x32\x1f.sensus.detector.v1.ShardStatus\x12\x19\n\x11processed_samples\x18\t \x01(\x04\"q\n\x0bShardStatus\x12\r\n\x05shard\x18\x01 \x01(\r\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\x04\x12\x33\n\x0f\x63heckpoint_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*y\n\x0b\x41nomalyKind\x12\x1c\n\x18\x41NOMALY_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41NOMALY_KIND_VALUE\x10\x01\x12\x18\n\x14\x41NOMALY_KIND_ABSENCE\x10\x02\x12\x1a\n\x16\x41NOMALY_KIND_THRESHOLD\x10\x03*j\n\rDetectorPhase\x12\x1e\n\x1a\x44\x45TECTOR_PHASE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x44\x45TECTOR_PHASE_WARMING_UP\x10\x01\x12\x1a\n\x16\x44\x45TECTOR_PHASE_SCORING\x10\x02\x32\x86\x05\n\x0f\x44\x65tectorService\x12\x9d\x01\n\x0eWatchAnomalies\x12).sensus.detector.v1.WatchAnomaliesRequest\x1a*.sensus.detector.v1.WatchAnomaliesResponse\"2\xda\xe2\x18\x0f\n\rread:analysis\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/anomalies:watch0\x01\x12\x92\x01\n\rListAnomalies\x12(.sensus.detector.v1.ListAnomaliesRequest\x1a).sensus.detector.v1.ListAnomaliesResponse\",\xda\xe2\x18\x0f\n\rread:analysis\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/anomalies\x12\x96\x01\n\nGetAnomaly\x12%.sensus.detector.v1.GetAnomalyRequest\x1a&.sensus.detector.v1.GetAnomalyResponse\"9\xda\xe2\x18\x0f\n\rread:analysis\x82\xd3\xe4\x93\x02 \x12\x1e/api/v1/anomalies/{anomaly_id}\x12\xa4\x01\n\x11GetDetectorStatus\x12,.sensus.detector.v1.GetDetectorStatusRequest\x1a-.sensus.detector.v1.GetDetectorStatusResponse\"2\xda\xe2\x18\x0f\n\rread:analysis\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/detector/statusb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)sensus/detector/v1/detector_service.proto\x12\x12sensus.detector.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsensus/core/v1/policy.proto\x1a\x1bsensus/core/v1/series.proto\"\xfb\x03\n\x07\x41nomaly\x12\x12\n\nanomaly_id\x18\x01 \x01(\t\x12\x11\n\tseries_id\x18\x02 \x01(\x03\x12%\n\x06labels\x18\x03 \x03(\x0b\x32\x15.sensus.core.v1.Label\x12-\n\x04kind\x18\x04 \x01(\x0e\x32\x1f.sensus.detector.v1.AnomalyKind\x12*\n\x08severity\x18\x05 \x01(\x0e\x32\x18.sensus.core.v1.Severity\x12.\n\nevent_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63ommit_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05value\x18\x08 \x01(\x01\x12\x11\n\traw_score\x18\t \x01(\x01\x12\x13\n\x0b\x61lert_score\x18\n \x01(\x01\x12\x33\n\x08\x65xpected\x18\x0b \x01(\x0b\x32!.sensus.detector.v1.ExpectedRange\x12>\n\rcontributions\x18\x0c \x03(\x0b\x32\'.sensus.detector.v1.FeatureContribution\x12\x15\n\rmodel_version\x18\r \x01(\x03\x12\x0e\n\x06\x63ursor\x18\x0e \x01(\x04\x12\x13\n\x0btraceparent\x18\x0f \x01(\t\"*\n\rExpectedRange\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\"D\n\x13\x46\x65\x61tureContribution\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\r\n\x05share\x18\x03 \x01(\x01\"\xbc\x01\n\x15WatchAnomaliesRequest\x12\x19\n\x0c\x61\x66ter_cursor\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x10\n\x08selector\x18\x02 \x01(\t\x12.\n\x0cmin_severity\x18\x03 \x01(\x0e\x32\x18.sensus.core.v1.Severity\x12\x35\n\x12heartbeat_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\n\r_after_cursor\"\xd1\x01\n\x16WatchAnomaliesResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x04\x12.\n\x07\x61nomaly\x18\x02 \x01(\x0b\x32\x1b.sensus.detector.v1.AnomalyH\x00\x12\x37\n\theartbeat\x18\x03 \x01(\x0b\x32\".sensus.detector.v1.WatchHeartbeatH\x00\x12\x35\n\x08\x64raining\x18\x04 \x01(\x0b\x32!.sensus.detector.v1.WatchDrainingH\x00\x42\x07\n\x05\x66rame\"A\n\x0eWatchHeartbeat\x12/\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0f\n\rWatchDraining\"\x8c\x02\n\x14ListAnomaliesRequest\x12\x10\n\x08selector\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x0cmin_severity\x18\x04 \x01(\x0e\x32\x18.sensus.core.v1.Severity\x12-\n\x04kind\x18\x05 \x01(\x0e\x32\x1f.sensus.detector.v1.AnomalyKind\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\"`\n\x15ListAnomaliesResponse\x12.\n\tanomalies\x18\x01 \x03(\x0b\x32\x1b.sensus.detector.v1.Anomaly\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x11GetAnomalyRequest\x12\x12\n\nanomaly_id\x18\x01 \x01(\t\"B\n\x12GetAnomalyResponse\x12,\n\x07\x61nomaly\x18\x01 \x01(\x0b\x32\x1b.sensus.detector.v1.Anomaly\"\x1a\n\x18GetDetectorStatusRequest\"\xce\x02\n\x19GetDetectorStatusResponse\x12\x30\n\x05phase\x18\x01 \x01(\x0e\x32!.sensus.detector.v1.DetectorPhase\x12\x16\n\x0ewarmup_samples\x18\x02 \x01(\x04\x12\x1d\n\x15warmup_samples_needed\x18\x03 \x01(\x04\x12\x15\n\rmodel_version\x18\x04 \x01(\x03\x12\x34\n\x10model_train_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cseries_count\x18\x06 \x01(\x04\x12\x19\n\x11warm_series_count\x18\x07 \x01(\x04\x12/\n\x06shards\x18\x08 \x03(\x0b\x32\x1f.sensus.detector.v1.ShardStatus\x12\x19\n\x11processed_samples\x18\t \x01(\x04\"q\n\x0bShardStatus\x12\r\n\x05shard\x18\x01 \x01(\r\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\x04\x12\x33\n\x0f\x63heckpoint_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xff\x02\n\x04Rule\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08selector\x18\x03 \x01(\t\x12\x36\n\ncomparison\x18\x04 \x01(\x0e\x32\".sensus.detector.v1.RuleComparison\x12\x14\n\x07warning\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08\x63ritical\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\nhysteresis\x18\x07 \x01(\x01\x12\x30\n\rhold_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x07\x65nabled\x18\t \x01(\x08H\x02\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08_warningB\x0b\n\t_criticalB\n\n\x08_enabled\"\x12\n\x10ListRulesRequest\"<\n\x11ListRulesResponse\x12\'\n\x05rules\x18\x01 \x03(\x0b\x32\x18.sensus.detector.v1.Rule\"!\n\x0eGetRuleRequest\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\"9\n\x0fGetRuleResponse\x12&\n\x04rule\x18\x01 \x01(\x0b\x32\x18.sensus.detector.v1.Rule\";\n\x11\x43reateRuleRequest\x12&\n\x04rule\x18\x01 \x01(\x0b\x32\x18.sensus.detector.v1.Rule\"<\n\x12\x43reateRuleResponse\x12&\n\x04rule\x18\x01 \x01(\x0b\x32\x18.sensus.detector.v1.Rule\"}\n\x11UpdateRuleRequest\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\x12&\n\x04rule\x18\x02 \x01(\x0b\x32\x18.sensus.detector.v1.Rule\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"<\n\x12UpdateRuleResponse\x12&\n\x04rule\x18\x01 \x01(\x0b\x32\x18.sensus.detector.v1.Rule\"$\n\x11\x44\x65leteRuleRequest\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteRuleResponse*y\n\x0b\x41nomalyKind\x12\x1c\n\x18\x41NOMALY_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41NOMALY_KIND_VALUE\x10\x01\x12\x18\n\x14\x41NOMALY_KIND_ABSENCE\x10\x02\x12\x1a\n\x16\x41NOMALY_KIND_THRESHOLD\x10\x03*j\n\rDetectorPhase\x12\x1e\n\x1a\x44\x45TECTOR_PHASE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x44\x45TECTOR_PHASE_WARMING_UP\x10\x01\x12\x1a\n\x16\x44\x45TECTOR_PHASE_SCORING\x10\x02*g\n\x0eRuleComparison\x12\x1f\n\x1bRULE_COMPARISON_UNSPECIFIED\x10\x00\x12\x19\n\x15RULE_COMPARISON_ABOVE\x10\x01\x12\x19\n\x15RULE_COMPARISON_BELOW\x10\x02\x32\xae\n\n\x0f\x44\x65tectorService\x12\x9d\x01\n\x0eWatchAnomalies\x12).sensus.detector.v1.WatchAnomaliesRequest\x1a*.sensus.detector.v1.WatchAnomaliesResponse\"2\xda\xe2\x18\x0f\n\rread:analysis\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/anomalies:watch0\x01\x12\x92\x01\n\rListAnomalies\x12(.sensus.detector.v1.ListAnomaliesRequest\x1a).sensus.detector.v1.ListAnomaliesResponse\",\xda\xe2\x18\x0f\n\rread:analysis\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/anomalies\x12\x96\x01\n\nGetAnomaly\x12%.sensus.detector.v1.GetAnomalyRequest\x1a&.sensus.detector.v1.GetAnomalyResponse\"9\xda\xe2\x18\x0f\n\rread:analysis\x82\xd3\xe4\x93\x02 \x12\x1e/api/v1/anomalies/{anomaly_id}\x12\xa4\x01\n\x11GetDetectorStatus\x12,.sensus.detector.v1.GetDetectorStatusRequest\x1a-.sensus.detector.v1.GetDetectorStatusResponse\"2\xda\xe2\x18\x0f\n\rread:analysis\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/detector/status\x12\x82\x01\n\tListRules\x12$.sensus.detector.v1.ListRulesRequest\x1a%.sensus.detector.v1.ListRulesResponse\"(\xda\xe2\x18\x0f\n\rread:analysis\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/rules\x12\x86\x01\n\x07GetRule\x12\".sensus.detector.v1.GetRuleRequest\x1a#.sensus.detector.v1.GetRuleResponse\"2\xda\xe2\x18\x0f\n\rread:analysis\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/rules/{rule_id}\x12\x80\x01\n\nCreateRule\x12%.sensus.detector.v1.CreateRuleRequest\x1a&.sensus.detector.v1.CreateRuleResponse\"#\xda\xe2\x18\x07\n\x05\x61\x64min\x82\xd3\xe4\x93\x02\x12\"\r/api/v1/rules:\x01*\x12\x8a\x01\n\nUpdateRule\x12%.sensus.detector.v1.UpdateRuleRequest\x1a&.sensus.detector.v1.UpdateRuleResponse\"-\xda\xe2\x18\x07\n\x05\x61\x64min\x82\xd3\xe4\x93\x02\x1c\x32\x17/api/v1/rules/{rule_id}:\x01*\x12\x87\x01\n\nDeleteRule\x12%.sensus.detector.v1.DeleteRuleRequest\x1a&.sensus.detector.v1.DeleteRuleResponse\"*\xda\xe2\x18\x07\n\x05\x61\x64min\x82\xd3\xe4\x93\x02\x19*\x17/api/v1/rules/{rule_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,38 +45,72 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DETECTORSERVICE'].methods_by_name['GetAnomaly']._serialized_options = b'\332\342\030\017\n\rread:analysis\202\323\344\223\002 \022\036/api/v1/anomalies/{anomaly_id}'
   _globals['_DETECTORSERVICE'].methods_by_name['GetDetectorStatus']._loaded_options = None
   _globals['_DETECTORSERVICE'].methods_by_name['GetDetectorStatus']._serialized_options = b'\332\342\030\017\n\rread:analysis\202\323\344\223\002\031\022\027/api/v1/detector/status'
-  _globals['_ANOMALYKIND']._serialized_start=2287
-  _globals['_ANOMALYKIND']._serialized_end=2408
-  _globals['_DETECTORPHASE']._serialized_start=2410
-  _globals['_DETECTORPHASE']._serialized_end=2516
-  _globals['_ANOMALY']._serialized_start=219
-  _globals['_ANOMALY']._serialized_end=726
-  _globals['_EXPECTEDRANGE']._serialized_start=728
-  _globals['_EXPECTEDRANGE']._serialized_end=770
-  _globals['_FEATURECONTRIBUTION']._serialized_start=772
-  _globals['_FEATURECONTRIBUTION']._serialized_end=840
-  _globals['_WATCHANOMALIESREQUEST']._serialized_start=843
-  _globals['_WATCHANOMALIESREQUEST']._serialized_end=1031
-  _globals['_WATCHANOMALIESRESPONSE']._serialized_start=1034
-  _globals['_WATCHANOMALIESRESPONSE']._serialized_end=1243
-  _globals['_WATCHHEARTBEAT']._serialized_start=1245
-  _globals['_WATCHHEARTBEAT']._serialized_end=1310
-  _globals['_WATCHDRAINING']._serialized_start=1312
-  _globals['_WATCHDRAINING']._serialized_end=1327
-  _globals['_LISTANOMALIESREQUEST']._serialized_start=1330
-  _globals['_LISTANOMALIESREQUEST']._serialized_end=1598
-  _globals['_LISTANOMALIESRESPONSE']._serialized_start=1600
-  _globals['_LISTANOMALIESRESPONSE']._serialized_end=1696
-  _globals['_GETANOMALYREQUEST']._serialized_start=1698
-  _globals['_GETANOMALYREQUEST']._serialized_end=1737
-  _globals['_GETANOMALYRESPONSE']._serialized_start=1739
-  _globals['_GETANOMALYRESPONSE']._serialized_end=1805
-  _globals['_GETDETECTORSTATUSREQUEST']._serialized_start=1807
-  _globals['_GETDETECTORSTATUSREQUEST']._serialized_end=1833
-  _globals['_GETDETECTORSTATUSRESPONSE']._serialized_start=1836
-  _globals['_GETDETECTORSTATUSRESPONSE']._serialized_end=2170
-  _globals['_SHARDSTATUS']._serialized_start=2172
-  _globals['_SHARDSTATUS']._serialized_end=2285
-  _globals['_DETECTORSERVICE']._serialized_start=2519
-  _globals['_DETECTORSERVICE']._serialized_end=3165
+  _globals['_DETECTORSERVICE'].methods_by_name['ListRules']._loaded_options = None
+  _globals['_DETECTORSERVICE'].methods_by_name['ListRules']._serialized_options = b'\332\342\030\017\n\rread:analysis\202\323\344\223\002\017\022\r/api/v1/rules'
+  _globals['_DETECTORSERVICE'].methods_by_name['GetRule']._loaded_options = None
+  _globals['_DETECTORSERVICE'].methods_by_name['GetRule']._serialized_options = b'\332\342\030\017\n\rread:analysis\202\323\344\223\002\031\022\027/api/v1/rules/{rule_id}'
+  _globals['_DETECTORSERVICE'].methods_by_name['CreateRule']._loaded_options = None
+  _globals['_DETECTORSERVICE'].methods_by_name['CreateRule']._serialized_options = b'\332\342\030\007\n\005admin\202\323\344\223\002\022\"\r/api/v1/rules:\001*'
+  _globals['_DETECTORSERVICE'].methods_by_name['UpdateRule']._loaded_options = None
+  _globals['_DETECTORSERVICE'].methods_by_name['UpdateRule']._serialized_options = b'\332\342\030\007\n\005admin\202\323\344\223\002\0342\027/api/v1/rules/{rule_id}:\001*'
+  _globals['_DETECTORSERVICE'].methods_by_name['DeleteRule']._loaded_options = None
+  _globals['_DETECTORSERVICE'].methods_by_name['DeleteRule']._serialized_options = b'\332\342\030\007\n\005admin\202\323\344\223\002\031*\027/api/v1/rules/{rule_id}'
+  _globals['_ANOMALYKIND']._serialized_start=3255
+  _globals['_ANOMALYKIND']._serialized_end=3376
+  _globals['_DETECTORPHASE']._serialized_start=3378
+  _globals['_DETECTORPHASE']._serialized_end=3484
+  _globals['_RULECOMPARISON']._serialized_start=3486
+  _globals['_RULECOMPARISON']._serialized_end=3589
+  _globals['_ANOMALY']._serialized_start=253
+  _globals['_ANOMALY']._serialized_end=760
+  _globals['_EXPECTEDRANGE']._serialized_start=762
+  _globals['_EXPECTEDRANGE']._serialized_end=804
+  _globals['_FEATURECONTRIBUTION']._serialized_start=806
+  _globals['_FEATURECONTRIBUTION']._serialized_end=874
+  _globals['_WATCHANOMALIESREQUEST']._serialized_start=877
+  _globals['_WATCHANOMALIESREQUEST']._serialized_end=1065
+  _globals['_WATCHANOMALIESRESPONSE']._serialized_start=1068
+  _globals['_WATCHANOMALIESRESPONSE']._serialized_end=1277
+  _globals['_WATCHHEARTBEAT']._serialized_start=1279
+  _globals['_WATCHHEARTBEAT']._serialized_end=1344
+  _globals['_WATCHDRAINING']._serialized_start=1346
+  _globals['_WATCHDRAINING']._serialized_end=1361
+  _globals['_LISTANOMALIESREQUEST']._serialized_start=1364
+  _globals['_LISTANOMALIESREQUEST']._serialized_end=1632
+  _globals['_LISTANOMALIESRESPONSE']._serialized_start=1634
+  _globals['_LISTANOMALIESRESPONSE']._serialized_end=1730
+  _globals['_GETANOMALYREQUEST']._serialized_start=1732
+  _globals['_GETANOMALYREQUEST']._serialized_end=1771
+  _globals['_GETANOMALYRESPONSE']._serialized_start=1773
+  _globals['_GETANOMALYRESPONSE']._serialized_end=1839
+  _globals['_GETDETECTORSTATUSREQUEST']._serialized_start=1841
+  _globals['_GETDETECTORSTATUSREQUEST']._serialized_end=1867
+  _globals['_GETDETECTORSTATUSRESPONSE']._serialized_start=1870
+  _globals['_GETDETECTORSTATUSRESPONSE']._serialized_end=2204
+  _globals['_SHARDSTATUS']._serialized_start=2206
+  _globals['_SHARDSTATUS']._serialized_end=2319
+  _globals['_RULE']._serialized_start=2322
+  _globals['_RULE']._serialized_end=2705
+  _globals['_LISTRULESREQUEST']._serialized_start=2707
+  _globals['_LISTRULESREQUEST']._serialized_end=2725
+  _globals['_LISTRULESRESPONSE']._serialized_start=2727
+  _globals['_LISTRULESRESPONSE']._serialized_end=2787
+  _globals['_GETRULEREQUEST']._serialized_start=2789
+  _globals['_GETRULEREQUEST']._serialized_end=2822
+  _globals['_GETRULERESPONSE']._serialized_start=2824
+  _globals['_GETRULERESPONSE']._serialized_end=2881
+  _globals['_CREATERULEREQUEST']._serialized_start=2883
+  _globals['_CREATERULEREQUEST']._serialized_end=2942
+  _globals['_CREATERULERESPONSE']._serialized_start=2944
+  _globals['_CREATERULERESPONSE']._serialized_end=3004
+  _globals['_UPDATERULEREQUEST']._serialized_start=3006
+  _globals['_UPDATERULEREQUEST']._serialized_end=3131
+  _globals['_UPDATERULERESPONSE']._serialized_start=3133
+  _globals['_UPDATERULERESPONSE']._serialized_end=3193
+  _globals['_DELETERULEREQUEST']._serialized_start=3195
+  _globals['_DELETERULEREQUEST']._serialized_end=3231
+  _globals['_DELETERULERESPONSE']._serialized_start=3233
+  _globals['_DELETERULERESPONSE']._serialized_end=3253
+  _globals['_DETECTORSERVICE']._serialized_start=3592
+  _globals['_DETECTORSERVICE']._serialized_end=4918
 # @@protoc_insertion_point(module_scope)

@@ -58,6 +58,31 @@ class DetectorServiceStub:
                 request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetDetectorStatusRequest.SerializeToString,
                 response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetDetectorStatusResponse.FromString,
                 _registered_method=True)
+        self.ListRules = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/ListRules',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListRulesRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListRulesResponse.FromString,
+                _registered_method=True)
+        self.GetRule = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/GetRule',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetRuleRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetRuleResponse.FromString,
+                _registered_method=True)
+        self.CreateRule = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/CreateRule',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.CreateRuleRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.CreateRuleResponse.FromString,
+                _registered_method=True)
+        self.UpdateRule = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/UpdateRule',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.UpdateRuleRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.UpdateRuleResponse.FromString,
+                _registered_method=True)
+        self.DeleteRule = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/DeleteRule',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleResponse.FromString,
+                _registered_method=True)
 
 
 class DetectorServiceServicer:
@@ -108,6 +133,56 @@ class DetectorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRules(self, request, context):
+        """ListRules lists all threshold rules by name; there are at most 100.
+
+        Errors: only those of every method.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRule(self, request, context):
+        """GetRule returns one rule.
+
+        Errors: NOT_FOUND (RULE_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRule(self, request, context):
+        """CreateRule adds a rule. Every detector follows it within seconds, without a restart.
+
+        Names are unique, so a repeated call adds nothing.
+
+        Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR); ALREADY_EXISTS (RULE_EXISTS); FAILED_PRECONDITION (TOO_MANY_RULES).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRule(self, request, context):
+        """UpdateRule changes the fields named in the mask. Every detector follows it within seconds, without a restart.
+
+        Episodes that are open go on under the new terms.
+
+        Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR, INVALID_UPDATE_MASK); NOT_FOUND (RULE_NOT_FOUND); ALREADY_EXISTS
+        (RULE_EXISTS).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRule(self, request, context):
+        """DeleteRule removes a rule and its open episodes; anomalies it announced stay.
+
+        Errors: NOT_FOUND (RULE_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DetectorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -130,6 +205,31 @@ def add_DetectorServiceServicer_to_server(servicer, server):
                     servicer.GetDetectorStatus,
                     request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetDetectorStatusRequest.FromString,
                     response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetDetectorStatusResponse.SerializeToString,
+            ),
+            'ListRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRules,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListRulesRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListRulesResponse.SerializeToString,
+            ),
+            'GetRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRule,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetRuleRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetRuleResponse.SerializeToString,
+            ),
+            'CreateRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRule,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.CreateRuleRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.CreateRuleResponse.SerializeToString,
+            ),
+            'UpdateRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRule,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.UpdateRuleRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.UpdateRuleResponse.SerializeToString,
+            ),
+            'DeleteRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRule,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -244,6 +344,141 @@ class DetectorService:
             '/sensus.detector.v1.DetectorService/GetDetectorStatus',
             sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetDetectorStatusRequest.SerializeToString,
             sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetDetectorStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/ListRules',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListRulesRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/GetRule',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetRuleRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/CreateRule',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.CreateRuleRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.CreateRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/UpdateRule',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.UpdateRuleRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.UpdateRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/DeleteRule',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,36 @@ class DetectorServiceStub:
 
     Errors: only those of every method.
     """
+    ListRules: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.ListRulesRequest, _detector_service_pb2.ListRulesResponse]
+    """ListRules lists all threshold rules by name; there are at most 100.
+
+    Errors: only those of every method.
+    """
+    GetRule: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.GetRuleRequest, _detector_service_pb2.GetRuleResponse]
+    """GetRule returns one rule.
+
+    Errors: NOT_FOUND (RULE_NOT_FOUND).
+    """
+    CreateRule: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.CreateRuleRequest, _detector_service_pb2.CreateRuleResponse]
+    """CreateRule adds a rule. Every detector follows it within seconds, without a restart.
+
+    Names are unique, so a repeated call adds nothing.
+
+    Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR); ALREADY_EXISTS (RULE_EXISTS); FAILED_PRECONDITION (TOO_MANY_RULES).
+    """
+    UpdateRule: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.UpdateRuleRequest, _detector_service_pb2.UpdateRuleResponse]
+    """UpdateRule changes the fields named in the mask. Every detector follows it within seconds, without a restart.
+
+    Episodes that are open go on under the new terms.
+
+    Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR, INVALID_UPDATE_MASK); NOT_FOUND (RULE_NOT_FOUND); ALREADY_EXISTS
+    (RULE_EXISTS).
+    """
+    DeleteRule: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.DeleteRuleRequest, _detector_service_pb2.DeleteRuleResponse]
+    """DeleteRule removes a rule and its open episodes; anomalies it announced stay.
+
+    Errors: NOT_FOUND (RULE_NOT_FOUND).
+    """
 
 @_typing.type_check_only
 class DetectorServiceAsyncStub(DetectorServiceStub):
@@ -96,6 +126,36 @@ class DetectorServiceAsyncStub(DetectorServiceStub):
     Answers for the whole installation, from what every detector last checkpointed.
 
     Errors: only those of every method.
+    """
+    ListRules: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.ListRulesRequest, _detector_service_pb2.ListRulesResponse]  # type: ignore[assignment]
+    """ListRules lists all threshold rules by name; there are at most 100.
+
+    Errors: only those of every method.
+    """
+    GetRule: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.GetRuleRequest, _detector_service_pb2.GetRuleResponse]  # type: ignore[assignment]
+    """GetRule returns one rule.
+
+    Errors: NOT_FOUND (RULE_NOT_FOUND).
+    """
+    CreateRule: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.CreateRuleRequest, _detector_service_pb2.CreateRuleResponse]  # type: ignore[assignment]
+    """CreateRule adds a rule. Every detector follows it within seconds, without a restart.
+
+    Names are unique, so a repeated call adds nothing.
+
+    Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR); ALREADY_EXISTS (RULE_EXISTS); FAILED_PRECONDITION (TOO_MANY_RULES).
+    """
+    UpdateRule: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.UpdateRuleRequest, _detector_service_pb2.UpdateRuleResponse]  # type: ignore[assignment]
+    """UpdateRule changes the fields named in the mask. Every detector follows it within seconds, without a restart.
+
+    Episodes that are open go on under the new terms.
+
+    Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR, INVALID_UPDATE_MASK); NOT_FOUND (RULE_NOT_FOUND); ALREADY_EXISTS
+    (RULE_EXISTS).
+    """
+    DeleteRule: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.DeleteRuleRequest, _detector_service_pb2.DeleteRuleResponse]  # type: ignore[assignment]
+    """DeleteRule removes a rule and its open episodes; anomalies it announced stay.
+
+    Errors: NOT_FOUND (RULE_NOT_FOUND).
     """
 
 class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -152,6 +212,66 @@ class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
         Answers for the whole installation, from what every detector last checkpointed.
 
         Errors: only those of every method.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRules(
+        self,
+        request: _detector_service_pb2.ListRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.ListRulesResponse, _abc.Awaitable[_detector_service_pb2.ListRulesResponse]]:
+        """ListRules lists all threshold rules by name; there are at most 100.
+
+        Errors: only those of every method.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRule(
+        self,
+        request: _detector_service_pb2.GetRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.GetRuleResponse, _abc.Awaitable[_detector_service_pb2.GetRuleResponse]]:
+        """GetRule returns one rule.
+
+        Errors: NOT_FOUND (RULE_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def CreateRule(
+        self,
+        request: _detector_service_pb2.CreateRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.CreateRuleResponse, _abc.Awaitable[_detector_service_pb2.CreateRuleResponse]]:
+        """CreateRule adds a rule. Every detector follows it within seconds, without a restart.
+
+        Names are unique, so a repeated call adds nothing.
+
+        Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR); ALREADY_EXISTS (RULE_EXISTS); FAILED_PRECONDITION (TOO_MANY_RULES).
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateRule(
+        self,
+        request: _detector_service_pb2.UpdateRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.UpdateRuleResponse, _abc.Awaitable[_detector_service_pb2.UpdateRuleResponse]]:
+        """UpdateRule changes the fields named in the mask. Every detector follows it within seconds, without a restart.
+
+        Episodes that are open go on under the new terms.
+
+        Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR, INVALID_UPDATE_MASK); NOT_FOUND (RULE_NOT_FOUND); ALREADY_EXISTS
+        (RULE_EXISTS).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRule(
+        self,
+        request: _detector_service_pb2.DeleteRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.DeleteRuleResponse, _abc.Awaitable[_detector_service_pb2.DeleteRuleResponse]]:
+        """DeleteRule removes a rule and its open episodes; anomalies it announced stay.
+
+        Errors: NOT_FOUND (RULE_NOT_FOUND).
         """
 
 def add_DetectorServiceServicer_to_server(servicer: DetectorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,4 +1,4 @@
-"""DetectorService: check, ask, encode."""
+"""Anomalies and the status: check, ask, encode."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,8 @@ from mesh.errors import NotFound
 from mesh.selector import Selector
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
-from services.detector import convert, pages
+from services.detector import pages
+from services.detector.convert import anomalies as convert
 from services.detector.listing import list_anomalies
 from services.detector.model import Anomaly
 from services.detector.publisher import Publisher
@@ -27,24 +28,14 @@ StatusContext = grpc.aio.ServicerContext[
 ]
 
 
-class DetectorServicer(detector_service_pb2_grpc.DetectorServiceServicer):
-    """Answers from the store: any replica answers for all."""
+class AnomalyMethods(detector_service_pb2_grpc.DetectorServiceServicer):
+    """What was found, and what happens with samples now. Any replica answers for all."""
 
-    def __init__(
-        self,
-        *,
-        anomalies: AnomalyStore,
-        status: StatusStore,
-        publisher: Publisher,
-        clock: Clock,
-        warmup_samples: int,
-    ) -> None:
-        """`warmup_samples` is what the first model needs."""
-        self._anomalies = anomalies
-        self._status = status
-        self._publisher = publisher
-        self._clock = clock
-        self._warmup_samples = warmup_samples
+    _anomalies: AnomalyStore
+    _status: StatusStore
+    _publisher: Publisher
+    _clock: Clock
+    _warmup_samples: int
 
     async def WatchAnomalies(  # noqa: N802
         self, request: detector_pb.WatchAnomaliesRequest, context: "WatchContext"
