@@ -73,6 +73,15 @@ MODELS_REFUSED: Final = Counter(
     "sensus_detector_models_refused_total",
     "Active models that could not be read; the one before scores on. Must stay 0: see the log.",
 )
+MODEL_DRIFT: Final = Gauge(
+    "sensus_detector_model_drift_ratio",
+    "Stability index of the live scores. Above 0.25 a training is asked for: sources changed?",
+)
+TRAININGS: Final = Counter(
+    "sensus_detector_trainings_total",
+    "Models trained, by what asked for them. No daily one for two days: see the log of trainings.",
+    ["trigger"],
+)
 TRAININGS_FAILED: Final = Counter(
     "sensus_detector_trainings_failed_total",
     "Trainings that gave no model; tried again. Must stay 0: see the log.",

@@ -212,10 +212,15 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ActiveModel:
-    """The forest that scores now and the version it is known by."""
+    """A forest that scores now and the version it is known by.
+
+    Attributes:
+        loud: Strangeness of one training row in a thousand.
+    """
 
     version: int
     forest: Forest
+    loud: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -227,6 +232,9 @@ class TrainedModel:
     training_start: datetime
     training_end: datetime
     parameters: Mapping[str, int]
+    trigger: str = "warm-up"
+    score_histogram: Sequence[int] = ()
+    loud: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from services.detector.detectors.engine import FEATURES, Engine, Scores, Settings
 from services.detector.detectors.threshold import in_order
 from services.detector.evidence import Evidence
+from services.detector.live import Observer
 from services.detector.model import (
     ActiveModel,
     Changes,
@@ -26,6 +27,7 @@ from services.detector.model import (
     anomaly_id,
     ranked,
 )
+from services.detector.model_life import Live
 from services.detector.rules import Rule
 from services.detector.series_rows import SeriesRows
 from services.detector.states import import_states, state_of_rows
@@ -39,10 +41,11 @@ F64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one call of `score` found, and how many samples it gave a score."""
+    """What one call of `score` found, how many samples got a score, what each model saw."""
 
     findings: Sequence[Finding]
     scored: int
+    live: Mapping[int, Live]
 
 
 class ShardScorer:
@@ -52,6 +55,8 @@ class ShardScorer:
         """Goes on where `checkpoint` ended; a series whose state cannot be read starts anew."""
         self._settings = settings
         self._model: ActiveModel | None = None
+        self._shadow: ActiveModel | None = None
+        self._observer: Observer | None = None
         self._epoch, self._shard = checkpoint.epoch, checkpoint.shard
         self._stored_cursor = self.cursor = checkpoint.cursor
         self.processed_samples = checkpoint.processed_samples
@@ -74,11 +79,12 @@ class ShardScorer:
         """Series past their own warm-up."""
         return int(self._warm.sum())
 
-    def use_model(self, model: ActiveModel | None) -> None:
-        """Scores the next samples with `model`."""
-        if model is not self._model:
+    def use_model(self, model: ActiveModel | None, shadow: ActiveModel | None = None) -> None:
+        """Scores the next samples with `model`, and in its shadow with another."""
+        if model is not self._model or shadow is not self._shadow:
             self._engine.use_forest(model.forest if model else None)
-            self._model = model
+            self._model, self._shadow = model, shadow
+            self._observer = Observer(model, shadow) if model else None
 
     def use_rules(self, rules: Sequence[Rule]) -> None:
         """Watches the next samples by `rules`."""
@@ -104,7 +110,8 @@ class ShardScorer:
         found = self._find(samples, scores, evidence)
         found += self._beyond_thresholds(samples, rows, fresh, scores)
         found.sort(key=lambda each: (each.event_ms, each.series_id, each.kind, each.anomaly_id))
-        return Outcome(findings=found, scored=int(np.isfinite(scores.raw).sum()))
+        live = self._observer.look(scores.features) if self._observer else {}
+        return Outcome(findings=found, scored=int(np.isfinite(scores.raw).sum()), live=live)
 
     def skip_to(self, cursor: int) -> None:
         """Goes on after `cursor`: what lies between is gone for good."""

@@ -19,6 +19,7 @@ from services.detector import metrics
 from services.detector.announce import announced
 from services.detector.credit import Amount, Credit
 from services.detector.model import ActiveModel, Changes, Delivery, Finding, Labels, Samples
+from services.detector.model_life import Live
 from services.detector.rules import Rule
 from services.detector.scoring import Outcome, ShardScorer
 from services.detector.store import CheckpointStore
@@ -36,16 +37,23 @@ class Terms:
     Attributes:
         pool: Where the engine runs.
         model: Gives the model that is active now.
+        shadow: Gives the model that scores in its shadow.
+        seen: Takes what each model saw in a batch.
+        training_rows_interval_s: Between two times that the training rows are stored while a
+            model is active; without one they are stored with every checkpoint.
         rules: Gives the rules that are enabled now.
     """
 
     store: CheckpointStore
     pool: Executor
     model: Callable[[], ActiveModel | None]
+    shadow: Callable[[], ActiveModel | None]
+    seen: Callable[[Mapping[int, Live]], None]
     rules: Callable[[], Sequence[Rule]]
     clock: Clock
     batch_samples: int
     checkpoint_interval_s: float
+    training_rows_interval_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +97,7 @@ class ShardWorker:
         self._stopping = False
         self._findings: list[Finding] = []
         self._held = Amount()
-        self._checkpoint_s = terms.clock.monotonic_s()
+        self._checkpoint_s = self._kept_rows_s = terms.clock.monotonic_s()
 
     @property
     def series_count(self) -> int:
@@ -174,7 +182,7 @@ class ShardWorker:
         return batch
 
     async def _score(self, batch: Sequence[Delivery]) -> None:
-        self._scorer.use_model(self._terms.model())
+        self._scorer.use_model(self._terms.model(), self._terms.shadow())
         self._scorer.use_rules(self._terms.rules())
         links = [each for delivery in batch for each in delivery.traceparents]
         samples = Samples.concatenate([delivery.samples for delivery in batch])
@@ -182,6 +190,7 @@ class ShardWorker:
         with span("process samples", kind=SpanKind.CONSUMER, links=links, attributes=attributes):
             outcome = await self._run_engine(samples, batch[-1].cursor)
         metrics.SAMPLES_PROCESSED.inc(len(samples))
+        self._terms.seen(outcome.live)
         metrics.SAMPLES_SCORED.inc(outcome.scored)
         for place, finding in enumerate(outcome.findings, start=1):
             self._findings.append(announced(finding, links))
@@ -222,11 +231,18 @@ class ShardWorker:
 
     async def _changes(self) -> Changes:
         loop = asyncio.get_running_loop()
-        keep = self._terms.model() is None
+        keep = self._is_training_rows_due()
         return await loop.run_in_executor(
             self._terms.pool,
             lambda: self._scorer.changes(self._findings, with_training_rows=keep),
         )
+
+    def _is_training_rows_due(self) -> bool:
+        now_s = self._terms.clock.monotonic_s()
+        due = now_s - self._kept_rows_s >= self._terms.training_rows_interval_s
+        if due:
+            self._kept_rows_s = now_s
+        return due or self._stopping or self._terms.model() is None
 
     async def _commit(self, changes: Changes) -> None:
         """Tries until it is stored: nothing goes on without it, and credit runs dry meanwhile."""

@@ -28,8 +28,11 @@ from services.detector.consumer import Consumer
 from services.detector.credit import Amount
 from services.detector.detectors import threshold
 from services.detector.detectors.engine import FEATURES, Engine, Forest, Settings
+from services.detector.evaluator import Evaluator
 from services.detector.feeds import Feed, follow
 from services.detector.forests import ForestFeed
+from services.detector.keeper import Keeper
+from services.detector.live import LiveFigures
 from services.detector.publisher import Publisher
 from services.detector.rulebook import RuleFeed
 from services.detector.servicer import DetectorServicer
@@ -40,6 +43,8 @@ from services.detector.store import (
     ModelStore,
     RuleStore,
     StatusStore,
+    TrainingStore,
+    VersionStore,
 )
 from services.detector.trainer import Needs, Trainer
 
@@ -62,6 +67,7 @@ class Detector:
     drain: Drain
     forests: ForestFeed
     rules: RuleFeed
+    live: LiveFigures
     checkpoints: CheckpointStore
 
 
@@ -103,9 +109,20 @@ async def _assemble(
     health = Health([_FULL_NAME])
     await health.add_check("database", lambda: postgres.ping(pool))
     checkpoints, forests = CheckpointStore(pool), ForestFeed(ModelStore(pool), clock)
+    models, versions, trainings = ModelStore(pool), VersionStore(pool), TrainingStore(pool)
+    live, evaluator = LiveFigures(versions, clock), Evaluator(models, versions, clock)
     needs = Needs(samples=config.warmup_samples, wait_s=config.warmup_s)
     rules = RuleFeed(RuleStore(pool), clock)
     feeds: list[Feed] = [forests, rules]
+    keeper = Keeper(
+        trainer=Trainer(models, needs, clock),
+        evaluator=evaluator,
+        models=models,
+        versions=versions,
+        trainings=trainings,
+        schedule=config.schedule,
+        clock=clock,
+    )
     publisher = Publisher(AnomalyStore(pool), clock, drain)
     consumer = Consumer(
         ingest_grpc.IngestServiceStub(channel),
@@ -115,10 +132,13 @@ async def _assemble(
             store=checkpoints,
             pool=threads,
             model=forests.model,
+            shadow=forests.shadow,
+            seen=live.add,
             rules=rules.rules,
             clock=clock,
             batch_samples=config.batch_samples,
             checkpoint_interval_s=config.checkpoint_interval_s,
+            training_rows_interval_s=config.training_rows_interval_s,
         ),
         settings=config.engine,
         feeds=feeds,
@@ -129,6 +149,10 @@ async def _assemble(
         anomalies=AnomalyStore(pool),
         status=StatusStore(pool),
         rules=RuleStore(pool),
+        versions=versions,
+        trainings=trainings,
+        evaluator=evaluator,
+        drain=drain,
         publisher=publisher,
         clock=clock,
         warmup_samples=config.warmup_samples,
@@ -138,13 +162,15 @@ async def _assemble(
         server=server,
         workers={
             "feeds": lambda: follow(feeds),
-            "trainer": Trainer(ModelStore(pool), needs, clock).run,
+            "trainer": keeper.run,
+            "live": live.run,
             "publisher": publisher.run,
             "consumer": consumer.run,
         },
         drain=drain,
         forests=forests,
         rules=rules,
+        live=live,
         checkpoints=checkpoints,
     )
 

@@ -32,7 +32,7 @@ def anomaly_message(anomaly: Anomaly, *, with_contributions: bool) -> detector_p
         ],
         kind=_kind_value(found.kind),
         severity=series_pb2.Severity.ValueType(found.severity),
-        event_time=_from_ms(found.event_ms),
+        event_time=from_ms(found.event_ms),
         commit_time=timestamp_of(anomaly.commit_time),
         value=found.value,
         raw_score=found.raw_score,
@@ -61,7 +61,7 @@ def frame_message(frame: Frame, now_ms: int) -> detector_pb.WatchAnomaliesRespon
         return detector_pb.WatchAnomaliesResponse(
             cursor=frame.cursor, draining=detector_pb.WatchDraining()
         )
-    heartbeat = detector_pb.WatchHeartbeat(server_time=_from_ms(now_ms))
+    heartbeat = detector_pb.WatchHeartbeat(server_time=from_ms(now_ms))
     return detector_pb.WatchAnomaliesResponse(cursor=frame.cursor, heartbeat=heartbeat)
 
 
@@ -169,7 +169,8 @@ def timestamp_of(moment: datetime) -> Timestamp:
     return message
 
 
-def _from_ms(milliseconds: int) -> Timestamp:
+def from_ms(milliseconds: int) -> Timestamp:
+    """The moment on the wire."""
     message = Timestamp()
     message.FromMilliseconds(milliseconds)
     return message

@@ -173,14 +173,19 @@ class Engine:
     def _judge(self, rows: I32, elapsed_ms: F64, features: F32, ready: Flags) -> tuple[F64, F64]:
         raw, alert = np.full(len(rows), np.nan), np.zeros(len(rows))
         if self._forest is not None:
-            strangeness = self._strangeness(features, self._forest)
+            strangeness = self.strangeness(features)
             per_week = self._settings.alerts_per_week or 0.0
             stages.judge(self._state, rows, elapsed_ms, strangeness, ready, per_week, raw, alert)
         return raw, alert / (1.0 + alert)
 
-    def _strangeness(self, features: F32, forest: Forest) -> F64:
-        """Total surprise, weighted by how isolated its combination is; 0 where nothing is new."""
-        out = np.zeros(len(features))
+    def strangeness(self, features: F32) -> F64:
+        """Total surprise, weighted by how isolated its combination is; 0 where nothing is new.
+
+        Zeros without a forest.
+        """
+        out, forest = np.zeros(len(features)), self._forest
+        if forest is None:
+            return out
         new = features.any(axis=1)
         isolation = np.maximum(forest.score(features[new]) - self._calm, 0.0)
         out[new] = features[new].sum(axis=1, dtype=np.float64) * isolation

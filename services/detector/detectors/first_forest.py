@@ -1,10 +1,13 @@
 """The forest of a fresh install, grown on made-up series before there is any history."""
 
 import numpy as np
+import numpy.typing as npt
 
 from services.detector.detectors.engine import Engine, train
 from services.detector.detectors.forest import Forest
 from services.detector.detectors.simulation import series
+
+F32 = npt.NDArray[np.float32]
 
 SERIES, SAMPLES = 240, 4000
 PER_DAY = (1440, 288, 96, 24)
@@ -12,6 +15,11 @@ PER_DAY = (1440, 288, 96, 24)
 
 def first_forest(seed: int = 0) -> Forest:
     """Grows the same forest for the same seed; takes a few seconds."""
+    return train(made_up_rows(seed), seed=seed)
+
+
+def made_up_rows(seed: int = 0) -> F32:
+    """Feature vectors float32[m, F] of made-up series; the same for the same seed."""
     engine = Engine(forest=None)
     first = engine.add_series(SERIES)
     for index in range(SERIES):
@@ -19,4 +27,4 @@ def first_forest(seed: int = 0) -> Forest:
         rows = np.full(SAMPLES, first + index, dtype=np.int32)
         times = np.arange(SAMPLES, dtype=np.int64) * (86_400_000 // per_day)
         engine.process(rows, times, series(seed * SERIES + index, SAMPLES, per_day))
-    return train(engine.take_training_rows(), seed=seed)
+    return engine.take_training_rows()

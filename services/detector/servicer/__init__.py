@@ -1,13 +1,22 @@
 """DetectorService, one file per subject: check, ask, encode."""
 
 from mesh.clock import Clock
+from mesh.drain import Drain
+from services.detector.evaluator import Evaluator
 from services.detector.publisher import Publisher
 from services.detector.servicer.anomalies import AnomalyMethods
+from services.detector.servicer.models import ModelMethods
 from services.detector.servicer.rules import RuleMethods
-from services.detector.store import AnomalyStore, RuleStore, StatusStore
+from services.detector.store import (
+    AnomalyStore,
+    RuleStore,
+    StatusStore,
+    TrainingStore,
+    VersionStore,
+)
 
 
-class DetectorServicer(AnomalyMethods, RuleMethods):
+class DetectorServicer(AnomalyMethods, RuleMethods, ModelMethods):
     """Answers from the store: any replica answers for all."""
 
     def __init__(
@@ -16,7 +25,11 @@ class DetectorServicer(AnomalyMethods, RuleMethods):
         anomalies: AnomalyStore,
         status: StatusStore,
         rules: RuleStore,
+        versions: VersionStore,
+        trainings: TrainingStore,
+        evaluator: Evaluator,
         publisher: Publisher,
+        drain: Drain,
         clock: Clock,
         warmup_samples: int,
     ) -> None:
@@ -24,6 +37,10 @@ class DetectorServicer(AnomalyMethods, RuleMethods):
         self._anomalies = anomalies
         self._status = status
         self._rules = rules
+        self._versions = versions
+        self._trainings = trainings
+        self._evaluator = evaluator
+        self._drain = drain
         self._publisher = publisher
         self._clock = clock
         self._warmup_samples = warmup_samples

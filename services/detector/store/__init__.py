@@ -5,6 +5,8 @@ from services.detector.store.checkpoints import CheckpointStore
 from services.detector.store.models import ModelStore
 from services.detector.store.rules import RuleStore
 from services.detector.store.status import StatusStore
+from services.detector.store.trainings import TrainingStore
+from services.detector.store.versions import VersionStore
 
 __all__ = [
     "AnomalyFilter",
@@ -14,4 +16,6 @@ __all__ = [
     "Place",
     "RuleStore",
     "StatusStore",
+    "TrainingStore",
+    "VersionStore",
 ]

@@ -99,6 +99,70 @@ RULE_COMPARISON_BELOW: RuleComparison.ValueType  # 2
 """At or below the threshold."""
 Global___RuleComparison: _TypeAlias = RuleComparison  # noqa: Y015
 
+class _ModelState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODEL_STATE_UNSPECIFIED: _ModelState.ValueType  # 0
+    """Never sent."""
+    MODEL_STATE_ACTIVE: _ModelState.ValueType  # 1
+    """Scores every sample."""
+    MODEL_STATE_SHADOW: _ModelState.ValueType  # 2
+    """Scores live samples beside the active one; nothing is announced of it."""
+    MODEL_STATE_RETIRED: _ModelState.ValueType  # 3
+    """Kept to be activated again."""
+
+class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
+    """ModelState is what a version is used for."""
+
+MODEL_STATE_UNSPECIFIED: ModelState.ValueType  # 0
+"""Never sent."""
+MODEL_STATE_ACTIVE: ModelState.ValueType  # 1
+"""Scores every sample."""
+MODEL_STATE_SHADOW: ModelState.ValueType  # 2
+"""Scores live samples beside the active one; nothing is announced of it."""
+MODEL_STATE_RETIRED: ModelState.ValueType  # 3
+"""Kept to be activated again."""
+Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
+
+class _TrainingStage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrainingStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrainingStage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRAINING_STAGE_UNSPECIFIED: _TrainingStage.ValueType  # 0
+    """Never sent."""
+    TRAINING_STAGE_QUEUED: _TrainingStage.ValueType  # 1
+    """Waits for the leader of the detectors."""
+    TRAINING_STAGE_TRAINING: _TrainingStage.ValueType  # 2
+    """The forest grows."""
+    TRAINING_STAGE_EVALUATING: _TrainingStage.ValueType  # 3
+    """It is measured against the active version."""
+    TRAINING_STAGE_DONE: _TrainingStage.ValueType  # 4
+    """The version is stored; `message` tells whether it was activated and why."""
+    TRAINING_STAGE_FAILED: _TrainingStage.ValueType  # 5
+    """There is no version; `message` tells why."""
+
+class TrainingStage(_TrainingStage, metaclass=_TrainingStageEnumTypeWrapper):
+    """TrainingStage is how far a training is."""
+
+TRAINING_STAGE_UNSPECIFIED: TrainingStage.ValueType  # 0
+"""Never sent."""
+TRAINING_STAGE_QUEUED: TrainingStage.ValueType  # 1
+"""Waits for the leader of the detectors."""
+TRAINING_STAGE_TRAINING: TrainingStage.ValueType  # 2
+"""The forest grows."""
+TRAINING_STAGE_EVALUATING: TrainingStage.ValueType  # 3
+"""It is measured against the active version."""
+TRAINING_STAGE_DONE: TrainingStage.ValueType  # 4
+"""The version is stored; `message` tells whether it was activated and why."""
+TRAINING_STAGE_FAILED: TrainingStage.ValueType  # 5
+"""There is no version; `message` tells why."""
+Global___TrainingStage: _TypeAlias = TrainingStage  # noqa: Y015
+
 @_typing.final
 class Anomaly(_message.Message):
     """Anomaly is one abnormal episode of one series, as it was when it was announced."""
@@ -915,3 +979,457 @@ class DeleteRuleResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteRuleResponse: _TypeAlias = DeleteRuleResponse  # noqa: Y015
+
+@_typing.final
+class ModelVersion(_message.Message):
+    """ModelVersion is one trained model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ParametersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ACTIVATE_TIME_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    TRAINING_SAMPLES_FIELD_NUMBER: _builtins.int
+    TRAINING_START_TIME_FIELD_NUMBER: _builtins.int
+    TRAINING_END_TIME_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    ARTIFACT_SHA256_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    LIVE_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version: 1, 2, 3 and so on."""
+    state: Global___ModelState.ValueType
+    """What it is used for."""
+    trigger: _builtins.str
+    """Why it was trained: "warm-up", "daily", "drift" or "demand"."""
+    training_samples: _builtins.int
+    """Feature vectors it was trained from, made-up ones included."""
+    artifact_sha256: _builtins.str
+    """SHA-256 of the stored artifact, hexadecimal."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was trained."""
+
+    @_builtins.property
+    def activate_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was last activated; absent for never."""
+
+    @_builtins.property
+    def training_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Begin of the time those come from."""
+
+    @_builtins.property
+    def training_end_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the time those come from."""
+
+    @_builtins.property
+    def parameters(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """What it was trained with: "trees", "sample", "seed", and "simulated_rows": made-up vectors that were added because too few were seen."""
+
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The features that it scores."""
+
+    @_builtins.property
+    def evaluation(self) -> Global___ModelEvaluation:
+        """The last evaluation; absent before the first."""
+
+    @_builtins.property
+    def live(self) -> Global___LiveFigures:
+        """What it did on live samples; absent before it saw any."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        state: Global___ModelState.ValueType = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        activate_time: _timestamp_pb2.Timestamp | None = ...,
+        trigger: _builtins.str = ...,
+        training_samples: _builtins.int = ...,
+        training_start_time: _timestamp_pb2.Timestamp | None = ...,
+        training_end_time: _timestamp_pb2.Timestamp | None = ...,
+        parameters: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        artifact_sha256: _builtins.str = ...,
+        evaluation: Global___ModelEvaluation | None = ...,
+        live: Global___LiveFigures | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "create_time", b"create_time", "evaluation", b"evaluation", "live", b"live", "training_end_time", b"training_end_time", "training_start_time", b"training_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "artifact_sha256", b"artifact_sha256", "create_time", b"create_time", "evaluation", b"evaluation", "features", b"features", "live", b"live", "parameters", b"parameters", "state", b"state", "training_end_time", b"training_end_time", "training_samples", b"training_samples", "training_start_time", b"training_start_time", "trigger", b"trigger", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelVersion: _TypeAlias = ModelVersion  # noqa: Y015
+
+@_typing.final
+class ModelEvaluation(_message.Message):
+    """ModelEvaluation is how good a version is; all versions are measured on the same material."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVALUATE_TIME_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    INJECTED_PRECISION_FIELD_NUMBER: _builtins.int
+    INJECTED_ANOMALIES_FIELD_NUMBER: _builtins.int
+    FEEDBACK_SEPARATION_FIELD_NUMBER: _builtins.int
+    TRUE_ALARMS_FIELD_NUMBER: _builtins.int
+    FALSE_ALARMS_FIELD_NUMBER: _builtins.int
+    score: _builtins.float
+    """What decides: 0 to 1, the mean of injected_precision and feedback_separation, or the first alone without enough feedback."""
+    injected_precision: _builtins.float
+    """Average precision of the raw score on injected anomalies, 0 to 1."""
+    injected_anomalies: _builtins.int
+    """Anomalies that were injected."""
+    feedback_separation: _builtins.float
+    """Probability that an alarm judged true scores above one judged false, 0 to 1; absent with fewer than 5 of either."""
+    true_alarms: _builtins.int
+    """Alarms judged true that were looked at."""
+    false_alarms: _builtins.int
+    """Alarms judged false that were looked at."""
+    @_builtins.property
+    def evaluate_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was measured."""
+
+    def __init__(
+        self,
+        *,
+        evaluate_time: _timestamp_pb2.Timestamp | None = ...,
+        score: _builtins.float = ...,
+        injected_precision: _builtins.float = ...,
+        injected_anomalies: _builtins.int = ...,
+        feedback_separation: _builtins.float | None = ...,
+        true_alarms: _builtins.int = ...,
+        false_alarms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation", "evaluate_time", b"evaluate_time", "feedback_separation", b"feedback_separation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation", "evaluate_time", b"evaluate_time", "false_alarms", b"false_alarms", "feedback_separation", b"feedback_separation", "injected_anomalies", b"injected_anomalies", "injected_precision", b"injected_precision", "score", b"score", "true_alarms", b"true_alarms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__feedback_separation: _TypeAlias = _typing.Literal["feedback_separation"]  # noqa: Y015
+    _WhichOneofArgType__feedback_separation: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__feedback_separation) -> _WhichOneofReturnType__feedback_separation | None: ...
+
+Global___ModelEvaluation: _TypeAlias = ModelEvaluation  # noqa: Y015
+
+@_typing.final
+class LiveFigures(_message.Message):
+    """LiveFigures tell what a version did on live samples about which anything was new."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    LOUD_FIELD_NUMBER: _builtins.int
+    LOUD_WITH_ACTIVE_FIELD_NUMBER: _builtins.int
+    DRIFT_FIELD_NUMBER: _builtins.int
+    samples: _builtins.int
+    """Samples it looked at."""
+    loud: _builtins.int
+    """Those it found as strange as one in a thousand of its training."""
+    loud_with_active: _builtins.int
+    """Those that the active version, too, found as strange."""
+    drift: _builtins.float
+    """Stability index of its scores against those of its training: below 0.1 stable, above 0.25 drifted. Absent before 5000 samples."""
+    def __init__(
+        self,
+        *,
+        samples: _builtins.int = ...,
+        loud: _builtins.int = ...,
+        loud_with_active: _builtins.int = ...,
+        drift: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_drift", b"_drift", "drift", b"drift"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_drift", b"_drift", "drift", b"drift", "loud", b"loud", "loud_with_active", b"loud_with_active", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__drift: _TypeAlias = _typing.Literal["drift"]  # noqa: Y015
+    _WhichOneofArgType__drift: _TypeAlias = _typing.Literal["_drift", b"_drift"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__drift) -> _WhichOneofReturnType__drift | None: ...
+
+Global___LiveFigures: _TypeAlias = LiveFigures  # noqa: Y015
+
+@_typing.final
+class TrainModelRequest(_message.Message):
+    """TrainModelRequest asks for a training."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The same id is the same training: 1 to 128 characters. Empty: a new training."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainModelRequest: _TypeAlias = TrainModelRequest  # noqa: Y015
+
+@_typing.final
+class TrainModelResponse(_message.Message):
+    """TrainModelResponse is one step of a training."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The id of the training: to follow it again."""
+    stage: Global___TrainingStage.ValueType
+    """How far it is."""
+    progress: _builtins.float
+    """Share that is done, 0 to 1."""
+    message: _builtins.str
+    """For people."""
+    version: _builtins.int
+    """With TRAINING_STAGE_DONE: the version made."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        stage: Global___TrainingStage.ValueType = ...,
+        progress: _builtins.float = ...,
+        message: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "progress", b"progress", "request_id", b"request_id", "stage", b"stage", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainModelResponse: _TypeAlias = TrainModelResponse  # noqa: Y015
+
+@_typing.final
+class ListModelVersionsRequest(_message.Message):
+    """ListModelVersionsRequest asks for versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Default 100, at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelVersionsRequest: _TypeAlias = ListModelVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListModelVersionsResponse(_message.Message):
+    """ListModelVersionsResponse is one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODELS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelVersion]:
+        """The versions, newest first."""
+
+    def __init__(
+        self,
+        *,
+        models: _abc.Iterable[Global___ModelVersion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelVersionsResponse: _TypeAlias = ListModelVersionsResponse  # noqa: Y015
+
+@_typing.final
+class GetModelVersionRequest(_message.Message):
+    """GetModelVersionRequest asks for one version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Required."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelVersionRequest: _TypeAlias = GetModelVersionRequest  # noqa: Y015
+
+@_typing.final
+class GetModelVersionResponse(_message.Message):
+    """GetModelVersionResponse is one version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model(self) -> Global___ModelVersion:
+        """The version."""
+
+    def __init__(
+        self,
+        *,
+        model: Global___ModelVersion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelVersionResponse: _TypeAlias = GetModelVersionResponse  # noqa: Y015
+
+@_typing.final
+class EvaluateModelRequest(_message.Message):
+    """EvaluateModelRequest asks for a measurement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Required."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluateModelRequest: _TypeAlias = EvaluateModelRequest  # noqa: Y015
+
+@_typing.final
+class EvaluateModelResponse(_message.Message):
+    """EvaluateModelResponse is a version beside the active one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    ACTIVE_EVALUATION_FIELD_NUMBER: _builtins.int
+    BETTER_FIELD_NUMBER: _builtins.int
+    better: _builtins.bool
+    """Whether the version asked for is better than the active one by more than chance."""
+    @_builtins.property
+    def evaluation(self) -> Global___ModelEvaluation:
+        """The version asked for."""
+
+    @_builtins.property
+    def active_evaluation(self) -> Global___ModelEvaluation:
+        """The active version, measured on the same material; absent when there is none."""
+
+    def __init__(
+        self,
+        *,
+        evaluation: Global___ModelEvaluation | None = ...,
+        active_evaluation: Global___ModelEvaluation | None = ...,
+        better: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_evaluation", b"active_evaluation", "evaluation", b"evaluation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_evaluation", b"active_evaluation", "better", b"better", "evaluation", b"evaluation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluateModelResponse: _TypeAlias = EvaluateModelResponse  # noqa: Y015
+
+@_typing.final
+class ActivateModelVersionRequest(_message.Message):
+    """ActivateModelVersionRequest makes a version active."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Required."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateModelVersionRequest: _TypeAlias = ActivateModelVersionRequest  # noqa: Y015
+
+@_typing.final
+class ActivateModelVersionResponse(_message.Message):
+    """ActivateModelVersionResponse is the version that is active now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model(self) -> Global___ModelVersion:
+        """The version."""
+
+    def __init__(
+        self,
+        *,
+        model: Global___ModelVersion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateModelVersionResponse: _TypeAlias = ActivateModelVersionResponse  # noqa: Y015

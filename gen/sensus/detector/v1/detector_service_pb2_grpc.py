@@ -83,6 +83,31 @@ class DetectorServiceStub:
                 request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleRequest.SerializeToString,
                 response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleResponse.FromString,
                 _registered_method=True)
+        self.TrainModel = channel.unary_stream(
+                '/sensus.detector.v1.DetectorService/TrainModel',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.TrainModelRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.TrainModelResponse.FromString,
+                _registered_method=True)
+        self.ListModelVersions = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/ListModelVersions',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListModelVersionsRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListModelVersionsResponse.FromString,
+                _registered_method=True)
+        self.GetModelVersion = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/GetModelVersion',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetModelVersionRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetModelVersionResponse.FromString,
+                _registered_method=True)
+        self.EvaluateModel = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/EvaluateModel',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.EvaluateModelRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.EvaluateModelResponse.FromString,
+                _registered_method=True)
+        self.ActivateModelVersion = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/ActivateModelVersion',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionResponse.FromString,
+                _registered_method=True)
 
 
 class DetectorServiceServicer:
@@ -183,6 +208,59 @@ class DetectorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TrainModel(self, request, context):
+        """TrainModel trains a model from what all detectors have kept, and streams how far it is.
+
+        The work is detached from the stream: a lost connection neither ends nor repeats it; call again with the same request_id to follow
+        it. The new version becomes active when its evaluation is better than that of the active one, otherwise it stays in the shadow. The
+        stream ends with OK after the stage TRAINING_STAGE_DONE or TRAINING_STAGE_FAILED.
+
+        Errors: INVALID_ARGUMENT (INVALID_REQUEST_ID).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListModelVersions(self, request, context):
+        """ListModelVersions lists the versions of the model, newest first.
+
+        Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModelVersion(self, request, context):
+        """GetModelVersion returns one version of the model.
+
+        Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EvaluateModel(self, request, context):
+        """EvaluateModel measures a version now, on injected anomalies and on the alarms that people judged; takes some seconds.
+
+        Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+        features; RESOURCE_EXHAUSTED (EVALUATION_RUNNING) with RetryInfo.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ActivateModelVersion(self, request, context):
+        """ActivateModelVersion makes a version the one that scores, on every replica within seconds and without losing a sample.
+
+        Rolling back is the activation of an older version. Safe to repeat.
+
+        Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+        features: the version before stays active.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DetectorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -230,6 +308,31 @@ def add_DetectorServiceServicer_to_server(servicer, server):
                     servicer.DeleteRule,
                     request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleRequest.FromString,
                     response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleResponse.SerializeToString,
+            ),
+            'TrainModel': grpc.unary_stream_rpc_method_handler(
+                    servicer.TrainModel,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.TrainModelRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.TrainModelResponse.SerializeToString,
+            ),
+            'ListModelVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModelVersions,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListModelVersionsRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListModelVersionsResponse.SerializeToString,
+            ),
+            'GetModelVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelVersion,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetModelVersionRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetModelVersionResponse.SerializeToString,
+            ),
+            'EvaluateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluateModel,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.EvaluateModelRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.EvaluateModelResponse.SerializeToString,
+            ),
+            'ActivateModelVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActivateModelVersion,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -479,6 +582,141 @@ class DetectorService:
             '/sensus.detector.v1.DetectorService/DeleteRule',
             sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleRequest.SerializeToString,
             sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TrainModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/TrainModel',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.TrainModelRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.TrainModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModelVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/ListModelVersions',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListModelVersionsRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListModelVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/GetModelVersion',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetModelVersionRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetModelVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/EvaluateModel',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.EvaluateModelRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.EvaluateModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivateModelVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/ActivateModelVersion',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionResponse.FromString,
             options,
             channel_credentials,
             insecure,

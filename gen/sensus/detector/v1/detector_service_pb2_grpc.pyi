@@ -92,6 +92,39 @@ class DetectorServiceStub:
 
     Errors: NOT_FOUND (RULE_NOT_FOUND).
     """
+    TrainModel: _grpc.UnaryStreamMultiCallable[_detector_service_pb2.TrainModelRequest, _detector_service_pb2.TrainModelResponse]
+    """TrainModel trains a model from what all detectors have kept, and streams how far it is.
+
+    The work is detached from the stream: a lost connection neither ends nor repeats it; call again with the same request_id to follow
+    it. The new version becomes active when its evaluation is better than that of the active one, otherwise it stays in the shadow. The
+    stream ends with OK after the stage TRAINING_STAGE_DONE or TRAINING_STAGE_FAILED.
+
+    Errors: INVALID_ARGUMENT (INVALID_REQUEST_ID).
+    """
+    ListModelVersions: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.ListModelVersionsRequest, _detector_service_pb2.ListModelVersionsResponse]
+    """ListModelVersions lists the versions of the model, newest first.
+
+    Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+    """
+    GetModelVersion: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.GetModelVersionRequest, _detector_service_pb2.GetModelVersionResponse]
+    """GetModelVersion returns one version of the model.
+
+    Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND).
+    """
+    EvaluateModel: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.EvaluateModelRequest, _detector_service_pb2.EvaluateModelResponse]
+    """EvaluateModel measures a version now, on injected anomalies and on the alarms that people judged; takes some seconds.
+
+    Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+    features; RESOURCE_EXHAUSTED (EVALUATION_RUNNING) with RetryInfo.
+    """
+    ActivateModelVersion: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.ActivateModelVersionRequest, _detector_service_pb2.ActivateModelVersionResponse]
+    """ActivateModelVersion makes a version the one that scores, on every replica within seconds and without losing a sample.
+
+    Rolling back is the activation of an older version. Safe to repeat.
+
+    Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+    features: the version before stays active.
+    """
 
 @_typing.type_check_only
 class DetectorServiceAsyncStub(DetectorServiceStub):
@@ -156,6 +189,39 @@ class DetectorServiceAsyncStub(DetectorServiceStub):
     """DeleteRule removes a rule and its open episodes; anomalies it announced stay.
 
     Errors: NOT_FOUND (RULE_NOT_FOUND).
+    """
+    TrainModel: _aio.UnaryStreamMultiCallable[_detector_service_pb2.TrainModelRequest, _detector_service_pb2.TrainModelResponse]  # type: ignore[assignment]
+    """TrainModel trains a model from what all detectors have kept, and streams how far it is.
+
+    The work is detached from the stream: a lost connection neither ends nor repeats it; call again with the same request_id to follow
+    it. The new version becomes active when its evaluation is better than that of the active one, otherwise it stays in the shadow. The
+    stream ends with OK after the stage TRAINING_STAGE_DONE or TRAINING_STAGE_FAILED.
+
+    Errors: INVALID_ARGUMENT (INVALID_REQUEST_ID).
+    """
+    ListModelVersions: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.ListModelVersionsRequest, _detector_service_pb2.ListModelVersionsResponse]  # type: ignore[assignment]
+    """ListModelVersions lists the versions of the model, newest first.
+
+    Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+    """
+    GetModelVersion: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.GetModelVersionRequest, _detector_service_pb2.GetModelVersionResponse]  # type: ignore[assignment]
+    """GetModelVersion returns one version of the model.
+
+    Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND).
+    """
+    EvaluateModel: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.EvaluateModelRequest, _detector_service_pb2.EvaluateModelResponse]  # type: ignore[assignment]
+    """EvaluateModel measures a version now, on injected anomalies and on the alarms that people judged; takes some seconds.
+
+    Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+    features; RESOURCE_EXHAUSTED (EVALUATION_RUNNING) with RetryInfo.
+    """
+    ActivateModelVersion: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.ActivateModelVersionRequest, _detector_service_pb2.ActivateModelVersionResponse]  # type: ignore[assignment]
+    """ActivateModelVersion makes a version the one that scores, on every replica within seconds and without losing a sample.
+
+    Rolling back is the activation of an older version. Safe to repeat.
+
+    Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+    features: the version before stays active.
     """
 
 class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -272,6 +338,69 @@ class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
         """DeleteRule removes a rule and its open episodes; anomalies it announced stay.
 
         Errors: NOT_FOUND (RULE_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def TrainModel(
+        self,
+        request: _detector_service_pb2.TrainModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_detector_service_pb2.TrainModelResponse], _abc.AsyncIterator[_detector_service_pb2.TrainModelResponse]]:
+        """TrainModel trains a model from what all detectors have kept, and streams how far it is.
+
+        The work is detached from the stream: a lost connection neither ends nor repeats it; call again with the same request_id to follow
+        it. The new version becomes active when its evaluation is better than that of the active one, otherwise it stays in the shadow. The
+        stream ends with OK after the stage TRAINING_STAGE_DONE or TRAINING_STAGE_FAILED.
+
+        Errors: INVALID_ARGUMENT (INVALID_REQUEST_ID).
+        """
+
+    @_abc_1.abstractmethod
+    def ListModelVersions(
+        self,
+        request: _detector_service_pb2.ListModelVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.ListModelVersionsResponse, _abc.Awaitable[_detector_service_pb2.ListModelVersionsResponse]]:
+        """ListModelVersions lists the versions of the model, newest first.
+
+        Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+        """
+
+    @_abc_1.abstractmethod
+    def GetModelVersion(
+        self,
+        request: _detector_service_pb2.GetModelVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.GetModelVersionResponse, _abc.Awaitable[_detector_service_pb2.GetModelVersionResponse]]:
+        """GetModelVersion returns one version of the model.
+
+        Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def EvaluateModel(
+        self,
+        request: _detector_service_pb2.EvaluateModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.EvaluateModelResponse, _abc.Awaitable[_detector_service_pb2.EvaluateModelResponse]]:
+        """EvaluateModel measures a version now, on injected anomalies and on the alarms that people judged; takes some seconds.
+
+        Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+        features; RESOURCE_EXHAUSTED (EVALUATION_RUNNING) with RetryInfo.
+        """
+
+    @_abc_1.abstractmethod
+    def ActivateModelVersion(
+        self,
+        request: _detector_service_pb2.ActivateModelVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.ActivateModelVersionResponse, _abc.Awaitable[_detector_service_pb2.ActivateModelVersionResponse]]:
+        """ActivateModelVersion makes a version the one that scores, on every replica within seconds and without losing a sample.
+
+        Rolling back is the activation of an older version. Safe to repeat.
+
+        Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+        features: the version before stays active.
         """
 
 def add_DetectorServiceServicer_to_server(servicer: DetectorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
