@@ -82,12 +82,15 @@ lock: setup ## Resolve the dependencies anew into requirements.lock
 	@tools/lock.sh
 
 ##@ Measure
-.PHONY: bench bench-detect bench-explain
+.PHONY: bench bench-detect bench-feedback bench-explain
 bench: setup ## Ours beside the naive chain, in one run
 	$(BIN)/python bench/chain.py
 
 bench-detect: setup ## Detection quality on the external corpora
 	$(BIN)/python bench/detect.py
+
+bench-feedback: setup ## What judged alarms do to a replay of the external corpora
+	$(BIN)/python bench/detect_feedback.py
 
 bench-explain: setup ## Root-cause ranking on the external incidents
 	$(BIN)/python bench/explain.py

@@ -90,6 +90,15 @@ RULES: Final = Gauge(
     "sensus_detector_rules",
     "Threshold rules followed here. Replicas must agree within seconds; 0: none is enabled.",
 )
+ALARMS_SILENCED: Final = Counter(
+    "sensus_detector_alarms_silenced_total",
+    "Alarms weaker than those people called false. Far above the anomalies: is feedback right?",
+)
+FEEDBACK: Final = Counter(
+    "sensus_detector_feedback_total",
+    "Judgements of anomalies. False ones rising: lower the noise budget or look at the model.",
+    ["verdict"],
+)
 WATCHERS: Final = Gauge(
     "sensus_detector_watchers",
     "Open watches of anomalies. 0 with explainers running: they cannot reach this replica.",

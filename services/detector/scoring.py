@@ -46,6 +46,7 @@ class Outcome:
     findings: Sequence[Finding]
     scored: int
     live: Mapping[int, Live]
+    silenced: int
 
 
 class ShardScorer:
@@ -57,6 +58,7 @@ class ShardScorer:
         self._model: ActiveModel | None = None
         self._shadow: ActiveModel | None = None
         self._observer: Observer | None = None
+        self._bars: Mapping[int, float] = {}
         self._epoch, self._shard = checkpoint.epoch, checkpoint.shard
         self._stored_cursor = self.cursor = checkpoint.cursor
         self.processed_samples = checkpoint.processed_samples
@@ -90,6 +92,10 @@ class ShardScorer:
         """Watches the next samples by `rules`."""
         self._rules.use(rules)
 
+    def use_bars(self, bars: Mapping[int, float]) -> None:
+        """Keeps silent alarms of the next samples that do not pass the bar of their series."""
+        self._bars = bars
+
     def score(self, samples: Samples, cursor: int, labels_by_id: Mapping[int, Labels]) -> Outcome:
         """Scores and learns samples that end at `cursor`.
 
@@ -107,11 +113,14 @@ class ShardScorer:
         self.cursor = cursor
         self.processed_samples += len(samples)
         self.collected_samples += int(ready.sum())
-        found = self._find(samples, scores, evidence)
+        alarms = self._find(samples, scores, evidence)
+        found = [each for each in alarms if self._passes(each)]
+        silenced = len(alarms) - len(found)
         found += self._beyond_thresholds(samples, rows, fresh, scores)
         found.sort(key=lambda each: (each.event_ms, each.series_id, each.kind, each.anomaly_id))
         live = self._observer.look(scores.features) if self._observer else {}
-        return Outcome(findings=found, scored=int(np.isfinite(scores.raw).sum()), live=live)
+        scored = int(np.isfinite(scores.raw).sum())
+        return Outcome(findings=found, scored=scored, live=live, silenced=silenced)
 
     def skip_to(self, cursor: int) -> None:
         """Goes on after `cursor`: what lies between is gone for good."""
@@ -174,6 +183,9 @@ class ShardScorer:
         if self._inherited_rows is None:
             return own
         return np.concatenate([self._inherited_rows, own])[-TRAINING_ROWS_MAX:]
+
+    def _passes(self, alarm: Finding) -> bool:
+        return alarm.alert_score > self._bars.get(alarm.series_id, 0.0)
 
     def _fresh(self, rows: npt.NDArray[np.int32], samples: Samples) -> npt.NDArray[np.bool_]:
         """Which samples the engine will take."""

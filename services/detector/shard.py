@@ -42,6 +42,7 @@ class Terms:
         training_rows_interval_s: Between two times that the training rows are stored while a
             model is active; without one they are stored with every checkpoint.
         rules: Gives the rules that are enabled now.
+        bars: Gives the alert score that an alarm must pass, by series.
     """
 
     store: CheckpointStore
@@ -50,6 +51,7 @@ class Terms:
     shadow: Callable[[], ActiveModel | None]
     seen: Callable[[Mapping[int, Live]], None]
     rules: Callable[[], Sequence[Rule]]
+    bars: Callable[[], Mapping[int, float]]
     clock: Clock
     batch_samples: int
     checkpoint_interval_s: float
@@ -184,6 +186,7 @@ class ShardWorker:
     async def _score(self, batch: Sequence[Delivery]) -> None:
         self._scorer.use_model(self._terms.model(), self._terms.shadow())
         self._scorer.use_rules(self._terms.rules())
+        self._scorer.use_bars(self._terms.bars())
         links = [each for delivery in batch for each in delivery.traceparents]
         samples = Samples.concatenate([delivery.samples for delivery in batch])
         attributes = {"sensus.shard": self.shard, "messaging.batch.message_count": len(samples)}
@@ -191,6 +194,7 @@ class ShardWorker:
             outcome = await self._run_engine(samples, batch[-1].cursor)
         metrics.SAMPLES_PROCESSED.inc(len(samples))
         self._terms.seen(outcome.live)
+        metrics.ALARMS_SILENCED.inc(outcome.silenced)
         metrics.SAMPLES_SCORED.inc(outcome.scored)
         for place, finding in enumerate(outcome.findings, start=1):
             self._findings.append(announced(finding, links))

@@ -23,6 +23,7 @@ from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
+from services.detector.bars import BarFeed
 from services.detector.config import Config
 from services.detector.consumer import Consumer
 from services.detector.credit import Amount
@@ -40,6 +41,7 @@ from services.detector.shard import Terms
 from services.detector.store import (
     AnomalyStore,
     CheckpointStore,
+    FeedbackStore,
     ModelStore,
     RuleStore,
     StatusStore,
@@ -68,6 +70,7 @@ class Detector:
     forests: ForestFeed
     rules: RuleFeed
     live: LiveFigures
+    bars: BarFeed
     checkpoints: CheckpointStore
 
 
@@ -112,8 +115,9 @@ async def _assemble(
     models, versions, trainings = ModelStore(pool), VersionStore(pool), TrainingStore(pool)
     live, evaluator = LiveFigures(versions, clock), Evaluator(models, versions, clock)
     needs = Needs(samples=config.warmup_samples, wait_s=config.warmup_s)
+    bars = BarFeed(FeedbackStore(pool), clock)
     rules = RuleFeed(RuleStore(pool), clock)
-    feeds: list[Feed] = [forests, rules]
+    feeds: list[Feed] = [forests, rules, bars]
     keeper = Keeper(
         trainer=Trainer(models, needs, clock),
         evaluator=evaluator,
@@ -135,6 +139,7 @@ async def _assemble(
             shadow=forests.shadow,
             seen=live.add,
             rules=rules.rules,
+            bars=bars.bars,
             clock=clock,
             batch_samples=config.batch_samples,
             checkpoint_interval_s=config.checkpoint_interval_s,
@@ -148,6 +153,7 @@ async def _assemble(
     servicer = DetectorServicer(
         anomalies=AnomalyStore(pool),
         status=StatusStore(pool),
+        feedback=FeedbackStore(pool),
         rules=RuleStore(pool),
         versions=versions,
         trainings=trainings,
@@ -171,6 +177,7 @@ async def _assemble(
         forests=forests,
         rules=rules,
         live=live,
+        bars=bars,
         checkpoints=checkpoints,
     )
 

@@ -5,10 +5,12 @@ from mesh.drain import Drain
 from services.detector.evaluator import Evaluator
 from services.detector.publisher import Publisher
 from services.detector.servicer.anomalies import AnomalyMethods
+from services.detector.servicer.feedback import FeedbackMethods
 from services.detector.servicer.models import ModelMethods
 from services.detector.servicer.rules import RuleMethods
 from services.detector.store import (
     AnomalyStore,
+    FeedbackStore,
     RuleStore,
     StatusStore,
     TrainingStore,
@@ -16,7 +18,7 @@ from services.detector.store import (
 )
 
 
-class DetectorServicer(AnomalyMethods, RuleMethods, ModelMethods):
+class DetectorServicer(AnomalyMethods, RuleMethods, ModelMethods, FeedbackMethods):
     """Answers from the store: any replica answers for all."""
 
     def __init__(
@@ -24,6 +26,7 @@ class DetectorServicer(AnomalyMethods, RuleMethods, ModelMethods):
         *,
         anomalies: AnomalyStore,
         status: StatusStore,
+        feedback: FeedbackStore,
         rules: RuleStore,
         versions: VersionStore,
         trainings: TrainingStore,
@@ -36,6 +39,7 @@ class DetectorServicer(AnomalyMethods, RuleMethods, ModelMethods):
         """`warmup_samples` is what the first model needs."""
         self._anomalies = anomalies
         self._status = status
+        self._feedback = feedback
         self._rules = rules
         self._versions = versions
         self._trainings = trainings

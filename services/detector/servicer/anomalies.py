@@ -11,10 +11,11 @@ from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
 from services.detector import pages
 from services.detector.convert import anomalies as convert
+from services.detector.convert.feedback import feedback_message
 from services.detector.listing import list_anomalies
 from services.detector.model import Anomaly
 from services.detector.publisher import Publisher
-from services.detector.store import AnomalyStore, StatusStore
+from services.detector.store import AnomalyStore, FeedbackStore, StatusStore
 
 WatchContext = grpc.aio.ServicerContext[
     detector_pb.WatchAnomaliesRequest, detector_pb.WatchAnomaliesResponse
@@ -33,6 +34,7 @@ class AnomalyMethods(detector_service_pb2_grpc.DetectorServiceServicer):
 
     _anomalies: AnomalyStore
     _status: StatusStore
+    _feedback: FeedbackStore
     _publisher: Publisher
     _clock: Clock
     _warmup_samples: int
@@ -73,6 +75,9 @@ class AnomalyMethods(detector_service_pb2_grpc.DetectorServiceServicer):
         if anomaly is None:
             raise NotFound("anomaly", request.anomaly_id)
         message = convert.anomaly_message(anomaly, with_contributions=True)
+        feedback = await self._feedback.find(request.anomaly_id)
+        if feedback is not None:
+            message.feedback.CopyFrom(feedback_message(feedback))
         return detector_pb.GetAnomalyResponse(anomaly=message)
 
     async def GetDetectorStatus(  # noqa: N802

@@ -2,6 +2,7 @@
 
 from services.detector.store.anomalies import AnomalyFilter, AnomalyStore, Place
 from services.detector.store.checkpoints import CheckpointStore
+from services.detector.store.feedback import FeedbackStore
 from services.detector.store.models import ModelStore
 from services.detector.store.rules import RuleStore
 from services.detector.store.status import StatusStore
@@ -12,6 +13,7 @@ __all__ = [
     "AnomalyFilter",
     "AnomalyStore",
     "CheckpointStore",
+    "FeedbackStore",
     "ModelStore",
     "Place",
     "RuleStore",

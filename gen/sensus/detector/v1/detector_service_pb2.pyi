@@ -51,6 +51,30 @@ ANOMALY_KIND_THRESHOLD: AnomalyKind.ValueType  # 3
 """A rule's threshold was crossed."""
 Global___AnomalyKind: _TypeAlias = AnomalyKind  # noqa: Y015
 
+class _AnomalyVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AnomalyVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnomalyVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ANOMALY_VERDICT_UNSPECIFIED: _AnomalyVerdict.ValueType  # 0
+    """Never stored."""
+    ANOMALY_VERDICT_TRUE_ALARM: _AnomalyVerdict.ValueType  # 1
+    """It did."""
+    ANOMALY_VERDICT_FALSE_ALARM: _AnomalyVerdict.ValueType  # 2
+    """It did not."""
+
+class AnomalyVerdict(_AnomalyVerdict, metaclass=_AnomalyVerdictEnumTypeWrapper):
+    """AnomalyVerdict is whether an anomaly deserved attention."""
+
+ANOMALY_VERDICT_UNSPECIFIED: AnomalyVerdict.ValueType  # 0
+"""Never stored."""
+ANOMALY_VERDICT_TRUE_ALARM: AnomalyVerdict.ValueType  # 1
+"""It did."""
+ANOMALY_VERDICT_FALSE_ALARM: AnomalyVerdict.ValueType  # 2
+"""It did not."""
+Global___AnomalyVerdict: _TypeAlias = AnomalyVerdict  # noqa: Y015
+
 class _DetectorPhase:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -184,6 +208,7 @@ class Anomaly(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    FEEDBACK_FIELD_NUMBER: _builtins.int
     anomaly_id: _builtins.str
     """Identity, derived from series, time and kind: a replay of the same input gives the same one."""
     series_id: _builtins.int
@@ -224,6 +249,10 @@ class Anomaly(_message.Message):
     def contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureContribution]:
         """How much each feature brought to the score, largest first. Only GetAnomaly and WatchAnomalies fill it."""
 
+    @_builtins.property
+    def feedback(self) -> Global___AnomalyFeedback:
+        """What a person said of it; absent when nobody did. Only GetAnomaly fills it."""
+
     def __init__(
         self,
         *,
@@ -242,14 +271,51 @@ class Anomaly(_message.Message):
         model_version: _builtins.int = ...,
         cursor: _builtins.int = ...,
         traceparent: _builtins.str = ...,
+        feedback: Global___AnomalyFeedback | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "event_time", b"event_time", "expected", b"expected"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_score", b"alert_score", "anomaly_id", b"anomaly_id", "commit_time", b"commit_time", "contributions", b"contributions", "cursor", b"cursor", "event_time", b"event_time", "expected", b"expected", "kind", b"kind", "labels", b"labels", "model_version", b"model_version", "raw_score", b"raw_score", "series_id", b"series_id", "severity", b"severity", "traceparent", b"traceparent", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_score", b"alert_score", "anomaly_id", b"anomaly_id", "commit_time", b"commit_time", "contributions", b"contributions", "cursor", b"cursor", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "kind", b"kind", "labels", b"labels", "model_version", b"model_version", "raw_score", b"raw_score", "series_id", b"series_id", "severity", b"severity", "traceparent", b"traceparent", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Anomaly: _TypeAlias = Anomaly  # noqa: Y015
+
+@_typing.final
+class AnomalyFeedback(_message.Message):
+    """AnomalyFeedback is what a person said of an anomaly."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    SUBMIT_TIME_FIELD_NUMBER: _builtins.int
+    verdict: Global___AnomalyVerdict.ValueType
+    """Whether it deserved attention."""
+    comment: _builtins.str
+    """Why, in the person's words."""
+    subject: _builtins.str
+    """Who said it: "user:<name>" or the like."""
+    @_builtins.property
+    def submit_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was said."""
+
+    def __init__(
+        self,
+        *,
+        verdict: Global___AnomalyVerdict.ValueType = ...,
+        comment: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        submit_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["submit_time", b"submit_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "subject", b"subject", "submit_time", b"submit_time", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnomalyFeedback: _TypeAlias = AnomalyFeedback  # noqa: Y015
 
 @_typing.final
 class ExpectedRange(_message.Message):
@@ -1433,3 +1499,57 @@ class ActivateModelVersionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ActivateModelVersionResponse: _TypeAlias = ActivateModelVersionResponse  # noqa: Y015
+
+@_typing.final
+class SubmitFeedbackRequest(_message.Message):
+    """SubmitFeedbackRequest says what an anomaly was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANOMALY_ID_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    anomaly_id: _builtins.str
+    """Required."""
+    verdict: Global___AnomalyVerdict.ValueType
+    """Required."""
+    comment: _builtins.str
+    """Why; at most 2000 characters."""
+    def __init__(
+        self,
+        *,
+        anomaly_id: _builtins.str = ...,
+        verdict: Global___AnomalyVerdict.ValueType = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anomaly_id", b"anomaly_id", "comment", b"comment", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitFeedbackRequest: _TypeAlias = SubmitFeedbackRequest  # noqa: Y015
+
+@_typing.final
+class SubmitFeedbackResponse(_message.Message):
+    """SubmitFeedbackResponse is the feedback as stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FEEDBACK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def feedback(self) -> Global___AnomalyFeedback:
+        """The feedback."""
+
+    def __init__(
+        self,
+        *,
+        feedback: Global___AnomalyFeedback | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitFeedbackResponse: _TypeAlias = SubmitFeedbackResponse  # noqa: Y015

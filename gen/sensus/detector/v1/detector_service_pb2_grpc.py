@@ -108,6 +108,11 @@ class DetectorServiceStub:
                 request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionRequest.SerializeToString,
                 response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionResponse.FromString,
                 _registered_method=True)
+        self.SubmitFeedback = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/SubmitFeedback',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackResponse.FromString,
+                _registered_method=True)
 
 
 class DetectorServiceServicer:
@@ -261,6 +266,18 @@ class DetectorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubmitFeedback(self, request, context):
+        """SubmitFeedback keeps what a person says of an anomaly; the last word counts.
+
+        A false alarm makes its series stricter within seconds: later alarms of the value must be stronger. A true alarm keeps it as it is.
+        Both go into the next training and into every evaluation. Safe to repeat.
+
+        Errors: INVALID_ARGUMENT (INVALID_VERDICT, INVALID_COMMENT); NOT_FOUND (ANOMALY_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DetectorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -333,6 +350,11 @@ def add_DetectorServiceServicer_to_server(servicer, server):
                     servicer.ActivateModelVersion,
                     request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionRequest.FromString,
                     response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionResponse.SerializeToString,
+            ),
+            'SubmitFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitFeedback,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -717,6 +739,33 @@ class DetectorService:
             '/sensus.detector.v1.DetectorService/ActivateModelVersion',
             sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionRequest.SerializeToString,
             sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/SubmitFeedback',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -125,6 +125,14 @@ class DetectorServiceStub:
     Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
     features: the version before stays active.
     """
+    SubmitFeedback: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.SubmitFeedbackRequest, _detector_service_pb2.SubmitFeedbackResponse]
+    """SubmitFeedback keeps what a person says of an anomaly; the last word counts.
+
+    A false alarm makes its series stricter within seconds: later alarms of the value must be stronger. A true alarm keeps it as it is.
+    Both go into the next training and into every evaluation. Safe to repeat.
+
+    Errors: INVALID_ARGUMENT (INVALID_VERDICT, INVALID_COMMENT); NOT_FOUND (ANOMALY_NOT_FOUND).
+    """
 
 @_typing.type_check_only
 class DetectorServiceAsyncStub(DetectorServiceStub):
@@ -222,6 +230,14 @@ class DetectorServiceAsyncStub(DetectorServiceStub):
 
     Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
     features: the version before stays active.
+    """
+    SubmitFeedback: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.SubmitFeedbackRequest, _detector_service_pb2.SubmitFeedbackResponse]  # type: ignore[assignment]
+    """SubmitFeedback keeps what a person says of an anomaly; the last word counts.
+
+    A false alarm makes its series stricter within seconds: later alarms of the value must be stronger. A true alarm keeps it as it is.
+    Both go into the next training and into every evaluation. Safe to repeat.
+
+    Errors: INVALID_ARGUMENT (INVALID_VERDICT, INVALID_COMMENT); NOT_FOUND (ANOMALY_NOT_FOUND).
     """
 
 class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -401,6 +417,20 @@ class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
         features: the version before stays active.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitFeedback(
+        self,
+        request: _detector_service_pb2.SubmitFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.SubmitFeedbackResponse, _abc.Awaitable[_detector_service_pb2.SubmitFeedbackResponse]]:
+        """SubmitFeedback keeps what a person says of an anomaly; the last word counts.
+
+        A false alarm makes its series stricter within seconds: later alarms of the value must be stronger. A true alarm keeps it as it is.
+        Both go into the next training and into every evaluation. Safe to repeat.
+
+        Errors: INVALID_ARGUMENT (INVALID_VERDICT, INVALID_COMMENT); NOT_FOUND (ANOMALY_NOT_FOUND).
         """
 
 def add_DetectorServiceServicer_to_server(servicer: DetectorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
