@@ -1,6 +1,5 @@
 """The `sensus` command: one sub-command per file in `cli/commands`."""
 
-import os
 import sys
 
 import typer
@@ -31,9 +30,6 @@ def _about() -> None:
 
 def app() -> None:
     """Runs the command line; a problem is one sentence and exit status 1, not a traceback."""
-    os.environ.setdefault(
-        "GRPC_VERBOSITY", "NONE"
-    )  # its notes on lost connections are ours to tell
     try:
         _commands()
     except (Problem, ConfigError, SensusError) as problem:

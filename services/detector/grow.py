@@ -17,7 +17,7 @@ def main() -> None:
     seed, trees, sample, simulated = (int(each) for each in sys.argv[1:5])
     rows = np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False)
     if simulated:
-        rows = np.concatenate([rows, np.resize(made_up_rows(), (simulated, rows.shape[1]))])
+        rows = np.concatenate([rows, np.resize(made_up_rows(0), (simulated, rows.shape[1]))])
     forest = train(rows, seed=seed, trees=trees, sample=sample)
     sys.stdout.buffer.write(forest.to_bytes())
 

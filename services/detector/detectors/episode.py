@@ -26,7 +26,7 @@ DAY_MS = 86_400_000.0
 FATIGUE_DAYS = 30.0
 FATIGUE = 0.25
 OVER = 0.02
-STEP, LOWEST = 2.0, -6.0
+STEP, LOWEST = 1.0, -6.0
 """What an alert adds to the bar, and where the bar stops falling; log2 of strength."""
 STATE = np.dtype(
     [

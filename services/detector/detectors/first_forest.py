@@ -7,8 +7,6 @@ from services.detector.detectors.engine import Engine, train
 from services.detector.detectors.forest import Forest
 from services.detector.detectors.simulation import series
 
-F32 = npt.NDArray[np.float32]
-
 SERIES, SAMPLES = 240, 4000
 PER_DAY = (1440, 288, 96, 24)
 
@@ -18,8 +16,8 @@ def first_forest(seed: int = 0) -> Forest:
     return train(made_up_rows(seed), seed=seed)
 
 
-def made_up_rows(seed: int = 0) -> F32:
-    """Feature vectors float32[m, F] of made-up series; the same for the same seed."""
+def made_up_rows(seed: int) -> npt.NDArray[np.float32]:
+    """What the engine finds new about made-up series: training rows, the same for a seed."""
     engine = Engine(forest=None)
     first = engine.add_series(SERIES)
     for index in range(SERIES):
