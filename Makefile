@@ -82,7 +82,7 @@ lock: setup ## Resolve the dependencies anew into requirements.lock
 	@tools/lock.sh
 
 ##@ Measure
-.PHONY: bench bench-detect bench-feedback bench-explain
+.PHONY: bench bench-detect bench-feedback bench-noise bench-explain
 bench: setup ## Ours beside the naive chain, in one run
 	$(BIN)/python bench/chain.py
 
@@ -91,6 +91,9 @@ bench-detect: setup ## Detection quality on the external corpora
 
 bench-feedback: setup ## What judged alarms do to a replay of the external corpora
 	$(BIN)/python bench/detect_feedback.py
+
+bench-noise: setup ## How quiet a fresh installation is, for several noise budgets
+	$(BIN)/python bench/detect_noise.py
 
 bench-explain: setup ## Root-cause ranking on the external incidents
 	$(BIN)/python bench/explain.py

@@ -60,8 +60,16 @@ class Config(Common):
         float, Meta(ge=0, description="Seconds between two times that training rows are stored")
     ] = 300.0
     alerts_per_week: Annotated[
-        float | None, Meta(gt=0, description="False alarms accepted per series and week")
-    ] = None
+        float,
+        Meta(
+            ge=0,
+            lt=1e6,
+            description="False alarms accepted per series and week; 0 lets every episode speak",
+        ),
+    ] = 4.0
+    retention_days: Annotated[
+        int, Meta(ge=1, description="Whole days that anomalies and feedback are kept")
+    ] = 90
 
     @property
     def consumer(self) -> str:
@@ -79,4 +87,6 @@ class Config(Common):
     @property
     def engine(self) -> Settings:
         """The part that the engine needs."""
-        return Settings(warm_up=self.series_warmup_samples, alerts_per_week=self.alerts_per_week)
+        return Settings(
+            warm_up=self.series_warmup_samples, alerts_per_week=self.alerts_per_week or None
+        )

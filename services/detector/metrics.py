@@ -99,6 +99,11 @@ FEEDBACK: Final = Counter(
     "Judgements of anomalies. False ones rising: lower the noise budget or look at the model.",
     ["verdict"],
 )
+DROPPED: Final = Counter(
+    "sensus_detector_dropped_total",
+    "Rows that retention dropped, by kind. Flat for days on an old installation: see the log.",
+    ["kind"],
+)
 WATCHERS: Final = Gauge(
     "sensus_detector_watchers",
     "Open watches of anomalies. 0 with explainers running: they cannot reach this replica.",

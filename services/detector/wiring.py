@@ -35,6 +35,7 @@ from services.detector.forests import ForestFeed
 from services.detector.keeper import Keeper
 from services.detector.live import LiveFigures
 from services.detector.publisher import Publisher
+from services.detector.retention import Retention
 from services.detector.rulebook import RuleFeed
 from services.detector.servicer import DetectorServicer
 from services.detector.shard import Terms
@@ -43,6 +44,7 @@ from services.detector.store import (
     CheckpointStore,
     FeedbackStore,
     ModelStore,
+    RetentionStore,
     RuleStore,
     StatusStore,
     TrainingStore,
@@ -170,6 +172,7 @@ async def _assemble(
             "feeds": lambda: follow(feeds),
             "trainer": keeper.run,
             "live": live.run,
+            "retention": Retention(RetentionStore(pool), config.retention_days, clock).run,
             "publisher": publisher.run,
             "consumer": consumer.run,
         },
