@@ -30,6 +30,7 @@ from services.detector.model import (
 from services.detector.model_life import Live
 from services.detector.rules import Rule
 from services.detector.series_rows import SeriesRows
+from services.detector.silences import SOURCE, ShardSilences
 from services.detector.states import import_states, state_of_rows
 from services.detector.thresholds import ShardRules, finding_of
 
@@ -96,8 +97,24 @@ class ShardScorer:
         """Keeps silent alarms of the next samples that do not pass the bar of their series."""
         self._bars = bars
 
-    def score(self, samples: Samples, cursor: int, labels_by_id: Mapping[int, Labels]) -> Outcome:
+    def sweep(self, now_ms: int, since_ms: int) -> list[Finding]:
+        """Series that fell silent by `now_ms`; only time after `since_ms` counts as silence."""
+        return self._silences.sweep(self._engine, self._warm, now_ms, since_ms)
+
+    def newest_ms(self) -> int:
+        """Time of the newest sample of the shard; 0 before the first."""
+        return int(self._engine.newest_ms().max(initial=0))
+
+    def score(
+        self,
+        samples: Samples,
+        cursor: int,
+        labels_by_id: Mapping[int, Labels],
+        now_ms: int | None = None,
+    ) -> Outcome:
         """Scores and learns samples that end at `cursor`.
+
+        `now_ms` is the time, and None while the shard is catching up.
 
         Raises:
             LookupError: A series is neither known nor in `labels_by_id`; nothing was scored.
@@ -105,7 +122,9 @@ class ShardScorer:
         self._add_series(self._series.unknown(samples.series_ids), labels_by_id)
         rows = self._series.rows_of(samples.series_ids)
         evidence = Evidence(self._engine, rows)
-        fresh = self._fresh(rows, samples)
+        newest_ms = self._engine.newest_ms()
+        fresh = _fresh(rows, samples, newest_ms.copy())
+        self._silences.heard(np.unique(rows[fresh]), newest_ms, now_ms)
         scores = self._engine.process(rows, samples.timestamps_ms, samples.values)
         ready = np.isfinite(scores.expected_low)
         self._warm[rows[ready]] = True
@@ -130,6 +149,7 @@ class ShardScorer:
         """Everything since the last checkpoint. Nothing may be scored until it is committed."""
         rows = np.flatnonzero(self._changed).astype(np.int32)
         episodes, ended = self._rules.changes()
+        fallen, back = self._silences.changes()
         return Changes(
             shard=self._shard,
             epoch=self._epoch,
@@ -144,8 +164,8 @@ class ShardScorer:
             states=state_of_rows(self._engine, rows),
             warm=self._warm[rows].tolist(),
             findings=findings,
-            episodes=episodes,
-            ended_episodes=ended,
+            episodes=episodes + fallen,
+            ended_episodes=ended + back,
             training_rows=self._training_rows() if with_training_rows else None,
         )
 
@@ -155,6 +175,7 @@ class ShardScorer:
         self._stored_series = len(self._series)
         self._stored_cursor = self.cursor
         self._rules.committed()
+        self._silences.committed()
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self._series = SeriesRows(checkpoint.series)
@@ -165,9 +186,11 @@ class ShardScorer:
         self._warm[self.lost_states] = False
         self._changed = np.zeros(len(self._series), dtype=np.bool_)
         self._stored_series = len(self._series)
-        self._rules = ShardRules(checkpoint.episodes)
-        stored = checkpoint.series
-        self._rules.add([each.series_id for each in stored], [each.labels for each in stored])
+        told = checkpoint.episodes
+        self._rules = ShardRules(each for each in told if each.source != SOURCE)
+        self._silences = ShardSilences(each for each in told if each.source == SOURCE)
+        ids = [each.series_id for each in checkpoint.series]
+        self._watch(ids, [each.labels for each in checkpoint.series])
 
     def _add_series(self, series_ids: Sequence[int], labels_by_id: Mapping[int, Labels]) -> None:
         if series_ids:
@@ -176,7 +199,11 @@ class ShardScorer:
             new = np.zeros(len(series_ids), dtype=np.bool_)
             self._warm = np.concatenate([self._warm, new])
             self._changed = np.concatenate([self._changed, new])
-            self._rules.add(series_ids, [labels_by_id[each] for each in series_ids])
+            self._watch(series_ids, [labels_by_id[each] for each in series_ids])
+
+    def _watch(self, series_ids: Sequence[int], labels: Sequence[Labels]) -> None:
+        self._rules.add(series_ids, labels)
+        self._silences.add(series_ids, labels)
 
     def _training_rows(self) -> F32:
         own = self._engine.take_training_rows()
@@ -186,13 +213,6 @@ class ShardScorer:
 
     def _passes(self, alarm: Finding) -> bool:
         return alarm.alert_score > self._bars.get(alarm.series_id, 0.0)
-
-    def _fresh(self, rows: npt.NDArray[np.int32], samples: Samples) -> npt.NDArray[np.bool_]:
-        """Which samples the engine will take."""
-        fresh = np.zeros(len(rows), dtype=np.bool_)
-        newest_ms = self._engine.newest_ms()
-        in_order(rows, samples.timestamps_ms, samples.values, newest_ms, fresh)
-        return fresh
 
     def _beyond_thresholds(
         self,
@@ -250,6 +270,15 @@ class ShardScorer:
             contributions=parts,
             model_version=version,
         )
+
+
+def _fresh(
+    rows: npt.NDArray[np.int32], samples: Samples, newest_ms: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Which samples the engine will take; moves `newest_ms`."""
+    fresh = np.zeros(len(rows), dtype=np.bool_)
+    in_order(rows, samples.timestamps_ms, samples.values, newest_ms, fresh)
+    return fresh
 
 
 def contributions(features: F32, shares: F64) -> tuple[Contribution, ...]:

@@ -27,6 +27,10 @@ from services.detector.store import CheckpointStore
 ANNOUNCED_AT_ONCE: Final = 100
 """Then the event loop gets its turn: a storm of anomalies must not hold up heartbeats."""
 
+BEAT_MISSED_MS: Final = 60_000
+BEHIND_MS: Final = 300_000
+"""A shard whose newest sample is older while more wait says nothing about silence."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -65,6 +69,21 @@ class Skip:
     cursor: int
 
 
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """Since when it is known what series of the shard send, so that silence means something.
+
+    Attributes:
+        since_ms: None while catching up, or after ingest itself was silent.
+        due: Whether to look for silent series.
+    """
+
+    now_ms: int = 0
+    since_ms: int | None = None
+    beat_ms: int = 0
+    due: bool = False
+
+
 class ShardWorker:
     """Processes one shard until it is told to stop."""
 
@@ -97,6 +116,7 @@ class ShardWorker:
         self._waiting: deque[Delivery | Skip] = deque()
         self._woken = asyncio.Event()
         self._stopping = False
+        self._watch = Watch()
         self._findings: list[Finding] = []
         self._held = Amount()
         self._checkpoint_s = self._kept_rows_s = terms.clock.monotonic_s()
@@ -119,6 +139,20 @@ class ShardWorker:
     def skip_to(self, cursor: int) -> None:
         """Queues a gap in the log."""
         self._waiting.append(Skip(cursor=cursor))
+        self._woken.set()
+
+    def beat(self, now_ms: int, lag_samples: int) -> None:
+        """Ingest lives: its clock, and what it has committed of the shard and nobody acked yet."""
+        if now_ms - self._watch.beat_ms > BEAT_MISSED_MS:
+            self._watch.since_ms = None
+        self._watch.beat_ms = now_ms
+        newest_ms = self._scorer.newest_ms()
+        if lag_samples and now_ms - newest_ms > BEHIND_MS:
+            self._watch.since_ms = None
+            return
+        self._watch.now_ms = min(now_ms, newest_ms) if lag_samples else now_ms
+        self._watch.since_ms = self._watch.since_ms or self._watch.now_ms
+        self._watch.due = True
         self._woken.set()
 
     def stop(self) -> None:
@@ -162,6 +196,8 @@ class ShardWorker:
             self._scorer.skip_to(first.cursor)
         elif batch := self._take():
             await self._score(batch)
+        elif self._watch.due and not self._stopping:
+            await self._sweep()
         if self._is_checkpoint_due():
             await self._checkpoint()
 
@@ -201,10 +237,21 @@ class ShardWorker:
             if place % ANNOUNCED_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
+    async def _sweep(self) -> None:
+        """Looks for series that fell silent while the shard was watched."""
+        self._watch.due = False
+        if self._watch.since_ms is None:
+            return
+        arguments = (self._watch.now_ms, self._watch.since_ms)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._terms.pool, self._scorer.sweep, *arguments)
+        self._findings.extend(announced(finding, ()) for finding in found)
+
     async def _run_engine(self, samples: Samples, cursor: int) -> Outcome:
         loop = asyncio.get_running_loop()
         started_s = self._terms.clock.monotonic_s()
-        arguments = (samples, cursor, self._labels_by_id)
+        now_ms = None if self._watch.since_ms is None else self._terms.clock.now_ms()
+        arguments = (samples, cursor, self._labels_by_id, now_ms)
         try:
             outcome = await loop.run_in_executor(self._terms.pool, self._scorer.score, *arguments)
         except LookupError as error:
@@ -221,7 +268,7 @@ class ShardWorker:
         )
 
     async def _checkpoint(self) -> None:
-        if self._scorer.dirty:
+        if self._scorer.dirty or self._findings:
             changes = await self._changes()
             await self._commit(changes)
             self._scorer.committed()

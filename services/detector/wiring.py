@@ -163,7 +163,9 @@ async def _assemble(
         drain=drain,
         publisher=publisher,
         clock=clock,
+        threads=threads,
         warmup_samples=config.warmup_samples,
+        series_warmup_samples=config.series_warmup_samples,
     )
     pb_grpc.add_DetectorServiceServicer_to_server(servicer, server.grpc)
     return Detector(

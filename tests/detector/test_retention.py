@@ -40,8 +40,8 @@ async def test_what_is_older_than_whole_days_is_forgotten(
         )
     old, young = datetime(2026, 11, 12, 23, 59, tzinfo=UTC), datetime(2026, 11, 13, tzinfo=UTC)
     await pool.execute(
-        "UPDATE detector.anomaly SET commit_time = CASE WHEN value < 5 THEN $1 ELSE $2 END"
-        "::timestamptz", old, young
+        "UPDATE detector.anomaly SET commit_time = CASE WHEN value < 5 "
+        "THEN $1::timestamptz ELSE $2::timestamptz END", old, young
     )  # fmt: skip
     await pool.execute("UPDATE detector.feedback SET created_at = $1", old)
     await Retention(RetentionStore(pool), 7, Noon()).drop()

@@ -152,6 +152,14 @@ class Engine:
         clock = self._state[: self._count]["clock"]
         return np.where(clock["count"] > 0, clock["last_ms"], np.iinfo(np.int64).min)
 
+    def longest_interval_ms(self) -> F64:
+        """The longest interval between samples of every series, faded; see `absence`."""
+        return self._state[: self._count]["absence"]["longest_ms"].astype(np.float64)
+
+    def sample_counts(self) -> I64:
+        """Samples that every series has taken."""
+        return self._state[: self._count]["clock"]["count"].astype(np.int64)
+
     def take_training_rows(self) -> F32:
         """Feature vectors float32[m, F] kept for training, a deterministic recent sample."""
         return reservoir.taken(self._reservoir)

@@ -1,5 +1,7 @@
 """DetectorService, one file per subject: check, ask, encode."""
 
+from concurrent.futures import Executor
+
 from mesh.clock import Clock
 from mesh.drain import Drain
 from services.detector.evaluator import Evaluator
@@ -8,6 +10,7 @@ from services.detector.servicer.anomalies import AnomalyMethods
 from services.detector.servicer.feedback import FeedbackMethods
 from services.detector.servicer.models import ModelMethods
 from services.detector.servicer.rules import RuleMethods
+from services.detector.servicer.scores import ScoreMethods
 from services.detector.store import (
     AnomalyStore,
     FeedbackStore,
@@ -18,7 +21,7 @@ from services.detector.store import (
 )
 
 
-class DetectorServicer(AnomalyMethods, RuleMethods, ModelMethods, FeedbackMethods):
+class DetectorServicer(AnomalyMethods, RuleMethods, ModelMethods, FeedbackMethods, ScoreMethods):
     """Answers from the store: any replica answers for all."""
 
     def __init__(
@@ -34,9 +37,11 @@ class DetectorServicer(AnomalyMethods, RuleMethods, ModelMethods, FeedbackMethod
         publisher: Publisher,
         drain: Drain,
         clock: Clock,
+        threads: Executor,
         warmup_samples: int,
+        series_warmup_samples: int,
     ) -> None:
-        """`warmup_samples` is what the first model needs."""
+        """`warmup_samples` is what the first model needs, `threads` where engines run."""
         self._anomalies = anomalies
         self._status = status
         self._feedback = feedback
@@ -47,4 +52,6 @@ class DetectorServicer(AnomalyMethods, RuleMethods, ModelMethods, FeedbackMethod
         self._drain = drain
         self._publisher = publisher
         self._clock = clock
+        self._threads = threads
+        self._series_warmup_samples = series_warmup_samples
         self._warmup_samples = warmup_samples

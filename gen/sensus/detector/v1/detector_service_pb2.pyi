@@ -1553,3 +1553,181 @@ class SubmitFeedbackResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubmitFeedbackResponse: _TypeAlias = SubmitFeedbackResponse  # noqa: Y015
+
+@_typing.final
+class ScoreRequest(_message.Message):
+    """ScoreRequest is one frame from the caller."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPEN_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def open(self) -> Global___ScoreOpen:
+        """The first frame."""
+
+    @_builtins.property
+    def batch(self) -> Global___ScoreBatch:
+        """Every other frame."""
+
+    def __init__(
+        self,
+        *,
+        open: Global___ScoreOpen | None = ...,
+        batch: Global___ScoreBatch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "frame", b"frame", "open", b"open"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "frame", b"frame", "open", b"open"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["open", "batch"]  # noqa: Y015
+    _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
+
+Global___ScoreRequest: _TypeAlias = ScoreRequest  # noqa: Y015
+
+@_typing.final
+class ScoreOpen(_message.Message):
+    """ScoreOpen tells how to score."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    ALERTS_PER_WEEK_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.int
+    """Version of the model; 0 for the active one."""
+    alerts_per_week: _builtins.float
+    """Noise budget per series; above 0. Absent: every episode speaks."""
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.int = ...,
+        alerts_per_week: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alerts_per_week", b"_alerts_per_week", "alerts_per_week", b"alerts_per_week"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alerts_per_week", b"_alerts_per_week", "alerts_per_week", b"alerts_per_week", "model_version", b"model_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alerts_per_week: _TypeAlias = _typing.Literal["alerts_per_week"]  # noqa: Y015
+    _WhichOneofArgType__alerts_per_week: _TypeAlias = _typing.Literal["_alerts_per_week", b"_alerts_per_week"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alerts_per_week) -> _WhichOneofReturnType__alerts_per_week | None: ...
+
+Global___ScoreOpen: _TypeAlias = ScoreOpen  # noqa: Y015
+
+@_typing.final
+class ScoreBatch(_message.Message):
+    """ScoreBatch holds samples in order within each series, as columns of equal length; at most 100,000 samples."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIES_REFS_FIELD_NUMBER: _builtins.int
+    TIMESTAMPS_MS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    series_refs: _builtins.bytes
+    """Series of each sample, as the caller numbers them: uint32, little-endian, below 10,000."""
+    timestamps_ms: _builtins.bytes
+    """Milliseconds since the Unix epoch: int64, little-endian. A sample that does not pass the last one of its series is not scored."""
+    values: _builtins.bytes
+    """float64, little-endian. A value that is not finite is not scored."""
+    def __init__(
+        self,
+        *,
+        series_refs: _builtins.bytes = ...,
+        timestamps_ms: _builtins.bytes = ...,
+        values: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["series_refs", b"series_refs", "timestamps_ms", b"timestamps_ms", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreBatch: _TypeAlias = ScoreBatch  # noqa: Y015
+
+@_typing.final
+class ScoreResponse(_message.Message):
+    """ScoreResponse is one frame to the caller."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPENED_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def opened(self) -> Global___ScoreOpened:
+        """The answer to the open."""
+
+    @_builtins.property
+    def result(self) -> Global___ScoreResult:
+        """The answer to a batch."""
+
+    def __init__(
+        self,
+        *,
+        opened: Global___ScoreOpened | None = ...,
+        result: Global___ScoreResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "opened", b"opened", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "opened", b"opened", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["opened", "result"]  # noqa: Y015
+    _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
+
+Global___ScoreResponse: _TypeAlias = ScoreResponse  # noqa: Y015
+
+@_typing.final
+class ScoreOpened(_message.Message):
+    """ScoreOpened tells what scores."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.int
+    """Version of the model."""
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreOpened: _TypeAlias = ScoreOpened  # noqa: Y015
+
+@_typing.final
+class ScoreResult(_message.Message):
+    """ScoreResult holds the scores of one batch as columns of its length: float64, little-endian."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RAW_SCORES_FIELD_NUMBER: _builtins.int
+    ALERT_SCORES_FIELD_NUMBER: _builtins.int
+    EXPECTED_LOW_FIELD_NUMBER: _builtins.int
+    EXPECTED_HIGH_FIELD_NUMBER: _builtins.int
+    raw_scores: _builtins.bytes
+    """Raw scores, 0 to 1; NaN where a sample was not scored."""
+    alert_scores: _builtins.bytes
+    """Alert scores, 0 to 1; 0 except where an episode begins or rises."""
+    expected_low: _builtins.bytes
+    """Lower end of the range expected before the sample was seen; NaN in warm-up."""
+    expected_high: _builtins.bytes
+    """Upper end of that range; NaN in warm-up."""
+    def __init__(
+        self,
+        *,
+        raw_scores: _builtins.bytes = ...,
+        alert_scores: _builtins.bytes = ...,
+        expected_low: _builtins.bytes = ...,
+        expected_high: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_scores", b"alert_scores", "expected_high", b"expected_high", "expected_low", b"expected_low", "raw_scores", b"raw_scores"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreResult: _TypeAlias = ScoreResult  # noqa: Y015

@@ -113,6 +113,11 @@ class DetectorServiceStub:
                 request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackRequest.SerializeToString,
                 response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackResponse.FromString,
                 _registered_method=True)
+        self.Score = channel.stream_stream(
+                '/sensus.detector.v1.DetectorService/Score',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ScoreRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ScoreResponse.FromString,
+                _registered_method=True)
 
 
 class DetectorServiceServicer:
@@ -278,6 +283,19 @@ class DetectorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Score(self, request_iterator, context):
+        """Score scores the caller's own samples with any version of the model and stores nothing.
+
+        The first frame opens; each batch after it is answered by one frame of scores, in order. Series begin with nothing learnt: send their
+        history first. All memory of the stream ends with it.
+
+        Errors: INVALID_ARGUMENT (OPEN_EXPECTED, BATCH_EXPECTED, INVALID_COLUMNS, TOO_MANY_SERIES, BATCH_TOO_LARGE, INVALID_ALERTS_PER_WEEK);
+        NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE, or NO_ACTIVE_MODEL before the first).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DetectorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -355,6 +373,11 @@ def add_DetectorServiceServicer_to_server(servicer, server):
                     servicer.SubmitFeedback,
                     request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackRequest.FromString,
                     response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackResponse.SerializeToString,
+            ),
+            'Score': grpc.stream_stream_rpc_method_handler(
+                    servicer.Score,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ScoreRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ScoreResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -766,6 +789,33 @@ class DetectorService:
             '/sensus.detector.v1.DetectorService/SubmitFeedback',
             sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackRequest.SerializeToString,
             sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Score(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/sensus.detector.v1.DetectorService/Score',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ScoreRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ScoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -133,6 +133,15 @@ class DetectorServiceStub:
 
     Errors: INVALID_ARGUMENT (INVALID_VERDICT, INVALID_COMMENT); NOT_FOUND (ANOMALY_NOT_FOUND).
     """
+    Score: _grpc.StreamStreamMultiCallable[_detector_service_pb2.ScoreRequest, _detector_service_pb2.ScoreResponse]
+    """Score scores the caller's own samples with any version of the model and stores nothing.
+
+    The first frame opens; each batch after it is answered by one frame of scores, in order. Series begin with nothing learnt: send their
+    history first. All memory of the stream ends with it.
+
+    Errors: INVALID_ARGUMENT (OPEN_EXPECTED, BATCH_EXPECTED, INVALID_COLUMNS, TOO_MANY_SERIES, BATCH_TOO_LARGE, INVALID_ALERTS_PER_WEEK);
+    NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE, or NO_ACTIVE_MODEL before the first).
+    """
 
 @_typing.type_check_only
 class DetectorServiceAsyncStub(DetectorServiceStub):
@@ -238,6 +247,15 @@ class DetectorServiceAsyncStub(DetectorServiceStub):
     Both go into the next training and into every evaluation. Safe to repeat.
 
     Errors: INVALID_ARGUMENT (INVALID_VERDICT, INVALID_COMMENT); NOT_FOUND (ANOMALY_NOT_FOUND).
+    """
+    Score: _aio.StreamStreamMultiCallable[_detector_service_pb2.ScoreRequest, _detector_service_pb2.ScoreResponse]  # type: ignore[assignment]
+    """Score scores the caller's own samples with any version of the model and stores nothing.
+
+    The first frame opens; each batch after it is answered by one frame of scores, in order. Series begin with nothing learnt: send their
+    history first. All memory of the stream ends with it.
+
+    Errors: INVALID_ARGUMENT (OPEN_EXPECTED, BATCH_EXPECTED, INVALID_COLUMNS, TOO_MANY_SERIES, BATCH_TOO_LARGE, INVALID_ALERTS_PER_WEEK);
+    NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE, or NO_ACTIVE_MODEL before the first).
     """
 
 class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -431,6 +449,21 @@ class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
         Both go into the next training and into every evaluation. Safe to repeat.
 
         Errors: INVALID_ARGUMENT (INVALID_VERDICT, INVALID_COMMENT); NOT_FOUND (ANOMALY_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def Score(
+        self,
+        request_iterator: _MaybeAsyncIterator[_detector_service_pb2.ScoreRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_detector_service_pb2.ScoreResponse], _abc.AsyncIterator[_detector_service_pb2.ScoreResponse]]:
+        """Score scores the caller's own samples with any version of the model and stores nothing.
+
+        The first frame opens; each batch after it is answered by one frame of scores, in order. Series begin with nothing learnt: send their
+        history first. All memory of the stream ends with it.
+
+        Errors: INVALID_ARGUMENT (OPEN_EXPECTED, BATCH_EXPECTED, INVALID_COLUMNS, TOO_MANY_SERIES, BATCH_TOO_LARGE, INVALID_ALERTS_PER_WEEK);
+        NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE, or NO_ACTIVE_MODEL before the first).
         """
 
 def add_DetectorServiceServicer_to_server(servicer: DetectorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
