@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from cli.commands.backtest import backtest
 from cli.commands.demo import demo
 from cli.commands.explain import explain
 from cli.commands.keys import keys
@@ -18,8 +19,13 @@ from cli.screen import make_console
 from mesh.config import ConfigError
 from mesh.errors import SensusError
 
-_commands = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-for _command in (up, demo, send, tail, explain, rank, token, keys, migrate):
+_commands = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for _command in (up, demo, send, tail, explain, rank, token, keys, migrate, backtest):
     _commands.command()(_command)
 
 
