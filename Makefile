@@ -82,13 +82,19 @@ lock: setup ## Resolve the dependencies anew into requirements.lock
 	@tools/lock.sh
 
 ##@ Measure
-.PHONY: bench bench-detect bench-explain
+.PHONY: bench bench-detect bench-feedback bench-noise bench-explain
 bench: setup ## Ours beside the naive chain, and queries beside a plain table, each in one run
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.chain
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.query
 
 bench-detect: setup ## Detection quality on the external corpora
 	$(BIN)/python bench/detect.py
+
+bench-feedback: setup ## What judged alarms do to a replay of the external corpora
+	$(BIN)/python bench/detect_feedback.py
+
+bench-noise: setup ## How quiet a fresh installation is, for several noise budgets
+	$(BIN)/python bench/detect_noise.py
 
 bench-explain: setup ## Root-cause ranking on the external incidents
 	$(BIN)/python bench/explain.py
