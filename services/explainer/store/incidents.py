@@ -11,6 +11,9 @@ from mesh.postgres import guard
 if TYPE_CHECKING:
     from mesh.postgres import Pool
 
+COMPARED_MAX = 5000
+"""Past incidents that are compared, the newest ones: an exact answer within milliseconds."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _THERE = "SELECT to_regclass('explainer.incident') IS NOT NULL"
 _WRITE = """
@@ -25,8 +28,10 @@ SELECT explanation_id, title, cause, confidence, likeness,
     (SELECT min(root_cause) FROM explainer.feedback f
         WHERE f.explanation_id = near.explanation_id AND root_cause <> '') AS told_cause
 FROM (
-    SELECT *, 1 - (embedding <=> $1::text::vector) AS likeness FROM explainer.incident
-    WHERE event_time < $2 ORDER BY embedding <=> $1::text::vector LIMIT $3
+    SELECT *, 1 - (embedding <=> $1::text::vector) AS likeness FROM (
+        SELECT * FROM explainer.incident WHERE event_time < $2 ORDER BY event_time DESC LIMIT $4
+    ) AS newest
+    ORDER BY likeness DESC, event_time DESC LIMIT $3
 ) AS near
 ORDER BY likeness DESC, event_time DESC, explanation_id
 """
@@ -76,7 +81,8 @@ class Incidents:
     ) -> list[Incident]:
         """The most alike of those that began before a time."""
         with guard("like_incidents"):
-            rows = await self._pool.fetch(_LIKE, _vector(embedding), _time(before_ms), limit)
+            values = (_vector(embedding), _time(before_ms), limit, COMPARED_MAX)
+            rows = await self._pool.fetch(_LIKE, *values)
         return [
             Incident(
                 explanation_id=row["explanation_id"],
