@@ -151,5 +151,9 @@ def _forest_without(index: int) -> Forest:
     return train(masked[masked.any(axis=1)], seed=0)
 
 
+def _only(index: int) -> Strangeness:
+    return lambda features: features[:, index].astype(np.float64)
+
+
 if __name__ == "__main__":
     main()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from cli.lock import not_yours
 from cli.problem import Problem
 
 _ORPHAN_TIMEOUT_S = 20.0
@@ -67,9 +68,11 @@ class DataDirectory:
         self._run_file.unlink(missing_ok=True)
 
     def last_run(self) -> Run | None:
-        """What the last run wrote; it may have been killed since."""
+        """What the last run wrote; it may have been killed since. Problem when it is not ours."""
         try:
             return Run(**json.loads(self._run_file.read_text()))
+        except PermissionError:
+            raise Problem(not_yours(self.path)) from None
         except (OSError, ValueError, TypeError):
             return None
 

@@ -7,6 +7,11 @@ from pathlib import Path
 from cli.problem import Problem
 
 
+def not_yours(directory: Path) -> str:
+    """What is said about a data directory that another user made."""
+    return f"{directory} belongs to another user; become that user or choose another --data-dir"
+
+
 class DirectoryLock:
     """Exclusive use of `directory` by one process, through an flock on `directory/lock`."""
 
@@ -17,7 +22,10 @@ class DirectoryLock:
     def acquire(self) -> None:
         """Takes the lock; Problem, naming the holder, when another process has it."""
         path = self._directory / "lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except PermissionError:
+            raise Problem(not_yours(self._directory)) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

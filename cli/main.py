@@ -1,10 +1,10 @@
 """The `sensus` command: one sub-command per file in `cli/commands`."""
 
-import os
 import sys
 
 import typer
 
+from cli.commands.backtest import backtest
 from cli.commands.demo import demo
 from cli.commands.explain import explain
 from cli.commands.keys import keys
@@ -20,8 +20,13 @@ from cli.screen import make_console
 from mesh.config import ConfigError
 from mesh.errors import SensusError
 
-_commands = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-for _command in (up, demo, send, tail, explain, rank, token, keys, migrate):
+_commands = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for _command in (up, demo, send, tail, explain, rank, token, keys, migrate, backtest):
     _commands.command()(_command)
 _commands.add_typer(prompts, name="prompts")
 
@@ -33,9 +38,6 @@ def _about() -> None:
 
 def app() -> None:
     """Runs the command line; a problem is one sentence and exit status 1, not a traceback."""
-    os.environ.setdefault(
-        "GRPC_VERBOSITY", "NONE"
-    )  # its notes on lost connections are ours to tell
     try:
         _commands()
     except (Problem, ConfigError, SensusError) as problem:

@@ -24,7 +24,9 @@ from cli.service import Service
 from cli.supervisor import Child, Event, Supervisor
 from mesh.auth import generate_key_files
 from mesh.config import child_environment
+from mesh.errors import SensusError
 from mesh.migrations import DIRECTORY, MigrationError, migrate
+from mesh.streams import Streams, open_redis
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,6 +102,7 @@ class Product:
             redis = EmbeddedRedis(self.directory.redis, log_file=log_file)
             await self._supervisor.start([redis])
             self.stores = replace(self.stores, redis_url=redis.url)
+        await check_redis(self.stores.redis_url)
 
     def _services(self) -> list[Service]:
         password = self._first_login.password()
@@ -131,6 +134,16 @@ class Product:
 def embedded_postgres(directory: DataDirectory) -> EmbeddedPostgres:
     """The PostgreSQL of a data directory, not started."""
     return EmbeddedPostgres(directory.postgres, log_file=directory.logs / "postgres.log")
+
+
+async def check_redis(url: str) -> None:
+    """Asks the server once; Problem when it does not answer."""
+    try:
+        async with open_redis(url) as redis:
+            await Streams(redis).ping()
+    except (SensusError, ValueError) as error:
+        cause = error.__cause__ or error
+        raise Problem(f"Redis at SENSUS_REDIS_URL cannot be used: {cause}") from None
 
 
 async def bring_up_schemas(dsn: str) -> list[str]:

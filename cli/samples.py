@@ -47,13 +47,20 @@ def read_samples(file: TextIO) -> Iterator[Sample | BadSample]:
     seconds or milliseconds; without one a sample is of now.
 
     Raises:
-        Problem: the text is neither of the three.
+        Problem: the text is neither of the three, or not UTF-8.
     """
-    lines = enumerate(file, start=1)
+    lines = _lines(file)
     for number, line in lines:
         if line.strip():
             return _reader(line, chain([(number, line)], lines))
     return iter(())
+
+
+def _lines(file: TextIO) -> Iterator[tuple[int, str]]:
+    try:
+        yield from enumerate(file, start=1)
+    except UnicodeDecodeError as error:
+        raise Problem(f"not UTF-8 text: {error.reason} at byte {error.start}") from None
 
 
 def _reader(first: str, lines: Iterable[tuple[int, str]]) -> Iterator[Sample | BadSample]:

@@ -105,5 +105,5 @@ def _opened(file: str) -> Iterator[TextIO]:
     try:
         with open(file, encoding="utf-8", newline="") as text:
             yield text
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise Problem(f"cannot read {file}: {error}") from None

@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 from mesh.errors import (
     Cancelled,
+    Conflict,
     DeadlineExceeded,
     Overloaded,
     SensusError,
@@ -17,7 +18,7 @@ from mesh.errors import (
     translated,
 )
 
-_OPEN_AGAIN: Final = (Unavailable, Overloaded, DeadlineExceeded, Cancelled)
+_OPEN_AGAIN: Final = (Unavailable, Overloaded, DeadlineExceeded, Cancelled, Conflict)
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +88,9 @@ async def keep_open(
 ) -> None:
     """Runs `session` for ever, opening its stream again whenever it ends.
 
-    A server that drains, is away or found the token too old is asked again after a backoff, which
-    `session` resets when it has got something useful; the new call brings a fresh token.
+    A server that drains, is away, found the token too old or gave our place to another of the same
+    name is asked again after a backoff, which `session` resets when it has got something useful.
+    The new call brings a fresh token.
 
     Raises:
         SensusError: What opening again cannot cure, such as PERMISSION_DENIED.
@@ -105,5 +107,6 @@ async def keep_open(
                 raise
             at_least_s = error.retry_after_s or 0.0
             note = {"stream": name, "reason": error.reason, "cause": error.message}
-            logger.info("stream broke, opening it again", extra=note)
+            log = logger.warning if isinstance(error, Conflict) else logger.info
+            log("stream broke, opening it again", extra=note)
         await waits.wait(at_least_s)

@@ -13,6 +13,7 @@ CREATE TABLE ingest.alert (
     traceparent   text        NOT NULL
 );
 CREATE INDEX alert_newest ON ingest.alert (start_time DESC, alert_id DESC);
+CREATE INDEX alert_ended ON ingest.alert (end_time) WHERE state = 2;
 CREATE INDEX alert_labels ON ingest.alert USING gin (labels jsonb_path_ops);
 
 -- One row, locked by who writes changes, so that change_id is in commit order.

@@ -42,5 +42,6 @@ CREATE TABLE ingest.delivery (
     bury_time    timestamptz,
     UNIQUE (subscription, change_id)
 ) WITH (fillfactor = 70);
+CREATE INDEX delivery_change ON ingest.delivery (change_id);
 CREATE INDEX delivery_due ON ingest.delivery (subscription, due_at) WHERE bury_time IS NULL;
 CREATE INDEX delivery_dead ON ingest.delivery (subscription, delivery_id) WHERE bury_time IS NOT NULL;

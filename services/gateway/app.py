@@ -16,6 +16,7 @@ from services.gateway.auth.authenticator import Authenticator
 from services.gateway.config import GatewayConfig
 from services.gateway.endpoint import Endpoint
 from services.gateway.middleware.access_log import AccessLog
+from services.gateway.middleware.answer_time import AnswerTime
 from services.gateway.middleware.authentication import Authentication
 from services.gateway.middleware.body_limit import BodyLimit
 from services.gateway.middleware.correlation import Correlation
@@ -85,6 +86,8 @@ def _middleware(guards: Guards, config: GatewayConfig) -> list[Middleware]:
         *_cors(config.cors_origins),
         # around everything that raises
         Middleware(Errors),
+        # around all that asks a store or a service
+        Middleware(AnswerTime, within_s=config.answer_within_s),
         # before anybody reads a body
         Middleware(BodyLimit, max_bytes=config.max_body_bytes),
         # finds the caller; each endpoint's guard decides

@@ -40,6 +40,9 @@ class GatewayConfig(Common):
     max_body_bytes: Annotated[
         int, Meta(ge=1024, le=16 * 1024 * 1024, description="Largest request body")
     ] = 8 * 1024 * 1024
+    answer_within_s: Annotated[
+        float, Meta(gt=0, le=60, description="Longest wait for an answer's first byte, then 503")
+    ] = 8.0
     max_connections: Annotated[Limit, Meta(description="More get 503 at once")] = 2000
     cors_origins: Annotated[
         tuple[str, ...], Meta(description="Origins of web pages that may call, comma separated")

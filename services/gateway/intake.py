@@ -18,7 +18,7 @@ from services.gateway.convert import (
     samples_from_proto,
     samples_to_proto,
 )
-from services.gateway.metrics import ALERTS_RECEIVED, METRICS_RECEIVED
+from services.gateway.metrics import ALERTS_POSTED, SAMPLES_POSTED
 from services.gateway.model import AlertChange, Intake, Refusal, SentSample
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ async def write_alerts(
         accepted, duplicates = accepted + intake.accepted, duplicates + intake.duplicates
         refusals.extend(intake.refusals)
     whole = _whole(accepted, duplicates, refusals, ids)
-    _count(ALERTS_RECEIVED, whole, len(refusals))
+    _count(ALERTS_POSTED, whole, len(refusals))
     _refuse_nothing_good(whole, "alerts", "ALERTS_REFUSED")
     return whole
 
@@ -99,7 +99,7 @@ async def write_samples(
             raise Unavailable("not committed: send it again", retry_after_s=_RETRY_AFTER_S)
     refusals.extend(intake.refusals)
     whole = _whole(intake.accepted, intake.duplicates, refusals, ())
-    _count(METRICS_RECEIVED, whole, count - intake.accepted - intake.duplicates)
+    _count(SAMPLES_POSTED, whole, count - intake.accepted - intake.duplicates)
     _refuse_nothing_good(whole, "samples", "SAMPLES_REFUSED")
     return whole
 

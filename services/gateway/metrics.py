@@ -20,14 +20,14 @@ RATE_LIMITED: Final = Counter(
     "Requests over their caller's limit, by kind. Steady: find the caller in the access log.",
     ["kind"],
 )
-ALERTS_RECEIVED: Final = Counter(
-    "sensus_alerts_received_total",
-    "Alerts that came by webhook, by result: accepted, duplicate, refused. "
+ALERTS_POSTED: Final = Counter(
+    "sensus_http_alerts_total",
+    "Alerts that came by webhook, by result: accepted, duplicate, refused; ingest counts all. "
     "Refused above 0: the sender's rules make labels that Prometheus would not.",
     ["result"],
 )
-METRICS_RECEIVED: Final = Counter(
-    "sensus_metrics_received_total",
+SAMPLES_POSTED: Final = Counter(
+    "sensus_http_samples_total",
     "Samples that came by POST /api/v1/metrics, by result: accepted, duplicate, refused.",
     ["result"],
 )

@@ -66,6 +66,13 @@ class Config(Common):
         float, Meta(ge=_DAY_S, description="Samples are kept so long, in whole days")
     ] = 30 * _DAY_S
 
+    alert_retention_s: Annotated[
+        float, Meta(ge=_DAY_S, description="Resolved alerts and dead letters are kept so long")
+    ] = 90 * _DAY_S
+    subscription_retention_s: Annotated[
+        float, Meta(ge=_DAY_S, description="A subscription unused so long is gone; it starts anew")
+    ] = 90 * _DAY_S
+
     def limits(self) -> Limits:
         """The limits of one sender."""
         return Limits(retention_ms=round(self.chunk_retention_s * 1000))

@@ -87,3 +87,9 @@ COMPACTION_BEHIND: Final = Gauge(
 PARTITIONS_DROPPED: Final = Counter(
     "sensus_partitions_dropped_total", "Day partitions dropped by retention.", ["table"]
 )
+EXPIRED: Final = Counter(
+    "sensus_expired_total",
+    "Resolved episodes, dead letters and unused subscriptions deleted by age. "
+    "Dead letters among them: nobody redrove them in time.",
+    ["kind"],
+)

@@ -11,9 +11,9 @@ from opentelemetry.trace import SpanKind
 from mesh.errors import Unavailable
 from mesh.streams import Entry, Read, Streams
 from mesh.telemetry import span
-from services.ingest.layout import LogEntry, by_shard
 from services.ingest.metrics import LEFT_TO_RELAY
-from services.ingest.model import Segment
+from services.ingest.model.log_entry import LogEntry, by_shard
+from services.ingest.model.samples import Segment
 
 _WAITING_GROUPS: Final = 64
 _ROW_BYTES: Final = 24

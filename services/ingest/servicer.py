@@ -10,16 +10,16 @@ from mesh.auth import Policy, policies
 from mesh.clock import Clock
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
-from services.ingest.alerting import Alerting
+from services.ingest.alerts.episodes import Episodes
 from services.ingest.convert import alerts, common, deliveries, query, samples, subscribe
-from services.ingest.intake import Intake
-from services.ingest.paging import page_of, position_in
-from services.ingest.query import Querying
+from services.ingest.convert.page_tokens import ALERT, NUMBER, page_of, position_in
+from services.ingest.query.samples import Querying
 from services.ingest.store.alerts import AlertStore
 from services.ingest.store.deliveries import DeliveryStore
 from services.ingest.store.series import SeriesStore
 from services.ingest.subscribe.subscriptions import Subscriptions
-from services.ingest.write_stream import WriteStreams
+from services.ingest.write.intake import Intake
+from services.ingest.write.stream import WriteStreams
 
 FULL_NAME: Final = pb.DESCRIPTOR.services_by_name["IngestService"].full_name
 ALWAYS_TRACED: Final = (f"/{FULL_NAME}/WriteAlerts",)
@@ -41,7 +41,7 @@ class Parts:
 
     intake: Intake
     write_streams: WriteStreams
-    alerting: Alerting
+    episodes: Episodes
     querying: Querying
     subscriptions: Subscriptions
     series: SeriesStore
@@ -81,7 +81,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
     ) -> pb.WriteAlertsResponse:
         latest_ms = self._parts.clock.now_ms() + self._parts.intake.limits.future_ms
         good, refusals = alerts.incoming(request, latest_ms)
-        return alerts.receipt(await self._parts.alerting.write(good, refusals))
+        return alerts.receipt(await self._parts.episodes.write(good, refusals))
 
     async def Subscribe(  # noqa: N802
         self, request_iterator: AsyncIterator[pb.SubscribeRequest], context: object
@@ -103,7 +103,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         wanted = common.selector(request.selector)
         size = common.page_size(request.page_size)
         question = ("series", request.selector)
-        after = position_in(request.page_token, question, int) or 0
+        after = position_in(request.page_token, question, NUMBER) or 0
         found = self._parts.series.matching(wanted, after)
         page = await page_of(found, size, question, lambda each: each.series_id)
         return pb.ListSeriesResponse(
@@ -116,7 +116,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         wanted = query.alert_filter(request)
         size = common.page_size(request.page_size)
         question = query.alert_question(request)
-        after = position_in(request.page_token, question, tuple[int, str])
+        after = position_in(request.page_token, question, ALERT)
         found = self._parts.alerts.matching(wanted, after)
         page = await page_of(found, size, question, lambda a: (a.start_time_ms, a.alert_id))
         return pb.ListAlertsResponse(
@@ -126,7 +126,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
     async def GetAlert(  # noqa: N802
         self, request: pb.GetAlertRequest, context: object
     ) -> pb.GetAlertResponse:
-        alert, history = await self._parts.alerting.get(query.alert_id(request.alert_id))
+        alert, history = await self._parts.episodes.get(query.alert_id(request.alert_id))
         return pb.GetAlertResponse(alert=alerts.alert(alert), history=alerts.history(history))
 
     async def ListDeadLetters(  # noqa: N802
@@ -135,7 +135,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         name = subscribe.subscription(request.subscription)
         size = common.page_size(request.page_size)
         question = ("dead letters", name)
-        before = position_in(request.page_token, question, int)
+        before = position_in(request.page_token, question, NUMBER)
         found = self._parts.deliveries.dead_letters(name, before)
         page = await page_of(found, size, question, lambda letter: letter.delivery_id)
         return pb.ListDeadLettersResponse(

@@ -14,33 +14,35 @@ from mesh.interceptors import server_interceptors
 from mesh.serving import Server, Worker
 from mesh.streams import Streams, open_redis
 from mesh.tls import server_credentials
-from services.ingest.alerting import Alerting
-from services.ingest.bell import Bell
-from services.ingest.catalog import Catalog
-from services.ingest.committer import Committer
-from services.ingest.compactor import Compactor
+from services.ingest.alerts.arrival_bell import ArrivalBell
+from services.ingest.alerts.episodes import Episodes
 from services.ingest.config import Config
-from services.ingest.heads import NewestHeads
-from services.ingest.intake import Intake
 from services.ingest.publisher import Publisher
-from services.ingest.query import Querying
-from services.ingest.relay import Relay
-from services.ingest.retention import Retention
+from services.ingest.query.samples import Querying
 from services.ingest.servicer import ALWAYS_TRACED, FULL_NAME, Parts, access, register
 from services.ingest.store.alerts import AlertStore
 from services.ingest.store.chunks import ChunkStore
 from services.ingest.store.deliveries import DeliveryStore
+from services.ingest.store.expiry import ExpiryStore
 from services.ingest.store.installation import Installation
 from services.ingest.store.leases import LeaseStore
 from services.ingest.store.log import Log
+from services.ingest.store.log_reader import LogReader
+from services.ingest.store.newest_heads import NewestHeads
 from services.ingest.store.partitions import PartitionStore
-from services.ingest.store.reader import LogReader
 from services.ingest.store.samples import SampleStore
 from services.ingest.store.series import SeriesStore
-from services.ingest.subscribe.alerts import AlertParts
-from services.ingest.subscribe.samples import SampleParts
+from services.ingest.store.series_cache import SeriesCache
+from services.ingest.subscribe.alert_session import AlertParts
+from services.ingest.subscribe.sample_session import SampleParts
 from services.ingest.subscribe.subscriptions import Subscriptions
-from services.ingest.write_stream import WriteStreams
+from services.ingest.upkeep.compactor import Compactor
+from services.ingest.upkeep.expiry import Expiry
+from services.ingest.upkeep.relay import Relay
+from services.ingest.upkeep.retention import Retention
+from services.ingest.write.committer import Committer
+from services.ingest.write.intake import Intake
+from services.ingest.write.stream import WriteStreams
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -59,6 +61,7 @@ class Ingest:
     relay: Relay
     compactor: Compactor
     retention: Retention
+    expiry: Expiry
     heads: NewestHeads
 
 
@@ -91,7 +94,7 @@ class _Core:
     streams: Streams
     drain: Drain
     heads: NewestHeads
-    catalog: Catalog
+    series_cache: SeriesCache
     log: Log
     reader: LogReader
     publisher: Publisher
@@ -104,7 +107,7 @@ class _Core:
 
 
 def _core(config: Config, clock: Clock, pool: "Pool", streams: Streams) -> _Core:
-    catalog = Catalog(SeriesStore(pool))
+    series_cache = SeriesCache(SeriesStore(pool))
     log = Log(pool, max_series=config.max_series, timeout_s=config.commit_timeout_s)
     stream_bytes = config.streams_bytes // config.shard_count
     publisher = Publisher(streams, maxlen=config.stream_entries, stream_bytes=stream_bytes)
@@ -115,11 +118,11 @@ def _core(config: Config, clock: Clock, pool: "Pool", streams: Streams) -> _Core
         streams=streams,
         drain=Drain(),
         heads=NewestHeads(Installation(pool), clock),
-        catalog=catalog,
+        series_cache=series_cache,
         log=log,
         reader=LogReader(pool),
         publisher=publisher,
-        committer=Committer(log, catalog, publisher, clock),
+        committer=Committer(log, series_cache, publisher, clock),
     )
 
 
@@ -142,6 +145,7 @@ async def _assemble(core: _Core) -> Ingest:
         retention_ms=config.limits().retention_ms,
     )
     retention = Retention(PartitionStore(pool), clock, config)
+    expiry = Expiry(ExpiryStore(pool), clock, config)
     server = _server(config, health, core.drain)
     register(_parts(core), server.grpc)
     return Ingest(
@@ -152,33 +156,36 @@ async def _assemble(core: _Core) -> Ingest:
             "relay": relay.run,
             "compactor": compactor.run,
             "retention": retention.run,
+            "expiry": expiry.run,
         },
         relay=relay,
         compactor=compactor,
         retention=retention,
+        expiry=expiry,
         heads=core.heads,
     )
 
 
 def _parts(core: _Core) -> Parts:
     clock, pool = core.clock, core.pool
-    bell = Bell()
+    bell = ArrivalBell()
     deliveries = DeliveryStore(pool)
+    alerts = AlertStore(pool, timeout_s=core.config.commit_timeout_s)
     intake = Intake(core.committer, core.config.limits(), clock)
     return Parts(
         intake=intake,
         write_streams=WriteStreams(intake, core.log, clock, core.drain, grace_s=core.drain_grace_s),
-        alerting=Alerting(AlertStore(pool), clock, bell),
+        episodes=Episodes(alerts, clock, bell),
         querying=Querying(SeriesStore(pool), SampleStore(pool)),
         subscriptions=_subscriptions(core, deliveries, bell),
         series=SeriesStore(pool),
-        alerts=AlertStore(pool),
+        alerts=alerts,
         deliveries=deliveries,
         clock=clock,
     )
 
 
-def _subscriptions(core: _Core, deliveries: DeliveryStore, bell: Bell) -> Subscriptions:
+def _subscriptions(core: _Core, deliveries: DeliveryStore, bell: ArrivalBell) -> Subscriptions:
     leases = LeaseStore(core.pool, ttl_s=core.config.lease_ttl_s)
     return Subscriptions(
         samples=SampleParts(
@@ -186,7 +193,7 @@ def _subscriptions(core: _Core, deliveries: DeliveryStore, bell: Bell) -> Subscr
             log=core.reader,
             streams=core.streams,
             heads=core.heads,
-            catalog=core.catalog,
+            series_cache=core.series_cache,
             clock=core.clock,
             drain=core.drain,
             drain_grace_s=core.drain_grace_s,

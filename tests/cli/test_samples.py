@@ -90,3 +90,9 @@ def test_broken_array_is_a_problem() -> None:
 
 def test_an_empty_file_has_no_samples() -> None:
     assert read("\n \n") == []
+
+
+def test_bytes_that_are_not_utf_8_are_a_problem() -> None:
+    text = io.TextIOWrapper(io.BytesIO(b"metric_name,metric_value\ncpu\xff,1\n"), encoding="utf-8")
+    with pytest.raises(Problem, match="not UTF-8 text: invalid start byte at byte 28"):
+        list(read_samples(text))

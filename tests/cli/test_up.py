@@ -18,6 +18,8 @@ import psutil
 import pytest
 
 from cli.demo.webhook import high_cpu, send_alert
+from cli.problem import Problem
+from cli.product import check_redis
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SENSUS = [sys.executable, "-c", "from cli.main import app; app()"]
@@ -138,6 +140,11 @@ async def test_servers_of_the_users_own_are_used_instead(
         assert running.run["postgres_dsn"] == ""
         assert "PostgreSQL  yours (SENSUS_POSTGRES_DSN)\n" in running.output
         assert (await log_in(running, running.password)).status_code == 200
+
+
+async def test_a_redis_of_ones_own_that_is_away_is_told_at_start() -> None:
+    with pytest.raises(Problem, match=r"Redis at SENSUS_REDIS_URL cannot be used: .*127\.0\.0\.1:1"):
+        await check_redis("redis://127.0.0.1:1/0")
 
 
 async def log_in(running: Up, password: str) -> httpx.Response:

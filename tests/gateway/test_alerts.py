@@ -76,6 +76,23 @@ async def test_a_webhook_is_answered_after_ingest_took_it(
     assert call.principal.scopes >= {"write:alerts"}
 
 
+async def test_texts_that_are_too_long_do_not_cost_the_alert(
+    client: httpx.AsyncClient, script: Script
+) -> None:
+    """Alertmanager would not send a refused alert again."""
+    script.answers["WriteAlerts"] = taking
+    wordy = FIRING | {
+        "annotations": {"log": "ä" * 20_000},
+        "generatorURL": "http://p/" + "x" * 2048,
+    }
+    response = await client.post("/api/v1/alerts", json=webhook(wordy))
+    assert response.json()["accepted"] == 1
+    alert = script.last("WriteAlerts").request.alerts[0]
+    assert len(alert.annotations[0].value.encode()) <= 16 * 1024
+    assert alert.annotations[0].value.endswith("ä … (cut)")
+    assert alert.generator_url == ""
+
+
 async def test_a_resolved_alert_keeps_its_end(client: httpx.AsyncClient, script: Script) -> None:
     script.answers["WriteAlerts"] = taking
     resolved = FIRING | {"status": "resolved", "endsAt": "2026-11-20T11:00:00+01:00"}

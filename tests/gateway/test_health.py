@@ -48,7 +48,7 @@ async def test_probes_and_metrics_need_no_token(running: Running) -> None:
     assert (await running.http.get("/readyz")).json() == {"status": "ready"}
     metrics = await running.http.get("/metrics")
     assert metrics.headers["content-type"].startswith("text/plain")
-    for name in ("sensus_alerts_received_total", "sensus_metrics_received_total"):
+    for name in ("sensus_http_alerts_total", "sensus_http_samples_total"):
         assert name in metrics.text
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
@@ -45,10 +46,10 @@ class Cuttable:
 
 @pytest.fixture
 async def cuttable(
-    migrated_dsn: str, redis_url: str, keys: Path, tmp_path: Path
+    cleared_dsn: str, redis_url: str, keys: Path, tmp_path: Path
 ) -> AsyncIterator[Cuttable]:
     """A service behind valves; commits give up after half a second."""
-    parts = urlsplit(migrated_dsn)
+    parts = urlsplit(cleared_dsn)
     upstream = Path(unquote(parse_qs(parts.query)["host"][0])) / ".s.PGSQL.5432"
     dsn = f"postgresql://sensus@{parts.path}?host={tmp_path}"
     redis_upstream = Path(unquote(urlsplit(redis_url).path))
@@ -58,7 +59,7 @@ async def cuttable(
     ):
         settings = config(dsn, f"unix://{tmp_path}/redis.sock?db=0", keys, commit_timeout_s=0.5)
         async with running(settings, keys) as service:
-            service.dsn = migrated_dsn
+            service.dsn = cleared_dsn
             yield Cuttable(
                 service=service, database=database, redis=redis_valve, redis_url=redis_url
             )
@@ -83,16 +84,28 @@ async def stored(service: Running) -> list[float]:
 
 async def write_through(service: Running, request: pb.WriteBatchRequest) -> pb.WriteAck:
     """Sends until it is acknowledged, as a good sender does."""
+    return (await until(lambda: answered(service.stub.WriteBatch, request), 15)).ack
 
-    async def sent() -> pb.WriteBatchResponse | None:
-        try:
-            return await service.stub.WriteBatch(request)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                raise
-            return None
 
-    return (await until(sent, 15)).ack
+async def answered(method: Any, request: Any) -> Any:
+    """The answer of one attempt; None while the store cannot be reached."""
+    try:
+        return await method(request)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            raise
+        return None
+
+
+async def waits_for_lock(service: Running, table: str) -> int:
+    """How many questions about a table wait for somebody else's transaction."""
+    return len(
+        await execute(
+            service,
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            f"AND datname = current_database() AND query LIKE '%ingest.{table}%'",
+        )
+    )
 
 
 @pytest.mark.parametrize("failure", ["cut", "stall"])
@@ -180,6 +193,54 @@ async def test_alerts_wait_for_the_database(cuttable: Cuttable) -> None:
     assert status_of(caught.value) == ("UNAVAILABLE", "DATABASE_UNAVAILABLE")
 
 
+@pytest.mark.parametrize("failure", ["cut", "stall"])
+async def test_alerts_without_an_answer_may_be_stored_and_are_told_again(
+    cuttable: Cuttable, failure: str
+) -> None:
+    """The commit is done, its answer is lost: the sender hears UNAVAILABLE and repeats."""
+    service = cuttable.service
+    request = pb.WriteAlertsRequest(alerts=[alert(start_ms=NOW, host=h) for h in ("a", "b")])
+    connection = await asyncpg.connect(service.dsn)
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute("SELECT 1 FROM ingest.alert_head FOR UPDATE")
+    writing = asyncio.ensure_future(service.stub.WriteAlerts(request, timeout=8))
+    await until(lambda: waits_for_lock(service, "alert_head"))
+    getattr(cuttable.database, failure)()
+    await transaction.rollback()
+    await connection.close()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await writing
+    assert status_of(caught.value) == ("UNAVAILABLE", "DATABASE_UNAVAILABLE")
+    assert from_rpc_error(caught.value).retry_after_s == 1.0
+    cuttable.database.open()
+    answer = await until(lambda: answered(service.stub.WriteAlerts, request), 15)
+    assert answer.accepted + answer.duplicates == 2
+    assert len((await service.stub.ListAlerts(pb.ListAlertsRequest())).alerts) == 2
+    again = await service.stub.WriteAlerts(request)
+    assert (again.accepted, again.duplicates) == (0, 2)
+
+
+@pytest.mark.parametrize("kind", ["ack", "nack"])
+async def test_an_ack_that_cannot_be_noted_ends_the_stream(cuttable: Cuttable, kind: str) -> None:
+    service = cuttable.service
+    await service.stub.WriteAlerts(pb.WriteAlertsRequest(alerts=[alert(start_ms=NOW)]))
+    async with opened(service.stub.Subscribe, alerts_open()) as stream:
+        ids = [(await stream.next("alert")).delivery_id]
+        cuttable.database.cut()
+        frames = {
+            "ack": pb.SubscribeRequest(ack=pb.SubscribeAck(delivery_ids=ids)),
+            "nack": pb.SubscribeRequest(nack=pb.SubscribeNack(delivery_ids=ids)),
+        }
+        await stream.send(frames[kind])
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stream.next("never")
+    assert status_of(caught.value) == ("UNAVAILABLE", "DATABASE_UNAVAILABLE")
+    cuttable.database.open()
+    async with opened(service.stub.Subscribe, alerts_open("c2")) as stream:
+        assert (await stream.next("alert")).attempt == 2
+
+
 async def test_without_redis_all_goes_on(cuttable: Cuttable) -> None:
     service = cuttable.service
     cuttable.redis.cut()
@@ -225,21 +286,26 @@ async def test_the_relay_appends_what_an_outage_left_out(cuttable: Cuttable) -> 
 async def test_an_emptied_redis_is_filled_again(service: Running, redis_url: str) -> None:
     for sequence in (1, 2, 3):
         await service.stub.WriteBatch(one(sequence))
+    heads = await service.ingest.heads.now()
+    (shard,) = [n for n, head in enumerate(heads.offsets) if head]
     async with redis.asyncio.Redis.from_url(redis_url, protocol=3) as client:
+
+        async def appended() -> bool:
+            return await client.xlen(f"sensus:samples:{shard}") == 3
+
+        await until(appended)
         await client.flushall()
-        heads = await service.ingest.heads.now()
         repaired = await service.ingest.relay.repair(heads)
         assert repaired <= 3
-        (shard,) = [n for n, head in enumerate(heads.offsets) if head]
         found = await client.xrange(f"sensus:samples:{shard}")
     assert [entry_id for entry_id, _ in found] == [b"1-0", b"2-0", b"3-0"]
     assert await service.ingest.relay.repair(heads) == 0
 
 
 async def test_a_full_installation_takes_known_series_only(
-    migrated_dsn: str, redis_url: str, keys: Path
+    cleared_dsn: str, redis_url: str, keys: Path
 ) -> None:
-    async with running(config(migrated_dsn, redis_url, keys, max_series=3), keys) as service:
+    async with running(config(cleared_dsn, redis_url, keys, max_series=3), keys) as service:
         rows = [(n, NOW, 1.0) for n in range(5)]
         ack = (await service.stub.WriteBatch(batch_request("p", 1, rows))).ack
         assert (ack.accepted, ack.rejected) == (3, 2)
@@ -273,21 +339,12 @@ async def test_a_cancelled_query_stops_its_work(service: Running) -> None:
     call = service.stub.QuerySamples(request)
     reading = asyncio.create_task(call.read())
 
-    async def waiting() -> int:
-        return len(
-            await execute(
-                service,
-                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                "AND datname = current_database() AND query LIKE '%ingest.chunk%'",
-            )
-        )
-
-    await until(waiting)
+    await until(lambda: waits_for_lock(service, "chunk"))
     call.cancel()
     await asyncio.gather(reading, return_exceptions=True)
 
     async def stopped() -> bool:
-        return await waiting() == 0
+        return await waits_for_lock(service, "chunk") == 0
 
     await until(stopped, 3)
     await transaction.rollback()

@@ -12,24 +12,24 @@ UNREADABLE = ("INVALID_ARGUMENT", "MESSAGE_UNREADABLE")
 
 
 @pytest.mark.parametrize("message", [BAD_UTF8, NO_PROTOBUF])
-async def test_an_unreadable_request_is_invalid(service: Running, message: bytes) -> None:
-    call = service.channel.unary_unary(f"{METHOD}WriteBatch")
+async def test_an_unreadable_request_is_invalid(shared: Running, message: bytes) -> None:
+    call = shared.channel.unary_unary(f"{METHOD}WriteBatch")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call(message)
     assert status_of(caught.value) == UNREADABLE
 
 
 @pytest.mark.parametrize("method", ["WriteSamples", "Subscribe"])
-async def test_an_unreadable_frame_ends_its_stream(service: Running, method: str) -> None:
-    call = service.channel.stream_stream(f"{METHOD}{method}")()
+async def test_an_unreadable_frame_ends_its_stream(shared: Running, method: str) -> None:
+    call = shared.channel.stream_stream(f"{METHOD}{method}")()
     await call.write(NO_PROTOBUF)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call.read()
     assert status_of(caught.value) == UNREADABLE
 
 
-async def test_a_stranger_learns_nothing_about_its_message(service: Running) -> None:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.port}") as channel:
+async def test_a_stranger_learns_nothing_about_its_message(shared: Running) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{shared.port}") as channel:
         call = channel.unary_unary(f"{METHOD}WriteBatch")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call(NO_PROTOBUF)

@@ -24,13 +24,13 @@ STATE = novelty.table(SIZES)
 @kernel
 def score(state: np.void, sample: Sample) -> float:
     """Surprise of the sample before it is learnt, at least 0."""
-    return novelty.meet(state, SIZES, sample.change, 0, 0, 0, False)
+    return novelty.meet(state, SIZES, sample.change, sample.changes, 0, 0, 0, False)
 
 
 @kernel
 def learn(state: np.void, sample: Sample) -> None:
     """Makes the context known."""
-    novelty.meet(state, SIZES, sample.change, 0, 0, 0, True)
+    novelty.meet(state, SIZES, sample.change, sample.changes, 0, 0, 0, True)
 
 
 @kernel

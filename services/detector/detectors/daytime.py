@@ -18,7 +18,7 @@ from services.detector.detectors import novelty
 from services.detector.detectors.jit import kernel
 from services.detector.detectors.sample import Sample
 
-SIZES = (7, 7, 7, 6, 6)
+SIZES = (7, 7, 6, 6, 6)
 PARTS = 4
 STATE = novelty.parted_table(SIZES, PARTS)
 
@@ -26,13 +26,13 @@ STATE = novelty.parted_table(SIZES, PARTS)
 @kernel
 def score(state: np.void, sample: Sample) -> float:
     """Surprise of the sample before it is learnt, at least 0."""
-    return novelty.meet_part(state, SIZES, sample.value, sample.quarter, False)
+    return novelty.meet_part(state, SIZES, sample.value, sample.values, sample.quarter, False)
 
 
 @kernel
 def learn(state: np.void, sample: Sample) -> None:
     """Makes the context known."""
-    novelty.meet_part(state, SIZES, sample.value, sample.quarter, True)
+    novelty.meet_part(state, SIZES, sample.value, sample.values, sample.quarter, True)
 
 
 @kernel

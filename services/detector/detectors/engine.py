@@ -8,7 +8,7 @@ API (stable; the maths behind it is not):
     engine.features_of_last(rows), engine.contributions(features)
     data = engine.export_rows(rows); engine.import_rows(rows, data)
 
-How a sample is scored: eight detectors tell how surprising its contexts are (`contexts`), an
+How a sample is scored: seven detectors tell how surprising its contexts are (`contexts`), an
 Isolation Forest trained on earlier surprises tells how isolated their combination is, and the
 product of the total surprise and the isolation is the strangeness of the sample. `tension` turns it
 into the raw score, `episode` into alerts.

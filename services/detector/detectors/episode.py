@@ -1,13 +1,13 @@
 """One alert per episode, fatigue, and the noise budget.
 
-An episode lasts until the tension has sunk to a fiftieth of its crest, some six hours after the
-last comparable sample; within it only a new peak speaks. A peak speaks the softer, the further it
+An episode lasts until the tension has sunk to 1.5 % of its crest, some six hours after the last
+comparable sample; within it only a new peak speaks. A peak speaks the softer, the further it
 stays below the highest peak of the series' last weeks (half-life 30 days).
 
 The budget is kept twice. A bar that every alert raises and time lowers settles where alerts come as
 often as accepted, so that the strong ones speak. And a purse that starts with one coin, gets as
 many as accepted and holds four weeks' worth pays each alert: there are never more than that.
-Cost: O(1), 32 bytes.
+Cost: O(1), 24 bytes.
 Weakness: a second fault that starts within hours of a larger one stays silent.
 
 >>> state = np.zeros(1, STATE)[0]
@@ -25,12 +25,12 @@ from services.detector.detectors.jit import kernel
 DAY_MS = 86_400_000.0
 FATIGUE_DAYS = 30.0
 FATIGUE = 0.25
-OVER = 0.02
+OVER = 0.015
 STEP, LOWEST = 1.0, -6.0
 """What an alert adds to the bar, and where the bar stops falling; log2 of strength."""
 STATE = np.dtype(
     [
-        ("tired_ms", np.float64),
+        ("tired_days", np.float32),
         ("peak", np.float32),
         ("crest", np.float32),
         ("habit", np.float32),
@@ -60,7 +60,7 @@ def speak(
 
 @kernel
 def _pass_time(state: np.void, elapsed_ms: float, per_week: float) -> None:
-    state["tired_ms"] += elapsed_ms
+    state["tired_days"] += elapsed_ms / DAY_MS
     coins = per_week * elapsed_ms / (7.0 * DAY_MS)
     state["bar"] = max(state["bar"] - STEP * coins, LOWEST)
     state["spent"] = max(state["spent"] - coins, 1.0 - max(4.0 * per_week, 1.0))
@@ -69,9 +69,9 @@ def _pass_time(state: np.void, elapsed_ms: float, per_week: float) -> None:
 @kernel
 def _share_of_habit(state: np.void, strangeness: float) -> float:
     """The peak as a share of the highest recent peak, itself included."""
-    habit = state["habit"] * 0.5 ** (state["tired_ms"] / (FATIGUE_DAYS * DAY_MS))
+    habit = state["habit"] * 0.5 ** (state["tired_days"] / FATIGUE_DAYS)
     state["habit"] = max(habit, strangeness)
-    state["tired_ms"] = 0.0
+    state["tired_days"] = 0.0
     share: float = strangeness / max(habit, strangeness)
     return share
 

@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -55,13 +56,19 @@ def _parse(archive: bytes) -> Forest:
                 raise ValueError(f"forest format {int(arrays['version'])}, expected {VERSION}")
             return Forest(
                 names=tuple(str(name) for name in np.atleast_1d(arrays["names"])),
-                feature=arrays["feature"],
-                threshold=arrays["threshold"],
-                length=arrays["length"],
+                feature=_typed(arrays["feature"], np.uint8),
+                threshold=_typed(arrays["threshold"], np.float32),
+                length=_typed(arrays["length"], np.float64),
                 normal=float(arrays["normal"]),
             )
     except (KeyError, ValueError, TypeError, OSError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"damaged forest: {error}") from error
+
+
+def _typed(array: npt.NDArray[Any], wanted: type[np.generic]) -> npt.NDArray[Any]:
+    if array.dtype != wanted or array.ndim != 2:
+        raise ValueError(f"types: {array.ndim} dimensions of {array.dtype}, expected {wanted}")
+    return np.ascontiguousarray(array)
 
 
 def _refuse_bombs(archive: bytes) -> None:
@@ -71,24 +78,14 @@ def _refuse_bombs(archive: bytes) -> None:
 
 
 def _problems(forest: Forest) -> dict[str, bool]:
-    trees, inner = forest.feature.shape if forest.feature.ndim == 2 else (0, 0)
-    types = (forest.feature.dtype, forest.threshold.dtype, forest.length.dtype)
+    trees, inner = forest.feature.shape
     return {
         "trees": trees < 1,
         "heap": inner < 1 or (inner + 1) & inner != 0 or inner >= 2**MAX_DEPTH,
         "thresholds": forest.threshold.shape != (trees, inner),
         "lengths": forest.length.shape != (trees, 2 * inner + 1),
-        "types": types != (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)),
-        "feature index": not _below(forest.feature, len(forest.names)),
-        "NaN threshold": not _all(np.isnan, forest.threshold, False),
-        "path length": not _all(np.isfinite, forest.length, True),
+        "feature index": bool((forest.feature >= len(forest.names)).any()),
+        "NaN threshold": bool(np.isnan(forest.threshold).any()),
+        "path length": not bool(np.isfinite(forest.length).all()),
         "normal path length": not (np.isfinite(forest.normal) and forest.normal > 0),
     }
-
-
-def _below(index: npt.NDArray[np.uint8], stop: int) -> bool:
-    return index.dtype == np.uint8 and index.size > 0 and int(index.max()) < stop
-
-
-def _all(test: np.ufunc, values: npt.NDArray[np.floating], wanted: bool) -> bool:
-    return values.dtype.kind == "f" and bool((test(values) == wanted).all())

@@ -5,7 +5,7 @@ quarter of the spread wide, a power of two, and each further width is twice as w
 only when the spread has doubled or halved, so cells keep their meaning for long and what was learnt
 is carried over.
 
-Cost: O(1), 16 bytes per signal.
+Cost: O(1), 24 bytes per signal.
 Weakness: one huge value widens the cells for a while (a three-thousandth of its square per sample).
 """
 
@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from services.detector.detectors.jit import kernel
+from services.detector.detectors.sample import Reach
 
 WIDTHS = 5
 MEMORY = 3000
@@ -21,7 +22,16 @@ FINEST = -2
 LIMIT = 1e37
 """Larger values count as this large: what is derived from them must fit float32."""
 
-STATE = np.dtype([("mean", np.float64), ("spread", np.float32), ("level", np.int16)], align=True)
+STATE = np.dtype(
+    [
+        ("mean", np.float64),
+        ("spread", np.float32),
+        ("level", np.int16),
+        ("lowest", np.float32),
+        ("highest", np.float32),
+    ],
+    align=True,
+)
 
 
 @kernel
@@ -32,11 +42,21 @@ def cell(grid: np.void, value: float) -> int:
 
 
 @kernel
+def reach(grid: np.void) -> Reach:
+    """Cells of the lowest and the highest value so far."""
+    return Reach(cell(grid, np.float64(grid["lowest"])), cell(grid, np.float64(grid["highest"])))
+
+
+@kernel
 def learn(grid: np.void, value: float, count: int) -> int:
     """Takes in a value after `count` others; returns by how many steps the level changed."""
     rate = max(1.0 / (count + 1.0), 1.0 / MEMORY)
     off = value - grid["mean"]
     spread = np.float64(grid["spread"])
+    if count == 0 or value < grid["lowest"]:
+        grid["lowest"] = _outward(value, -1.0)
+    if count == 0 or value > grid["highest"]:
+        grid["highest"] = _outward(value, 1.0)
     grid["mean"] += rate * off
     grid["spread"] = math.sqrt((1.0 - rate) * (spread * spread + rate * off * off))
     smallest = 1e-9 * abs(grid["mean"]) + 1e-37
@@ -53,3 +73,12 @@ def source_of(index: int, steps: int) -> tuple[int, int]:
     """The index-th width to fill after a level change, and the width it had: safe in place."""
     width = index if steps > 0 else WIDTHS - 1 - index
     return width, width + steps
+
+
+@kernel
+def _outward(value: float, direction: float) -> np.float32:
+    """The nearest float32 that is not inside of `value`, seen from the other end."""
+    near: np.float32 = np.float32(value)
+    if (value - np.float64(near)) * direction > 0.0:
+        near = np.nextafter(near, np.float32(direction * 3e38))
+    return near

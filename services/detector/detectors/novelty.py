@@ -11,7 +11,7 @@ Time with Randomized Hashing", ICDM 2016), here with dyadic widths, one visit to
 lattice (Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences", 2018) for a hash.
 Cost: five look-ups per sample, 30 to 130 bytes per series and context.
 Weakness: a known cell stays known until its table is three quarters full and starts over;
-collisions hide some new cells, they never add any.
+collisions hide some new cells within the range reached, they never add any.
 """
 
 import math
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from services.detector.detectors.grid import WIDTHS, source_of
 from services.detector.detectors.jit import kernel
+from services.detector.detectors.sample import Reach
 
 Sizes = tuple[int, int, int, int, int]
 Bytes = npt.NDArray[np.uint8]
@@ -45,10 +46,12 @@ def parted_table(sizes: Sizes, parts: int) -> np.dtype[np.void]:
 
 
 @kernel
-def meet_part(state: np.void, sizes: Sizes, cell: int, part: int, learn: bool) -> float:
+def meet_part(
+    state: np.void, sizes: Sizes, cell: int, reach: Reach, part: int, learn: bool
+) -> float:
     """Like `meet`, of a cell in a part of the calendar; a part hardly visited surprises no one."""
     visits = state["visits"][part]
-    found = meet(state["table"], sizes, cell, 0, 0, part, learn)
+    found = meet(state["table"], sizes, cell, reach, 0, 0, part, learn)
     if learn and visits < ENOUGH:
         state["visits"][part] += 1
     return found if visits >= ENOUGH else 0.0
@@ -56,15 +59,29 @@ def meet_part(state: np.void, sizes: Sizes, cell: int, part: int, learn: bool) -
 
 @kernel
 def meet(
-    state: np.void, sizes: Sizes, cell: int, first: int, second: int, fixed: int, learn: bool
+    state: np.void,
+    sizes: Sizes,
+    cell: int,
+    reach: Reach,
+    first: int,
+    second: int,
+    fixed: int,
+    learn: bool,
 ) -> float:
     """Mean surprise over all widths of a cell beside two other cells and one fixed number."""
     total, start = 0.0, 0
     for width in range(WIDTHS):
         key = lattice(cell >> width, (first >> width) + fixed, second >> width)
-        total += visit(state, sizes[width], width, start, key, learn)
+        far = beyond(cell, reach, width)
+        total += visit(state, sizes[width], width, start, key, far, learn)
         start += 1 << sizes[width]
     return total / WIDTHS
+
+
+@kernel
+def beyond(cell: int, reach: Reach, width: int) -> bool:
+    """Whether a cell lies outside all cells that its signal ever was in."""
+    return cell >> width > reach.high >> width or cell >> width < reach.low >> width
 
 
 @kernel
@@ -74,13 +91,15 @@ def lattice(x: int, y: int, z: int) -> np.uint64:
 
 
 @kernel
-def visit(state: np.void, size: int, width: int, start: int, key: np.uint64, learn: bool) -> float:
-    """Surprise of one key at one width; with `learn` it is known from now on."""
+def visit(
+    state: np.void, size: int, width: int, start: int, key: np.uint64, far: bool, learn: bool
+) -> float:
+    """Surprise of one key at one width, new for sure if `far`; with `learn` it is known then."""
     if learn and state["age"][width] < OLDEST:
         state["age"][width] += 1
     place = start + np.int64(key >> np.uint64(32 - size))
     byte, bit = place >> 3, np.uint8(1 << (place & 7))
-    if state["known"][byte] & bit:
+    if state["known"][byte] & bit and not far:
         return 0.0
     known = _count(state["known"], start, size)
     if learn:

@@ -15,7 +15,7 @@ import numpy as np
 
 from services.detector.detectors import novelty
 from services.detector.detectors.jit import kernel
-from services.detector.detectors.sample import Sample
+from services.detector.detectors.sample import Reach, Sample
 
 SIZES = (7, 7, 7, 7, 7)
 STATE = novelty.table(SIZES)
@@ -24,9 +24,7 @@ STATE = novelty.table(SIZES)
 @kernel
 def score(state: np.void, sample: Sample) -> float:
     """Surprise of the sample before it is learnt, at least 0."""
-    return novelty.meet(
-        state, SIZES, sample.value >> 1, sample.last >> 1, sample.before >> 1, 0, False
-    )
+    return _meet(state, sample, False)
 
 
 @kernel
@@ -43,5 +41,6 @@ def rescale(state: np.void, steps: int) -> None:
 
 @kernel
 def _meet(state: np.void, sample: Sample, learning: bool) -> float:
+    reach = Reach(sample.values.low >> 1, sample.values.high >> 1)
     last, before = sample.last >> 1, sample.before >> 1
-    return novelty.meet(state, SIZES, sample.value >> 1, last, before, 0, learning)
+    return novelty.meet(state, SIZES, sample.value >> 1, reach, last, before, 0, learning)

@@ -55,7 +55,8 @@ def _meet(state: np.void, sample: Sample, learning: bool) -> float:
         stays = (sample.value >> width) == (sample.last >> width)
         length = min(state["length"][width] + 1, LONGEST) if stays else 0
         key = novelty.lattice(sample.value >> width, int(2.0 * math.log2(1.0 + length)), 0)
-        found = novelty.visit(state["table"], SIZES[width], width, start, key, learning)
+        far = novelty.beyond(sample.value, sample.values, width)
+        found = novelty.visit(state["table"], SIZES[width], width, start, key, far, learning)
         total += found if 2 * length <= state["table"]["age"][width] else 0.0
         start += 1 << SIZES[width]
         if learning:

@@ -3,6 +3,13 @@
 from typing import NamedTuple
 
 
+class Reach(NamedTuple):
+    """Cells of the lowest and the highest that a signal ever was."""
+
+    low: int = -(10**16)
+    high: int = 10**16
+
+
 class Sample(NamedTuple):
     """One sample in cells of the grids of its series, the finest width; `>> k` is k widths up.
 
@@ -14,6 +21,7 @@ class Sample(NamedTuple):
         offset: cell of the value minus the recent level, on the grid of offsets.
         quarter: quarter of the UTC day, 0 to 3.
         weekend: 1 on Saturday and Sunday (UTC), else 0.
+        values, changes, offsets: what each of these signals reached before this sample.
     """
 
     value: int = 0
@@ -23,3 +31,6 @@ class Sample(NamedTuple):
     offset: int = 0
     quarter: int = 0
     weekend: int = 0
+    values: Reach = Reach()
+    changes: Reach = Reach()
+    offsets: Reach = Reach()

@@ -16,7 +16,6 @@ from services.detector.detectors import (
     run,
     sequence,
     tension,
-    value,
     weekend,
 )
 from services.detector.detectors.jit import kernel
@@ -102,24 +101,25 @@ def _sample(s: np.void, x: float, time_ms: int) -> Sample:
         grid.cell(s["offset_grid"], x - s["level"]),
         (time_ms % DAY_MS) // QUARTER_MS,
         1 if (time_ms // DAY_MS + 3) % 7 >= 5 else 0,
+        grid.reach(s["value_grid"]),
+        grid.reach(s["change_grid"]),
+        grid.reach(s["offset_grid"]),
     )
 
 
 @kernel
 def _score(s: np.void, sample: Sample, out: Features) -> None:
-    out[0] = value.score(s["value"], sample)
-    out[1] = change.score(s["change"], sample)
-    out[2] = offset.score(s["offset"], sample)
-    out[3] = daytime.score(s["daytime"], sample)
-    out[4] = weekend.score(s["weekend"], sample)
-    out[5] = sequence.score(s["sequence"], sample)
-    out[6] = pattern.score(s["pattern"], sample)
-    out[7] = run.score(s["run"], sample)
+    out[0] = change.score(s["change"], sample)
+    out[1] = offset.score(s["offset"], sample)
+    out[2] = daytime.score(s["daytime"], sample)
+    out[3] = weekend.score(s["weekend"], sample)
+    out[4] = sequence.score(s["sequence"], sample)
+    out[5] = pattern.score(s["pattern"], sample)
+    out[6] = run.score(s["run"], sample)
 
 
 @kernel
 def _learn(s: np.void, sample: Sample) -> None:
-    value.learn(s["value"], sample)
     change.learn(s["change"], sample)
     offset.learn(s["offset"], sample)
     daytime.learn(s["daytime"], sample)
@@ -147,7 +147,6 @@ def _learn_signals(s: np.void, x: float, count: int) -> None:
 
 @kernel
 def _rescale_values(s: np.void, steps: int) -> None:
-    value.rescale(s["value"], steps)
     daytime.rescale(s["daytime"], steps)
     weekend.rescale(s["weekend"], steps)
     sequence.rescale(s["sequence"], steps)

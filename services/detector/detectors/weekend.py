@@ -1,4 +1,4 @@
-"""Novelty of the value on a working day or on a weekend: weekly seasons.
+"""Novelty of the value, on working days and weekends apart: a height never reached, weekly seasons.
 
 A context of `novelty`, which tells the measure, its source, cost and weakness.
 
@@ -26,13 +26,13 @@ STATE = novelty.parted_table(SIZES, PARTS)
 @kernel
 def score(state: np.void, sample: Sample) -> float:
     """Surprise of the sample before it is learnt, at least 0."""
-    return novelty.meet_part(state, SIZES, sample.value, sample.weekend, False)
+    return novelty.meet_part(state, SIZES, sample.value, sample.values, sample.weekend, False)
 
 
 @kernel
 def learn(state: np.void, sample: Sample) -> None:
     """Makes the context known."""
-    novelty.meet_part(state, SIZES, sample.value, sample.weekend, True)
+    novelty.meet_part(state, SIZES, sample.value, sample.values, sample.weekend, True)
 
 
 @kernel

@@ -14,6 +14,10 @@ Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 _FIRING: Final = "firing"
 _RESOLVED: Final = "resolved"
+# Alertmanager does not send a refused alert again, so what is only for people is cut instead
+_ANNOTATION_BYTES_MAX: Final = 16 * 1024
+_CUT_MARK: Final = " … (cut)"
+_URL_BYTES_MAX: Final = 2048
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -73,12 +77,26 @@ def _change(alert: SentAlert, now_ms: int) -> AlertChange:
     is_firing = _is_firing(alert.status, ends_ms, now_ms)
     return AlertChange(
         labels=alert.labels,
-        annotations=alert.annotations,
+        annotations={name: _cut(text) for name, text in alert.annotations.items()},
         is_firing=is_firing,
         start_ms=_ms(alert.starts_at),
         end_ms=None if is_firing else ends_ms,
-        generator_url=alert.generator_url,
+        generator_url=alert.generator_url if _fits(alert.generator_url) else "",
     )
+
+
+def _cut(text: str) -> str:
+    """The text, or as much of it as is stored: a long text must not cost the alert."""
+    raw = text.encode(errors="replace")
+    if len(raw) <= _ANNOTATION_BYTES_MAX:
+        return text
+    room = _ANNOTATION_BYTES_MAX - len(_CUT_MARK.encode())
+    return raw[:room].decode(errors="ignore") + _CUT_MARK
+
+
+def _fits(url: str) -> bool:
+    """A link that is cut leads nowhere, so one that is too long is left out."""
+    return len(url.encode(errors="replace")) <= _URL_BYTES_MAX
 
 
 def _is_firing(status: str | None, ends_ms: int | None, now_ms: int) -> bool:

@@ -9,7 +9,15 @@ from mesh.errors import InvalidInput
 from sensus.core.v1 import alert_pb2, series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.ingest.convert.common import is_time, labels, pairs, time_ms, timestamp
-from services.ingest.labels import (
+from services.ingest.model.alerts import (
+    Alert,
+    AlertChange,
+    AlertReceipt,
+    AlertRefusal,
+    AlertState,
+    Severity,
+)
+from services.ingest.model.labels import (
     ALERT_NAME,
     MAX_LABELS,
     Labels,
@@ -19,14 +27,6 @@ from services.ingest.labels import (
     check_unique,
     checked,
     fingerprint,
-)
-from services.ingest.model import (
-    Alert,
-    AlertChange,
-    AlertReceipt,
-    AlertRefusal,
-    AlertState,
-    Severity,
 )
 
 MAX_ALERTS: Final = 1000

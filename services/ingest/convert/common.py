@@ -11,8 +11,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mesh.errors import InvalidInput, Violation
 from mesh.selector import Selector, SelectorError, parse
 from sensus.core.v1 import series_pb2
-from services.ingest.labels import Labels
-from services.ingest.model import Series
+from services.ingest.model.labels import Labels
+from services.ingest.model.samples import Series
 
 MAX_PAGE_SIZE: Final = 1000
 
@@ -60,12 +60,15 @@ def selector(text: str, field: str = "selector") -> Selector:
     """A parsed selector.
 
     Raises:
-        InvalidInput: INVALID_SELECTOR, with the place of the mistake.
+        InvalidInput: INVALID_SELECTOR, with the place of the mistake; a NUL no label has.
     """
     try:
-        return parse(text)
+        found = parse(text)
     except SelectorError as error:
         raise invalid(field, str(error), "INVALID_SELECTOR") from error
+    if any("\0" in part for each in found.matchers for part in (each.name, each.value)):
+        raise invalid(field, "the NUL character is not allowed", "INVALID_SELECTOR")
+    return found
 
 
 def page_size(asked: int) -> int:

@@ -8,7 +8,7 @@ from mesh.errors import InvalidInput
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.ingest.convert.alerts import alert
 from services.ingest.convert.common import invalid, timestamp
-from services.ingest.model import DeadLetter
+from services.ingest.model.alerts import DeadLetter
 
 _MOST_IDS: Final = 1000
 _ID: Final = re.compile(r"([0-9]{1,18})(\.[0-9]{1,9})?")

@@ -7,8 +7,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.ingest.convert.common import invalid, is_time, selector, series, time_ms
-from services.ingest.model import SeriesSamples
-from services.ingest.query import SampleQuery
+from services.ingest.model.alerts import AlertState, Severity
+from services.ingest.model.samples import SeriesSamples
+from services.ingest.query.samples import SampleQuery
 from services.ingest.store.alerts import AlertFilter
 
 _MAX_RANGE_MS: Final = 31 * 86_400_000
@@ -61,8 +62,9 @@ def alert_filter(request: pb.ListAlertsRequest) -> AlertFilter:
     """Which episodes are asked for.
 
     Raises:
-        InvalidInput: INVALID_SELECTOR or INVALID_TIME_RANGE.
+        InvalidInput: INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY or INVALID_TIME_RANGE.
     """
+    _check_enums(request)
     wanted = AlertFilter(
         selector=selector(request.selector),
         state=request.state,
@@ -95,6 +97,13 @@ def alert_id(value: str) -> str:
         rule = "use an alert_id that Sensus gave, such as 0123456789abcdef-1700000000000"
         raise invalid("alert_id", rule, "INVALID_ALERT_ID")
     return value
+
+
+def _check_enums(request: pb.ListAlertsRequest) -> None:
+    if request.state and request.state not in {each.value for each in AlertState}:
+        raise invalid("state", "must be firing or resolved", "INVALID_STATE")
+    if request.min_severity and request.min_severity not in {each.value for each in Severity}:
+        raise invalid("min_severity", "must be info, warning or critical", "INVALID_SEVERITY")
 
 
 def _optional(request: pb.ListAlertsRequest, field: str) -> int | None:

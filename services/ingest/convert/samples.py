@@ -9,20 +9,18 @@ from mesh.errors import InvalidInput
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.ingest.config import Limits
 from services.ingest.convert.common import duration, named, pairs
-from services.ingest.intake import BatchRefused
-from services.ingest.labels import LabelsRefused, series_key
-from services.ingest.model import (
+from services.ingest.model.labels import LabelsRefused, series_key
+from services.ingest.model.samples import Float64s, Int64s, UInt32s
+from services.ingest.model.series_table import SeriesTable
+from services.ingest.model.writes import (
     Ack,
+    BatchRefused,
     Definition,
-    Float64s,
     Incoming,
-    Int64s,
     Refusal,
     SampleReason,
-    UInt32s,
 )
-from services.ingest.table import SeriesTable
-from services.ingest.write_stream import (
+from services.ingest.write.frames import (
     Definitions,
     Draining,
     Opened,

@@ -19,10 +19,10 @@ from services.ingest.convert.common import (
     time_ms,
     timestamp,
 )
-from services.ingest.subscribe.alerts import delivery_id
+from services.ingest.model.subscription import AlertDelivery, Topic
+from services.ingest.subscribe.alert_session import delivery_id
 from services.ingest.subscribe.frames import (
     Ack,
-    AlertDelivery,
     Assignment,
     ConsumerFrame,
     Credit,
@@ -37,7 +37,6 @@ from services.ingest.subscribe.frames import (
     ShardRelease,
     ShardStart,
     Start,
-    Topic,
 )
 
 _REASON: Final = "INVALID_SUBSCRIPTION"

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mesh.postgres import guard
 from mesh.selector import Selector
-from services.ingest.model import Alert, AlertChange, AlertState, Severity
+from services.ingest.model.alerts import Alert, AlertChange, AlertState, Severity
+from services.ingest.store.transaction import committing
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
-    from services.ingest.store.series import Connection
+    from services.ingest.store.transaction import Connection
 
 _LOCK: Final = "SELECT last_change FROM ingest.alert_head FOR UPDATE"
 _ADVANCE: Final = "UPDATE ingest.alert_head SET last_change = $1"
@@ -63,17 +64,21 @@ class AlertFilter:
 class AlertStore:
     """Writes changes and reads episodes."""
 
-    def __init__(self, pool: "Pool") -> None:
-        """Uses `pool` for each question."""
+    def __init__(self, pool: "Pool", *, timeout_s: float) -> None:
+        """Uses `pool` for each question; `timeout_s` bounds a write."""
         self._pool = pool
+        self._timeout_s = timeout_s
 
     async def write(self, alerts: Sequence[Alert], now_ms: int, traceparent: str) -> int:
         """Stores the changes that are new, all or none; how many those were.
 
         The order, interleaving and repetition of changes do not matter to how episodes end up.
+
+        Raises:
+            Unavailable: Nothing may be acknowledged; the repeat tells what was stored.
         """
         with guard("write_alerts"):
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with committing(self._pool, self._timeout_s) as connection:
                 last = await connection.fetchval(_LOCK)
                 fresh = await _fresh(connection, alerts)
                 now = _instant(now_ms)

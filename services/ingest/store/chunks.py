@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mesh.postgres import guard
-from services.ingest.merge import Points, by_hour, merged
+from services.ingest.model.points import Points, by_hour, merged
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
-    from services.ingest.store.series import Connection
+    from services.ingest.store.transaction import Connection
 
 _LOCK: Final = "SELECT compacted_offset FROM ingest.compaction FOR UPDATE SKIP LOCKED"
 _ADVANCE: Final = "UPDATE ingest.compaction SET compacted_offset = $1"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mesh.postgres import guard
 from mesh.selector import Selector
-from services.ingest.model import Alert, DeadLetter
+from services.ingest.model.alerts import Alert, DeadLetter
+from services.ingest.model.subscription import AlertDelivery, Lag
 from services.ingest.store.alerts import ALERT_COLUMNS, alert_of, millis
-from services.ingest.subscribe.frames import AlertDelivery, Lag
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -28,7 +28,9 @@ WHERE change.change_id > $1 ORDER BY change.change_id LIMIT $2
 """
 _QUEUE: Final = """
 INSERT INTO ingest.delivery (subscription, change_id, due_at)
-SELECT $1, unnest($2::bigint[]), now() ON CONFLICT DO NOTHING
+SELECT $1, change_id, now() FROM ingest.alert_change WHERE change_id = ANY($2)
+ORDER BY change_id FOR KEY SHARE
+ON CONFLICT DO NOTHING
 """
 _MOVE: Final = "UPDATE ingest.subscription SET last_change = $2, seen_at = now() WHERE name = $1"
 _BURY_SPENT: Final = f"""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from mesh.config import ConfigError
 from mesh.postgres import guard
-from services.ingest.model import Heads
+from services.ingest.model.samples import Heads
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

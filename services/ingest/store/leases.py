@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from mesh.errors import Conflict, InvalidInput
 from mesh.postgres import guard
-from services.ingest.subscribe.assignment import Lease, plan
-from services.ingest.subscribe.frames import Held
+from services.ingest.model.shard_plan import Lease, plan
+from services.ingest.model.subscription import Held
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
-    from services.ingest.store.series import Connection
+    from services.ingest.store.transaction import Connection
 
 _SUBSCRIBE: Final = """
 INSERT INTO ingest.subscription (name, topic, last_change) VALUES ($1, $2, $3)

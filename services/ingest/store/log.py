@@ -1,6 +1,5 @@
 """Appending to the log: one transaction for a whole group of batches. The commit point."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -9,16 +8,17 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from mesh.postgres import guard
-from services.ingest.batch import Batch, Outcome
-from services.ingest.labels import SeriesKey
-from services.ingest.layout import LogEntry, Writer
-from services.ingest.model import Heads
+from services.ingest.model.batch import Batch, Outcome
+from services.ingest.model.labels import SeriesKey
+from services.ingest.model.log_entry import LogEntry, Writer
+from services.ingest.model.samples import Heads
+from services.ingest.model.series_table import UNRESOLVED
 from services.ingest.store.series import registered
-from services.ingest.table import UNRESOLVED
+from services.ingest.store.transaction import committing
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
-    from services.ingest.store.series import Connection
+    from services.ingest.store.transaction import Connection
 
 _LOCK: Final = """
 SELECT shard_count, last_offset, series_count, shard_offsets, shard_totals
@@ -88,20 +88,8 @@ class Log:
                 the repeat of a batch tells.
         """
         with guard("append"):
-            async with asyncio.timeout(self._timeout_s):
-                connection = await self._pool.acquire()
-            try:
-                async with asyncio.timeout(self._timeout_s), connection.transaction():
-                    appended = await self._append(connection, group, now_ms)
-            except (TimeoutError, asyncio.CancelledError, OSError):
-                connection.terminate()
-                raise
-            except asyncpg.InternalClientError as error:
-                # how the driver puts it when a connection breaks inside COPY
-                connection.terminate()
-                raise ConnectionResetError from error
-            finally:
-                await self._pool.release(connection)
+            async with committing(self._pool, self._timeout_s) as connection:
+                appended = await self._append(connection, group, now_ms)
         self._days.add(_day(now_ms))
         return appended
 

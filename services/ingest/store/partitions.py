@@ -29,9 +29,6 @@ WHERE (subscription.seen_at > now() - interval '1 day' OR EXISTS (
   AND lease.acked_offset < head.shard_offsets[lease.shard + 1]
 """
 _COMPACTED: Final = "SELECT compacted_offset FROM ingest.compaction"
-_FORGET: Final = """
-DELETE FROM ingest.consumer WHERE seen_at < now() - interval '1 day'
-"""
 _NAME: Final = re.compile(r"(?:batch|chunk)_(\d{8})")
 
 
@@ -96,8 +93,3 @@ class PartitionStore:
                     await connection.execute(statement)
                 except asyncpg.LockNotAvailableError as error:
                     raise Conflict("the table is in use: later") from error
-
-    async def forget_consumers(self) -> None:
-        """Removes consumers that have not been seen for a day."""
-        with guard("forget_consumers"):
-            await self._pool.execute(_FORGET)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh.postgres import guard
-from services.ingest.model import Float64s, Int64s
+from services.ingest.model.samples import Float64s, Int64s
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -21,12 +21,26 @@ WHERE log_offset > (SELECT compacted_offset FROM ingest.compaction)
   AND max_time_ms >= $1 AND min_time_ms < $2 AND shards && $3::smallint[]
 ORDER BY log_offset
 """
+_LOG_SHARDS: Final = """
+SELECT substr(series_ids, first + 1, size) AS series_ids,
+       substr(timestamps_ms, first + 1, size) AS timestamps_ms,
+       substr(sample_values, first + 1, size) AS sample_values
+FROM ingest.batch, unnest($3::smallint[]) AS wanted (shard),
+     LATERAL (SELECT array_position(shards, shard) AS place) AS found,
+     LATERAL (SELECT 8 * coalesce(row_ends[place - 1], 0) AS first) AS start,
+     LATERAL (SELECT 8 * row_ends[place] - first AS size) AS length
+WHERE log_offset > (SELECT compacted_offset FROM ingest.compaction)
+  AND max_time_ms >= $1 AND min_time_ms < $2 AND shards @> ARRAY[shard]
+ORDER BY log_offset
+"""
 _CHUNKS: Final = """
 SELECT series_id, timestamps_ms, sample_values FROM ingest.chunk
 WHERE series_id = ANY($1) AND hour >= $2 AND hour < $3
 ORDER BY series_id, hour
 """
 _ROWS_AT_ONCE: Final = 64
+_FEW_SHARDS: Final = 3
+"""Up to so many shards are cut out of each batch; above, whole batches are faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +64,15 @@ class SampleStore:
     ) -> Columns:
         """Rows of the log that are not in chunks yet, in log order.
 
-        Reads every batch of that time, so its cost grows with all series, not with those asked.
+        Reads its shards of every batch of that time, so the cost grows with all series that share
+        them, not with those asked.
         """
+        question = _LOG_SHARDS if len(shards) <= _FEW_SHARDS else _LOG
         wanted = np.array(sorted(series_ids), np.int64)
         parts = [Columns(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
         with guard("recent_samples"):
             async with self._pool.acquire() as connection, connection.transaction(readonly=True):
-                rows = connection.cursor(_LOG, start_ms, end_ms, shards, prefetch=_ROWS_AT_ONCE)
+                rows = connection.cursor(question, start_ms, end_ms, shards, prefetch=_ROWS_AT_ONCE)
                 parts.extend(
                     [_selected(_columns(row), wanted, start_ms, end_ms) async for row in rows]
                 )

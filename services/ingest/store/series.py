@@ -3,19 +3,14 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
 from mesh.postgres import guard
 from mesh.selector import Selector
-from services.ingest.labels import SeriesKey, shard_of
-from services.ingest.model import Series
+from services.ingest.model.labels import SeriesKey, shard_of
+from services.ingest.model.samples import Series
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
-
-    Connection = (
-        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
-    )
+    from services.ingest.store.transaction import Connection
 
 _BY_IDS = "SELECT series_id, shard, labels FROM ingest.series WHERE series_id = ANY($1)"
 _BY_DIGESTS = """

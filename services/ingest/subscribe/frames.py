@@ -5,14 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mesh.selector import Selector
-from services.ingest.model import Alert, Segment, Series
-
-
-class Topic(Enum):
-    """What a subscription carries, numbered as in the contract."""
-
-    SAMPLES = 1
-    ALERTS = 2
+from services.ingest.model.samples import Segment, Series
+from services.ingest.model.subscription import AlertDelivery, Held, Lag, Topic
 
 
 class Start(Enum):
@@ -93,16 +87,6 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A shard that is held now, and the last acked place of its subscription."""
-
-    shard: int
-    epoch: int
-    acked: int
-    acked_total: int
-
-
-@dataclass(frozen=True, slots=True)
 class Assignment:
     """Shards that come and go."""
 
@@ -120,32 +104,12 @@ class SampleDelivery:
 
 
 @dataclass(frozen=True, slots=True)
-class AlertDelivery:
-    """One change of an alert."""
-
-    delivery_id: int
-    attempt: int
-    change_id: int
-    alert: Alert
-
-
-@dataclass(frozen=True, slots=True)
 class Gap:
     """History of a shard that is gone."""
 
     shard: int
     after: int
     resumes_after: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """How far a shard is behind."""
-
-    shard: int
-    head: int
-    delivered: int
-    lag: int
 
 
 @dataclass(frozen=True, slots=True)

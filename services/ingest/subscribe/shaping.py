@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 
 from mesh.selector import Selector
-from services.ingest.catalog import Catalog
-from services.ingest.layout import joined
-from services.ingest.model import Segment, Series
+from services.ingest.model.log_entry import joined
+from services.ingest.model.samples import Segment, Series
+from services.ingest.store.series_cache import SeriesCache
 
 MOST_ROWS: Final = 10_000
 
@@ -17,9 +17,9 @@ MOST_ROWS: Final = 10_000
 class Shaper:
     """What one stream has seen, and what it wants to see."""
 
-    def __init__(self, catalog: Catalog, selector: Selector) -> None:
+    def __init__(self, series_cache: SeriesCache, selector: Selector) -> None:
         """Rows of series that `selector` does not match are left out."""
-        self._catalog = catalog
+        self._series_cache = series_cache
         self._selector = selector
         self._wanted: dict[int, bool] = {}
 
@@ -39,7 +39,7 @@ class Shaper:
     async def _learn(self, unknown: Sequence[int]) -> list[Series]:
         if not unknown:
             return []
-        series = await self._catalog.series(unknown)
+        series = await self._series_cache.series(unknown)
         for each in series:
             self._wanted[each.series_id] = self._selector.matches(dict(each.labels))
         return [each for each in series if self._wanted[each.series_id]]

@@ -5,20 +5,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from mesh.errors import InvalidInput
-from services.ingest.model import Heads
-from services.ingest.outflow import Put, outflow
+from services.ingest.long_stream import Put, answers
+from services.ingest.model.samples import Heads
+from services.ingest.model.subscription import Topic
 from services.ingest.store.deliveries import DeliveryStore
 from services.ingest.store.leases import Membership
-from services.ingest.subscribe.alerts import AlertParts, AlertSession
-from services.ingest.subscribe.frames import (
-    ConsumerFrame,
-    Open,
-    Opened,
-    ServerFrame,
-    Start,
-    Topic,
-)
-from services.ingest.subscribe.samples import SampleParts, SampleSession
+from services.ingest.subscribe.alert_session import AlertParts, AlertSession
+from services.ingest.subscribe.frames import ConsumerFrame, Open, Opened, ServerFrame, Start
+from services.ingest.subscribe.sample_session import SampleParts, SampleSession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +31,7 @@ class Subscriptions:
             Conflict: CONSUMER_REPLACED.
             Unavailable: The database does not answer.
         """
-        return outflow(lambda put: self._work(frames, put))
+        return answers(lambda put: self._work(frames, put))
 
     async def _work(self, frames: AsyncIterator[ConsumerFrame], put: Put[ServerFrame]) -> None:
         opened = await anext(frames, None)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from services.detector import detectors
 from services.detector.detectors.contexts import CONTEXTS, FEATURES, Detector
-from services.detector.detectors.sample import Sample
+from services.detector.detectors.sample import Reach, Sample
 
 MODULES = sorted(path.stem for path in Path(detectors.__path__[0]).glob("*.py"))
 CELL = st.integers(-(10**15), 10**15)
+REACH = st.builds(Reach, low=CELL, high=CELL)
 SAMPLE = st.builds(
     Sample,
     value=CELL,
@@ -24,6 +25,9 @@ SAMPLE = st.builds(
     offset=CELL,
     quarter=st.integers(0, 3),
     weekend=st.integers(0, 1),
+    values=REACH,
+    changes=REACH,
+    offsets=REACH,
 )
 every_detector = pytest.mark.parametrize("detector", CONTEXTS.values(), ids=FEATURES)
 

@@ -51,7 +51,7 @@ def test_a_forest_of_other_features_is_refused() -> None:
     ("rows", "reason"),
     [
         (np.zeros((1, len(FEATURES))), "at least 2 rows"),
-        (np.zeros((9, len(FEATURES) + 1)), "at least 2 rows of 8 features"),
+        (np.zeros((9, len(FEATURES) + 1)), "at least 2 rows of 7 features"),
         (np.full((9, len(FEATURES)), np.nan), "finite"),
     ],
 )

@@ -104,6 +104,8 @@ def test_a_damaged_forest_is_refused_or_scores_finite_numbers(data: st.DataObjec
         ("feature", np.zeros((3, 6), np.uint8), "heap"),
         ("threshold", np.full((3, 7), np.nan, np.float32), "NaN threshold"),
         ("threshold", np.zeros((2, 7), np.float32), "thresholds"),
+        ("threshold", np.zeros((3, 7)), "types"),
+        ("length", np.zeros(3), "types"),
         ("length", np.full((3, 15), np.inf), "path length"),
         ("normal", np.float64(0), "normal path length"),
         ("names", np.array([object()]), "forest"),

@@ -58,7 +58,10 @@ class Label(_message.Message):
     name: _builtins.str
     """Required. Matches [a-zA-Z_][a-zA-Z0-9_]*, 1 to 128 characters. "__name__" holds the metric name."""
     value: _builtins.str
-    """Valid UTF-8, at most 2048 bytes. An empty value is the same as an absent label and is refused."""
+    """Valid UTF-8 without NUL, at most 2048 bytes. An empty value is the same as an absent label and is refused. A metric name, the
+    value of "__name__", is just as free, as in Prometheus 3; a selector quotes one that is not [a-zA-Z_:][a-zA-Z0-9_:]*:
+    {"http requests", job="api"}.
+    """
     def __init__(
         self,
         *,

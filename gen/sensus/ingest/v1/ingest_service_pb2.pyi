@@ -834,7 +834,9 @@ class SubscribeOpen(_message.Message):
     MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
     subscription: _builtins.str
-    """Required. Name of the subscription, shared by its consumers; 1 to 64 characters of [a-z0-9-]."""
+    """Required. Name of the subscription, shared by its consumers; 1 to 64 characters of [a-z0-9-]. A name that nobody has used for
+    90 days (by default) is forgotten with all that waits for it, and begins at `start` when it is used again.
+    """
     consumer_id: _builtins.str
     """Required. Names this consumer across reconnects; 1 to 128 characters of [a-zA-Z0-9._:/-]. A second stream replaces the first."""
     topic: Global___Topic.ValueType
@@ -977,7 +979,11 @@ Global___ShardRelease: _TypeAlias = ShardRelease  # noqa: Y015
 
 @_typing.final
 class SubscribeCredit(_message.Message):
-    """SubscribeCredit is additive. Deliveries stop when either count is spent; one delivery may overdraw."""
+    """SubscribeCredit is additive. Deliveries stop when either count is spent; one delivery may overdraw.
+
+    Both ends count bytes alike, whatever the encoding, so that a consumer gives back exactly what was spent: a SampleDelivery costs
+    24 bytes per row and 256 per entry of new_series, an AlertDelivery 1024.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -986,7 +992,7 @@ class SubscribeCredit(_message.Message):
     samples: _builtins.int
     """Samples (or alert changes) that may be delivered in addition."""
     bytes: _builtins.int
-    """Bytes that may be delivered in addition; 0 on every credit of a stream means: not counted."""
+    """Bytes that may be delivered in addition, counted as said above; 0 on every credit of a stream means: not counted."""
     def __init__(
         self,
         *,
@@ -1068,7 +1074,7 @@ class SubscribeNack(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     PERMANENT_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """Why, for the dead letter; at most 1024 characters are kept."""
+    """Why, for the dead letter; at most 1024 characters are kept, NUL is left out."""
     permanent: _builtins.bool
     """True when another attempt cannot succeed: buried at once."""
     @_builtins.property

@@ -28,9 +28,11 @@ if _version_not_supported:
 class IngestServiceStub:
     """IngestService makes samples and alerts durable and hands them to subscribers in order.
 
-    Errors of every method: UNAUTHENTICATED and PERMISSION_DENIED by the policy of the method; UNAVAILABLE with RetryInfo while the
-    database cannot be reached or the service drains; RESOURCE_EXHAUSTED with RetryInfo when a limit of the caller is spent. Each
-    status carries google.rpc.ErrorInfo with domain "sensus".
+    Errors of every method: UNAUTHENTICATED and PERMISSION_DENIED by the policy of the method; INVALID_ARGUMENT (MESSAGE_UNREADABLE)
+    when the bytes sent are not the request message or a string in it is not UTF-8; UNAVAILABLE with RetryInfo while the database
+    cannot be reached or the service drains; RESOURCE_EXHAUSTED with RetryInfo when a limit of the caller is spent. Each status
+    carries google.rpc.ErrorInfo with domain "sensus". A NUL character in a text that is stored or searched is refused with the
+    reason of its field, unless the field says otherwise.
     """
 
     def __init__(self, channel):
@@ -94,9 +96,11 @@ class IngestServiceStub:
 class IngestServiceServicer:
     """IngestService makes samples and alerts durable and hands them to subscribers in order.
 
-    Errors of every method: UNAUTHENTICATED and PERMISSION_DENIED by the policy of the method; UNAVAILABLE with RetryInfo while the
-    database cannot be reached or the service drains; RESOURCE_EXHAUSTED with RetryInfo when a limit of the caller is spent. Each
-    status carries google.rpc.ErrorInfo with domain "sensus".
+    Errors of every method: UNAUTHENTICATED and PERMISSION_DENIED by the policy of the method; INVALID_ARGUMENT (MESSAGE_UNREADABLE)
+    when the bytes sent are not the request message or a string in it is not UTF-8; UNAVAILABLE with RetryInfo while the database
+    cannot be reached or the service drains; RESOURCE_EXHAUSTED with RetryInfo when a limit of the caller is spent. Each status
+    carries google.rpc.ErrorInfo with domain "sensus". A NUL character in a text that is stored or searched is refused with the
+    reason of its field, unless the field says otherwise.
     """
 
     def WriteSamples(self, request_iterator, context):
@@ -125,7 +129,9 @@ class IngestServiceServicer:
     def WriteAlerts(self, request, context):
         """WriteAlerts writes changes of alerts. Safe to repeat, in any order: fingerprint, start time and state identify a change.
 
-        Good alerts are stored even when others of the request are refused; the response names those by index.
+        Good alerts are stored even when others of the request are refused; the response names those by index. After UNAVAILABLE the
+        changes may have been stored all the same: send them again, and those that were count as duplicates. Resolved episodes are
+        kept for 90 days by default; what comes later for one of them begins it anew.
 
         Errors: INVALID_ARGUMENT (ALERTS_EMPTY, TOO_MANY_ALERTS).
         """
@@ -141,9 +147,10 @@ class IngestServiceServicer:
         cumulative per shard. SHARED: deliveries go to any consumer, are acked one by one, come back after the ack deadline, and are
         buried as dead letters after max_attempts. A `gap` tells that history was dropped by retention before it was delivered.
 
-        Errors: INVALID_ARGUMENT (OPEN_REQUIRED, OPEN_TWICE, INVALID_SUBSCRIPTION, INVALID_SELECTOR, MODE_UNSUPPORTED);
-        ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED) on a stream that
-        outlives its token: open again with a fresh one.
+        Errors: INVALID_ARGUMENT (OPEN_REQUIRED, OPEN_TWICE, MESSAGE_EMPTY, INVALID_SUBSCRIPTION, INVALID_SELECTOR,
+        MODE_UNSUPPORTED); ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED)
+        on a stream that outlives its token: open again with a fresh one; UNAVAILABLE when an ack or nack of a SHARED subscription could
+        not be noted: what it named comes again after its deadline.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,7 +178,8 @@ class IngestServiceServicer:
     def ListAlerts(self, request, context):
         """ListAlerts lists alert episodes, newest start first.
 
-        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN,
+        INVALID_PAGE_SIZE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -268,9 +276,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
 class IngestService:
     """IngestService makes samples and alerts durable and hands them to subscribers in order.
 
-    Errors of every method: UNAUTHENTICATED and PERMISSION_DENIED by the policy of the method; UNAVAILABLE with RetryInfo while the
-    database cannot be reached or the service drains; RESOURCE_EXHAUSTED with RetryInfo when a limit of the caller is spent. Each
-    status carries google.rpc.ErrorInfo with domain "sensus".
+    Errors of every method: UNAUTHENTICATED and PERMISSION_DENIED by the policy of the method; INVALID_ARGUMENT (MESSAGE_UNREADABLE)
+    when the bytes sent are not the request message or a string in it is not UTF-8; UNAVAILABLE with RetryInfo while the database
+    cannot be reached or the service drains; RESOURCE_EXHAUSTED with RetryInfo when a limit of the caller is spent. Each status
+    carries google.rpc.ErrorInfo with domain "sensus". A NUL character in a text that is stored or searched is refused with the
+    reason of its field, unless the field says otherwise.
     """
 
     @staticmethod

@@ -29,9 +29,11 @@ GRPC_VERSION: str
 class IngestServiceStub:
     """IngestService makes samples and alerts durable and hands them to subscribers in order.
 
-    Errors of every method: UNAUTHENTICATED and PERMISSION_DENIED by the policy of the method; UNAVAILABLE with RetryInfo while the
-    database cannot be reached or the service drains; RESOURCE_EXHAUSTED with RetryInfo when a limit of the caller is spent. Each
-    status carries google.rpc.ErrorInfo with domain "sensus".
+    Errors of every method: UNAUTHENTICATED and PERMISSION_DENIED by the policy of the method; INVALID_ARGUMENT (MESSAGE_UNREADABLE)
+    when the bytes sent are not the request message or a string in it is not UTF-8; UNAVAILABLE with RetryInfo while the database
+    cannot be reached or the service drains; RESOURCE_EXHAUSTED with RetryInfo when a limit of the caller is spent. Each status
+    carries google.rpc.ErrorInfo with domain "sensus". A NUL character in a text that is stored or searched is refused with the
+    reason of its field, unless the field says otherwise.
     """
 
     @_typing.overload
@@ -56,7 +58,9 @@ class IngestServiceStub:
     WriteAlerts: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteAlertsRequest, _ingest_service_pb2.WriteAlertsResponse]
     """WriteAlerts writes changes of alerts. Safe to repeat, in any order: fingerprint, start time and state identify a change.
 
-    Good alerts are stored even when others of the request are refused; the response names those by index.
+    Good alerts are stored even when others of the request are refused; the response names those by index. After UNAVAILABLE the
+    changes may have been stored all the same: send them again, and those that were count as duplicates. Resolved episodes are
+    kept for 90 days by default; what comes later for one of them begins it anew.
 
     Errors: INVALID_ARGUMENT (ALERTS_EMPTY, TOO_MANY_ALERTS).
     """
@@ -68,9 +72,10 @@ class IngestServiceStub:
     cumulative per shard. SHARED: deliveries go to any consumer, are acked one by one, come back after the ack deadline, and are
     buried as dead letters after max_attempts. A `gap` tells that history was dropped by retention before it was delivered.
 
-    Errors: INVALID_ARGUMENT (OPEN_REQUIRED, OPEN_TWICE, INVALID_SUBSCRIPTION, INVALID_SELECTOR, MODE_UNSUPPORTED);
-    ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED) on a stream that
-    outlives its token: open again with a fresh one.
+    Errors: INVALID_ARGUMENT (OPEN_REQUIRED, OPEN_TWICE, MESSAGE_EMPTY, INVALID_SUBSCRIPTION, INVALID_SELECTOR,
+    MODE_UNSUPPORTED); ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED)
+    on a stream that outlives its token: open again with a fresh one; UNAVAILABLE when an ack or nack of a SHARED subscription could
+    not be noted: what it named comes again after its deadline.
     """
     QuerySamples: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.QuerySamplesRequest, _ingest_service_pb2.QuerySamplesResponse]
     """QuerySamples streams the samples of every series that matches the selector, ordered by series, then by time.
@@ -86,7 +91,8 @@ class IngestServiceStub:
     ListAlerts: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListAlertsRequest, _ingest_service_pb2.ListAlertsResponse]
     """ListAlerts lists alert episodes, newest start first.
 
-    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN,
+    INVALID_PAGE_SIZE).
     """
     GetAlert: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetAlertRequest, _ingest_service_pb2.GetAlertResponse]
     """GetAlert returns one alert episode with the history of its changes.
@@ -108,9 +114,11 @@ class IngestServiceStub:
 class IngestServiceAsyncStub(IngestServiceStub):
     """IngestService makes samples and alerts durable and hands them to subscribers in order.
 
-    Errors of every method: UNAUTHENTICATED and PERMISSION_DENIED by the policy of the method; UNAVAILABLE with RetryInfo while the
-    database cannot be reached or the service drains; RESOURCE_EXHAUSTED with RetryInfo when a limit of the caller is spent. Each
-    status carries google.rpc.ErrorInfo with domain "sensus".
+    Errors of every method: UNAUTHENTICATED and PERMISSION_DENIED by the policy of the method; INVALID_ARGUMENT (MESSAGE_UNREADABLE)
+    when the bytes sent are not the request message or a string in it is not UTF-8; UNAVAILABLE with RetryInfo while the database
+    cannot be reached or the service drains; RESOURCE_EXHAUSTED with RetryInfo when a limit of the caller is spent. Each status
+    carries google.rpc.ErrorInfo with domain "sensus". A NUL character in a text that is stored or searched is refused with the
+    reason of its field, unless the field says otherwise.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -132,7 +140,9 @@ class IngestServiceAsyncStub(IngestServiceStub):
     WriteAlerts: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteAlertsRequest, _ingest_service_pb2.WriteAlertsResponse]  # type: ignore[assignment]
     """WriteAlerts writes changes of alerts. Safe to repeat, in any order: fingerprint, start time and state identify a change.
 
-    Good alerts are stored even when others of the request are refused; the response names those by index.
+    Good alerts are stored even when others of the request are refused; the response names those by index. After UNAVAILABLE the
+    changes may have been stored all the same: send them again, and those that were count as duplicates. Resolved episodes are
+    kept for 90 days by default; what comes later for one of them begins it anew.
 
     Errors: INVALID_ARGUMENT (ALERTS_EMPTY, TOO_MANY_ALERTS).
     """
@@ -144,9 +154,10 @@ class IngestServiceAsyncStub(IngestServiceStub):
     cumulative per shard. SHARED: deliveries go to any consumer, are acked one by one, come back after the ack deadline, and are
     buried as dead letters after max_attempts. A `gap` tells that history was dropped by retention before it was delivered.
 
-    Errors: INVALID_ARGUMENT (OPEN_REQUIRED, OPEN_TWICE, INVALID_SUBSCRIPTION, INVALID_SELECTOR, MODE_UNSUPPORTED);
-    ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED) on a stream that
-    outlives its token: open again with a fresh one.
+    Errors: INVALID_ARGUMENT (OPEN_REQUIRED, OPEN_TWICE, MESSAGE_EMPTY, INVALID_SUBSCRIPTION, INVALID_SELECTOR,
+    MODE_UNSUPPORTED); ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED)
+    on a stream that outlives its token: open again with a fresh one; UNAVAILABLE when an ack or nack of a SHARED subscription could
+    not be noted: what it named comes again after its deadline.
     """
     QuerySamples: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.QuerySamplesRequest, _ingest_service_pb2.QuerySamplesResponse]  # type: ignore[assignment]
     """QuerySamples streams the samples of every series that matches the selector, ordered by series, then by time.
@@ -162,7 +173,8 @@ class IngestServiceAsyncStub(IngestServiceStub):
     ListAlerts: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListAlertsRequest, _ingest_service_pb2.ListAlertsResponse]  # type: ignore[assignment]
     """ListAlerts lists alert episodes, newest start first.
 
-    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN,
+    INVALID_PAGE_SIZE).
     """
     GetAlert: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetAlertRequest, _ingest_service_pb2.GetAlertResponse]  # type: ignore[assignment]
     """GetAlert returns one alert episode with the history of its changes.
@@ -183,9 +195,11 @@ class IngestServiceAsyncStub(IngestServiceStub):
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     """IngestService makes samples and alerts durable and hands them to subscribers in order.
 
-    Errors of every method: UNAUTHENTICATED and PERMISSION_DENIED by the policy of the method; UNAVAILABLE with RetryInfo while the
-    database cannot be reached or the service drains; RESOURCE_EXHAUSTED with RetryInfo when a limit of the caller is spent. Each
-    status carries google.rpc.ErrorInfo with domain "sensus".
+    Errors of every method: UNAUTHENTICATED and PERMISSION_DENIED by the policy of the method; INVALID_ARGUMENT (MESSAGE_UNREADABLE)
+    when the bytes sent are not the request message or a string in it is not UTF-8; UNAVAILABLE with RetryInfo while the database
+    cannot be reached or the service drains; RESOURCE_EXHAUSTED with RetryInfo when a limit of the caller is spent. Each status
+    carries google.rpc.ErrorInfo with domain "sensus". A NUL character in a text that is stored or searched is refused with the
+    reason of its field, unless the field says otherwise.
     """
 
     @_abc_1.abstractmethod
@@ -223,7 +237,9 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ingest_service_pb2.WriteAlertsResponse, _abc.Awaitable[_ingest_service_pb2.WriteAlertsResponse]]:
         """WriteAlerts writes changes of alerts. Safe to repeat, in any order: fingerprint, start time and state identify a change.
 
-        Good alerts are stored even when others of the request are refused; the response names those by index.
+        Good alerts are stored even when others of the request are refused; the response names those by index. After UNAVAILABLE the
+        changes may have been stored all the same: send them again, and those that were count as duplicates. Resolved episodes are
+        kept for 90 days by default; what comes later for one of them begins it anew.
 
         Errors: INVALID_ARGUMENT (ALERTS_EMPTY, TOO_MANY_ALERTS).
         """
@@ -241,9 +257,10 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         cumulative per shard. SHARED: deliveries go to any consumer, are acked one by one, come back after the ack deadline, and are
         buried as dead letters after max_attempts. A `gap` tells that history was dropped by retention before it was delivered.
 
-        Errors: INVALID_ARGUMENT (OPEN_REQUIRED, OPEN_TWICE, INVALID_SUBSCRIPTION, INVALID_SELECTOR, MODE_UNSUPPORTED);
-        ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED) on a stream that
-        outlives its token: open again with a fresh one.
+        Errors: INVALID_ARGUMENT (OPEN_REQUIRED, OPEN_TWICE, MESSAGE_EMPTY, INVALID_SUBSCRIPTION, INVALID_SELECTOR,
+        MODE_UNSUPPORTED); ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED)
+        on a stream that outlives its token: open again with a fresh one; UNAVAILABLE when an ack or nack of a SHARED subscription could
+        not be noted: what it named comes again after its deadline.
         """
 
     @_abc_1.abstractmethod
@@ -277,7 +294,8 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ingest_service_pb2.ListAlertsResponse, _abc.Awaitable[_ingest_service_pb2.ListAlertsResponse]]:
         """ListAlerts lists alert episodes, newest start first.
 
-        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN,
+        INVALID_PAGE_SIZE).
         """
 
     @_abc_1.abstractmethod

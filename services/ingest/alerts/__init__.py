@@ -1,0 +1,1 @@
+"""Alerts in: changes merged into episodes, subscribers woken."""

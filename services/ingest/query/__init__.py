@@ -1,0 +1,1 @@
+"""Samples out to whoever asks for a time range."""

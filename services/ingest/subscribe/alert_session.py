@@ -1,0 +1,173 @@
+"""One stream of an alerts subscription: claim what is due, deliver within credit, ack or nack."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mesh.clock import Clock
+from mesh.drain import Drain
+from mesh.errors import InvalidInput, Unavailable
+from services.ingest.alerts.arrival_bell import ArrivalBell
+from services.ingest.long_stream import Put
+from services.ingest.metrics import BURIED, DELIVERED, STREAM_LAG
+from services.ingest.model.subscription import AlertDelivery
+from services.ingest.store.deliveries import DeliveryStore, QueueTerms
+from services.ingest.store.leases import LeaseStore, Membership
+from services.ingest.subscribe.credit import Purse
+from services.ingest.subscribe.frames import (
+    Ack,
+    ConsumerFrame,
+    Credit,
+    Draining,
+    Heartbeat,
+    Nack,
+    Open,
+    ServerFrame,
+)
+
+_MOST_CLAIMED: Final = 64
+_LOOK_EVERY_S: Final = 0.5
+_DELIVERY_BYTES: Final = 1024
+_ID: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,9})")
+
+logger = logging.getLogger(__name__)
+
+
+def delivery_id(delivery: AlertDelivery) -> str:
+    """The name of one attempt, good on any stream of the subscription."""
+    return f"{delivery.delivery_id}.{delivery.attempt}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertParts:
+    """What alert sessions share."""
+
+    deliveries: DeliveryStore
+    leases: LeaseStore
+    bell: ArrivalBell
+    clock: Clock
+    drain: Drain
+    drain_grace_s: float
+
+
+class AlertSession:
+    """From `open` to the end of one stream."""
+
+    def __init__(
+        self, parts: AlertParts, member: Membership, opened: Open, put: Put[ServerFrame]
+    ) -> None:
+        """`member` has entered the subscription already."""
+        self._parts = parts
+        self._member = member
+        self._opened = opened
+        self._put = put
+        self._delivered = 0
+        self._purse = Purse()
+        self._purse.add(opened.credit)
+        self._terms = QueueTerms(
+            subscription=opened.subscription,
+            consumer_id=opened.consumer_id,
+            selector=opened.selector,
+            ack_deadline_s=opened.ack_deadline_s,
+            max_attempts=opened.max_attempts,
+        )
+
+    async def run(self, frames: AsyncIterator[ConsumerFrame]) -> None:
+        """Returns when the consumer has half-closed, or after the grace of a drain."""
+        works = (self._stay, self._deliver, self._beat)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(work()) for work in works]
+                reading = tasks.create_task(self._read(frames))
+                running.append(tasks.create_task(self._stop(reading)))
+                await asyncio.wait([reading])
+                for task in running:
+                    task.cancel()
+        finally:
+            await asyncio.shield(self._leave())
+
+    async def _read(self, frames: AsyncIterator[ConsumerFrame]) -> None:
+        async for frame in frames:
+            match frame:
+                case Credit():
+                    self._purse.add(frame)
+                case Ack():
+                    ids = [number for number, _ in _numbers(frame.delivery_ids)]
+                    await self._parts.deliveries.ack(self._terms.subscription, ids)
+                case Nack():
+                    await self._nack(frame)
+                case Open():
+                    told = "`open` comes once: open another stream"
+                    raise InvalidInput(told, reason="OPEN_TWICE")
+
+    async def _nack(self, frame: Nack) -> None:
+        buried = await self._parts.deliveries.nack(
+            self._terms,
+            _numbers(frame.delivery_ids),
+            reason=frame.reason,
+            after_s=frame.redeliver_after_s,
+            permanent=frame.permanent,
+        )
+        BURIED.labels(self._terms.subscription).inc(buried)
+
+    async def _deliver(self) -> None:
+        while not self._parts.drain.started:
+            await self._purse.wait()
+            try:
+                count = await self._deliver_due()
+            except Unavailable:
+                count = 0
+            if count == 0:
+                await self._parts.bell.wait(_LOOK_EVERY_S)
+
+    async def _deliver_due(self) -> int:
+        await self._parts.deliveries.fill(self._terms)
+        most = min(_MOST_CLAIMED, self._purse.samples)
+        claimed = await self._parts.deliveries.claim(self._terms, most)
+        BURIED.labels(self._terms.subscription).inc(claimed.buried)
+        for delivery in claimed.deliveries:
+            self._delivered = max(self._delivered, delivery.change_id)
+            self._purse.spend(1, _DELIVERY_BYTES)
+            DELIVERED.labels(self._terms.subscription).inc()
+            await self._put(delivery)
+        return len(claimed.deliveries)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._opened.heartbeat_s)
+            try:
+                lag = await self._parts.deliveries.lag(self._terms.subscription, self._delivered)
+            except Unavailable:
+                await self._put(Heartbeat((), self._parts.clock.now_ms()))
+                continue
+            STREAM_LAG.labels(self._terms.subscription, "0").set(lag.lag)
+            await self._put(Heartbeat([lag], self._parts.clock.now_ms()))
+
+    async def _stay(self) -> None:
+        while True:
+            try:
+                await self._parts.leases.stay(self._member)
+            except Unavailable:
+                logger.warning("presence could not be noted", extra={"member": self._member})
+            await asyncio.sleep(min(1.0, self._parts.leases.ttl_s / 5))
+
+    async def _stop(self, reading: "asyncio.Task[None]") -> None:
+        await self._parts.drain.wait()
+        await self._put(Draining(self._parts.drain_grace_s))
+        await asyncio.sleep(self._parts.drain_grace_s)
+        reading.cancel()
+
+    async def _leave(self) -> None:
+        try:
+            await self._parts.leases.leave(self._member)
+        except Unavailable:
+            logger.warning("presence runs out by itself", extra={"member": self._member})
+
+
+def _numbers(delivery_ids: Sequence[str]) -> list[tuple[int, int]]:
+    """Delivery and attempt; what is no delivery_id of ours is skipped."""
+    found = (_ID.fullmatch(each) for each in delivery_ids)
+    return [(int(each[1]), int(each[2])) for each in found if each]

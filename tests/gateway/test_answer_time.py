@@ -1,0 +1,86 @@
+"""A gateway that waits for something that hangs says so in time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mesh.drain import Drain
+from services.gateway.middleware.answer_time import AnswerTime
+from services.gateway.middleware.errors import Errors
+from services.gateway.server import HttpServer
+
+WITHIN_S = 0.3
+
+
+@asynccontextmanager
+async def served(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """An application behind the bound, on a port."""
+    server = HttpServer(
+        Errors(AnswerTime(app, within_s=WITHIN_S)),
+        host="127.0.0.1",
+        port=0,
+        max_connections=10,
+        drain=Drain(),
+        leave=lambda: None,
+    )
+    url = f"http://127.0.0.1:{await server.start()}"
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        yield http
+    await server.stop(0, 1)
+
+
+async def test_work_that_hangs_and_cannot_be_cancelled_is_503() -> None:
+    released = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await released.wait()
+        finally:
+            await released.wait()  # as a query to a frozen database does
+            await Response("late")(scope, receive, send)
+
+    async with served(app) as http:
+        response = await asyncio.wait_for(http.get("/"), 5)
+        released.set()
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "2"
+    assert response.json()["error"]["details"][0]["reason"] == "ANSWER_TOO_LATE"
+
+
+async def test_a_slow_sender_has_all_the_time_it_needs() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await Response(await Request(scope, receive).body())(scope, receive, send)
+
+    async def slow() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            await asyncio.sleep(WITHIN_S / 2)
+            yield b"x"
+
+    async with served(app) as http:
+        assert (await http.post("/", content=slow())).text == "xxxx"
+
+
+async def test_a_stream_may_go_on_after_its_first_byte() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for more in (True, True, False):
+            await asyncio.sleep(WITHIN_S)
+            await send({"type": "http.response.body", "body": b"y", "more_body": more})
+
+    async with served(app) as http:
+        assert (await http.get("/")).text == "yyy"
+
+
+async def test_an_error_of_the_work_is_still_mapped() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise RuntimeError("secret")
+
+    async with served(app) as http:
+        response = await http.get("/")
+    assert response.status_code == 500
+    assert "secret" not in response.text
