@@ -82,12 +82,15 @@ lock: setup ## Resolve the dependencies anew into requirements.lock
 	@tools/lock.sh
 
 ##@ Measure
-.PHONY: bench bench-detect bench-explain
+.PHONY: bench bench-detect bench-explain bench-explain-latency
 bench: setup ## Ours beside the naive chain, in one run
 	$(BIN)/python bench/chain.py
 
 bench-detect: setup ## Detection quality on the external corpora
 	$(BIN)/python bench/detect.py
+
+bench-explain-latency: setup ## Time from an alert to its explanation, with 10 000 series
+	$(BIN)/python bench/explain_latency.py
 
 bench-explain: setup ## Root-cause ranking on the external incidents
 	$(BIN)/python bench/explain.py
