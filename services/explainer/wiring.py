@@ -11,12 +11,10 @@ from mesh import migrations, postgres
 from mesh.auth import TokenMinter, TokenVerifier, policies
 from mesh.clients import open_channel
 from mesh.clock import Clock
-from mesh.config import named_secret
 from mesh.drain import Drain
 from mesh.health import Health
 from mesh.interceptors import server_interceptors
 from mesh.serving import Server, Worker
-from mesh.streams import open_redis
 from mesh.tls import channel_credentials, server_credentials
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc as detector_grpc
@@ -27,25 +25,13 @@ from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 from services.explainer.clients import DetectorClient, IngestClient
 from services.explainer.config import Config
 from services.explainer.consumer import AlertConsumer, AnomalyConsumer
-from services.explainer.gathering import Sources
 from services.explainer.jobs import Jobs
-from services.explainer.llm.cache import AnswerCache
-from services.explainer.llm.providers import Reaching, open_providers
-from services.explainer.llm.specs import endpoints_of
+from services.explainer.opening import open_writer, sources_of
 from services.explainer.pipeline import Pipeline
 from services.explainer.prompts import shipped
 from services.explainer.rankers import rank
 from services.explainer.retention import Retention
 from services.explainer.servicer import ExplainerServicer, Parts
-from services.explainer.sources import (
-    MovedSeries,
-    NearbyAlerts,
-    NearbyAnomalies,
-    NearbyChanges,
-    PastIncidents,
-    SubjectSeries,
-    ToldCalls,
-)
 from services.explainer.store import (
     Claims,
     Context,
@@ -70,6 +56,8 @@ SERVICE: Final = "explainer"
 FULL_NAME: Final = pb.DESCRIPTOR.services_by_name["ExplainerService"].full_name
 INGEST: Final = ingest_pb.DESCRIPTOR.services_by_name["IngestService"].full_name
 DETECTOR: Final = detector_pb.DESCRIPTOR.services_by_name["DetectorService"].full_name
+LANGUAGE_MODEL: Final = "llm"
+"""Health of the language models, told to the gateway; unknown when none is configured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +100,7 @@ async def assemble(config: Config, clock: Clock) -> AsyncIterator[Explainer]:
                 _channel(config, DETECTOR, config.detector_target)
             ),
         )
-        writer = await stack.enter_async_context(_writer(config))
+        writer = await stack.enter_async_context(open_writer(config))
         explainer = await _assemble(config, clock, pool, peers, writer)
         stack.push_async_callback(explainer.jobs.close)
         yield explainer
@@ -130,27 +118,6 @@ async def _channel(config: Config, service: str, target: str) -> AsyncIterator[g
         yield channel
 
 
-@asynccontextmanager
-async def _writer(config: Config) -> AsyncIterator[Writer]:
-    hosts = frozenset(host.lower() for host in config.llm_private_hosts)
-    endpoints = endpoints_of(config.llm_providers, private_hosts=hosts, secret=named_secret)
-    reaching = Reaching(
-        connect_s=config.llm_connect_timeout_s,
-        idle_s=config.llm_idle_timeout_s,
-        private_hosts=hosts,
-    )
-    async with (
-        open_redis(config.redis_url) as redis,
-        open_providers(endpoints, reaching) as providers,
-    ):
-        yield Writer(
-            providers,
-            within_s=config.llm_timeout_s,
-            at_once=config.llm_at_once,
-            answers=AnswerCache(redis),
-        )
-
-
 async def _assemble(
     config: Config, clock: Clock, pool: "Pool", peers: Peers, writer: Writer
 ) -> Explainer:
@@ -158,12 +125,14 @@ async def _assemble(
     prompts = Prompts(pool)
     await prompts.ship(shipped())
     await health.add_check("database", lambda: postgres.ping(pool))
+    if writer.has_models:
+        await health.add_side_check(LANGUAGE_MODEL, writer.check)
     ingest, detector = IngestClient(peers.ingest), DetectorClient(peers.detector)
     words = OncePerGroup(
         writer=writer, groups=Groups(pool, window_s=config.like_window_s), prompts=prompts
     )
     context, incidents = Context(pool), Incidents(pool)
-    evidence = _sources(config, ingest, detector, context, incidents)
+    evidence = sources_of(config, ingest, detector, context, incidents)
 
     def work(words: Words, memory: Incidents | None = None) -> Pipeline:
         return Pipeline(
@@ -233,29 +202,6 @@ async def _assemble(
         jobs=jobs,
         alerts=alerts,
         anomalies=anomalies,
-    )
-
-
-def _sources(
-    config: Config,
-    ingest: IngestClient,
-    detector: DetectorClient,
-    context: Context,
-    incidents: Incidents,
-) -> Sources:
-    reach = config.reach
-    return Sources(
-        subject=SubjectSeries(ingest=ingest, reach=reach),
-        nearby=(
-            NearbyAnomalies(detector=detector, reach=reach),
-            NearbyAlerts(ingest=ingest, reach=reach),
-        ),
-        moved=MovedSeries(ingest=ingest, detector=detector, reach=reach),
-        told=(
-            NearbyChanges(context=context, reach=reach),
-            ToldCalls(context=context),
-            PastIncidents(incidents=incidents),
-        ),
     )
 
 

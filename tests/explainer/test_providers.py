@@ -8,8 +8,10 @@ from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
 
+import grpc
 import httpx
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mesh.config import ConfigError, named_secret
 from sensus.explainer.v1 import explainer_service_pb2 as pb
@@ -17,10 +19,12 @@ from services.explainer.llm.address import GuardedTransport, refusal
 from services.explainer.llm.breaker import Breaker
 from services.explainer.llm.provider import Endpoint, ProviderError, Usage
 from services.explainer.llm.specs import endpoints_of
+from services.explainer.wiring import FULL_NAME
 from services.explainer.wording.templates import Template, pick
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import Ingest, OllamaServer, OpenAIServer, alert, jumping
 from tests.explainer.test_language_model import GOOD, says, texts
+from tests.product import eventually
 
 LOCAL = frozenset({"127.0.0.1"})
 
@@ -342,3 +346,34 @@ def test_templates_are_drawn_by_weight_and_the_same_for_the_same_explanation() -
     drawn = [pick(templates, UUID(int=number)).name for number in range(4000)]
     assert 0.22 < drawn.count("a") / 4000 < 0.28
     assert drawn == [pick(templates[::-1], UUID(int=number)).name for number in range(4000)]
+
+
+async def test_health_of_the_models_is_told_under_a_name_of_its_own(
+    start: Start, ingest: Ingest
+) -> None:
+    async with OpenAIServer(status=503).serve() as bad:
+        explainer = await start(llm_providers=(bad,), like_window_s=0)
+        assert await _model_health(explainer) is True
+        for number in range(3):
+            ingest.alerts[f"h{number}"] = alert(f"h{number}", name=f"Alert{number}")
+            await explainer.result(f"h{number}")
+
+        async def down() -> bool | None:
+            return await _model_health(explainer) is False or None
+
+        await eventually(down, within_s=10, what="the word of the models' health")
+        assert await _model_health(explainer, FULL_NAME) is True
+    assert await _model_health(await start()) is None
+
+
+async def _model_health(running: Running, name: str = "llm") -> bool | None:
+    """As the gateway asks for it."""
+    async with grpc.aio.insecure_channel(running.target) as channel:
+        request = health_pb2.HealthCheckRequest(service=name)
+        try:
+            answer = await health_pb2_grpc.HealthStub(channel).Check(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.NOT_FOUND:
+                raise
+            return None
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from mesh.errors import Unavailable
 from mesh.telemetry import span
 from services.explainer import metrics
 from services.explainer.explanation import Text
@@ -79,6 +80,11 @@ class Writer:
     def has_models(self) -> bool:
         """Whether any language model is configured."""
         return bool(self._lines)
+
+    async def check(self) -> None:
+        """Raises `Unavailable` while every language model is left alone after failures."""
+        if self._lines and all(line.breaker.is_open for line in self._lines):
+            raise Unavailable("every language model is left alone after failures")
 
     async def draft(self, facts: Facts, template: Template, say: Say) -> Draft:
         """The text of the first provider that gives a whole one; `say` gets it as it comes."""
