@@ -9,6 +9,7 @@ from cli.commands.demo import demo
 from cli.commands.explain import explain
 from cli.commands.keys import keys
 from cli.commands.migrate import migrate
+from cli.commands.prompts import prompts
 from cli.commands.rank import rank
 from cli.commands.send import send
 from cli.commands.tail import tail
@@ -27,6 +28,7 @@ _commands = typer.Typer(
 )
 for _command in (up, demo, send, tail, explain, rank, token, keys, migrate, backtest):
     _commands.command()(_command)
+_commands.add_typer(prompts, name="prompts")
 
 
 @_commands.callback()

@@ -90,7 +90,14 @@ def show_explanation(
     console.print("\n[bold]Explanation[/]")
     for title, text in _texts(explanation):
         console.print(f"  [bold]{title}[/] {escape(text)}", soft_wrap=not console.is_terminal)
-    console.print(f"\n  explanation {explanation.explanation_id}   trace {explanation.trace_id}")
+    if explanation.group.size > 1:
+        console.print(
+            f"  one of {explanation.group.size} alike, group {explanation.group.group_id}"
+        )
+    if explanation.explanation_id:
+        console.print(
+            f"\n  explanation {explanation.explanation_id}   trace {explanation.trace_id}"
+        )
 
 
 def _texts(explanation: explainer_pb.Explanation) -> list[tuple[str, str]]:

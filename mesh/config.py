@@ -97,6 +97,18 @@ def describe(config: object) -> dict[str, object]:
     }
 
 
+def named_secret(variable: str, environ: Mapping[str, str] | None = None) -> str:
+    """A secret whose variable is named by another setting.
+
+    Raises:
+        ConfigError: It is not set. The message names the variable, never a value.
+    """
+    value = (os.environ if environ is None else environ).get(variable, "").strip()
+    if not value:
+        raise ConfigError(f"{variable} is not set: a setting names it as the place of a secret")
+    return value
+
+
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     """The environment for a child process: our own, with `changes` on top."""
     return {**os.environ, **changes}

@@ -50,6 +50,7 @@ class Health:
         self._servicer = grpc_health_aio.HealthServicer()
         self._probes: dict[str, Probe] = {}
         self._components: dict[str, ComponentHealth] = {}
+        self._sides: set[str] = set()
         self._stopped = False
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -61,11 +62,19 @@ class Health:
         self._probes[name] = probe
         await self._run(name, probe)
 
+    async def add_side_check(self, name: str, probe: Probe) -> None:
+        """Adds a dependency that the service can do without: told under its own name only."""
+        self._sides.add(name)
+        await self.add_check(name, probe)
+
     async def announce(self) -> None:
         """Tells all watchers how things stand; before that, they hear SERVICE_UNKNOWN."""
         status = _SERVING if self.healthy else _NOT_SERVING
         for name in (READINESS, *self.service_names):
             await self._servicer.set(name, status)
+        for name in self._sides & self._components.keys():
+            side = _SERVING if self._components[name].healthy else _NOT_SERVING
+            await self._servicer.set(name, side)
 
     async def watch(self) -> None:
         """Probes for ever; a worker of the process."""
@@ -82,7 +91,8 @@ class Health:
     @property
     def healthy(self) -> bool:
         """Whether every dependency answered its last probe and the process is not stopping."""
-        return not self._stopped and all(c.healthy for c in self._components.values())
+        needed = (c for name, c in self._components.items() if name not in self._sides)
+        return not self._stopped and all(c.healthy for c in needed)
 
     def components(self) -> dict[str, ComponentHealth]:
         """The last probe of each dependency, by name."""

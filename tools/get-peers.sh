@@ -14,6 +14,12 @@ fi
 if ! have grpcurl && have go; then
   GOBIN="$PWD/$bin" go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
 fi
+# a real llama.cpp server for a model of random weights; llama-cpp-python is compiled here, which takes a while
+if have cmake && have g++ && ! .peers/venv/bin/python -c 'import gguf, llama_cpp.server' 2>/dev/null; then
+  python3 -m venv .peers/venv &&
+    .peers/venv/bin/pip install --quiet --disable-pip-version-check gguf 'llama-cpp-python[server]' ||
+    echo "llama-cpp-python could not be built: its tests will be skipped"
+fi
 for program in prometheus prometheus-alertmanager grpcurl; do
   have "$program" && echo "found $program" || echo "missing $program: its tests will be skipped"
 done

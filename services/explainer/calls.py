@@ -1,6 +1,6 @@
 """Who calls whom, as the labels of series tell it. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -39,7 +39,10 @@ def attributed(window: SeriesWindow) -> SeriesWindow:
     return replace(window, labels={**window.labels, "peer": caller}, service=callee)
 
 
-def graph_of(series: Sequence[Mapping[str, str]]) -> ServiceGraph:
-    """The graph of all calls that these label sets tell of."""
-    calls = (call_of(labels) for labels in series)
-    return ServiceGraph(edges=frozenset(call for call in calls if call and call[0] != call[1]))
+def graph_of(
+    series: Sequence[Mapping[str, str]], told: Iterable[tuple[str, str]] = ()
+) -> ServiceGraph:
+    """The graph of all calls that these label sets tell of, and of those that were told."""
+    calls = [call for call in map(call_of, series) if call]
+    calls += [(plain(caller), plain(callee)) for caller, callee in told]
+    return ServiceGraph(edges=frozenset(call for call in calls if call[0] != call[1]))

@@ -51,14 +51,30 @@ class Config(Common):
     ] = 1000
     llm_providers: Annotated[
         tuple[str, ...],
-        Meta(description="ollama:http://host:11434/model, tried in order; empty: template only"),
+        Meta(description="kind:url/model;option=value, tried in order; see docs/explanation.md"),
     ] = ()
+    llm_private_hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Hosts of providers that may have a private address"),
+    ] = ("localhost", "127.0.0.1", "::1")
+    llm_connect_timeout_s: Annotated[
+        float, Meta(gt=0, le=60, description="Longest wait for a connection to a provider")
+    ] = 3.0
+    like_window_s: Annotated[
+        float, Meta(ge=0, le=3600, description="Like alerts that close together are worded once")
+    ] = 300.0
     llm_timeout_s: Annotated[
         float, Meta(gt=0, le=600, description="Longest wait for the whole text of one provider")
     ] = 60.0
     llm_idle_timeout_s: Annotated[
         float, Meta(gt=0, le=600, description="Longest silence of a provider, the first included")
     ] = 30.0
+    retention_days: Annotated[
+        float, Meta(gt=0, description="Explanations, changes and outcomes are kept that long")
+    ] = 90.0
+    frame_retention_days: Annotated[
+        float, Meta(gt=0, description="Steps of explanations are kept that long; results longer")
+    ] = 7.0
     llm_at_once: Annotated[int, Meta(ge=1, description="Calls of language models at a time")] = 2
 
     @property

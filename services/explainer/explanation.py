@@ -36,6 +36,8 @@ class SubjectFacts:
         event_ms: When the alert began to fire, or the time of the abnormal sample.
         lead_ms: How long before the event its cause may already be seen.
         figures: What the subject itself measures.
+        is_breach: True for an anomaly that is a crossed threshold.
+        rule: The bound of an alert's rule when it compares a bare metric: (operator, value).
         traceparent: Trace context of what found it; "" for none.
     """
 
@@ -50,6 +52,8 @@ class SubjectFacts:
     event_ms: int
     lead_ms: int
     figures: "tuple[Figure, ...]" = ()
+    is_breach: bool = False
+    rule: tuple[str, float] | None = None
     traceparent: str = ""
 
 
@@ -87,7 +91,12 @@ class EvidenceKind(StrEnum):
     MOVED_SERIES = "moved_series"
     ANOMALY = "anomaly"
     ALERT = "alert"
+    CHANGE = "change"
     TOPOLOGY = "topology"
+    LOG_ERRORS = "log_errors"
+    TRACE_TIME = "trace_time"
+    PAST_INCIDENT = "past_incident"
+    THRESHOLD = "threshold"
     MISSING = "missing"
 
 
@@ -115,7 +124,7 @@ class Evidence:
     Attributes:
         evidence_id: "E1", "E2", … within one explanation; "" until it is numbered.
         source: The service and the query that gives it again.
-        reference_id: Anomaly or alert it is about; "" for series.
+        reference_id: Anomaly, alert, change or past explanation it is about; "" for series.
     """
 
     evidence_id: str = ""
@@ -192,6 +201,18 @@ class Wording:
     model: str = ""
     degraded_reason: str = ""
     struck_claims: int = 0
+    prompt_id: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Like explanations that began close to each other; `group_id` is that of the first."""
+
+    group_id: UUID
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +226,7 @@ class Explanation:
     suspects: tuple[NamedSuspect, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     wording: Wording = Wording()
+    group: Group | None = None
 
 
 Frame = StageUpdate | Evidence | NamedSuspect | TextDelta
@@ -219,6 +241,7 @@ class Record:
         headline: Encoded without its evidence; None while it runs.
         last_sequence: Of the frames stored so far.
         create_us: Microseconds since the Unix epoch: pages are cut by it.
+        group: As it is now; None before it has joined one.
     """
 
     explanation_id: UUID
@@ -230,6 +253,7 @@ class Record:
     trace_id: str
     last_sequence: int
     create_us: int
+    group: Group | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,14 @@ from opentelemetry import trace
 from mesh.calls import detached
 from mesh.clock import Clock
 from mesh.drain import Drain
-from mesh.errors import InvalidInput, NotFound, SensusError, Unavailable, Violation
+from mesh.errors import (
+    FailedPrecondition,
+    InvalidInput,
+    NotFound,
+    SensusError,
+    Unavailable,
+    Violation,
+)
 from mesh.telemetry import span, traceparent
 from services.explainer import metrics
 from services.explainer.explanation import (
@@ -85,6 +92,7 @@ class Jobs:
         self._limits = limits
         self._following = Following(frames, clock=clock, drain=drain, limits=limits)
         self._task_by_owner: dict[UUID, asyncio.Task[None]] = {}
+        self._running_by_owner: dict[UUID, UUID] = {}
 
     async def open(
         self,
@@ -131,6 +139,41 @@ class Jobs:
         async for _ in self.follow(explanation_id):
             pass
         return (await self._records.get(explanation_id)).state
+
+    async def cancel(self, explanation_id: UUID, by: str) -> Record:
+        """Ends an explanation: at once when it runs here, else when its process renews its lease.
+
+        Args:
+            explanation_id: What to end.
+            by: Who wants it, for the log.
+
+        Raises:
+            NotFound: There is no such explanation.
+            FailedPrecondition: EXPLANATION_FINISHED, it has another end.
+        """
+        claim = await self._claims.seize(explanation_id)
+        if claim is not None:
+            logger.info("cancelled", extra=_note(claim) | {"by": by})
+            self._stop(explanation_id)
+            await self._finish_cancelled(claim)
+        record = await self._records.get(explanation_id)
+        if record.state is not State.CANCELLED:
+            told = "the explanation is finished: there is nothing to cancel"
+            raise FailedPrecondition(told, reason="EXPLANATION_FINISHED")
+        return record
+
+    async def _finish_cancelled(self, claim: Claim) -> None:
+        feed = Feed(await self._left_behind(claim))
+        finish_us = self._clock.now_ms() * 1000
+        with suppress(OwnershipLostError):
+            await Run(claim, self._frames, feed).finish(
+                cancelled(), trace_id=_trace_of(claim), finish_us=finish_us
+            )
+
+    def _stop(self, explanation_id: UUID) -> None:
+        for owner, running in list(self._running_by_owner.items()):
+            if running == explanation_id and (task := self._task_by_owner.get(owner)):
+                task.cancel()
 
     async def keep(self) -> None:
         """Renews the leases of what runs here and takes over what died elsewhere, for ever."""
@@ -184,6 +227,7 @@ class Jobs:
         run = Run(claim, self._frames, feed)
         task = detached(self._do(run, facts), name=f"explain {claim.explanation_id}")
         self._task_by_owner[claim.owner] = task
+        self._running_by_owner[claim.owner] = claim.explanation_id
         metrics.JOBS_RUNNING.inc()
         task.add_done_callback(lambda ended: self._forget(claim, feed, ended))
 
@@ -192,6 +236,7 @@ class Jobs:
             logger.error("run died, to be taken over", exc_info=error, extra=_note(claim))
         metrics.JOBS_RUNNING.dec()
         self._task_by_owner.pop(claim.owner, None)
+        self._running_by_owner.pop(claim.owner, None)
         self._following.remove(claim.explanation_id, feed)
 
     async def _do(self, run: Run, facts: SubjectFacts | None) -> None:
@@ -235,6 +280,17 @@ def failed(why: str) -> Explanation:
     """An explanation that could not be given."""
     text = Text(root_cause="", mitigation="", summary=f"No explanation could be given: {why}.")
     return Explanation(state=State.FAILED, verdict=Verdict.NONE, text=text)
+
+
+def cancelled() -> Explanation:
+    """An explanation that somebody ended."""
+    text = Text(root_cause="", mitigation="", summary="The explanation was cancelled.")
+    return Explanation(state=State.CANCELLED, verdict=Verdict.NONE, text=text)
+
+
+def _trace_of(claim: Claim) -> str:
+    parts = claim.traceparent.split("-")
+    return parts[1] if len(parts) == 4 else ""
 
 
 def _trace_id(opened: trace.Span) -> str:

@@ -6,6 +6,9 @@ from dataclasses import replace
 from services.explainer.explanation import Evidence, EvidenceKind
 from services.explainer.names import plain
 
+LOOKED_FOR = "explainer"
+NEVER_SENT = "what this installation is sent"
+
 Tell = Callable[[Sequence[Evidence]], Awaitable[None]]
 
 
@@ -35,13 +38,19 @@ class Ledger:
 
     async def add_missing(self, notes: Iterable[str], at_ms: int) -> None:
         """Names what was looked for around that time and is not there."""
-        await self.add(
-            Evidence(
-                kind=EvidenceKind.MISSING,
-                source="explainer",
-                title=plain(note, 200),
-                start_ms=at_ms,
-                end_ms=at_ms,
-            )
-            for note in notes
-        )
+        await self.add(_missing(note, at_ms, LOOKED_FOR) for note in notes)
+
+    async def add_unknown(self, notes: Sequence[str], at_ms: int) -> None:
+        """Names in one piece what is not there because it was never sent."""
+        told = f"never sent, so not looked at: {', '.join(notes)}"
+        await self.add(_missing(each, at_ms, NEVER_SENT) for each in [told] if notes)
+
+
+def _missing(note: str, at_ms: int, source: str) -> Evidence:
+    return Evidence(
+        kind=EvidenceKind.MISSING,
+        source=source,
+        title=plain(note, 300),
+        start_ms=at_ms,
+        end_ms=at_ms,
+    )

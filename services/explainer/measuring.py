@@ -13,8 +13,8 @@ from services.explainer.explanation import (
     SeriesSamples,
     SubjectFacts,
 )
-from services.explainer.model import Deviation, SeriesWindow
-from services.explainer.names import series_name
+from services.explainer.model import Change, Deviation, SeriesWindow
+from services.explainer.names import plain, series_name
 from services.explainer.promql import selector
 from services.explainer.rankers.deviation import USUAL_SIGMAS, deviation
 from services.explainer.rankers.measures import measure_of_series
@@ -95,6 +95,33 @@ def series_evidence(window: SeriesWindow, facts: SubjectFacts, kind: EvidenceKin
     )
 
 
+def breach_of(window: SeriesWindow, facts: SubjectFacts) -> Evidence | None:
+    """The crossed bound of the alert's rule, when the samples show that it was crossed."""
+    if facts.rule is None:
+        return None
+    way, bound = facts.rule
+    over = window.values > bound if way.startswith(">") else window.values < bound
+    beyond = np.flatnonzero(over & window.inside)
+    if not beyond.size:
+        return None
+    unit, since_ms = unit_of(window.metric), int(window.timestamps_ms[beyond[0]])
+    worst = window.values[beyond].max() if way.startswith(">") else window.values[beyond].min()
+    side = "above" if way.startswith(">") else "below"
+    return Evidence(
+        kind=EvidenceKind.THRESHOLD,
+        source=f"ingest QuerySamples {selector(window.metric, window.labels)}",
+        title=f"{series_name(window.labels)} went {side} the threshold of the alert's rule",
+        start_ms=since_ms,
+        end_ms=int(window.timestamps_ms[beyond[-1]]),
+        labels=window.labels,
+        figures=(
+            Figure(name="threshold", value=bound, unit=unit),
+            Figure(name="worst", value=float(worst), unit=unit),
+            _since_event(since_ms, facts.event_ms),
+        ),
+    )
+
+
 def figures_of(window: SeriesWindow, event_ms: int) -> tuple[Figure, ...]:
     """Everything that may be quoted about a window; a pure function of its samples."""
     unit = unit_of(window.metric)
@@ -107,9 +134,7 @@ def figures_of(window: SeriesWindow, event_ms: int) -> tuple[Figure, ...]:
         Figure(name="size_sigma", value=found.size, unit="1"),
     ]
     if found.change_ms is not None:
-        before_s = (event_ms - found.change_ms) / 1000
-        name = "change_before_event" if before_s >= 0 else "change_after_event"
-        figures.append(Figure(name=name, value=abs(before_s), unit="s"))
+        figures.append(_since_event(found.change_ms, event_ms))
     return tuple(figures)
 
 
@@ -126,6 +151,27 @@ def thinned(window: SeriesWindow) -> Samples | None:
     if keep.size > SHOWN_SAMPLES_MAX:
         keep = keep[np.linspace(0, keep.size - 1, SHOWN_SAMPLES_MAX).astype(np.int64)]
     return Samples(timestamps_ms=window.timestamps_ms[keep], values=window.values[keep])
+
+
+def change_evidence(change: Change, facts: SubjectFacts) -> Evidence:
+    """What people did, as a piece of evidence; the words of it are theirs."""
+    text = f": {plain(change.text)}" if change.text.strip() else ""
+    return Evidence(
+        kind=EvidenceKind.CHANGE,
+        source=f"explainer change {plain(change.id)}",
+        title=f"{change.kind} {plain(change.id)} in {plain(change.service)}{text}",
+        start_ms=change.at_ms,
+        end_ms=change.at_ms,
+        labels={"service": change.service},
+        figures=(_since_event(change.at_ms, facts.event_ms),),
+        reference_id=change.id,
+    )
+
+
+def _since_event(at_ms: int, event_ms: int) -> Figure:
+    before_s = (event_ms - at_ms) / 1000
+    name = "change_before_event" if before_s >= 0 else "change_after_event"
+    return Figure(name=name, value=abs(before_s), unit="s")
 
 
 def _last_seen(window: SeriesWindow, event_ms: int, unit: str) -> tuple[Figure, ...]:

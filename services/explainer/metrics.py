@@ -5,6 +5,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from services.explainer.explanation import Explanation
+from services.explainer.llm.provider import Endpoint, Usage
 
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
@@ -60,6 +61,36 @@ LLM_DURATION: Final = Histogram(
     ["provider"],
     buckets=_SECONDS,
 )
+LLM_ANSWERS: Final = Counter(
+    "sensus_llm_answers_total",
+    "Texts of language models, asked for now or kept from the last hour. Asked rising with the "
+    "alerts: they differ, or the store of answers is away.",
+    ["provider", "origin"],
+)
+LLM_CIRCUIT_OPEN: Final = Gauge(
+    "sensus_llm_circuit_open",
+    "1 while a provider is left alone after failures. Staying 1: look at the failures by reason.",
+    ["provider"],
+)
+LLM_TOKENS: Final = Counter(
+    "sensus_llm_tokens_total",
+    "Tokens as the provider counts them. Rising faster than the answers: prompts grow.",
+    ["provider", "direction"],
+)
+LLM_COST: Final = Counter(
+    "sensus_llm_cost_total",
+    "What the calls cost by the configured prices, in their currency.",
+    ["provider"],
+)
+LIKE_EXPLANATIONS: Final = Counter(
+    "sensus_like_explanations_total",
+    "Explanations that a model did not word because a like one was. Rising fast: a storm.",
+)
+FORGOTTEN: Final = Counter(
+    "sensus_explainer_forgotten_total",
+    "Explanations whose frames, or which themselves, were deleted because of their age.",
+    ["what"],
+)
 JOBS_RUNNING: Final = Gauge(
     "sensus_explanations_running",
     "Explanations being made by this process. Only ever rising: sources or models hang.",
@@ -78,6 +109,13 @@ WATCH_CURSOR: Final = Gauge(
     "sensus_explainer_anomaly_cursor",
     "Place in the log of anomalies up to which all is explained. Stuck: nobody holds the watch.",
 )
+
+
+def observe_tokens(endpoint: Endpoint, usage: Usage) -> None:
+    """Counts what one call of a language model took."""
+    LLM_TOKENS.labels(endpoint.name, "read").inc(usage.input_tokens)
+    LLM_TOKENS.labels(endpoint.name, "written").inc(usage.output_tokens)
+    LLM_COST.labels(endpoint.name).inc(usage.cost(endpoint))
 
 
 def observe(explanation: Explanation, duration_s: float) -> None:

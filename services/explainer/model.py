@@ -27,19 +27,6 @@ class Symptom(StrEnum):
     UNKNOWN = "unknown"
 
 
-class EvidenceKind(StrEnum):
-    """What a piece of evidence is made of."""
-
-    SERIES = "series"
-    ANOMALY = "anomaly"
-    ALERT = "alert"
-    CHANGE = "change"
-    GRAPH = "graph"
-    LOG_PATTERN = "log_pattern"
-    SIMILAR_INCIDENT = "similar_incident"
-    MISSING = "missing"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """The alert or anomaly to explain.
@@ -168,24 +155,6 @@ class LogPattern:
     count: float
     delta: float
     negative: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """One checked fact that an explanation may cite.
-
-    Attributes:
-        source: Where it can be read again, e.g. a series selector.
-        figures: Every number that may be quoted, by name; recomputable from the source.
-    """
-
-    evidence_id: str
-    kind: EvidenceKind
-    source: str
-    title: str
-    start_ms: int
-    end_ms: int
-    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

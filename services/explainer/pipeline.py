@@ -6,13 +6,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
+from uuid import UUID
 
 from mesh.telemetry import span
 from services.explainer import metrics
+from services.explainer.embedding import embedding_of
 from services.explainer.explanation import (
     Evidence,
     Explanation,
+    Frame,
+    Group,
     NamedSuspect,
     Stage,
     StageStatus,
@@ -29,17 +33,32 @@ from services.explainer.jobs import failed
 from services.explainer.ledger import Ledger
 from services.explainer.model import Case, Ranking, Reason
 from services.explainer.names import naming_labels, plain
-from services.explainer.run import Run
+from services.explainer.rankers.changes import SuspectChange
+from services.explainer.store import Incident, Incidents
 from services.explainer.wording.checks import Checked, check
 from services.explainer.wording.facts import Facts
-from services.explainer.wording.template import moved_in_words, worded
-from services.explainer.wording.writer import Draft, Writer
+from services.explainer.wording.template import moved_in_words, when, worded
+from services.explainer.wording.writer import Draft
+from services.explainer.words import Words
 
 SUSPECTS_MAX: Final = 10
 
 Rank = Callable[[Case], Ranking]
 
 logger = logging.getLogger(__name__)
+
+
+class Telling(Protocol):
+    """Where the steps are told, such as a `Run`."""
+
+    @property
+    def explanation_id(self) -> UUID:
+        """What is explained."""
+        ...
+
+    async def emit(self, *frames: Frame) -> None:
+        """Tells what was found or done."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,18 +68,20 @@ class Pipeline:
     Attributes:
         gather_within_s: What has not answered by then is missing.
         after_ms: Time after the event that is looked at.
+        incidents: Where what was explained is remembered; None for nowhere.
     """
 
     sources: Sources
     rank: Rank
-    writer: Writer
+    words: Words
+    incidents: Incidents | None = None
     gather_within_s: float
     after_ms: int
 
-    async def explain(self, facts: SubjectFacts, run: Run) -> Explanation:
+    async def explain(self, facts: SubjectFacts, run: Telling) -> Explanation:
         """See `Work.explain`."""
         gathered = await self._gather(facts, run)
-        if len(gathered.failed) == gathered.asked:
+        if gathered.blind:
             return failed(f"no source answered ({', '.join(gathered.failed)})")
         ranking, suspects = await self._rank(facts, gathered, run)
         first = ranking.suspects[0].entity if ranking.suspects else ""
@@ -71,8 +92,11 @@ class Pipeline:
             evidence=gathered.evidence,
             reason=ranking.reason,
         )
-        draft = await self._word(material, run)
+        draft, group = await self._word(material, run)
         text, wording = await self._check(material, draft, run)
+        await self.words.keep(run.explanation_id, draft, wording)
+        if named:
+            await self._remember(facts, suspects[0], run)
         return Explanation(
             state=State.DONE,
             verdict=Verdict.EXPLAINED if named else Verdict.INSUFFICIENT_EVIDENCE,
@@ -81,9 +105,22 @@ class Pipeline:
             suspects=suspects,
             evidence=gathered.evidence,
             wording=wording,
+            group=group,
         )
 
-    async def _gather(self, facts: SubjectFacts, run: Run) -> Gathered:
+    async def _remember(self, facts: SubjectFacts, first: NamedSuspect, run: Telling) -> None:
+        if self.incidents is None or not await self.incidents.available():
+            return
+        incident = Incident(
+            explanation_id=run.explanation_id,
+            event_ms=facts.event_ms,
+            title=facts.title,
+            cause=first.suspect.entity,
+            confidence=first.suspect.confidence,
+        )
+        await self.incidents.write(incident, embedding_of(facts))
+
+    async def _gather(self, facts: SubjectFacts, run: Telling) -> Gathered:
         async def tell(pieces: Sequence[Evidence]) -> None:
             await run.emit(*pieces)
 
@@ -99,26 +136,28 @@ class Pipeline:
         return gathered
 
     async def _rank(
-        self, facts: SubjectFacts, gathered: Gathered, run: Run
+        self, facts: SubjectFacts, gathered: Gathered, run: Telling
     ) -> tuple[Ranking, tuple[NamedSuspect, ...]]:
         async with _stage(run, Stage.RANKING):
             ranking = await asyncio.to_thread(self.rank, gathered.case)
             suspects = _suspects(ranking, gathered, facts)
+            changed = await asyncio.to_thread(SuspectChange().rank, gathered.case)
+            suspects = with_change(suspects, changed, gathered, facts)
             if suspects:
                 await run.emit(*suspects)
         return ranking, suspects
 
-    async def _word(self, material: Facts, run: Run) -> Draft:
+    async def _word(self, material: Facts, run: Telling) -> tuple[Draft, Group]:
         async def say(text: str) -> None:
             await run.emit(TextDelta(text=text))
 
         async with _stage(run, Stage.WORDING) as degraded:
-            draft = await self.writer.draft(material, say)
+            draft, group = await self.words.draft(material, run.explanation_id, say)
             if draft.text is None and draft.reason:
                 degraded.append(f"worded by the template: {draft.reason}")
-        return draft
+        return draft, group
 
-    async def _check(self, material: Facts, draft: Draft, run: Run) -> tuple[Text, Wording]:
+    async def _check(self, material: Facts, draft: Draft, run: Telling) -> tuple[Text, Wording]:
         async with _stage(run, Stage.CHECKING) as degraded:
             template = check(worded(material), material, grounded=False)
             if template.struck:
@@ -131,21 +170,29 @@ class Pipeline:
 
 def _chosen(template: Checked, draft: Draft, material: Facts) -> tuple[Text, Wording]:
     """The model's text as far as it checks; the template's where too little of it is left."""
+    asked = Wording(
+        prompt_id=draft.prompt_id,
+        input_tokens=draft.usage.input_tokens,
+        output_tokens=draft.usage.output_tokens,
+        cached=draft.cached,
+    )
     if draft.text is None:
         struck = len(template.struck)
-        return template.text, Wording(degraded_reason=draft.reason, struck_claims=struck)
+        why = draft.reason
+        return template.text, replace(asked, degraded_reason=why, struck_claims=struck)
     checked = check(draft.text, material, grounded=True)
     struck = len(checked.struck)
     if not checked.text.root_cause or 2 * struck > checked.sentences:
         metrics.LLM_FAILURES.labels(draft.provider, "too much struck").inc()
         told = f"{draft.provider}: too much of its text is not in evidence"
-        return template.text, Wording(degraded_reason=told, struck_claims=struck)
+        return template.text, replace(asked, degraded_reason=told, struck_claims=struck)
     text = replace(
         checked.text,
         mitigation=checked.text.mitigation or template.text.mitigation,
         summary=checked.text.summary or template.text.summary,
     )
-    return text, Wording(provider=draft.provider, model=draft.model, struck_claims=struck)
+    by = replace(asked, provider=draft.provider, model=draft.model, struck_claims=struck)
+    return text, by
 
 
 def _suspects(
@@ -175,8 +222,27 @@ def _in_words(reason: Reason, piece: Evidence, facts: SubjectFacts) -> Reason:
     return replace(reason, text=text)
 
 
+def with_change(
+    suspects: tuple[NamedSuspect, ...], changed: Ranking, gathered: Gathered, facts: SubjectFacts
+) -> tuple[NamedSuspect, ...]:
+    """The same suspects; the one whose service was changed just before has that as a reason too."""
+    if changed.abstained or not changed.suspects:
+        return suspects
+    blamed = changed.suspects[0]
+    change = next(each for each in gathered.case.changes if each.id == blamed.entity)
+    by_id = {piece.evidence_id: piece for piece in gathered.evidence}
+    text = f"{change.kind} {plain(change.id)}{when(by_id[change.evidence_id], facts)}"
+    reason = Reason(text=text, evidence_id=change.evidence_id, score=blamed.score)
+    return tuple(
+        replace(each, suspect=replace(each.suspect, reasons=(*each.suspect.reasons, reason)))
+        if each.suspect.entity == change.service
+        else each
+        for each in suspects
+    )
+
+
 @asynccontextmanager
-async def _stage(run: Run, stage: Stage) -> AsyncIterator[list[str]]:
+async def _stage(run: Telling, stage: Stage) -> AsyncIterator[list[str]]:
     """Tells the begin and the end; what is put into the list makes the stage degraded."""
     degraded: list[str] = []
     began_s = time.perf_counter()

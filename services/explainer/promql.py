@@ -10,6 +10,10 @@ _GROUPING: Final = re.compile(
     r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", re.IGNORECASE
 )
 _LITERAL: Final = re.compile(r"\{[^}]*\}|\"[^\"]*\"|'[^']*'|\[[^\]]*\]")
+_BARE_BOUND: Final = re.compile(
+    r"\s*[a-zA-Z_:][a-zA-Z0-9_:]*\s*(?:\{[^}]*\})?\s*(>=|<=|>|<)\s*"
+    r"([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)\s*"
+)
 _KEYWORDS: Final = frozenset(
     "and or unless by without on ignoring group_left group_right bool offset inf nan".split()  # noqa: SIM905
 )
@@ -51,3 +55,13 @@ def metrics_in_words(texts: Iterable[str]) -> list[str]:
 
 def _quoted(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def bound_of_rule(rule: str) -> tuple[str, float] | None:
+    """The operator and value of a rule that compares a bare metric; None for any other rule.
+
+    >>> bound_of_rule('cpu_usage{host="a"} > 80'), bound_of_rule("rate(errors[5m]) > 1")
+    (('>', 80.0), None)
+    """
+    found = _BARE_BOUND.fullmatch(rule)
+    return (found[1], float(found[2])) if found else None

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import grpc
-import httpx
 
 from mesh import migrations, postgres
 from mesh.auth import TokenMinter, TokenVerifier, policies
@@ -26,16 +25,29 @@ from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 from services.explainer.clients import DetectorClient, IngestClient
 from services.explainer.config import Config
 from services.explainer.consumer import AlertConsumer, AnomalyConsumer
-from services.explainer.gathering import Sources
 from services.explainer.jobs import Jobs
+from services.explainer.opening import open_writer, sources_of
 from services.explainer.pipeline import Pipeline
+from services.explainer.prompts import shipped
 from services.explainer.rankers import rank
-from services.explainer.servicer import ExplainerServicer
-from services.explainer.sources import MovedSeries, NearbyAlerts, NearbyAnomalies, SubjectSeries
-from services.explainer.store import Claims, Cursors, Frames, Records
+from services.explainer.retention import Retention
+from services.explainer.servicer import ExplainerServicer, Parts
+from services.explainer.store import (
+    Claims,
+    Context,
+    Cursors,
+    Feedback,
+    Frames,
+    Groups,
+    Incidents,
+    Old,
+    Prompts,
+    Records,
+)
 from services.explainer.subjects import Subjects
-from services.explainer.wording.providers import providers_of
+from services.explainer.trying import Trying
 from services.explainer.wording.writer import Writer
+from services.explainer.words import OncePerGroup, Words
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -44,8 +56,8 @@ SERVICE: Final = "explainer"
 FULL_NAME: Final = pb.DESCRIPTOR.services_by_name["ExplainerService"].full_name
 INGEST: Final = ingest_pb.DESCRIPTOR.services_by_name["IngestService"].full_name
 DETECTOR: Final = detector_pb.DESCRIPTOR.services_by_name["DetectorService"].full_name
-
-_CONNECT_WITHIN_S: Final = 3.0
+LANGUAGE_MODEL: Final = "llm"
+"""Health of the language models, told to the gateway; unknown when none is configured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +100,8 @@ async def assemble(config: Config, clock: Clock) -> AsyncIterator[Explainer]:
                 _channel(config, DETECTOR, config.detector_target)
             ),
         )
-        http = await stack.enter_async_context(
-            httpx.AsyncClient(
-                timeout=httpx.Timeout(config.llm_idle_timeout_s, connect=_CONNECT_WITHIN_S),
-                follow_redirects=False,
-                trust_env=False,
-            )
-        )
-        explainer = await _assemble(config, clock, pool, peers, http)
+        writer = await stack.enter_async_context(open_writer(config))
+        explainer = await _assemble(config, clock, pool, peers, writer)
         stack.push_async_callback(explainer.jobs.close)
         yield explainer
 
@@ -113,17 +119,38 @@ async def _channel(config: Config, service: str, target: str) -> AsyncIterator[g
 
 
 async def _assemble(
-    config: Config, clock: Clock, pool: "Pool", peers: Peers, http: httpx.AsyncClient
+    config: Config, clock: Clock, pool: "Pool", peers: Peers, writer: Writer
 ) -> Explainer:
     drain, health, records = Drain(), Health([FULL_NAME]), Records(pool)
+    prompts = Prompts(pool)
+    await prompts.ship(shipped())
     await health.add_check("database", lambda: postgres.ping(pool))
+    if writer.has_models:
+        await health.add_side_check(LANGUAGE_MODEL, writer.check)
     ingest, detector = IngestClient(peers.ingest), DetectorClient(peers.detector)
+    words = OncePerGroup(
+        writer=writer, groups=Groups(pool, window_s=config.like_window_s), prompts=prompts
+    )
+    context, incidents = Context(pool), Incidents(pool)
+    evidence = sources_of(config, ingest, detector, context, incidents)
+
+    def work(words: Words, memory: Incidents | None = None) -> Pipeline:
+        return Pipeline(
+            sources=evidence,
+            rank=rank,
+            words=words,
+            gather_within_s=config.gather_timeout_s,
+            after_ms=config.reach.after_ms,
+            incidents=memory,
+        )
+
+    subjects = Subjects(ingest, detector)
     jobs = Jobs(
         claims=Claims(pool, lease_s=config.job_lease_s),
         records=records,
         frames=Frames(pool),
-        subjects=Subjects(ingest, detector),
-        work=_pipeline(config, ingest, detector, http),
+        subjects=subjects,
+        work=work(words, incidents),
         clock=clock,
         drain=drain,
         limits=config.limits,
@@ -145,40 +172,36 @@ async def _assemble(
         drain=drain,
     )
     server = _server(config, health, drain)
-    pb_grpc.add_ExplainerServiceServicer_to_server(ExplainerServicer(jobs, records), server.grpc)
+    trying = Trying(subjects=subjects, prompts=prompts, writer=writer, work=work, clock=clock)
+    parts = Parts(
+        jobs=jobs,
+        records=records,
+        context=context,
+        feedback=Feedback(pool),
+        prompts=prompts,
+        trying=trying,
+        clock=clock,
+    )
+    retention = Retention(
+        Old(pool),
+        explanations_days=config.retention_days,
+        frames_days=config.frame_retention_days,
+        clock=clock,
+    )
+    pb_grpc.add_ExplainerServiceServicer_to_server(ExplainerServicer(parts), server.grpc)
     return Explainer(
         server=server,
-        workers={"jobs": jobs.keep, "alerts": alerts.run, "anomalies": anomalies.run},
+        workers={
+            "jobs": jobs.keep,
+            "alerts": alerts.run,
+            "anomalies": anomalies.run,
+            "retention": retention.run,
+        },
         drain=drain,
         pool=pool,
         jobs=jobs,
         alerts=alerts,
         anomalies=anomalies,
-    )
-
-
-def _pipeline(
-    config: Config, ingest: IngestClient, detector: DetectorClient, http: httpx.AsyncClient
-) -> Pipeline:
-    reach = config.reach
-    sources = Sources(
-        subject=SubjectSeries(ingest=ingest, reach=reach),
-        nearby=(
-            NearbyAnomalies(detector=detector, reach=reach),
-            NearbyAlerts(ingest=ingest, reach=reach),
-        ),
-        moved=MovedSeries(ingest=ingest, detector=detector, reach=reach),
-    )
-    return Pipeline(
-        sources=sources,
-        rank=rank,
-        writer=Writer(
-            providers_of(config.llm_providers, http),
-            within_s=config.llm_timeout_s,
-            at_once=config.llm_at_once,
-        ),
-        gather_within_s=config.gather_timeout_s,
-        after_ms=reach.after_ms,
     )
 
 

@@ -1,5 +1,7 @@
 """What the checks let pass and what they strike; any change of a figure is caught."""
 
+import re
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -160,6 +162,17 @@ def test_long_text_is_shortened_at_a_sentence() -> None:
     assert summary.endswith("web-1 is busy.")
 
 
+def mutations(number: str) -> st.SearchStrategy[str]:
+    """One edit of a number as a person or a model might make it."""
+    places = st.integers(0, len(number))
+    chars = st.sampled_from("0123456789.,-\uff11\u0663\u00bd")
+    inserted = st.builds(lambda at, char: number[:at] + char + number[at:], places, chars)
+    deleted = st.builds(lambda at: number[:at] + number[at + 1 :], places)
+    replaced = st.builds(lambda at, char: number[:at] + char + number[at + 1 :], places, chars)
+    scaled = st.sampled_from(["{}0", "{}e3", "{} million", "-{}", "1{}", "{}.5", "{},5"])
+    return inserted | deleted | replaced | scaled.map(lambda form: form.format(number))
+
+
 finite = st.floats(min_value=-1e15, max_value=1e15, allow_nan=False)
 names = st.text(min_size=1, max_size=40)
 
@@ -196,6 +209,31 @@ def test_any_changed_digit_of_a_figure_is_caught(data: st.DataObject) -> None:
     )
     assume(lie.root_cause != text.root_cause)
     assert check(lie, known, grounded=True).text.root_cause == ""
+
+
+@given(st.data())
+def test_any_mutation_of_a_figure_is_caught(data: st.DataObject) -> None:
+    known = facts(
+        baseline=data.draw(st.floats(0.001, 1e6)), observed=data.draw(st.floats(0.001, 1e6))
+    )
+    figures = {number_and_unit(f)[0] for f in known.evidence[0].figures}
+    cause = worded(known).root_cause
+    number = data.draw(st.sampled_from(sorted(figures)))
+    assume(f" {number} " in cause)
+    changed = data.draw(mutations(number))
+    said = [part for part in re.split(r"[^\w.,-]+", changed) if part]
+    assume(any(char.isnumeric() for char in changed))
+    assume(not any(part.strip(".,") in figures for part in said))
+    lie = Text(
+        root_cause=cause.replace(f" {number} ", f" {changed} ", 1), mitigation="", summary=""
+    )
+    assert check(lie, known, grounded=True).text.root_cause == ""
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "GiB", "million", "x", "degrees", "minutes", "kB"])
+def test_figure_with_another_unit_is_caught(unit: str) -> None:
+    lie = Text(root_cause=f"web-1 rose to 90.4 {unit} [E1].", mitigation="", summary="")
+    assert check(lie, facts(), grounded=True).text.root_cause == ""
 
 
 @given(st.floats(-1e300, 1e300))

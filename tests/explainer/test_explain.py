@@ -17,8 +17,9 @@ def kinds(frames: list[pb.ExplainResponse]) -> list[str | None]:
 
 
 def missing(result: pb.Explanation) -> list[str]:
-    """What is named as missing."""
-    return [e.title for e in result.evidence if e.kind == pb.EVIDENCE_KIND_MISSING]
+    """What is named as missing, but for what was never sent at all."""
+    gone = [e.title for e in result.evidence if e.kind == pb.EVIDENCE_KIND_MISSING]
+    return [title for title in gone if not title.startswith("never sent")]
 
 
 async def test_alert_is_explained_by_the_series_that_jumped(explainer: Running) -> None:
@@ -45,7 +46,7 @@ async def test_frames_come_in_order_with_exactly_one_result_at_the_end(explainer
     assert [frame.sequence for frame in frames] == list(range(1, len(frames) + 1))
     assert len({frame.explanation_id for frame in frames}) == 1
     assert kinds(frames) == [
-        "stage", "evidence", "evidence", "stage",
+        "stage", "evidence", "evidence", "evidence", "evidence", "stage",
         "stage", "suspect", "stage",
         "stage", "stage",
         "stage", "stage", "result",
@@ -68,7 +69,11 @@ async def test_result_repeats_what_was_streamed(explainer: Running) -> None:
     result = frames[-1].result
     assert [f.evidence for f in frames if f.HasField("evidence")] == list(result.evidence)
     assert [f.suspect for f in frames if f.HasField("suspect")] == list(result.suspects)
-    assert [e.evidence_id for e in result.evidence] == ["E1", "E2"]
+    assert [e.evidence_id for e in result.evidence] == ["E1", "E2", "E3", "E4"]
+    assert [e.kind for e in result.evidence[2:]] == [
+        pb.EVIDENCE_KIND_THRESHOLD,
+        pb.EVIDENCE_KIND_MISSING,
+    ]
     known = {e.evidence_id for e in result.evidence}
     assert all(set(r.evidence_ids) <= known for s in result.suspects for r in s.reasons)
 

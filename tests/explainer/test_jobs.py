@@ -1,6 +1,7 @@
 """Explanations live on their own: streams come and go, replicas die, each is made once."""
 
 import asyncio
+import json
 import os
 import sys
 import uuid
@@ -21,7 +22,8 @@ from services.explainer.limits import Limits
 from services.explainer.store import Claims, Frames, OwnershipLostError
 from tests.conftest import REPOSITORY
 from tests.explainer.conftest import Running, Start
-from tests.explainer.peers import Ingest, alert
+from tests.explainer.peers import Ingest, OllamaServer, alert
+from tests.explainer.test_language_model import GOOD
 
 
 def ask(alert_id: str = "a1", **more: Any) -> pb.ExplainRequest:
@@ -72,6 +74,29 @@ async def test_resumed_streams_lose_no_frame_and_double_none(
     assert sum(frame.HasField("result") for frame in seen) == 1
     assert seen[-1].HasField("result")
     assert seen == await explainer.explain(alert_id)
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(cuts=st.lists(st.tuples(st.integers(1, 5), st.integers(0, 1)), max_size=6))
+async def test_streams_resumed_on_any_replica_lose_no_frame_of_a_model_that_speaks(
+    start: Start, ingest: Ingest, cuts: list[tuple[int, int]]
+) -> None:
+    """Text of a model comes while streams break and go on elsewhere."""
+    alert_id = f"a-{uuid.uuid4()}"
+    ingest.alerts[alert_id] = alert(alert_id)
+    async with OllamaServer(answer=json.dumps(GOOD), piece_every_s=0.02).serve() as provider:
+        replicas = [await start(llm_providers=(provider,), like_window_s=0) for _ in range(2)]
+        seen: list[pb.ExplainResponse] = []
+        for cut, replica in cuts:
+            resume = ask(alert_id, resume_after_sequence=len(seen))
+            seen += await some_frames(replicas[replica], resume, cut)
+        resume = ask(alert_id, resume_after_sequence=len(seen))
+        seen += [frame async for frame in replicas[0].stub.Explain(resume) if frame.sequence]
+    assert [frame.sequence for frame in seen] == list(range(1, len(seen) + 1))
+    assert sum(frame.HasField("result") for frame in seen) == 1
+    assert seen == await replicas[1].explain(alert_id)
 
 
 async def test_disconnect_does_not_stop_the_work(start: Start, ingest: Ingest) -> None:

@@ -76,6 +76,9 @@ async def test_alert_carries_its_trace_through_every_stage_and_source(
         "find anomalies nearby",
         "find alerts nearby",
         "find series that moved",
+        "find changes nearby",
+        "find calls between services",
+        "find past incidents",
     }
     assert of_trace(spans)["process alert"].kind is SpanKind.CONSUMER
     assert not [s for s in of_trace(spans).values() if s.status.status_code is StatusCode.ERROR]

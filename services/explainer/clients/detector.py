@@ -67,6 +67,7 @@ def anomaly_facts(anomaly: pb.Anomaly) -> SubjectFacts:
         event_ms=anomaly.event_time.ToMilliseconds(),
         lead_ms=ANOMALY_LEAD_MS,
         figures=_figures(anomaly),
+        is_breach=anomaly.kind == pb.ANOMALY_KIND_THRESHOLD,
         traceparent=anomaly.traceparent,
     )
 

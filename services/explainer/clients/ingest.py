@@ -16,7 +16,7 @@ from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from services.explainer.explanation import SeriesSamples, SubjectFacts, SubjectKind, SubjectRef
 from services.explainer.names import plain
-from services.explainer.promql import metrics_in_words, metrics_of_rule
+from services.explainer.promql import bound_of_rule, metrics_in_words, metrics_of_rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +105,7 @@ def alert_facts(alert: alert_pb2.Alert) -> SubjectFacts:
         severity=SEVERITY.get(alert.severity, "info"),
         labels=labels,
         metric_hints=_metric_hints(annotations, alert.generator_url),
+        rule=next(filter(None, map(bound_of_rule, _rules(alert.generator_url))), None),
         event_ms=alert.start_time.ToMilliseconds(),
         lead_ms=ALERT_LEAD_MS,
         traceparent=alert.traceparent,
@@ -131,14 +132,18 @@ def finite(value: float) -> float:
 def _metric_hints(annotations: Mapping[str, str], generator_url: str) -> tuple[str, ...]:
     """What an annotation `metric` says, then the rule behind the alert, then other annotations."""
     told = annotations.get("metric", "").strip()
-    try:
-        rules = parse_qs(urlsplit(generator_url).query).get("g0.expr", [])
-    except ValueError:
-        rules = []
     found = [told] if told else []
-    found += [metric for rule in rules for metric in metrics_of_rule(rule)]
+    found += [metric for rule in _rules(generator_url) for metric in metrics_of_rule(rule)]
     found += metrics_in_words(annotations.values())
     return tuple(dict.fromkeys(found))
+
+
+def _rules(generator_url: str) -> list[str]:
+    """What the link back to Prometheus says of the rule behind an alert."""
+    try:
+        return parse_qs(urlsplit(generator_url).query).get("g0.expr", [])
+    except ValueError:
+        return []
 
 
 def _joined(parts: "Sequence[pb.SeriesSamples]") -> SeriesSamples:

@@ -13,6 +13,7 @@ from services.explainer.explanation import (
     EvidenceKind,
     Explanation,
     Frame,
+    Group,
     NamedSuspect,
     Stage,
     StageStatus,
@@ -40,6 +41,11 @@ _KIND = {
     EvidenceKind.MOVED_SERIES: pb.EVIDENCE_KIND_MOVED_SERIES,
     EvidenceKind.ANOMALY: pb.EVIDENCE_KIND_ANOMALY,
     EvidenceKind.ALERT: pb.EVIDENCE_KIND_ALERT,
+    EvidenceKind.CHANGE: pb.EVIDENCE_KIND_CHANGE,
+    EvidenceKind.LOG_ERRORS: pb.EVIDENCE_KIND_LOG_ERRORS,
+    EvidenceKind.TRACE_TIME: pb.EVIDENCE_KIND_TRACE_TIME,
+    EvidenceKind.PAST_INCIDENT: pb.EVIDENCE_KIND_PAST_INCIDENT,
+    EvidenceKind.THRESHOLD: pb.EVIDENCE_KIND_THRESHOLD,
     EvidenceKind.TOPOLOGY: pb.EVIDENCE_KIND_TOPOLOGY,
     EvidenceKind.MISSING: pb.EVIDENCE_KIND_MISSING,
 }
@@ -83,9 +89,26 @@ def encode_explanation(
     claim: Claim, explanation: Explanation, *, trace_id: str, finish_us: int
 ) -> tuple[bytes, bytes]:
     """The explanation whole, and without its evidence for lists."""
-    message = pb.Explanation(
-        explanation_id=str(claim.explanation_id),
-        subject=subject(claim.ref),
+    message = _headline(claim.ref, explanation, create_us=claim.create_us)
+    message.explanation_id = str(claim.explanation_id)
+    message.trace_id = trace_id
+    message.finish_time.CopyFrom(_time(finish_us))
+    headline = message.SerializeToString()
+    message.evidence.extend(_evidence(each) for each in explanation.evidence)
+    return message.SerializeToString(), headline
+
+
+def unkept(ref: SubjectRef, explanation: Explanation, create_us: int) -> pb.Explanation:
+    """An explanation that is stored nowhere: it has no id and stands in no group."""
+    message = _headline(ref, explanation, create_us=create_us)
+    message.evidence.extend(_evidence(each) for each in explanation.evidence)
+    message.ClearField("group")
+    return message
+
+
+def _headline(ref: SubjectRef, explanation: Explanation, *, create_us: int) -> pb.Explanation:
+    return pb.Explanation(
+        subject=subject(ref),
         state=STATE[explanation.state],
         verdict=_VERDICT[explanation.verdict],
         root_cause=explanation.text.root_cause,
@@ -94,13 +117,9 @@ def encode_explanation(
         confidence=explanation.confidence,
         suspects=[_suspect(each) for each in explanation.suspects],
         wording=_wording(explanation),
-        trace_id=trace_id,
-        create_time=_time(claim.create_us),
-        finish_time=_time(finish_us),
+        create_time=_time(create_us),
+        group=group(explanation.group) if explanation.group else None,
     )
-    headline = message.SerializeToString()
-    message.evidence.extend(_evidence(each) for each in explanation.evidence)
-    return message.SerializeToString(), headline
 
 
 def subject(ref: SubjectRef) -> pb.Subject:
@@ -110,6 +129,11 @@ def subject(ref: SubjectRef) -> pb.Subject:
     return pb.Subject(anomaly_id=ref.id)
 
 
+def group(found: Group) -> pb.ExplanationGroup:
+    """The like explanations beside one."""
+    return pb.ExplanationGroup(group_id=str(found.group_id), size=found.size)
+
+
 def _wording(explanation: Explanation) -> pb.Wording:
     wording = explanation.wording
     return pb.Wording(
@@ -117,6 +141,10 @@ def _wording(explanation: Explanation) -> pb.Wording:
         model=wording.model,
         degraded_reason=wording.degraded_reason,
         struck_claims=wording.struck_claims,
+        prompt_id=wording.prompt_id,
+        input_tokens=wording.input_tokens,
+        output_tokens=wording.output_tokens,
+        cached=wording.cached,
     )
 
 

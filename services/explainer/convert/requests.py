@@ -27,6 +27,9 @@ _STATE = {
 }
 
 
+NamesExplanation = pb.GetExplanationRequest | pb.CancelExplanationRequest | pb.SubmitFeedbackRequest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainOrder:
     """What a caller of Explain wants."""
@@ -54,24 +57,23 @@ class ListOrder:
 def explain_request(request: pb.ExplainRequest) -> ExplainOrder:
     """Raises: InvalidInput (SUBJECT_REQUIRED, INVALID_REQUEST_ID)."""
     return ExplainOrder(
-        ref=_subject(request.subject),
-        request_id=_request_id(request.request_id) if request.request_id else None,
+        ref=subject_of(request.subject),
+        request_id=_uuid(request.request_id, "request_id", "INVALID_REQUEST_ID")
+        if request.request_id
+        else None,
         resume_after=request.resume_after_sequence,
     )
 
 
-def explanation_id_of(request: pb.GetExplanationRequest) -> UUID:
+def explanation_id_of(request: NamesExplanation) -> UUID:
     """Raises: InvalidInput (INVALID_EXPLANATION_ID)."""
-    try:
-        return UUID(request.explanation_id)
-    except ValueError:
-        raise _invalid("explanation_id", "be a UUID", "INVALID_EXPLANATION_ID") from None
+    return _uuid(request.explanation_id, "explanation_id", "INVALID_EXPLANATION_ID")
 
 
 def list_request(request: pb.ListExplanationsRequest) -> ListOrder:
     """Raises: InvalidInput (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE)."""
     if request.page_size > PAGE_MAX:
-        raise _invalid("page_size", f"be at most {PAGE_MAX}", "INVALID_PAGE_SIZE")
+        raise invalid("page_size", f"be at most {PAGE_MAX}", "INVALID_PAGE_SIZE")
     digest = _digest(request)
     return ListOrder(
         wanted=_filter(request),
@@ -85,29 +87,34 @@ def _filter(request: pb.ListExplanationsRequest) -> Filter:
     start_us = _microseconds(request.start_time) if request.HasField("start_time") else None
     end_us = _microseconds(request.end_time) if request.HasField("end_time") else None
     if start_us is not None and end_us is not None and start_us >= end_us:
-        raise _invalid("end_time", "be after start_time", "INVALID_TIME_RANGE")
+        raise invalid("end_time", "be after start_time", "INVALID_TIME_RANGE")
     return Filter(
-        ref=_subject(request.subject) if request.HasField("subject") else None,
+        ref=subject_of(request.subject) if request.HasField("subject") else None,
         state=_STATE.get(request.state),
         start_us=start_us,
         end_us=end_us,
+        grouped=request.grouped,
+        group_id=_uuid(request.group_id, "group_id", "INVALID_GROUP_ID")
+        if request.group_id
+        else None,
     )
 
 
-def _subject(subject: pb.Subject) -> SubjectRef:
+def subject_of(subject: pb.Subject) -> SubjectRef:
+    """Raises: InvalidInput (SUBJECT_REQUIRED)."""
     named = subject.alert_id or subject.anomaly_id
     if not named or len(named) > SUBJECT_ID_CHARS_MAX or "\0" in named:
         should = f"name an alert_id or an anomaly_id of at most {SUBJECT_ID_CHARS_MAX} characters"
-        raise _invalid("subject", should, "SUBJECT_REQUIRED")
+        raise invalid("subject", should, "SUBJECT_REQUIRED")
     kind = SubjectKind.ALERT if subject.alert_id else SubjectKind.ANOMALY
     return SubjectRef(kind=kind, id=named)
 
 
-def _request_id(text: str) -> UUID:
+def _uuid(text: str, field: str, reason: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise _invalid("request_id", "be a UUID", "INVALID_REQUEST_ID") from None
+        raise invalid(field, "be a UUID", reason) from None
 
 
 def _position(token: str, digest: bytes) -> Position:
@@ -131,14 +138,15 @@ def _digest(request: pb.ListExplanationsRequest) -> bytes:
 
 def _microseconds(stamp: Timestamp) -> int:
     if not -62135596800 <= stamp.seconds <= 253402300799 or not 0 <= stamp.nanos < 10**9:
-        raise _invalid("start_time", "be between the years 1 and 9999", "INVALID_TIME_RANGE")
+        raise invalid("start_time", "be between the years 1 and 9999", "INVALID_TIME_RANGE")
     return stamp.ToMicroseconds()
 
 
 def _bad_token(should: str) -> InvalidInput:
-    return _invalid("page_token", should, "INVALID_PAGE_TOKEN")
+    return invalid("page_token", should, "INVALID_PAGE_TOKEN")
 
 
-def _invalid(field: str, should: str, reason: str) -> InvalidInput:
+def invalid(field: str, should: str, reason: str) -> InvalidInput:
+    """The error of a field that is not as it must be."""
     violation = Violation(field, f"must {should}")
     return InvalidInput(f"{field} must {should}", reason=reason, violations=[violation])

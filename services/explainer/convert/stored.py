@@ -6,20 +6,22 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from services.explainer.convert.answers import STATE, subject
+from services.explainer.convert.answers import STATE, group, subject
 from services.explainer.explanation import Record
 
 
 def stored(record: Record) -> pb.Explanation:
     """An explanation with its evidence; while it runs, what is known of it."""
-    return _running(record) if record.result is None else pb.Explanation.FromString(record.result)
+    if record.result is None:
+        return _running(record)
+    return _grouped(pb.Explanation.FromString(record.result), record)
 
 
 def headline_of(record: Record) -> pb.Explanation:
     """An explanation without its evidence."""
     if record.headline is None:
         return _running(record)
-    return pb.Explanation.FromString(record.headline)
+    return _grouped(pb.Explanation.FromString(record.headline), record)
 
 
 def listing(records: Sequence[Record], next_page_token: str) -> pb.ListExplanationsResponse:
@@ -32,6 +34,13 @@ def listing(records: Sequence[Record], next_page_token: str) -> pb.ListExplanati
 def keepalive(explanation_id: UUID) -> pb.ExplainResponse:
     """Says that the work goes on; it has no sequence and is never stored."""
     return pb.ExplainResponse(explanation_id=str(explanation_id), keepalive=pb.Keepalive())
+
+
+def _grouped(explanation: pb.Explanation, record: Record) -> pb.Explanation:
+    """With the size that its group has by now."""
+    if record.group is not None:
+        explanation.group.CopyFrom(group(record.group))
+    return explanation
 
 
 def _running(record: Record) -> pb.Explanation:

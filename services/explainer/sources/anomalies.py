@@ -26,6 +26,8 @@ class NearbyAnomalies:
 def as_evidence(facts: SubjectFacts, owner: str) -> Evidence:
     """An alert or anomaly as a piece of evidence."""
     kind, call = EvidenceKind(facts.ref.kind.value), facts.ref.kind.value.capitalize()
+    if facts.is_breach:
+        kind = EvidenceKind.THRESHOLD
     return Evidence(
         kind=kind,
         source=f"{owner} Get{call} {facts.ref.id}",

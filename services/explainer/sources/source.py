@@ -5,6 +5,7 @@ from typing import Protocol
 
 from mesh.errors import SensusError
 from services.explainer.explanation import Evidence, SeriesSamples, SubjectFacts
+from services.explainer.model import Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +38,18 @@ class Findings:
     Attributes:
         evidence: Pieces that are complete but for their number.
         series: Series to be measured.
+        changes: What people did, without the number of its evidence.
+        calls: Calls between services, as (caller, callee).
         missing: What was looked for and is not there, each in a few words.
+        unknown: What nobody ever sent to this installation, each in a few words.
     """
 
     evidence: tuple[Evidence, ...] = ()
     series: tuple[SeriesSamples, ...] = ()
+    changes: tuple[Change, ...] = ()
+    calls: frozenset[tuple[str, str]] = frozenset()
     missing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 def is_too_many(error: SensusError) -> bool:

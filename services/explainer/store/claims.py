@@ -52,6 +52,11 @@ WHERE explanation_id IN (
     ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING {_COLUMNS}
 """  # noqa: S608
+_SEIZE = f"""
+UPDATE explainer.explanation
+SET owner = gen_random_uuid(), lease_until = now() + $2 * interval '1 s'
+WHERE explanation_id = $1 AND state = 'running' RETURNING {_COLUMNS}
+"""  # noqa: S608
 _LAST_SEQUENCES = """
 SELECT explanation_id, max(sequence) AS last FROM explainer.frame
 WHERE explanation_id = ANY($1::uuid[]) GROUP BY explanation_id
@@ -103,6 +108,16 @@ class Claims:
                 lasts = await connection.fetch(_LAST_SEQUENCES, ids) if ids else []
         last_by_id = {row["explanation_id"]: row["last"] for row in lasts}
         return [_claim(row, last_by_id.get(row["explanation_id"], 0)) for row in rows]
+
+    async def seize(self, explanation_id: UUID) -> Claim | None:
+        """Takes a running explanation from whoever runs it; None when none of that id runs."""
+        with guard("seize"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                row = await connection.fetchrow(_SEIZE, explanation_id, self._lease_s)
+                if row is None:
+                    return None
+                lasts = await connection.fetch(_LAST_SEQUENCES, [explanation_id])
+        return _claim(row, lasts[0]["last"] if lasts else 0)
 
     async def _begin(
         self, connection: "Connection", ref: SubjectRef, state: str, traceparent: str

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mesh.errors import NotFound
 from mesh.postgres import guard
-from services.explainer.explanation import Record, State, SubjectKind, SubjectRef
+from services.explainer.explanation import Group, Record, State, SubjectKind, SubjectRef
 
 if TYPE_CHECKING:
     import asyncpg
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = """e.explanation_id, subject_kind, subject_id, subject_state, state, trace_id, headline,
+    group_id,
+    (SELECT count(*) FROM explainer.explanation like_it
+        WHERE like_it.group_id = e.group_id) AS group_size,
     (extract(epoch FROM e.create_time) * 1000000)::bigint AS create_us"""
 _ONE = f"""
 SELECT {_COLUMNS}, result, (SELECT coalesce(max(sequence), 0) FROM explainer.frame f
@@ -36,7 +39,9 @@ WHERE ($1::text IS NULL OR subject_kind = $1) AND ($2::text IS NULL OR subject_i
   AND ($4::timestamptz IS NULL OR create_time >= $4)
   AND ($5::timestamptz IS NULL OR create_time < $5)
   AND ($6::timestamptz IS NULL OR (create_time, explanation_id) < ($6, $7::uuid))
-ORDER BY create_time DESC, explanation_id DESC LIMIT $8
+  AND (NOT $8 OR group_id IS NULL OR group_id = explanation_id)
+  AND ($9::uuid IS NULL OR group_id = $9)
+ORDER BY create_time DESC, explanation_id DESC LIMIT $10
 """  # noqa: S608
 
 
@@ -56,6 +61,8 @@ class Filter:
     state: State | None = None
     start_us: int | None = None
     end_us: int | None = None
+    grouped: bool = False
+    group_id: UUID | None = None
 
 
 class Records:
@@ -94,6 +101,8 @@ class Records:
             _time(wanted.end_us),
             _time(after.create_us) if after else None,
             after.explanation_id if after else None,
+            wanted.grouped,
+            wanted.group_id,
         )
         with guard("list_explanations"):
             rows = await self._pool.fetch(_LIST, *values, limit)
@@ -120,4 +129,5 @@ def _record(row: "asyncpg.Record") -> Record:
         trace_id=row["trace_id"],
         last_sequence=row["last_sequence"],
         create_us=row["create_us"],
+        group=Group(group_id=row["group_id"], size=row["group_size"]) if row["group_id"] else None,
     )

@@ -10,6 +10,7 @@ from services.explainer.explanation import (
     SubjectKind,
     Text,
 )
+from services.explainer.ledger import LOOKED_FOR
 from services.explainer.names import plain
 from services.explainer.rankers.measures import Measure, measure_of
 from services.explainer.wording.facts import Facts
@@ -57,10 +58,11 @@ def moved_in_words(piece: Evidence, subject: SubjectFacts) -> str:
     rose = "rose" if observed.value >= baseline.value else "fell"
     text = f"{metric} {rose} from {shown(baseline)} to {shown(observed)}"
     text += f", {shown(size)} times its usual spread"
-    return text + _when(piece, subject)
+    return text + when(piece, subject)
 
 
-def _when(piece: Evidence, subject: SubjectFacts) -> str:
+def when(piece: Evidence, subject: SubjectFacts) -> str:
+    """`, 40 s before the alert`; "" when nothing tells."""
     event = subject.ref.kind.value
     if before := piece.figure("change_before_event"):
         return f", {shown(before)} before the {event}" if before.value else f", with the {event}"
@@ -78,8 +80,7 @@ def _mitigation(facts: Facts) -> str:
 
 
 def _look_first(facts: Facts) -> str:
-    missing = facts.of_kind(EvidenceKind.MISSING)
-    if missing:
+    if _missing(facts):
         return "Get the missing evidence first, then explain again."
     return "Look at the series of the subject and at what was changed before the event."
 
@@ -94,12 +95,15 @@ def _summary(facts: Facts) -> str:
     if not facts.suspects:
         parts.append(f"The evidence names no cause: {plain(facts.reason, 200)}.")
     parts += [_series_sentence(piece, facts) for piece in _own(facts)]
-    parts += _also(facts, EvidenceKind.MOVED_SERIES, "Other series moved")
-    parts += _also(facts, EvidenceKind.ANOMALY, "Anomalies nearby")
-    parts += _also(facts, EvidenceKind.ALERT, "Alerts nearby")
+    parts += _also(facts, "Thresholds crossed", EvidenceKind.THRESHOLD)
+    parts += _also(facts, "Changes nearby", EvidenceKind.CHANGE)
+    parts += _also(facts, "Other series moved", EvidenceKind.MOVED_SERIES)
+    parts += _also(facts, "In logs and traces", EvidenceKind.LOG_ERRORS, EvidenceKind.TRACE_TIME)
+    parts += _also(facts, "Anomalies nearby", EvidenceKind.ANOMALY)
+    parts += _also(facts, "Alerts nearby", EvidenceKind.ALERT)
+    parts += _also(facts, "Like incidents of the past", EvidenceKind.PAST_INCIDENT)
     parts += [
-        f"Missing: {plain(each.title, 200)} [{each.evidence_id}]."
-        for each in facts.of_kind(EvidenceKind.MISSING)
+        f"Missing: {plain(each.title, 200)} [{each.evidence_id}]." for each in _missing(facts)
     ]
     return " ".join(parts)
 
@@ -114,9 +118,14 @@ def _series_sentence(piece: Evidence, facts: Facts) -> str:
     return f"Of the subject, {moved_in_words(piece, facts.subject)} [{piece.evidence_id}]."
 
 
-def _also(facts: Facts, kind: EvidenceKind, said: str) -> list[str]:
+def _missing(facts: Facts) -> list[Evidence]:
+    """What was looked for; what was never sent is in the evidence and in no sentence."""
+    return [each for each in facts.of_kind(EvidenceKind.MISSING) if each.source == LOOKED_FOR]
+
+
+def _also(facts: Facts, said: str, *kinds: EvidenceKind) -> list[str]:
     """One sentence with the first few of a kind; no count, for a count is no figure."""
-    others = [each for each in facts.of_kind(kind) if each.reference_id != facts.subject.ref.id]
+    others = [each for each in facts.of_kind(*kinds) if each.reference_id != facts.subject.ref.id]
     if not others:
         return []
     named = ", ".join(f"{each.title} [{each.evidence_id}]" for each in others[:_NAMED_MAX])

@@ -109,6 +109,8 @@ class _EvidenceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Evidence
     """A past incident that looked alike."""
     EVIDENCE_KIND_MISSING: _EvidenceKind.ValueType  # 10
     """Something that was looked for and is not there."""
+    EVIDENCE_KIND_THRESHOLD: _EvidenceKind.ValueType  # 11
+    """A threshold was crossed nearby."""
 
 class EvidenceKind(_EvidenceKind, metaclass=_EvidenceKindEnumTypeWrapper):
     """EvidenceKind is what a piece of evidence shows."""
@@ -135,6 +137,8 @@ EVIDENCE_KIND_PAST_INCIDENT: EvidenceKind.ValueType  # 9
 """A past incident that looked alike."""
 EVIDENCE_KIND_MISSING: EvidenceKind.ValueType  # 10
 """Something that was looked for and is not there."""
+EVIDENCE_KIND_THRESHOLD: EvidenceKind.ValueType  # 11
+"""A threshold was crossed nearby."""
 Global___EvidenceKind: _TypeAlias = EvidenceKind  # noqa: Y015
 
 class _ExplanationState:
@@ -192,6 +196,62 @@ VERDICT_EXPLAINED: Verdict.ValueType  # 1
 VERDICT_INSUFFICIENT_EVIDENCE: Verdict.ValueType  # 2
 """The evidence names no cause."""
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
+
+class _FeedbackVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FeedbackVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FeedbackVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FEEDBACK_VERDICT_UNSPECIFIED: _FeedbackVerdict.ValueType  # 0
+    """Refused."""
+    FEEDBACK_VERDICT_RIGHT: _FeedbackVerdict.ValueType  # 1
+    """It named the cause."""
+    FEEDBACK_VERDICT_PARTLY: _FeedbackVerdict.ValueType  # 2
+    """The cause is among the suspects, or half of it is right."""
+    FEEDBACK_VERDICT_WRONG: _FeedbackVerdict.ValueType  # 3
+    """The cause is another one."""
+
+class FeedbackVerdict(_FeedbackVerdict, metaclass=_FeedbackVerdictEnumTypeWrapper):
+    """FeedbackVerdict is what somebody thinks of an explanation."""
+
+FEEDBACK_VERDICT_UNSPECIFIED: FeedbackVerdict.ValueType  # 0
+"""Refused."""
+FEEDBACK_VERDICT_RIGHT: FeedbackVerdict.ValueType  # 1
+"""It named the cause."""
+FEEDBACK_VERDICT_PARTLY: FeedbackVerdict.ValueType  # 2
+"""The cause is among the suspects, or half of it is right."""
+FEEDBACK_VERDICT_WRONG: FeedbackVerdict.ValueType  # 3
+"""The cause is another one."""
+Global___FeedbackVerdict: _TypeAlias = FeedbackVerdict  # noqa: Y015
+
+class _ChangeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHANGE_KIND_UNSPECIFIED: _ChangeKind.ValueType  # 0
+    """Refused."""
+    CHANGE_KIND_DEPLOY: _ChangeKind.ValueType  # 1
+    """A version was rolled out."""
+    CHANGE_KIND_FLAG: _ChangeKind.ValueType  # 2
+    """A feature flag was turned."""
+    CHANGE_KIND_CONFIG: _ChangeKind.ValueType  # 3
+    """A configuration value was set."""
+
+class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
+    """ChangeKind is what was changed."""
+
+CHANGE_KIND_UNSPECIFIED: ChangeKind.ValueType  # 0
+"""Refused."""
+CHANGE_KIND_DEPLOY: ChangeKind.ValueType  # 1
+"""A version was rolled out."""
+CHANGE_KIND_FLAG: ChangeKind.ValueType  # 2
+"""A feature flag was turned."""
+CHANGE_KIND_CONFIG: ChangeKind.ValueType  # 3
+"""A configuration value was set."""
+Global___ChangeKind: _TypeAlias = ChangeKind  # noqa: Y015
 
 @_typing.final
 class Subject(_message.Message):
@@ -372,7 +432,7 @@ class Evidence(_message.Message):
     title: _builtins.str
     """One line for people."""
     reference_id: _builtins.str
-    """anomaly_id or alert_id it is about; empty for series."""
+    """anomaly_id, alert_id, change_id or explanation_id it is about; empty for series."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """First time it covers."""
@@ -608,6 +668,7 @@ class Explanation(_message.Message):
     TRACE_ID_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     FINISH_TIME_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
     explanation_id: _builtins.str
     """Identity."""
     state: Global___ExplanationState.ValueType
@@ -648,6 +709,10 @@ class Explanation(_message.Message):
     def finish_time(self) -> _timestamp_pb2.Timestamp:
         """When the result was committed; absent while it runs."""
 
+    @_builtins.property
+    def group(self) -> Global___ExplanationGroup:
+        """The like explanations that it stands with; absent until it has joined them."""
+
     def __init__(
         self,
         *,
@@ -665,14 +730,43 @@ class Explanation(_message.Message):
         trace_id: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         finish_time: _timestamp_pb2.Timestamp | None = ...,
+        group: Global___ExplanationGroup | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "finish_time", b"finish_time", "subject", b"subject", "wording", b"wording"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "finish_time", b"finish_time", "group", b"group", "subject", b"subject", "wording", b"wording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "create_time", b"create_time", "evidence", b"evidence", "explanation_id", b"explanation_id", "finish_time", b"finish_time", "mitigation", b"mitigation", "root_cause", b"root_cause", "state", b"state", "subject", b"subject", "summary", b"summary", "suspects", b"suspects", "trace_id", b"trace_id", "verdict", b"verdict", "wording", b"wording"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "create_time", b"create_time", "evidence", b"evidence", "explanation_id", b"explanation_id", "finish_time", b"finish_time", "group", b"group", "mitigation", b"mitigation", "root_cause", b"root_cause", "state", b"state", "subject", b"subject", "summary", b"summary", "suspects", b"suspects", "trace_id", b"trace_id", "verdict", b"verdict", "wording", b"wording"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
+
+@_typing.final
+class ExplanationGroup(_message.Message):
+    """ExplanationGroup is a storm: explanations of alerts of the same name and severity, or of anomalies of the same metric, each begun
+    within a few minutes of another one. A language model words one of them.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.str
+    """explanation_id of the first one."""
+    size: _builtins.int
+    """How many there are by now."""
+    def __init__(
+        self,
+        *,
+        group_id: _builtins.str = ...,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplanationGroup: _TypeAlias = ExplanationGroup  # noqa: Y015
 
 @_typing.final
 class Wording(_message.Message):
@@ -684,6 +778,10 @@ class Wording(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     DEGRADED_REASON_FIELD_NUMBER: _builtins.int
     STRUCK_CLAIMS_FIELD_NUMBER: _builtins.int
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """"template", or the name of the provider whose model wrote it."""
     model: _builtins.str
@@ -692,6 +790,14 @@ class Wording(_message.Message):
     """Why the template stands although a model is configured; empty when it does not apply."""
     struck_claims: _builtins.int
     """Claims of the model that did not check and were struck."""
+    prompt_id: _builtins.str
+    """Prompt template it was asked with, as name@version; empty when no model was asked."""
+    input_tokens: _builtins.int
+    """Tokens the model read; 0 when unknown or kept."""
+    output_tokens: _builtins.int
+    """Tokens the model wrote; 0 when unknown or kept."""
+    cached: _builtins.bool
+    """True when the model had answered the same question within the last hour and was not asked again."""
     def __init__(
         self,
         *,
@@ -699,10 +805,14 @@ class Wording(_message.Message):
         model: _builtins.str = ...,
         degraded_reason: _builtins.str = ...,
         struck_claims: _builtins.int = ...,
+        prompt_id: _builtins.str = ...,
+        input_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+        cached: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded_reason", b"degraded_reason", "model", b"model", "provider", b"provider", "struck_claims", b"struck_claims"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "degraded_reason", b"degraded_reason", "input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "prompt_id", b"prompt_id", "provider", b"provider", "struck_claims", b"struck_claims"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -766,12 +876,18 @@ class ListExplanationsRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    GROUPED_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     state: Global___ExplanationState.ValueType
     """Only this state; unspecified for any."""
     page_size: _builtins.int
     """Default 100, at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before; other fields must stay the same."""
+    grouped: _builtins.bool
+    """Only the first of each group, with the size of its group."""
+    group_id: _builtins.str
+    """Only those of this group; empty for all."""
     @_builtins.property
     def subject(self) -> Global___Subject:
         """Only those of this subject; absent for all."""
@@ -793,10 +909,12 @@ class ListExplanationsRequest(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        grouped: _builtins.bool = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "state", b"state", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "group_id", b"group_id", "grouped", b"grouped", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "state", b"state", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -829,3 +947,583 @@ class ListExplanationsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListExplanationsResponse: _TypeAlias = ListExplanationsResponse  # noqa: Y015
+
+@_typing.final
+class CancelExplanationRequest(_message.Message):
+    """CancelExplanationRequest names the explanation to end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPLANATION_ID_FIELD_NUMBER: _builtins.int
+    explanation_id: _builtins.str
+    """Required."""
+    def __init__(
+        self,
+        *,
+        explanation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation_id", b"explanation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelExplanationRequest: _TypeAlias = CancelExplanationRequest  # noqa: Y015
+
+@_typing.final
+class CancelExplanationResponse(_message.Message):
+    """CancelExplanationResponse is the end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def explanation(self) -> Global___Explanation:
+        """The explanation, in state CANCELLED."""
+
+    def __init__(
+        self,
+        *,
+        explanation: Global___Explanation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelExplanationResponse: _TypeAlias = CancelExplanationResponse  # noqa: Y015
+
+@_typing.final
+class SubmitFeedbackRequest(_message.Message):
+    """SubmitFeedbackRequest tells whether an explanation was right."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPLANATION_ID_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    ROOT_CAUSE_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    explanation_id: _builtins.str
+    """Required."""
+    verdict: Global___FeedbackVerdict.ValueType
+    """Required."""
+    root_cause: _builtins.str
+    """What the cause was, by the name of the service, host or series; at most 200 characters. Empty when unknown."""
+    comment: _builtins.str
+    """For people; at most 2000 characters."""
+    def __init__(
+        self,
+        *,
+        explanation_id: _builtins.str = ...,
+        verdict: Global___FeedbackVerdict.ValueType = ...,
+        root_cause: _builtins.str = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "explanation_id", b"explanation_id", "root_cause", b"root_cause", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitFeedbackRequest: _TypeAlias = SubmitFeedbackRequest  # noqa: Y015
+
+@_typing.final
+class SubmitFeedbackResponse(_message.Message):
+    """SubmitFeedbackResponse says that it is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitFeedbackResponse: _TypeAlias = SubmitFeedbackResponse  # noqa: Y015
+
+@_typing.final
+class Change(_message.Message):
+    """Change is something that people did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    DIFF_FIELD_NUMBER: _builtins.int
+    change_id: _builtins.str
+    """Required. Chosen by the sender, unique: a commit hash, a flag's revision. At most 200 characters."""
+    kind: Global___ChangeKind.ValueType
+    """Required."""
+    service: _builtins.str
+    """Required. The service it took effect in, as the labels of its series name it. At most 200 characters."""
+    text: _builtins.str
+    """What it was, in words; at most 4000 characters. Data, never instruction."""
+    diff: _builtins.str
+    """Unified difference, where it is known; at most 65536 characters."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it took effect. Absent: now. At most five minutes ahead."""
+
+    @_builtins.property
+    def files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Paths touched, where they are known; at most 200, each of at most 500 characters."""
+
+    def __init__(
+        self,
+        *,
+        change_id: _builtins.str = ...,
+        kind: Global___ChangeKind.ValueType = ...,
+        service: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        text: _builtins.str = ...,
+        files: _abc.Iterable[_builtins.str] | None = ...,
+        diff: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_id", b"change_id", "diff", b"diff", "files", b"files", "kind", b"kind", "service", b"service", "text", b"text", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Change: _TypeAlias = Change  # noqa: Y015
+
+@_typing.final
+class WriteChangeRequest(_message.Message):
+    """WriteChangeRequest reports a change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def change(self) -> Global___Change:
+        """Required."""
+
+    def __init__(
+        self,
+        *,
+        change: Global___Change | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteChangeRequest: _TypeAlias = WriteChangeRequest  # noqa: Y015
+
+@_typing.final
+class WriteChangeResponse(_message.Message):
+    """WriteChangeResponse says that it is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def change(self) -> Global___Change:
+        """The change as it is kept."""
+
+    def __init__(
+        self,
+        *,
+        change: Global___Change | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteChangeResponse: _TypeAlias = WriteChangeResponse  # noqa: Y015
+
+@_typing.final
+class CallEdge(_message.Message):
+    """CallEdge says that one service calls another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLER_FIELD_NUMBER: _builtins.int
+    CALLEE_FIELD_NUMBER: _builtins.int
+    caller: _builtins.str
+    """Required. Who calls; at most 200 characters."""
+    callee: _builtins.str
+    """Required. Who is called; at most 200 characters, not the caller itself."""
+    def __init__(
+        self,
+        *,
+        caller: _builtins.str = ...,
+        callee: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callee", b"callee", "caller", b"caller"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallEdge: _TypeAlias = CallEdge  # noqa: Y015
+
+@_typing.final
+class WriteTopologyRequest(_message.Message):
+    """WriteTopologyRequest tells who calls whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Required. Who tells it, for example "istio"; at most 200 characters."""
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallEdge]:
+        """All that this source knows; at most 20000. None takes back what it told before."""
+
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        calls: _abc.Iterable[Global___CallEdge] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteTopologyRequest: _TypeAlias = WriteTopologyRequest  # noqa: Y015
+
+@_typing.final
+class WriteTopologyResponse(_message.Message):
+    """WriteTopologyResponse says that it is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    calls: _builtins.int
+    """Calls of this source that are kept now."""
+    def __init__(
+        self,
+        *,
+        calls: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteTopologyResponse: _TypeAlias = WriteTopologyResponse  # noqa: Y015
+
+@_typing.final
+class Prompt(_message.Message):
+    """Prompt is one version of a template."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """Identity: name@version."""
+    text: _builtins.str
+    """Instructions to the model. The facts, and the rules that keep them apart from instructions, are added to it."""
+    weight: _builtins.float
+    """Share of the explanations it gets, beside the weights of the others; 0 for none."""
+    author: _builtins.str
+    """Who wrote it; empty when it came with the product."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was kept."""
+
+    @_builtins.property
+    def outcomes(self) -> Global___PromptOutcomes:
+        """How the texts made with it fared."""
+
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        weight: _builtins.float = ...,
+        author: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        outcomes: Global___PromptOutcomes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "outcomes", b"outcomes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "create_time", b"create_time", "outcomes", b"outcomes", "prompt_id", b"prompt_id", "text", b"text", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Prompt: _TypeAlias = Prompt  # noqa: Y015
+
+@_typing.final
+class PromptOutcomes(_message.Message):
+    """PromptOutcomes is how the texts of a template fared. All figures are 0 before the first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKED_FIELD_NUMBER: _builtins.int
+    USED_FIELD_NUMBER: _builtins.int
+    CLEAN_FIELD_NUMBER: _builtins.int
+    STRUCK_CLAIMS_FIELD_NUMBER: _builtins.int
+    DURATION_MEDIAN_S_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_MEAN_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_MEAN_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    FEEDBACK_RIGHT_FIELD_NUMBER: _builtins.int
+    FEEDBACK_PARTLY_FIELD_NUMBER: _builtins.int
+    FEEDBACK_WRONG_FIELD_NUMBER: _builtins.int
+    asked: _builtins.int
+    """Explanations a model was asked for with it."""
+    used: _builtins.int
+    """Of these, how many had text that was used."""
+    clean: _builtins.int
+    """Of these, how many were used with nothing struck."""
+    struck_claims: _builtins.int
+    """Sentences of all of them that were struck."""
+    duration_median_s: _builtins.float
+    """Median time to the text, in seconds."""
+    input_tokens_mean: _builtins.float
+    """Tokens read, on average over the calls."""
+    output_tokens_mean: _builtins.float
+    """Tokens written, on average over the calls."""
+    cost: _builtins.float
+    """What all calls cost, in the currency of the configured prices."""
+    feedback_right: _builtins.int
+    """Explanations somebody found right."""
+    feedback_partly: _builtins.int
+    """Explanations somebody found partly right."""
+    feedback_wrong: _builtins.int
+    """Explanations somebody found wrong."""
+    def __init__(
+        self,
+        *,
+        asked: _builtins.int = ...,
+        used: _builtins.int = ...,
+        clean: _builtins.int = ...,
+        struck_claims: _builtins.int = ...,
+        duration_median_s: _builtins.float = ...,
+        input_tokens_mean: _builtins.float = ...,
+        output_tokens_mean: _builtins.float = ...,
+        cost: _builtins.float = ...,
+        feedback_right: _builtins.int = ...,
+        feedback_partly: _builtins.int = ...,
+        feedback_wrong: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "clean", b"clean", "cost", b"cost", "duration_median_s", b"duration_median_s", "feedback_partly", b"feedback_partly", "feedback_right", b"feedback_right", "feedback_wrong", b"feedback_wrong", "input_tokens_mean", b"input_tokens_mean", "output_tokens_mean", b"output_tokens_mean", "struck_claims", b"struck_claims", "used", b"used"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromptOutcomes: _TypeAlias = PromptOutcomes  # noqa: Y015
+
+@_typing.final
+class ListPromptsRequest(_message.Message):
+    """ListPromptsRequest asks for all templates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPromptsRequest: _TypeAlias = ListPromptsRequest  # noqa: Y015
+
+@_typing.final
+class ListPromptsResponse(_message.Message):
+    """ListPromptsResponse is all of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]:
+        """By name and version."""
+
+    def __init__(
+        self,
+        *,
+        prompts: _abc.Iterable[Global___Prompt] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompts", b"prompts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPromptsResponse: _TypeAlias = ListPromptsResponse  # noqa: Y015
+
+@_typing.final
+class WritePromptRequest(_message.Message):
+    """WritePromptRequest is a text to keep."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. Lower-case letters, digits and hyphens, a letter first; at most 40."""
+    text: _builtins.str
+    """Required. At most 8000 characters."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WritePromptRequest: _TypeAlias = WritePromptRequest  # noqa: Y015
+
+@_typing.final
+class WritePromptResponse(_message.Message):
+    """WritePromptResponse is the version it got."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def prompt(self) -> Global___Prompt:
+        """The template."""
+
+    def __init__(
+        self,
+        *,
+        prompt: Global___Prompt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WritePromptResponse: _TypeAlias = WritePromptResponse  # noqa: Y015
+
+@_typing.final
+class SetPromptWeightRequest(_message.Message):
+    """SetPromptWeightRequest says what share a template gets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """Required. As name@version."""
+    weight: _builtins.float
+    """0 to 1000."""
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        weight: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt_id", b"prompt_id", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetPromptWeightRequest: _TypeAlias = SetPromptWeightRequest  # noqa: Y015
+
+@_typing.final
+class SetPromptWeightResponse(_message.Message):
+    """SetPromptWeightResponse is the template as it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def prompt(self) -> Global___Prompt:
+        """The template."""
+
+    def __init__(
+        self,
+        *,
+        prompt: Global___Prompt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetPromptWeightResponse: _TypeAlias = SetPromptWeightResponse  # noqa: Y015
+
+@_typing.final
+class TryPromptRequest(_message.Message):
+    """TryPromptRequest names a template and what to explain with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """Required. As name@version."""
+    @_builtins.property
+    def subject(self) -> Global___Subject:
+        """Required."""
+
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        subject: Global___Subject | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt_id", b"prompt_id", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TryPromptRequest: _TypeAlias = TryPromptRequest  # noqa: Y015
+
+@_typing.final
+class TryPromptResponse(_message.Message):
+    """TryPromptResponse is what came of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    DURATION_S_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    duration_s: _builtins.float
+    """Time to the text, in seconds."""
+    cost: _builtins.float
+    """What the call cost, in the currency of the configured prices."""
+    @_builtins.property
+    def explanation(self) -> Global___Explanation:
+        """The explanation; it is stored nowhere and has no id."""
+
+    def __init__(
+        self,
+        *,
+        explanation: Global___Explanation | None = ...,
+        duration_s: _builtins.float = ...,
+        cost: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration_s", b"duration_s", "explanation", b"explanation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TryPromptResponse: _TypeAlias = TryPromptResponse  # noqa: Y015

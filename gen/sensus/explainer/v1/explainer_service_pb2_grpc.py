@@ -53,6 +53,46 @@ class ExplainerServiceStub:
                 request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListExplanationsRequest.SerializeToString,
                 response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListExplanationsResponse.FromString,
                 _registered_method=True)
+        self.CancelExplanation = channel.unary_unary(
+                '/sensus.explainer.v1.ExplainerService/CancelExplanation',
+                request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.CancelExplanationRequest.SerializeToString,
+                response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.CancelExplanationResponse.FromString,
+                _registered_method=True)
+        self.SubmitFeedback = channel.unary_unary(
+                '/sensus.explainer.v1.ExplainerService/SubmitFeedback',
+                request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.SubmitFeedbackRequest.SerializeToString,
+                response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.SubmitFeedbackResponse.FromString,
+                _registered_method=True)
+        self.WriteChange = channel.unary_unary(
+                '/sensus.explainer.v1.ExplainerService/WriteChange',
+                request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteChangeRequest.SerializeToString,
+                response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteChangeResponse.FromString,
+                _registered_method=True)
+        self.WriteTopology = channel.unary_unary(
+                '/sensus.explainer.v1.ExplainerService/WriteTopology',
+                request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteTopologyRequest.SerializeToString,
+                response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteTopologyResponse.FromString,
+                _registered_method=True)
+        self.ListPrompts = channel.unary_unary(
+                '/sensus.explainer.v1.ExplainerService/ListPrompts',
+                request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListPromptsRequest.SerializeToString,
+                response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListPromptsResponse.FromString,
+                _registered_method=True)
+        self.WritePrompt = channel.unary_unary(
+                '/sensus.explainer.v1.ExplainerService/WritePrompt',
+                request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WritePromptRequest.SerializeToString,
+                response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WritePromptResponse.FromString,
+                _registered_method=True)
+        self.SetPromptWeight = channel.unary_unary(
+                '/sensus.explainer.v1.ExplainerService/SetPromptWeight',
+                request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.SetPromptWeightRequest.SerializeToString,
+                response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.SetPromptWeightResponse.FromString,
+                _registered_method=True)
+        self.TryPrompt = channel.unary_unary(
+                '/sensus.explainer.v1.ExplainerService/TryPrompt',
+                request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.TryPromptRequest.SerializeToString,
+                response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.TryPromptResponse.FromString,
+                _registered_method=True)
 
 
 class ExplainerServiceServicer:
@@ -95,6 +135,90 @@ class ExplainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelExplanation(self, request, context):
+        """CancelExplanation ends the work on an explanation, the call of its language model included.
+
+        Streams that follow it get its result, in state CANCELLED. The work stops at once on the replica that is asked, within a third
+        of the job lease on another one. Cancelling again changes nothing. The subject can be explained anew afterwards.
+
+        Errors: NOT_FOUND (EXPLANATION_NOT_FOUND); INVALID_ARGUMENT (INVALID_EXPLANATION_ID); FAILED_PRECONDITION
+        (EXPLANATION_FINISHED) when there already is another end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitFeedback(self, request, context):
+        """SubmitFeedback tells whether an explanation was right.
+
+        One feedback per caller and explanation: the newest counts. It is shown with similar incidents later, and measures prompts.
+
+        Errors: NOT_FOUND (EXPLANATION_NOT_FOUND); INVALID_ARGUMENT (INVALID_EXPLANATION_ID, INVALID_FEEDBACK).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WriteChange(self, request, context):
+        """WriteChange reports something that people did: a deploy, a flag, a configuration value. It becomes evidence.
+
+        Durable when answered. A change_id that is known is overwritten, so a call can be repeated.
+
+        Errors: INVALID_ARGUMENT (INVALID_CHANGE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WriteTopology(self, request, context):
+        """WriteTopology tells who calls whom. It adds to what the labels of series tell.
+
+        All that the same source told before is replaced. Durable when answered.
+
+        Errors: INVALID_ARGUMENT (INVALID_TOPOLOGY).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPrompts(self, request, context):
+        """ListPrompts lists the prompt templates with their shares and how the texts made with them fared.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WritePrompt(self, request, context):
+        """WritePrompt keeps a text as the next version of a template, with weight 0.
+
+        A text never changes under its version. The same text as in the newest version makes no new one.
+
+        Errors: INVALID_ARGUMENT (INVALID_PROMPT).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPromptWeight(self, request, context):
+        """SetPromptWeight says what share of the explanations a template gets, beside the weights of the others.
+
+        Errors: NOT_FOUND (PROMPT_NOT_FOUND); INVALID_ARGUMENT (INVALID_PROMPT); FAILED_PRECONDITION (LAST_PROMPT) when no template
+        would have a weight.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TryPrompt(self, request, context):
+        """TryPrompt explains a subject anew with one template and stores nothing.
+
+        Errors: NOT_FOUND (PROMPT_NOT_FOUND, ALERT_NOT_FOUND, ANOMALY_NOT_FOUND); INVALID_ARGUMENT (SUBJECT_REQUIRED);
+        FAILED_PRECONDITION (NO_LANGUAGE_MODEL) when none is configured.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExplainerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +236,46 @@ def add_ExplainerServiceServicer_to_server(servicer, server):
                     servicer.ListExplanations,
                     request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListExplanationsRequest.FromString,
                     response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListExplanationsResponse.SerializeToString,
+            ),
+            'CancelExplanation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelExplanation,
+                    request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.CancelExplanationRequest.FromString,
+                    response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.CancelExplanationResponse.SerializeToString,
+            ),
+            'SubmitFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitFeedback,
+                    request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.SubmitFeedbackRequest.FromString,
+                    response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.SubmitFeedbackResponse.SerializeToString,
+            ),
+            'WriteChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.WriteChange,
+                    request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteChangeRequest.FromString,
+                    response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteChangeResponse.SerializeToString,
+            ),
+            'WriteTopology': grpc.unary_unary_rpc_method_handler(
+                    servicer.WriteTopology,
+                    request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteTopologyRequest.FromString,
+                    response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteTopologyResponse.SerializeToString,
+            ),
+            'ListPrompts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPrompts,
+                    request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListPromptsRequest.FromString,
+                    response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListPromptsResponse.SerializeToString,
+            ),
+            'WritePrompt': grpc.unary_unary_rpc_method_handler(
+                    servicer.WritePrompt,
+                    request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WritePromptRequest.FromString,
+                    response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WritePromptResponse.SerializeToString,
+            ),
+            'SetPromptWeight': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPromptWeight,
+                    request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.SetPromptWeightRequest.FromString,
+                    response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.SetPromptWeightResponse.SerializeToString,
+            ),
+            'TryPrompt': grpc.unary_unary_rpc_method_handler(
+                    servicer.TryPrompt,
+                    request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.TryPromptRequest.FromString,
+                    response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.TryPromptResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -199,6 +363,222 @@ class ExplainerService:
             '/sensus.explainer.v1.ExplainerService/ListExplanations',
             sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListExplanationsRequest.SerializeToString,
             sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListExplanationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelExplanation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.explainer.v1.ExplainerService/CancelExplanation',
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.CancelExplanationRequest.SerializeToString,
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.CancelExplanationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.explainer.v1.ExplainerService/SubmitFeedback',
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.SubmitFeedbackRequest.SerializeToString,
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.SubmitFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.explainer.v1.ExplainerService/WriteChange',
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteChangeRequest.SerializeToString,
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteTopology(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.explainer.v1.ExplainerService/WriteTopology',
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteTopologyRequest.SerializeToString,
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteTopologyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPrompts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.explainer.v1.ExplainerService/ListPrompts',
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListPromptsRequest.SerializeToString,
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListPromptsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WritePrompt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.explainer.v1.ExplainerService/WritePrompt',
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WritePromptRequest.SerializeToString,
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WritePromptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPromptWeight(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.explainer.v1.ExplainerService/SetPromptWeight',
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.SetPromptWeightRequest.SerializeToString,
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.SetPromptWeightResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TryPrompt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.explainer.v1.ExplainerService/TryPrompt',
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.TryPromptRequest.SerializeToString,
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.TryPromptResponse.FromString,
             options,
             channel_credentials,
             insecure,

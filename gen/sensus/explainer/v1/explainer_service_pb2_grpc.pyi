@@ -58,6 +58,57 @@ class ExplainerServiceStub:
 
     Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE).
     """
+    CancelExplanation: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.CancelExplanationRequest, _explainer_service_pb2.CancelExplanationResponse]
+    """CancelExplanation ends the work on an explanation, the call of its language model included.
+
+    Streams that follow it get its result, in state CANCELLED. The work stops at once on the replica that is asked, within a third
+    of the job lease on another one. Cancelling again changes nothing. The subject can be explained anew afterwards.
+
+    Errors: NOT_FOUND (EXPLANATION_NOT_FOUND); INVALID_ARGUMENT (INVALID_EXPLANATION_ID); FAILED_PRECONDITION
+    (EXPLANATION_FINISHED) when there already is another end.
+    """
+    SubmitFeedback: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.SubmitFeedbackRequest, _explainer_service_pb2.SubmitFeedbackResponse]
+    """SubmitFeedback tells whether an explanation was right.
+
+    One feedback per caller and explanation: the newest counts. It is shown with similar incidents later, and measures prompts.
+
+    Errors: NOT_FOUND (EXPLANATION_NOT_FOUND); INVALID_ARGUMENT (INVALID_EXPLANATION_ID, INVALID_FEEDBACK).
+    """
+    WriteChange: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.WriteChangeRequest, _explainer_service_pb2.WriteChangeResponse]
+    """WriteChange reports something that people did: a deploy, a flag, a configuration value. It becomes evidence.
+
+    Durable when answered. A change_id that is known is overwritten, so a call can be repeated.
+
+    Errors: INVALID_ARGUMENT (INVALID_CHANGE).
+    """
+    WriteTopology: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.WriteTopologyRequest, _explainer_service_pb2.WriteTopologyResponse]
+    """WriteTopology tells who calls whom. It adds to what the labels of series tell.
+
+    All that the same source told before is replaced. Durable when answered.
+
+    Errors: INVALID_ARGUMENT (INVALID_TOPOLOGY).
+    """
+    ListPrompts: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.ListPromptsRequest, _explainer_service_pb2.ListPromptsResponse]
+    """ListPrompts lists the prompt templates with their shares and how the texts made with them fared."""
+    WritePrompt: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.WritePromptRequest, _explainer_service_pb2.WritePromptResponse]
+    """WritePrompt keeps a text as the next version of a template, with weight 0.
+
+    A text never changes under its version. The same text as in the newest version makes no new one.
+
+    Errors: INVALID_ARGUMENT (INVALID_PROMPT).
+    """
+    SetPromptWeight: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.SetPromptWeightRequest, _explainer_service_pb2.SetPromptWeightResponse]
+    """SetPromptWeight says what share of the explanations a template gets, beside the weights of the others.
+
+    Errors: NOT_FOUND (PROMPT_NOT_FOUND); INVALID_ARGUMENT (INVALID_PROMPT); FAILED_PRECONDITION (LAST_PROMPT) when no template
+    would have a weight.
+    """
+    TryPrompt: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.TryPromptRequest, _explainer_service_pb2.TryPromptResponse]
+    """TryPrompt explains a subject anew with one template and stores nothing.
+
+    Errors: NOT_FOUND (PROMPT_NOT_FOUND, ALERT_NOT_FOUND, ANOMALY_NOT_FOUND); INVALID_ARGUMENT (SUBJECT_REQUIRED);
+    FAILED_PRECONDITION (NO_LANGUAGE_MODEL) when none is configured.
+    """
 
 @_typing.type_check_only
 class ExplainerServiceAsyncStub(ExplainerServiceStub):
@@ -88,6 +139,57 @@ class ExplainerServiceAsyncStub(ExplainerServiceStub):
     """ListExplanations lists explanations, newest first, without their evidence.
 
     Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE).
+    """
+    CancelExplanation: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.CancelExplanationRequest, _explainer_service_pb2.CancelExplanationResponse]  # type: ignore[assignment]
+    """CancelExplanation ends the work on an explanation, the call of its language model included.
+
+    Streams that follow it get its result, in state CANCELLED. The work stops at once on the replica that is asked, within a third
+    of the job lease on another one. Cancelling again changes nothing. The subject can be explained anew afterwards.
+
+    Errors: NOT_FOUND (EXPLANATION_NOT_FOUND); INVALID_ARGUMENT (INVALID_EXPLANATION_ID); FAILED_PRECONDITION
+    (EXPLANATION_FINISHED) when there already is another end.
+    """
+    SubmitFeedback: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.SubmitFeedbackRequest, _explainer_service_pb2.SubmitFeedbackResponse]  # type: ignore[assignment]
+    """SubmitFeedback tells whether an explanation was right.
+
+    One feedback per caller and explanation: the newest counts. It is shown with similar incidents later, and measures prompts.
+
+    Errors: NOT_FOUND (EXPLANATION_NOT_FOUND); INVALID_ARGUMENT (INVALID_EXPLANATION_ID, INVALID_FEEDBACK).
+    """
+    WriteChange: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.WriteChangeRequest, _explainer_service_pb2.WriteChangeResponse]  # type: ignore[assignment]
+    """WriteChange reports something that people did: a deploy, a flag, a configuration value. It becomes evidence.
+
+    Durable when answered. A change_id that is known is overwritten, so a call can be repeated.
+
+    Errors: INVALID_ARGUMENT (INVALID_CHANGE).
+    """
+    WriteTopology: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.WriteTopologyRequest, _explainer_service_pb2.WriteTopologyResponse]  # type: ignore[assignment]
+    """WriteTopology tells who calls whom. It adds to what the labels of series tell.
+
+    All that the same source told before is replaced. Durable when answered.
+
+    Errors: INVALID_ARGUMENT (INVALID_TOPOLOGY).
+    """
+    ListPrompts: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.ListPromptsRequest, _explainer_service_pb2.ListPromptsResponse]  # type: ignore[assignment]
+    """ListPrompts lists the prompt templates with their shares and how the texts made with them fared."""
+    WritePrompt: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.WritePromptRequest, _explainer_service_pb2.WritePromptResponse]  # type: ignore[assignment]
+    """WritePrompt keeps a text as the next version of a template, with weight 0.
+
+    A text never changes under its version. The same text as in the newest version makes no new one.
+
+    Errors: INVALID_ARGUMENT (INVALID_PROMPT).
+    """
+    SetPromptWeight: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.SetPromptWeightRequest, _explainer_service_pb2.SetPromptWeightResponse]  # type: ignore[assignment]
+    """SetPromptWeight says what share of the explanations a template gets, beside the weights of the others.
+
+    Errors: NOT_FOUND (PROMPT_NOT_FOUND); INVALID_ARGUMENT (INVALID_PROMPT); FAILED_PRECONDITION (LAST_PROMPT) when no template
+    would have a weight.
+    """
+    TryPrompt: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.TryPromptRequest, _explainer_service_pb2.TryPromptResponse]  # type: ignore[assignment]
+    """TryPrompt explains a subject anew with one template and stores nothing.
+
+    Errors: NOT_FOUND (PROMPT_NOT_FOUND, ALERT_NOT_FOUND, ANOMALY_NOT_FOUND); INVALID_ARGUMENT (SUBJECT_REQUIRED);
+    FAILED_PRECONDITION (NO_LANGUAGE_MODEL) when none is configured.
     """
 
 class ExplainerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -134,6 +236,105 @@ class ExplainerServiceServicer(metaclass=_abc_1.ABCMeta):
         """ListExplanations lists explanations, newest first, without their evidence.
 
         Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE).
+        """
+
+    @_abc_1.abstractmethod
+    def CancelExplanation(
+        self,
+        request: _explainer_service_pb2.CancelExplanationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explainer_service_pb2.CancelExplanationResponse, _abc.Awaitable[_explainer_service_pb2.CancelExplanationResponse]]:
+        """CancelExplanation ends the work on an explanation, the call of its language model included.
+
+        Streams that follow it get its result, in state CANCELLED. The work stops at once on the replica that is asked, within a third
+        of the job lease on another one. Cancelling again changes nothing. The subject can be explained anew afterwards.
+
+        Errors: NOT_FOUND (EXPLANATION_NOT_FOUND); INVALID_ARGUMENT (INVALID_EXPLANATION_ID); FAILED_PRECONDITION
+        (EXPLANATION_FINISHED) when there already is another end.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitFeedback(
+        self,
+        request: _explainer_service_pb2.SubmitFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explainer_service_pb2.SubmitFeedbackResponse, _abc.Awaitable[_explainer_service_pb2.SubmitFeedbackResponse]]:
+        """SubmitFeedback tells whether an explanation was right.
+
+        One feedback per caller and explanation: the newest counts. It is shown with similar incidents later, and measures prompts.
+
+        Errors: NOT_FOUND (EXPLANATION_NOT_FOUND); INVALID_ARGUMENT (INVALID_EXPLANATION_ID, INVALID_FEEDBACK).
+        """
+
+    @_abc_1.abstractmethod
+    def WriteChange(
+        self,
+        request: _explainer_service_pb2.WriteChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explainer_service_pb2.WriteChangeResponse, _abc.Awaitable[_explainer_service_pb2.WriteChangeResponse]]:
+        """WriteChange reports something that people did: a deploy, a flag, a configuration value. It becomes evidence.
+
+        Durable when answered. A change_id that is known is overwritten, so a call can be repeated.
+
+        Errors: INVALID_ARGUMENT (INVALID_CHANGE).
+        """
+
+    @_abc_1.abstractmethod
+    def WriteTopology(
+        self,
+        request: _explainer_service_pb2.WriteTopologyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explainer_service_pb2.WriteTopologyResponse, _abc.Awaitable[_explainer_service_pb2.WriteTopologyResponse]]:
+        """WriteTopology tells who calls whom. It adds to what the labels of series tell.
+
+        All that the same source told before is replaced. Durable when answered.
+
+        Errors: INVALID_ARGUMENT (INVALID_TOPOLOGY).
+        """
+
+    @_abc_1.abstractmethod
+    def ListPrompts(
+        self,
+        request: _explainer_service_pb2.ListPromptsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explainer_service_pb2.ListPromptsResponse, _abc.Awaitable[_explainer_service_pb2.ListPromptsResponse]]:
+        """ListPrompts lists the prompt templates with their shares and how the texts made with them fared."""
+
+    @_abc_1.abstractmethod
+    def WritePrompt(
+        self,
+        request: _explainer_service_pb2.WritePromptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explainer_service_pb2.WritePromptResponse, _abc.Awaitable[_explainer_service_pb2.WritePromptResponse]]:
+        """WritePrompt keeps a text as the next version of a template, with weight 0.
+
+        A text never changes under its version. The same text as in the newest version makes no new one.
+
+        Errors: INVALID_ARGUMENT (INVALID_PROMPT).
+        """
+
+    @_abc_1.abstractmethod
+    def SetPromptWeight(
+        self,
+        request: _explainer_service_pb2.SetPromptWeightRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explainer_service_pb2.SetPromptWeightResponse, _abc.Awaitable[_explainer_service_pb2.SetPromptWeightResponse]]:
+        """SetPromptWeight says what share of the explanations a template gets, beside the weights of the others.
+
+        Errors: NOT_FOUND (PROMPT_NOT_FOUND); INVALID_ARGUMENT (INVALID_PROMPT); FAILED_PRECONDITION (LAST_PROMPT) when no template
+        would have a weight.
+        """
+
+    @_abc_1.abstractmethod
+    def TryPrompt(
+        self,
+        request: _explainer_service_pb2.TryPromptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explainer_service_pb2.TryPromptResponse, _abc.Awaitable[_explainer_service_pb2.TryPromptResponse]]:
+        """TryPrompt explains a subject anew with one template and stores nothing.
+
+        Errors: NOT_FOUND (PROMPT_NOT_FOUND, ALERT_NOT_FOUND, ANOMALY_NOT_FOUND); INVALID_ARGUMENT (SUBJECT_REQUIRED);
+        FAILED_PRECONDITION (NO_LANGUAGE_MODEL) when none is configured.
         """
 
 def add_ExplainerServiceServicer_to_server(servicer: ExplainerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,16 +3,14 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import httpx
 import msgspec
 
+from services.explainer.llm.answers import PLAIN, check_status, in_few_words, lines_of
+from services.explainer.llm.provider import Endpoint, ProviderError, Usage
 from services.explainer.wording.prompt import SCHEMA, Prompt
-from services.explainer.wording.provider import ProviderError
-
-ANSWER_BYTES_MAX: Final = 1024 * 1024
-_LINE_BYTES_MAX: Final = 256 * 1024
 
 
 class _Message(msgspec.Struct):
@@ -24,6 +22,8 @@ class _Chunk(msgspec.Struct):
     done: bool = False
     done_reason: str = ""
     error: str = ""
+    prompt_eval_count: int = 0
+    eval_count: int = 0
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -34,46 +34,46 @@ class Ollama:
     """One model on one server.
 
     Attributes:
-        http: Shared client; its read timeout bounds the silence between two pieces.
-        tokens_max: Longest answer; a longer one is cut by the server and not used.
+        http: Its read timeout bounds the silence between two pieces.
     """
 
     http: httpx.AsyncClient
-    base_url: str
-    model: str
-    tokens_max: int = 800
-    name: str = "ollama"
+    endpoint: Endpoint
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[str]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Usage]:
         """See `Provider.stream`."""
-        try:
+        url = f"{self.endpoint.base_url}/api/chat"
+        with in_few_words():
             async with self.http.stream(
-                "POST", f"{self.base_url}/api/chat", json=self._body(prompt)
+                "POST", url, json=self._body(prompt), headers=self._headers()
             ) as response:
-                if response.status_code != httpx.codes.OK:
-                    raise ProviderError(f"status {response.status_code}")
-                async with aclosing(_lines(response)) as lines:
+                check_status(response)
+                async with aclosing(lines_of(response)) as lines:
                     async for piece in _pieces(lines):
                         yield piece
-        except httpx.TimeoutException as error:
-            raise ProviderError("timeout") from error
-        except httpx.HTTPError as error:
-            raise ProviderError("unreachable") from error
+
+    def _headers(self) -> dict[str, str]:
+        key = self.endpoint.key
+        return PLAIN | ({"Authorization": f"Bearer {key}"} if key else {})
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         return {
-            "model": self.model,
+            "model": self.endpoint.model,
             "messages": [
                 {"role": "system", "content": prompt.system},
                 {"role": "user", "content": prompt.user},
             ],
             "stream": True,
             "format": SCHEMA,
-            "options": {"temperature": 0, "num_predict": self.tokens_max},
+            "options": {
+                "temperature": 0,
+                "num_predict": self.endpoint.answer_tokens,
+                "num_ctx": self.endpoint.context_tokens,
+            },
         }
 
 
-async def _pieces(lines: AsyncIterator[bytes]) -> AsyncIterator[str]:
+async def _pieces(lines: AsyncIterator[bytes]) -> AsyncIterator[str | Usage]:
     async for line in lines:
         try:
             chunk = _decode(line)
@@ -86,19 +86,6 @@ async def _pieces(lines: AsyncIterator[bytes]) -> AsyncIterator[str]:
         if chunk.done:
             if chunk.done_reason == "length":
                 raise ProviderError("answer cut")
+            yield Usage(input_tokens=chunk.prompt_eval_count, output_tokens=chunk.eval_count)
             return
     raise ProviderError("answer cut")
-
-
-async def _lines(response: httpx.Response) -> AsyncGenerator[bytes]:
-    rest, total = b"", 0
-    async for data in response.aiter_bytes():
-        total += len(data)
-        *whole, rest = (rest + data).split(b"\n")
-        if total > ANSWER_BYTES_MAX or len(rest) > _LINE_BYTES_MAX:
-            raise ProviderError("answer too large")
-        for line in whole:
-            if line.strip():
-                yield line
-    if rest.strip():
-        yield rest

@@ -1,0 +1,110 @@
+"""Which addresses a provider may have, and connections to nothing else.
+
+A name is resolved once per call, every address behind it is checked, and the connection goes to an
+address that was checked: a name that changes its answer in between gains nothing.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+import httpx
+
+from services.explainer.llm.provider import ProviderError
+
+Address = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+_ADDRESSES_TRIED: Final = 3
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+
+
+def refusal(address: Address, *, private_allowed: bool) -> str:
+    """Why nothing may be sent there; "" when it may.
+
+    >>> refusal(ip_address("169.254.169.254"), private_allowed=True)
+    'its address is never allowed'
+    >>> refusal(ip_address("::ffff:10.0.0.1"), private_allowed=False)
+    'its address is private and not allowed'
+    >>> refusal(ip_address("10.0.0.1"), private_allowed=True)
+    ''
+    """
+    every = list(_meant(address))
+    if any(each.is_link_local or each.is_multicast or each.is_unspecified for each in every):
+        return "its address is never allowed"
+    if not private_allowed and not all(each.is_global for each in every):
+        return "its address is private and not allowed"
+    return ""
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """Connects to checked addresses only; the name stays in the Host header and in TLS."""
+
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        *,
+        private_hosts: frozenset[str],
+        within_s: float,
+        resolve: Resolve | None = None,
+    ) -> None:
+        """Hosts in `private_hosts` may have a private address; names take up to `within_s`."""
+        self._inner = inner
+        self._private_hosts = private_hosts
+        self._within_s = within_s
+        self._resolve = resolve or _resolved
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Tries the addresses in turn until one can be connected to."""
+        problem: httpx.TransportError = httpx.ConnectError("no address")
+        for address in await self._checked(request.url):
+            try:
+                return await self._inner.handle_async_request(_pinned(request, address))
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                problem = error
+        raise problem
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._inner.aclose()
+
+    async def _checked(self, url: httpx.URL) -> list[str]:
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            async with asyncio.timeout(self._within_s):
+                found = await self._resolve(url.host, port)
+        except (OSError, TimeoutError, UnicodeError):
+            raise ProviderError("its name is not known") from None
+        allowed = url.host.lower() in self._private_hosts
+        for each in found:
+            if why := refusal(ip_address(each), private_allowed=allowed):
+                raise ProviderError(why)
+        return found[:_ADDRESSES_TRIED]
+
+
+async def _resolved(host: str, port: int) -> list[str]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(where[0]).partition("%")[0] for *_, where in found))
+
+
+def _pinned(request: httpx.Request, address: str) -> httpx.Request:
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=address),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": request.url.host},
+    )
+
+
+def _meant(address: Address) -> Iterator[Address]:
+    """The address, and those that it carries inside for a translator on the way."""
+    yield address
+    if isinstance(address, IPv6Address):
+        inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if address in _NAT64:
+            inside.append(IPv4Address(int(address) & 0xFFFFFFFF))
+        yield from (each for each in inside if each is not None)

@@ -1,0 +1,162 @@
+"""Answers of language models for an hour, and one call at a time per question over all replicas.
+
+Kept in Redis and never needed: while Redis is away, every question is asked.
+"""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from mesh.errors import Unavailable
+from mesh.streams import guard
+from services.explainer.explanation import Text
+from services.explainer.llm.provider import Endpoint, ProviderError, Usage
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+KEEP_S: Final = 3600
+KEEP_FAILURE_S: Final = 5
+"""Long enough for those who wait for the same answer, short enough for a second try."""
+
+_PREFIX: Final = "sensus:explainer:answer:"
+_LOOK_EVERY_S: Final = 0.1
+_ANSWER_S: Final = 1.0
+_GIVE_BACK: Final = """
+if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end
+return 0
+"""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model said, unchecked, and what it took; `failed` says why it said nothing."""
+
+    root_cause: str = ""
+    mitigation: str = ""
+    summary: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    failed: str = ""
+
+    @property
+    def text(self) -> Text:
+        """The three texts."""
+        return Text(root_cause=self.root_cause, mitigation=self.mitigation, summary=self.summary)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the call."""
+        return Usage(input_tokens=self.input_tokens, output_tokens=self.output_tokens)
+
+
+Ask = Callable[[], Awaitable[Answer]]
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Answer).decode
+
+
+class Answers(Protocol):
+    """Where answers may be had without asking."""
+
+    async def once(self, key: str, ask: Ask, *, within_s: float) -> tuple[Answer, bool]:
+        """The answer to a question, asked now unless it is known or being asked.
+
+        Returns:
+            The answer, and whether it was there without asking.
+
+        Raises:
+            ProviderError: The model, asked here or elsewhere, gave none.
+        """
+        ...
+
+
+class NoAnswers:
+    """Keeps nothing."""
+
+    async def once(self, key: str, ask: Ask, *, within_s: float) -> tuple[Answer, bool]:
+        """See `Answers.once`."""
+        return await ask(), False
+
+
+class AnswerCache:
+    """Keeps answers in Redis."""
+
+    def __init__(self, redis: "Redis") -> None:
+        """Uses a client of `open_redis`."""
+        self._redis = redis
+
+    async def once(self, key: str, ask: Ask, *, within_s: float) -> tuple[Answer, bool]:
+        """See `Answers.once`."""
+        mine = uuid.uuid4().hex.encode()
+        try:
+            async with asyncio.timeout(within_s):
+                known = await self._known_or_turn(key, mine, within_s)
+        except Unavailable:
+            return await ask(), False
+        except TimeoutError:
+            raise ProviderError("timeout") from None
+        if known is None:
+            return await self._asked(key, mine, ask), False
+        if known.failed:
+            raise ProviderError(known.failed)
+        return known, True
+
+    async def _known_or_turn(self, key: str, mine: bytes, within_s: float) -> Answer | None:
+        """The answer, or None once it is for us to ask."""
+        while True:
+            with guard():
+                async with asyncio.timeout(_ANSWER_S):
+                    if found := _read(await self._redis.get(_PREFIX + key)):
+                        return found
+                    taken = await self._redis.set(
+                        _PREFIX + key + ":turn", mine, nx=True, px=round(1000 * within_s)
+                    )
+            if taken:
+                return None
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _asked(self, key: str, mine: bytes, ask: Ask) -> Answer:
+        try:
+            answer = await ask()
+            await self._keep(key, answer, KEEP_S)
+            return answer
+        except ProviderError as error:
+            await self._keep(key, Answer(failed=error.reason), KEEP_FAILURE_S)
+            raise
+        finally:
+            await self._give_back(key, mine)
+
+    async def _keep(self, key: str, answer: Answer, keep_s: int) -> None:
+        await _tried(self._redis.set(_PREFIX + key, _encode(answer), ex=keep_s))
+
+    async def _give_back(self, key: str, mine: bytes) -> None:
+        await _tried(self._redis.eval(_GIVE_BACK, 1, _PREFIX + key + ":turn", mine))
+
+
+def key_of(endpoint: Endpoint, prompt_id: str, *prompt: str) -> str:
+    """Names a question: the model, the version of the prompt, and all that the prompt says."""
+    parts = (endpoint.base_url, endpoint.model, prompt_id, *prompt)
+    return hashlib.sha256(_encode(parts)).hexdigest()
+
+
+def _read(raw: bytes | str | None) -> Answer | None:
+    if raw is None:
+        return None
+    try:
+        return _decode(raw)
+    except msgspec.MsgspecError:
+        return None
+
+
+async def _tried(doing: Awaitable[object]) -> None:
+    """Does it if Redis can; what cannot be kept is asked again."""
+    try:
+        with guard():
+            async with asyncio.timeout(_ANSWER_S):
+                await doing
+    except Unavailable:
+        return

@@ -1,0 +1,110 @@
+"""From `SENSUS_LLM_PROVIDERS` to endpoints.
+
+Each is `kind:url/model;option=value;…`. The path of an Ollama address is its model; the path of an
+OpenAI address is read up to `v1`, the rest is the model.
+"""
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from mesh.config import ConfigError
+from services.explainer.llm.address import refusal
+from services.explainer.llm.provider import Endpoint
+
+FORMS: Final = {
+    "ollama": "ollama:http://127.0.0.1:11434/llama3.2",
+    "openai": "openai:https://api.example.com/v1/some-model;key=NAME_OF_A_VARIABLE",
+}
+_OPTIONS: Final = ("name", "key", "context", "answer", "cost")
+
+Secret = Callable[[str], str]
+
+
+def endpoints_of(
+    specs: Sequence[str], *, private_hosts: frozenset[str], secret: Secret
+) -> tuple[Endpoint, ...]:
+    """One endpoint per spec, in the order given.
+
+    Args:
+        specs: As they stand in the variable.
+        private_hosts: Hosts that may have a private address.
+        secret: The value of the environment variable of that name.
+
+    Raises:
+        ConfigError: A spec has another form, or its address is not allowed.
+    """
+    return tuple(_endpoint(spec, private_hosts, secret) for spec in specs if spec)
+
+
+def _endpoint(spec: str, private_hosts: frozenset[str], secret: Secret) -> Endpoint:
+    where, *rest = spec.split(";")
+    kind, _, address = where.partition(":")
+    url = urlsplit(address)
+    base, model = _split(kind, url)
+    if url.username or url.password:
+        raise _problem("put no user or password into an address")
+    if kind not in FORMS or url.scheme not in ("http", "https") or not url.hostname or not model:
+        form = FORMS.get(kind, FORMS["ollama"])
+        raise _problem(f"{kind!r} provider is not usable: write it like {form}")
+    _check_literal(url.hostname, private_hosts)
+    options = _options(rest)
+    prices = _numbers(options.get("cost", "0/0"), "cost")
+    return Endpoint(
+        kind=kind,
+        name=options.get("name", kind),
+        base_url=f"{url.scheme}://{url.netloc}{base}",
+        model=model,
+        key=secret(options["key"]) if "key" in options else "",
+        context_tokens=_whole(options.get("context", "8192"), "context", at_least=2048),
+        answer_tokens=_whole(options.get("answer", "800"), "answer", at_least=100),
+        input_price=prices[0],
+        output_price=prices[1],
+    )
+
+
+def _split(kind: str, url: SplitResult) -> tuple[str, str]:
+    """The path of the API, and the name of the model after it."""
+    path = url.path.rstrip("/")
+    if kind == "openai":
+        before, found, model = path.partition("/v1/")
+        return (f"{before}/v1", model) if found else ("", "")
+    return "", path.strip("/")
+
+
+def _check_literal(host: str, private_hosts: frozenset[str]) -> None:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return
+    if why := refusal(address, private_allowed=host in private_hosts):
+        raise _problem(f"{host}: {why}; SENSUS_LLM_PRIVATE_HOSTS names hosts that may be private")
+
+
+def _options(parts: Sequence[str]) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for part in parts:
+        name, _, value = part.partition("=")
+        if name not in _OPTIONS or not value:
+            raise _problem(f"{name!r} is no option: use {', '.join(_OPTIONS)}")
+        options[name] = value
+    return options
+
+
+def _whole(text: str, option: str, *, at_least: int) -> int:
+    if not text.isdecimal() or int(text) < at_least:
+        raise _problem(f"{option}: give a number of tokens, at least {at_least}")
+    return int(text)
+
+
+def _numbers(text: str, option: str) -> tuple[float, float]:
+    try:
+        first, second = (float(part) for part in text.split("/"))
+    except ValueError:
+        raise _problem(f"{option}: give the prices as in 0.15/0.60") from None
+    return first, second
+
+
+def _problem(what: str) -> ConfigError:
+    return ConfigError(f"SENSUS_LLM_PROVIDERS: {what}")

@@ -1,0 +1,98 @@
+"""What people tell about a system: what they changed, and who calls whom."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from mesh.postgres import guard
+from services.explainer.model import Change
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from mesh.postgres import Pool
+
+Edge = tuple[str, str]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COLUMNS = """change_id, kind, service, text, files, diff,
+    (extract(epoch FROM change_time) * 1000)::bigint AS at_ms"""
+_WRITE = """
+INSERT INTO explainer.change (change_id, kind, service, change_time, text, files, diff)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (change_id) DO UPDATE SET kind = $2, service = $3, change_time = $4, text = $5,
+    files = $6, diff = $7
+"""
+_BETWEEN = f"""
+SELECT {_COLUMNS} FROM explainer.change WHERE change_time BETWEEN $1 AND $2
+ORDER BY change_time DESC, change_id LIMIT $3
+"""  # noqa: S608
+_ANY_CHANGE = "SELECT EXISTS (SELECT FROM explainer.change)"
+_ONE_WRITER = "SELECT pg_advisory_xact_lock(hashtext('explainer.call_edge'), hashtext($1))"
+_FORGET = "DELETE FROM explainer.call_edge WHERE source = $1"
+_TELL = """
+INSERT INTO explainer.call_edge (source, caller, callee)
+SELECT $1, caller, callee FROM unnest($2::text[], $3::text[]) AS told(caller, callee)
+"""
+_EDGES = "SELECT DISTINCT caller, callee FROM explainer.call_edge"
+
+
+class Context:
+    """Keeps changes and calls between services."""
+
+    def __init__(self, pool: "Pool") -> None:
+        """Uses `pool` for each question."""
+        self._pool = pool
+
+    async def write_change(self, change: Change) -> None:
+        """Keeps a change; one with the same id is overwritten."""
+        values = (change.text, list(change.files), change.diff)
+        with guard("write_change"):
+            await self._pool.execute(
+                _WRITE, change.id, change.kind, change.service, _time(change.at_ms), *values
+            )
+
+    async def changes(self, start_ms: int, end_ms: int, limit: int) -> list[Change]:
+        """Changes that took effect in that time, newest first."""
+        with guard("read_changes"):
+            rows = await self._pool.fetch(_BETWEEN, _time(start_ms), _time(end_ms), limit)
+        return [_change(row) for row in rows]
+
+    async def knows_changes(self) -> bool:
+        """Whether anybody ever reported one."""
+        with guard("know_changes"):
+            return bool(await self._pool.fetchval(_ANY_CHANGE))
+
+    async def write_calls(self, source: str, calls: Iterable[Edge]) -> int:
+        """Replaces what a source told; returns how many calls it tells now."""
+        edges = sorted(set(calls))
+        callers, callees = [each[0] for each in edges], [each[1] for each in edges]
+        with guard("write_calls"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(_ONE_WRITER, source)
+                await connection.execute(_FORGET, source)
+                await connection.execute(_TELL, source, callers, callees)
+        return len(edges)
+
+    async def calls(self) -> frozenset[Edge]:
+        """All calls that any source tells, as (caller, callee)."""
+        with guard("read_calls"):
+            rows = await self._pool.fetch(_EDGES)
+        return frozenset((row["caller"], row["callee"]) for row in rows)
+
+
+def _time(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=max(0, milliseconds))
+
+
+def _change(row: "asyncpg.Record") -> Change:
+    return Change(
+        evidence_id="",
+        id=row["change_id"],
+        kind=row["kind"],
+        service=row["service"],
+        at_ms=row["at_ms"],
+        text=row["text"],
+        files=tuple(row["files"]),
+        diff=row["diff"],
+    )

@@ -1,0 +1,62 @@
+"""Storms: like explanations that begin close to each other, and which of them is worded."""
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from mesh.postgres import guard
+from services.explainer.explanation import Group
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
+
+_LONGEST_S = 3600
+_KNOWN = "SELECT group_id FROM explainer.explanation WHERE explanation_id = $1"
+_JOIN = """
+WITH bound AS (SELECT now() - $3 * interval '1 s' AS last, now() - $4 * interval '1 s' AS begun)
+INSERT INTO explainer.like_group AS g (key, group_id, begin_time, last_time)
+VALUES ($1, $2, now(), now())
+ON CONFLICT (key) DO UPDATE SET last_time = now(),
+    group_id = CASE WHEN g.last_time > (SELECT last FROM bound)
+        AND g.begin_time > (SELECT begun FROM bound) THEN g.group_id ELSE excluded.group_id END,
+    begin_time = CASE WHEN g.last_time > (SELECT last FROM bound)
+        AND g.begin_time > (SELECT begun FROM bound) THEN g.begin_time ELSE now() END,
+    worded_by = CASE WHEN g.last_time > (SELECT last FROM bound)
+        AND g.begin_time > (SELECT begun FROM bound) THEN g.worded_by END
+RETURNING group_id
+"""
+_SIZE = "SELECT count(*) FROM explainer.explanation WHERE group_id = $1"
+_MARK = "UPDATE explainer.explanation SET group_id = $2 WHERE explanation_id = $1"
+_TURN = """
+UPDATE explainer.like_group SET worded_by = coalesce(worded_by, $3)
+WHERE key = $1 AND group_id = $2 RETURNING worded_by
+"""
+
+
+class Groups:
+    """Keeps like explanations together, over all replicas."""
+
+    def __init__(self, pool: "Pool", *, window_s: float) -> None:
+        """A group goes on while the next one comes within `window_s`, an hour at most."""
+        self._pool = pool
+        self._window_s = window_s
+
+    async def join(self, explanation_id: UUID, key: str) -> Group:
+        """The group of an explanation: that of `key` while it goes on, else a new one.
+
+        An explanation that is in a group stays there.
+        """
+        with guard("join_group"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                found: UUID | None = await connection.fetchval(_KNOWN, explanation_id)
+                if found is None:
+                    values = (key, explanation_id, self._window_s, _LONGEST_S)
+                    found = await connection.fetchval(_JOIN, *values)
+                    await connection.execute(_MARK, explanation_id, found)
+                size = await connection.fetchval(_SIZE, found)
+        return Group(group_id=found or explanation_id, size=size)
+
+    async def words(self, explanation_id: UUID, key: str, group_id: UUID) -> UUID:
+        """The explanation of the group that is worded: this one, if it asks first."""
+        with guard("word_group"):
+            found: UUID | None = await self._pool.fetchval(_TURN, key, group_id, explanation_id)
+        return found or group_id

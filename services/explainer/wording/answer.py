@@ -1,0 +1,49 @@
+"""What a language model said, read with patience and believed in nothing."""
+
+import json
+import re
+from typing import Final
+
+import msgspec
+
+from services.explainer.explanation import Text
+from services.explainer.llm.provider import ProviderError
+from services.explainer.wording.prompt import Prompt
+
+_ECHO_CHARS: Final = 40
+"""A sentence of the instructions at least this long does not come into an answer by chance."""
+
+_SENTENCE: Final = re.compile(r"(?<=[.!?:]) ")
+
+
+class _Answer(msgspec.Struct):
+    root_cause: str
+    mitigation: str
+    summary: str
+
+
+def read(answer: str, prompt: Prompt) -> Text:
+    """The three texts of an answer; raw control characters and what follows the object are let be.
+
+    Raises:
+        ProviderError: It is no such object, or tells the prompt again.
+    """
+    try:
+        start = answer.index("{")
+        found, _ = json.JSONDecoder(strict=False).raw_decode(answer, start)
+    except (ValueError, RecursionError):
+        raise ProviderError("broken JSON") from None
+    try:
+        told = msgspec.convert(found, _Answer)
+    except (msgspec.MsgspecError, RecursionError):
+        raise ProviderError("schema ignored") from None
+    text = Text(root_cause=told.root_cause, mitigation=told.mitigation, summary=told.summary)
+    if _echoes(text, prompt):
+        raise ProviderError("prompt told again")
+    return text
+
+
+def _echoes(text: Text, prompt: Prompt) -> bool:
+    said = " ".join(" ".join((text.root_cause, text.mitigation, text.summary)).split())
+    sentences = _SENTENCE.split(" ".join(prompt.system.split()))
+    return any(len(each) >= _ECHO_CHARS and each in said for each in sentences)

@@ -1,0 +1,170 @@
+"""Language models are asked as seldom as can be: kept answers, single flight, storms."""
+
+import asyncio
+import json
+import uuid
+from typing import Any
+
+import grpc
+import pytest
+from redis.asyncio import Redis
+
+from sensus.explainer.v1 import explainer_service_pb2 as pb
+from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
+from services.explainer.explanation import State, SubjectKind, SubjectRef
+from services.explainer.llm.cache import Answer, AnswerCache
+from services.explainer.llm.provider import ProviderError
+from tests.explainer.conftest import Running, Start
+from tests.explainer.peers import Ingest, OllamaServer, alert, jumping
+from tests.explainer.test_language_model import says
+
+COUNT = 1000
+
+
+@pytest.fixture(autouse=True)
+def _each_alone(ingest: Ingest) -> None:
+    """Alerts do not see each other, so that like ones have the same evidence."""
+
+    async def none(request: Any, context: Any) -> Any:
+        return ingest_pb.ListAlertsResponse()
+
+    ingest.ListAlerts = none  # type: ignore[method-assign]
+
+
+def ref(alert_id: str) -> SubjectRef:
+    """An alert as the consumers name it."""
+    return SubjectRef(kind=SubjectKind.ALERT, id=alert_id)
+
+
+async def listed(running: Running, **wanted: Any) -> list[pb.Explanation]:
+    """One page of explanations."""
+    request = pb.ListExplanationsRequest(page_size=1000, **wanted)
+    return list((await running.stub.ListExplanations(request)).explanations)
+
+
+async def test_storm_of_a_thousand_like_alerts_makes_one_call_and_reads_as_one_line(
+    start: Start, ingest: Ingest
+) -> None:
+    alerts = {f"s{number}": alert(f"s{number}", host=f"web-{number}") for number in range(COUNT)}
+    ingest.alerts = dict(alerts)
+    ingest.series = [jumping("cpu_usage", host="web-1")]
+
+    ollama = OllamaServer(answer=says(), piece_every_s=0.01)
+    async with ollama.serve() as provider:
+        replicas = [await start(llm_providers=(provider,)) for _ in range(2)]
+        waiting = asyncio.Semaphore(8)
+
+        async def explain(number: int) -> State:
+            jobs = replicas[number % 2].explainer.jobs
+            async with waiting:
+                return await jobs.finished(await jobs.open(ref(f"s{number}")))
+
+        states = await asyncio.gather(*(explain(number) for number in range(COUNT)))
+    assert set(states) == {State.DONE}
+    assert len(ollama.requests) == 1
+    (line,) = await listed(replicas[0], grouped=True)
+    assert line.group == pb.ExplanationGroup(group_id=line.explanation_id, size=COUNT)
+    members = await listed(replicas[0], group_id=line.explanation_id)
+    assert len(members) == COUNT
+    unworded = [each for each in members if each.wording.degraded_reason]
+    assert len(unworded) == COUNT - 1
+    assert all(each.verdict == pb.VERDICT_EXPLAINED for each in unworded)
+    reasons = {each.wording.degraded_reason for each in unworded}
+    (worded,) = [each for each in members if not each.wording.degraded_reason]
+    assert reasons == {f"like alerts are worded once: see explanation {worded.explanation_id}"}
+
+
+async def test_other_alerts_are_worded_of_their_own(start: Start, ingest: Ingest) -> None:
+    ingest.alerts["b1"] = alert("b1", name="DiskFull")
+    ollama = OllamaServer(answer=says())
+    async with ollama.serve() as provider:
+        explainer = await start(llm_providers=(provider,))
+        first, other = await explainer.result(), await explainer.result("b1")
+    assert len(ollama.requests) == 2
+    assert first.group.group_id == first.explanation_id
+    assert other.group.group_id == other.explanation_id
+    assert len(await listed(explainer, grouped=True)) == 2
+
+
+async def test_same_question_is_answered_from_the_last_hour(start: Start, ingest: Ingest) -> None:
+    ingest.alerts["again"] = alert("again")
+    ollama = OllamaServer(answer=says())
+    async with ollama.serve() as provider:
+        explainer = await start(llm_providers=(provider,), like_window_s=0)
+        first, second = await explainer.result(), await explainer.result("again")
+    assert len(ollama.requests) == 1
+    assert (first.wording.cached, second.wording.cached) == (False, True)
+    assert (first.wording.output_tokens, second.wording.output_tokens) == (90, 0)
+    assert second.root_cause == first.root_cause
+
+
+async def test_answer_is_kept_for_an_hour(redis_url: str) -> None:
+    async with Redis.from_url(redis_url, protocol=3) as redis:
+        answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=1)
+        assert (answer.summary, kept) == ("a", False)
+        answer, kept = await AnswerCache(redis).once("k", _says("b"), within_s=1)
+        assert (answer.summary, kept) == ("a", True)
+        assert 3500 < await redis.ttl("sensus:explainer:answer:k") <= 3600
+        assert not await redis.exists("sensus:explainer:answer:k:turn")
+
+
+async def test_one_of_many_replicas_asks_and_all_get_the_answer(redis_url: str) -> None:
+    asked = []
+
+    async def ask() -> Answer:
+        asked.append(1)
+        await asyncio.sleep(0.3)
+        return Answer(summary="x")
+
+    async with Redis.from_url(redis_url, protocol=3) as redis:
+        calls = [AnswerCache(redis).once("k", ask, within_s=5) for _ in range(20)]
+        answers = await asyncio.gather(*calls)
+    assert len(asked) == 1
+    assert {answer.summary for answer, _ in answers} == {"x"}
+    assert sorted(kept for _, kept in answers) == [False] + [True] * 19
+
+
+async def test_failure_is_shared_for_a_moment_and_not_kept(redis_url: str) -> None:
+    async def fails() -> Answer:
+        raise ProviderError("status 500")
+
+    async with Redis.from_url(redis_url, protocol=3) as redis:
+        cache = AnswerCache(redis)
+        for _ in range(2):
+            with pytest.raises(ProviderError, match="status 500"):
+                await cache.once("k", fails, within_s=1)
+        assert 0 < await redis.ttl("sensus:explainer:answer:k") <= 5
+
+
+async def test_turn_of_a_replica_that_died_passes_on(redis_url: str) -> None:
+    async with Redis.from_url(redis_url, protocol=3) as redis:
+        await redis.set("sensus:explainer:answer:k:turn", b"dead", px=300)
+        answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=5)
+    assert (answer.summary, kept) == ("a", False)
+
+
+async def test_without_redis_every_question_is_asked() -> None:
+    async with Redis.from_url("redis://127.0.0.1:1", protocol=3) as redis:
+        answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=5)
+    assert (answer.summary, kept) == ("a", False)
+
+
+async def test_kept_answer_that_cannot_be_read_is_asked_again(redis_url: str) -> None:
+    async with Redis.from_url(redis_url, protocol=3) as redis:
+        await redis.set("sensus:explainer:answer:k", json.dumps([1]).encode())
+        answer, _ = await AnswerCache(redis).once("k", _says("a"), within_s=5)
+    assert answer.summary == "a"
+
+
+async def test_group_id_that_is_none_is_refused(explainer: Running) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await listed(explainer, group_id="x")
+    assert caught.value.details() == "group_id must be a UUID"
+    assert await listed(explainer, group_id=str(uuid.uuid4())) == []
+
+
+def _says(text: str) -> Any:
+    async def ask() -> Answer:
+        return Answer(summary=text)
+
+    return ask

@@ -1,0 +1,379 @@
+"""Servers with the shared chat API, several providers, breakers, guards and secrets."""
+
+import asyncio
+import json
+import logging
+import time
+from ipaddress import ip_address
+from typing import Any
+from uuid import UUID
+
+import grpc
+import httpx
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from mesh.config import ConfigError, named_secret
+from sensus.explainer.v1 import explainer_service_pb2 as pb
+from services.explainer.llm.address import GuardedTransport, refusal
+from services.explainer.llm.breaker import Breaker
+from services.explainer.llm.provider import Endpoint, ProviderError, Usage
+from services.explainer.llm.specs import endpoints_of
+from services.explainer.wiring import FULL_NAME
+from services.explainer.wording.templates import Template, pick
+from tests.explainer.conftest import Running, Start
+from tests.explainer.peers import Ingest, OllamaServer, OpenAIServer, alert, jumping
+from tests.explainer.test_language_model import GOOD, says, texts
+from tests.product import eventually
+
+LOCAL = frozenset({"127.0.0.1"})
+
+
+async def worded(start: Start, server: OllamaServer, **options: Any) -> pb.Explanation:
+    """The result when this server words it."""
+    async with server.serve() as provider:
+        return await (await start(llm_providers=(provider,), **options)).result()
+
+
+async def test_text_of_an_openai_server_is_used_with_its_tokens_and_cost(start: Start) -> None:
+    server = OpenAIServer(answer=says(), options=";name=fast;cost=0.5/2")
+    result = await worded(start, server)
+    assert texts(result) == (GOOD["root_cause"], GOOD["mitigation"], GOOD["summary"])
+    assert result.wording == pb.Wording(
+        provider="fast",
+        model="org/model-1",
+        prompt_id="plain@1",
+        input_tokens=1200,
+        output_tokens=90,
+    )
+    (request,) = server.requests
+    assert request["response_format"]["type"] == "json_schema"
+    assert request["stream_options"] == {"include_usage": True}
+    assert (request["model"], request["max_tokens"]) == ("org/model-1", 800)
+
+
+@pytest.mark.parametrize("refusal_status", [400, 422, 500])
+async def test_server_that_refuses_a_form_is_asked_in_the_next_one_and_remembered(
+    start: Start, ingest: Ingest, refusal_status: int
+) -> None:
+    server = OpenAIServer(answer=says(), refuses=("json_schema",), refusal=refusal_status)
+    ingest.alerts["a2"] = alert("a2", name="OtherAlert")
+    async with server.serve() as provider:
+        explainer = await start(llm_providers=(provider,))
+        assert (await explainer.result()).wording.provider == "openai"
+        await explainer.result("a2")
+    forms = [request.get("response_format", {}).get("type") for request in server.requests]
+    assert forms == ["json_schema", "json_object", "json_object"]
+    assert server.requests[1]["response_format"]["schema"]["required"]
+
+
+async def test_server_that_knows_no_form_is_asked_by_words_alone(start: Start) -> None:
+    server = OpenAIServer(answer=says(), refuses=("json_schema", "json_object"), refusal=400)
+    assert (await worded(start, server)).wording.provider == "openai"
+    assert "response_format" not in server.requests[-1]
+    assert "stream_options" not in server.requests[-1]
+
+
+async def test_server_that_does_not_stream_is_understood(start: Start) -> None:
+    server = OpenAIServer(answer=says(), whole=True, content_type="application/json")
+    assert (await worded(start, server)).wording.provider == "openai"
+
+
+@pytest.mark.parametrize(
+    ("server", "reason"),
+    [
+        (OpenAIServer(status=500), "status 500"),
+        (OpenAIServer(status=404), "status 404"),
+        (OpenAIServer(status=401), "status 401"),
+        (OpenAIServer(status=429), "status 429"),
+        (OpenAIServer(status=307), "status 307"),
+        (OpenAIServer(answer=says(), cut_after=4), "unreachable"),
+        (OpenAIServer(answer=says(), done_reason="length"), "answer cut"),
+        (OpenAIServer(answer=says()[:70]), "broken JSON"),
+        (OpenAIServer(answer='{"verdict": "fine"}'), "schema ignored"),
+        (OpenAIServer(raw=b"data: {oops\n\n"), "broken stream"),
+        (OpenAIServer(raw=b'{"error": "no"}\n'), "broken stream"),
+        (OpenAIServer(raw=b'data: {"error": {"message": "no"}}\n\n'), "error of the server"),
+        (OpenAIServer(raw=b"data: [DONE]\n\n"), "answer cut"),
+        (OpenAIServer(answer="x" * 2_000_000, piece_chars=50_000), "answer too large"),
+        (OpenAIServer(raw=b"x" * 2_000_000, content_type="application/json"), "answer too large"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_template_stands_and_says_why_when_the_server_fails(
+    start: Start, server: OpenAIServer, reason: str
+) -> None:
+    server.gone, server.asked = asyncio.Event(), asyncio.Event()
+    result = await worded(start, server)
+    assert result.wording == pb.Wording(
+        provider="template", degraded_reason=f"openai: {reason}", prompt_id="plain@1"
+    )
+    assert result.verdict == pb.VERDICT_EXPLAINED
+
+
+async def test_server_that_hangs_is_left_and_sees_it(start: Start) -> None:
+    server = OpenAIServer(answer=says(), hang_after=3)
+    began_s = time.perf_counter()
+    result = await worded(start, server, llm_timeout_s=0.5)
+    assert time.perf_counter() - began_s < 3
+    assert result.wording.degraded_reason == "openai: timeout"
+    await asyncio.wait_for(server.gone.wait(), 2)
+
+
+async def test_key_is_sent_and_never_logged(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("MY_LLM_KEY", "sk-very-secret")
+    server = OpenAIServer(answer=says(), options=";key=MY_LLM_KEY")
+    assert (await worded(start, server)).wording.provider == "openai"
+    assert "authorization: bearer sk-very-secret" in server.heads[0].lower()
+    told = [record.getMessage() + str(record.__dict__) for record in caplog.records]
+    assert not [line for line in told if "sk-very-secret" in line]
+
+
+def test_key_is_in_no_text_about_an_endpoint() -> None:
+    endpoint = Endpoint(kind="openai", name="a", base_url="b", model="m", key="sk-very-secret")
+    assert "sk-very-secret" not in repr(endpoint)
+
+
+def test_missing_key_is_told_by_the_name_of_its_variable() -> None:
+    with pytest.raises(ConfigError, match="NO_SUCH_KEY is not set"):
+        endpoints_of(
+            ["openai:https://h.example/v1/m;key=NO_SUCH_KEY"],
+            private_hosts=LOCAL,
+            secret=named_secret,
+        )
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("openai:https://h.example/m", "write it like openai:https"),
+        ("openai:https://h.example/v1/", "write it like openai:https"),
+        ("openai:https://u:p@h.example/v1/m", "put no user or password into an address"),
+        ("openai:https://h.example/v1/m;color=red", "'color' is no option"),
+        ("openai:https://h.example/v1/m;context=many", "context: give a number of tokens"),
+        ("openai:https://h.example/v1/m;cost=1", "cost: give the prices"),
+        ("ollama:http://10.1.2.3:11434/m", "its address is private and not allowed"),
+        ("ollama:http://[::ffff:10.1.2.3]:11434/m", "its address is private and not allowed"),
+        ("ollama:http://169.254.169.254/m", "its address is never allowed"),
+    ],
+)
+def test_provider_that_cannot_be_used_is_refused_at_start(spec: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        endpoints_of([spec], private_hosts=LOCAL, secret=str)
+    assert told in str(caught.value)
+
+
+def test_base_of_an_openai_address_may_lie_deeper() -> None:
+    (endpoint,) = endpoints_of(
+        ["openai:https://h.example/api/v1/a/b"], private_hosts=LOCAL, secret=str
+    )
+    assert (endpoint.base_url, endpoint.model) == ("https://h.example/api/v1", "a/b")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.0.0.1", "192.168.1.1", "127.0.0.1", "::1", "fd00::1", "100.64.0.1", "2002:0a00:0001::1",
+     "64:ff9b::a00:1"],
+)  # fmt: skip
+def test_private_addresses_in_any_dress_are_refused_unless_named(address: str) -> None:
+    assert refusal(ip_address(address), private_allowed=False)
+    assert not refusal(ip_address(address), private_allowed=True)
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "0.0.0.0", "224.0.0.1",
+                                     "::ffff:169.254.169.254"])  # fmt: skip
+def test_some_addresses_are_never_allowed(address: str) -> None:
+    assert refusal(ip_address(address), private_allowed=True) == "its address is never allowed"
+
+
+class Scripted:
+    """A resolver and a transport that note what they are asked for."""
+
+    def __init__(self, *addresses: str) -> None:
+        """Answers with these addresses."""
+        self.addresses = list(addresses)
+        self.seen: list[tuple[str, str, object]] = []
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """The addresses, once more each time."""
+        return list(self.addresses)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Notes where it went."""
+        sni = request.extensions.get("sni_hostname")
+        self.seen.append((request.url.host, request.headers["host"], sni))
+        if request.url.host == "203.0.113.1":
+            raise httpx.ConnectError("no")
+        return httpx.Response(200)
+
+    async def get(self, url: str, **more: Any) -> httpx.Response:
+        """One call through the guard."""
+        transport = GuardedTransport(
+            httpx.MockTransport(self.answer),
+            private_hosts=frozenset(more.get("private", ())),
+            within_s=1,
+            resolve=self.resolve,
+        )
+        async with httpx.AsyncClient(transport=transport) as http:
+            return await http.get(url)
+
+
+async def test_connection_goes_to_the_address_that_was_checked_under_its_name() -> None:
+    scripted = Scripted("93.184.216.34")
+    await scripted.get("https://llm.example/v1")
+    assert scripted.seen == [("93.184.216.34", "llm.example", "llm.example")]
+
+
+async def test_name_with_one_private_address_is_refused_whole() -> None:
+    scripted = Scripted("93.184.216.34", "10.0.0.7")
+    with pytest.raises(ProviderError, match="its address is private and not allowed"):
+        await scripted.get("https://llm.example/v1")
+    assert scripted.seen == []
+    assert (await scripted.get("https://llm.example/v1", private=["llm.example"])).is_success
+
+
+async def test_metadata_address_is_refused_even_for_an_allowed_name() -> None:
+    scripted = Scripted("169.254.169.254")
+    with pytest.raises(ProviderError, match="its address is never allowed"):
+        await scripted.get("http://llm.internal/v1", private=["llm.internal"])
+
+
+async def test_next_address_is_tried_when_the_first_refuses() -> None:
+    scripted = Scripted("93.184.216.34", "93.184.216.35")
+    scripted.answer = _first_refuses(scripted)  # type: ignore[method-assign]
+    await scripted.get("https://llm.example/v1")
+    assert [seen[0] for seen in scripted.seen] == ["93.184.216.34", "93.184.216.35"]
+
+
+def _first_refuses(scripted: Scripted) -> Any:
+    def answer(request: httpx.Request) -> httpx.Response:
+        scripted.seen.append((request.url.host, "", None))
+        if len(scripted.seen) == 1:
+            raise httpx.ConnectError("no")
+        return httpx.Response(200)
+
+    return answer
+
+
+def fail(breaker: Breaker, **more: float) -> None:
+    """One call that fails."""
+    with pytest.raises(ProviderError), breaker.attempt():
+        raise ProviderError("status 500", **more)
+
+
+def test_breaker_opens_after_three_failures_and_closes_after_a_good_trial() -> None:
+    now = [0.0]
+    breaker = Breaker(lambda: now[0])
+    for _ in range(3):
+        assert not breaker.is_open
+        fail(breaker)
+    assert breaker.is_open
+    with pytest.raises(ProviderError, match="left alone after failures"), breaker.attempt():
+        pass
+    now[0] = 30.0
+    with breaker.attempt(), pytest.raises(ProviderError, match="left alone"), breaker.attempt():
+        pass
+    assert not breaker.is_open
+
+
+def test_breaker_waits_twice_as_long_after_a_bad_trial() -> None:
+    now = [0.0]
+    breaker = Breaker(lambda: now[0])
+    for at in (0.0, 0.0, 0.0, 30.0):
+        now[0] = at
+        fail(breaker)
+    now[0] = 30.0 + 59.0
+    assert breaker.is_open
+    now[0] = 30.0 + 60.0
+    assert not breaker.is_open
+
+
+def test_breaker_heeds_what_the_server_asks_for() -> None:
+    now = [0.0]
+    breaker = Breaker(lambda: now[0])
+    fail(breaker, retry_after_s=7.0)
+    assert breaker.is_open
+    now[0] = 7.0
+    assert not breaker.is_open
+
+
+async def test_provider_that_keeps_failing_is_left_alone(start: Start, ingest: Ingest) -> None:
+    bad, good = OpenAIServer(status=503), OllamaServer(answer=says())
+    async with bad.serve() as first, good.serve() as second:
+        explainer = await start(llm_providers=(first, second), like_window_s=0)
+        for number in range(5):
+            ingest.alerts[f"b{number}"] = alert(f"b{number}", name=f"Alert{number}")
+            await _failed_then_good(explainer, f"b{number}")
+    assert len(bad.requests) == 3
+    assert len(good.requests) == 5
+
+
+async def _failed_then_good(explainer: Running, alert_id: str) -> None:
+    assert (await explainer.result(alert_id)).wording.provider == "ollama"
+
+
+async def test_prompt_keeps_to_the_context_of_the_model(start: Start, ingest: Ingest) -> None:
+    ingest.series += [
+        jumping(f"queue_{number}_depth", level=5, to=80, host=f"{'h' * 60}-{number}")
+        for number in range(40)
+    ]
+    server = OllamaServer(answer=says(), options=";context=2048;answer=500")
+    await worded(start, server)
+    (request,) = server.requests
+    size = sum(len(message["content"]) for message in request["messages"])
+    assert size <= (2048 - 500) * 3
+    facts = json.loads(request["messages"][1]["content"])
+    assert "E2" in [piece["id"] for piece in facts["evidence"]]
+    assert len(facts["evidence"]) < 20
+    assert request["options"] == {"temperature": 0, "num_predict": 500, "num_ctx": 2048}
+
+
+def test_cost_is_that_of_both_directions() -> None:
+    endpoint = Endpoint(
+        kind="openai", name="a", base_url="", model="m", input_price=0.5, output_price=2.0
+    )
+    assert Usage(input_tokens=1_000_000, output_tokens=500_000).cost(endpoint) == 1.5
+
+
+def test_templates_are_drawn_by_weight_and_the_same_for_the_same_explanation() -> None:
+    templates = [
+        Template(name="a", version=1, text="", weight=1.0),
+        Template(name="b", version=1, text="", weight=3.0),
+    ]
+    drawn = [pick(templates, UUID(int=number)).name for number in range(4000)]
+    assert 0.22 < drawn.count("a") / 4000 < 0.28
+    assert drawn == [pick(templates[::-1], UUID(int=number)).name for number in range(4000)]
+
+
+async def test_health_of_the_models_is_told_under_a_name_of_its_own(
+    start: Start, ingest: Ingest
+) -> None:
+    async with OpenAIServer(status=503).serve() as bad:
+        explainer = await start(llm_providers=(bad,), like_window_s=0)
+        assert await _model_health(explainer) is True
+        for number in range(3):
+            ingest.alerts[f"h{number}"] = alert(f"h{number}", name=f"Alert{number}")
+            await explainer.result(f"h{number}")
+
+        async def down() -> bool | None:
+            return await _model_health(explainer) is False or None
+
+        await eventually(down, within_s=10, what="the word of the models' health")
+        assert await _model_health(explainer, FULL_NAME) is True
+    assert await _model_health(await start()) is None
+
+
+async def _model_health(running: Running, name: str = "llm") -> bool | None:
+    """As the gateway asks for it."""
+    async with grpc.aio.insecure_channel(running.target) as channel:
+        request = health_pb2.HealthCheckRequest(service=name)
+        try:
+            answer = await health_pb2_grpc.HealthStub(channel).Check(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.NOT_FOUND:
+                raise
+            return None
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
