@@ -83,8 +83,9 @@ lock: setup ## Resolve the dependencies anew into requirements.lock
 
 ##@ Measure
 .PHONY: bench bench-detect bench-feedback bench-noise bench-explain
-bench: setup ## Ours beside the naive chain, in one run
-	$(BIN)/python bench/chain.py
+bench: setup ## Ours beside the naive chain, and queries beside a plain table, each in one run
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.chain
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.query
 
 bench-detect: setup ## Detection quality on the external corpora
 	$(BIN)/python bench/detect.py

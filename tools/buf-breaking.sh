@@ -11,5 +11,4 @@ old=$(mktemp -d)
 trap 'rm -rf "$old"' EXIT
 git archive "$base" protos buf.yaml | tar -x -C "$old"
 cp -r .protos-deps "$old/"
-"$bin/buf" build "$old" -o "$old/contract.binpb"
-"$bin/buf" breaking --against "$old/contract.binpb"
+"$bin/buf" breaking --against "$old"
