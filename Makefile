@@ -82,12 +82,19 @@ lock: setup ## Resolve the dependencies anew into requirements.lock
 	@tools/lock.sh
 
 ##@ Measure
-.PHONY: bench bench-detect bench-explain bench-explain-latency
-bench: setup ## Ours beside the naive chain, in one run
-	$(BIN)/python bench/chain.py
+.PHONY: bench bench-detect bench-feedback bench-noise bench-explain bench-explain-latency
+bench: setup ## Ours beside the naive chain, and queries beside a plain table, each in one run
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.chain
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.query
 
 bench-detect: setup ## Detection quality on the external corpora
 	$(BIN)/python bench/detect.py
+
+bench-feedback: setup ## What judged alarms do to a replay of the external corpora
+	$(BIN)/python bench/detect_feedback.py
+
+bench-noise: setup ## How quiet a fresh installation is, for several noise budgets
+	$(BIN)/python bench/detect_noise.py
 
 bench-explain-latency: setup ## Time from an alert to its explanation, with 10 000 series
 	$(BIN)/python bench/explain_latency.py

@@ -8,7 +8,7 @@ Then both are paced at a third of their limit, and the time from the send to the
 taken per request (naive) and per batch (ours), from the moment the schedule says it should be
 sent, so that a stall is not hidden.
 
-    make bench            or   python bench/chain.py [--batch 1000] [--series 1000] [--seconds 20]
+    make bench            or   python -m bench.chain [--batch 1000] [--series 1000] [--seconds 20]
 """
 
 import argparse

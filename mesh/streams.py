@@ -95,9 +95,13 @@ async def _answer(within_s: float = _ANSWER_S) -> AsyncIterator[None]:
 class Streams:
     """Appends to and reads from streams. Safe to share between tasks."""
 
-    def __init__(self, redis: Redis) -> None:
-        """Uses a client of `open_redis`."""
+    def __init__(self, redis: Redis, namespace: str = "") -> None:
+        """Uses a client of `open_redis`; in it, and only there, keys begin with `namespace`.
+
+        Installations that share one Redis need different ones, or they read each other's entries.
+        """
         self._redis = redis
+        self.namespace = namespace
 
     async def append(
         self, key: str, entry_id: str, fields: Mapping[bytes, bytes], maxlen: int
@@ -118,7 +122,7 @@ class Streams:
         async with _answer(), self._redis.pipeline(transaction=False) as pipeline:
             for entry in entries:
                 pipeline.xadd(
-                    entry.key,
+                    self.namespace + entry.key,
                     dict(entry.fields),  # type: ignore[arg-type]
                     id=entry.entry_id,
                     maxlen=entry.maxlen,
@@ -129,15 +133,15 @@ class Streams:
     async def last_id(self, key: str) -> str:
         """The id of the newest entry ever appended, trimmed or not; `0-0` when there was none."""
         async with _answer():
-            if not await self._redis.exists(key):
+            if not await self._redis.exists(self.namespace + key):
                 return START
-            about = await self._redis.xinfo_stream(key)
+            about = await self._redis.xinfo_stream(self.namespace + key)
         return _text(about["last-generated-id"])
 
     async def first_id(self, key: str) -> str:
         """The id of the oldest entry that is still there; `0-0` when there is none."""
         async with _answer():
-            oldest = await self._redis.xrange(key, count=1)
+            oldest = await self._redis.xrange(self.namespace + key, count=1)
         return _text(oldest[0][0]) if oldest else START
 
     async def read(self, cursors: Mapping[str, str], block_ms: int, count: int) -> list[Read]:
@@ -150,11 +154,12 @@ class Streams:
         """
         async with _answer(_ANSWER_S + block_ms / 1000):
             answer: Any = await self._redis.xread(
-                dict(cursors),  # type: ignore[arg-type]
+                {self.namespace + key: cursor for key, cursor in cursors.items()},
                 count=count,
                 block=block_ms or None,
             )
-        return [read for key, groups in _streams(answer) for read in _reads(key, groups)]
+        own = len(self.namespace)
+        return [read for key, groups in _streams(answer) for read in _reads(key[own:], groups)]
 
     async def ping(self) -> None:
         """One round trip; a probe for `Health`."""

@@ -1,4 +1,4 @@
-"""Copy google/api/{annotations,http}.proto out of the installed wheel, so that buf resolves them without a network."""
+"""Copy google/api/*.proto out of the installed wheel, so that buf needs no network."""
 
 import shutil
 import sys

@@ -19,7 +19,10 @@ from cli.screen import StartScreen, make_console
 from cli.signals import until_stopped
 
 _TIMEOUT_S = 115.0
-_SETTINGS = {"SENSUS_DETECTOR_WARMUP_S": "30"}  # 45 by default
+_SETTINGS = {
+    "SENSUS_DETECTOR_WARMUP_S": "30",  # 45 by default
+    "SENSUS_DETECTOR_ALERTS_PER_WEEK": "0",  # two minutes must show what weeks would
+}
 
 
 def demo() -> None:

@@ -5,6 +5,9 @@ CREATE SCHEMA IF NOT EXISTS ingest;
 -- position n has seen every smaller one. Arrays are indexed by shard + 1.
 CREATE TABLE ingest.head (
     singleton     boolean  PRIMARY KEY DEFAULT true CHECK (singleton),
+    -- Tells the streams of installations apart that share one Redis, and those of a database that
+    -- was made anew from those of the one before.
+    installation  uuid     NOT NULL DEFAULT gen_random_uuid(),
     shard_count   smallint NOT NULL CHECK (shard_count BETWEEN 1 AND 1024),
     last_offset   bigint   NOT NULL DEFAULT 0,
     series_count  bigint   NOT NULL DEFAULT 0,

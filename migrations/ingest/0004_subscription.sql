@@ -2,6 +2,8 @@
 CREATE TABLE ingest.subscription (
     name        text        PRIMARY KEY,
     topic       smallint    NOT NULL,
+    -- Subject of the token that opened it first: nobody else may take its deliveries.
+    owner       text        NOT NULL,
     -- Alerts: changes up to this one have become deliveries.
     last_change bigint      NOT NULL DEFAULT 0,
     created_at  timestamptz NOT NULL DEFAULT now(),

@@ -10,6 +10,7 @@ from msgspec import Meta
 from mesh import ports
 from mesh.config import Common, Port
 from services.detector.detectors.engine import Settings
+from services.detector.keeper import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +49,27 @@ class Config(Common):
     series_warmup_samples: Annotated[
         int, Meta(ge=2, description="Samples of a series that are learnt before one is scored")
     ] = 50
+    training_time: Annotated[
+        str,
+        Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="Of the daily training, UTC"),
+    ] = "02:00"
+    evaluation_interval_s: Annotated[
+        float, Meta(ge=60, description="Seconds between evaluations of the active model")
+    ] = 21_600.0
+    training_rows_interval_s: Annotated[
+        float, Meta(ge=0, description="Seconds between two times that training rows are stored")
+    ] = 300.0
     alerts_per_week: Annotated[
-        float | None, Meta(gt=0, description="False alarms accepted per series and week")
-    ] = None
+        float,
+        Meta(
+            ge=0,
+            lt=1e6,
+            description="False alarms accepted per series and week; 0 lets every episode speak",
+        ),
+    ] = 4.0
+    retention_days: Annotated[
+        int, Meta(ge=1, description="Whole days that anomalies and feedback are kept")
+    ] = 90
 
     @property
     def consumer(self) -> str:
@@ -58,6 +77,16 @@ class Config(Common):
         return self.consumer_id or f"{socket.gethostname()}:{self.grpc_port or os.getpid()}"
 
     @property
+    def schedule(self) -> Schedule:
+        """When models are made and measured."""
+        hour, minute = self.training_time.split(":")
+        return Schedule(
+            hour=int(hour), minute=int(minute), evaluate_every_s=self.evaluation_interval_s
+        )
+
+    @property
     def engine(self) -> Settings:
         """The part that the engine needs."""
-        return Settings(warm_up=self.series_warmup_samples, alerts_per_week=self.alerts_per_week)
+        return Settings(
+            warm_up=self.series_warmup_samples, alerts_per_week=self.alerts_per_week or None
+        )

@@ -31,7 +31,7 @@ CHECKPOINTS_FAILED: Final = Counter(
 ANOMALIES: Final = Counter(
     "sensus_detector_anomalies_total",
     "Anomalies committed. A jump: an incident, or a source that changed; flat for days: too quiet.",
-    ["severity"],
+    ["severity", "kind"],
 )
 WARM_SERIES: Final = Gauge(
     "sensus_detector_warm_series",
@@ -73,9 +73,36 @@ MODELS_REFUSED: Final = Counter(
     "sensus_detector_models_refused_total",
     "Active models that could not be read; the one before scores on. Must stay 0: see the log.",
 )
+MODEL_DRIFT: Final = Gauge(
+    "sensus_detector_model_drift_ratio",
+    "Stability index of the live scores. Above 0.25 a training is asked for: sources changed?",
+)
+TRAININGS: Final = Counter(
+    "sensus_detector_trainings_total",
+    "Models trained, by what asked for them. No daily one for two days: see the log of trainings.",
+    ["trigger"],
+)
 TRAININGS_FAILED: Final = Counter(
     "sensus_detector_trainings_failed_total",
     "Trainings that gave no model; tried again. Must stay 0: see the log.",
+)
+RULES: Final = Gauge(
+    "sensus_detector_rules",
+    "Threshold rules followed here. Replicas must agree within seconds; 0: none is enabled.",
+)
+ALARMS_SILENCED: Final = Counter(
+    "sensus_detector_alarms_silenced_total",
+    "Alarms weaker than those people called false. Far above the anomalies: is feedback right?",
+)
+FEEDBACK: Final = Counter(
+    "sensus_detector_feedback_total",
+    "Judgements of anomalies. False ones rising: lower the noise budget or look at the model.",
+    ["verdict"],
+)
+DROPPED: Final = Counter(
+    "sensus_detector_dropped_total",
+    "Rows that retention dropped, by kind. Flat for days on an old installation: see the log.",
+    ["kind"],
 )
 WATCHERS: Final = Gauge(
     "sensus_detector_watchers",

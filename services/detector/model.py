@@ -122,9 +122,12 @@ class Anomaly:
     commit_time: datetime
 
 
-def anomaly_id(series_id: int, event_ms: int, kind: Kind) -> str:
-    """The same input gives the same 32 hexadecimal digits, on every machine."""
-    identity = struct.pack("<qqB", series_id, event_ms, kind)
+def anomaly_id(series_id: int, event_ms: int, kind: Kind, source: str = "") -> str:
+    """The same input gives the same 32 hexadecimal digits, on every machine.
+
+    `source` tells apart what announces anomalies of the same kind: the id of a rule.
+    """
+    identity = struct.pack("<qqB", series_id, event_ms, kind) + source.encode()
     return hashlib.blake2b(identity, digest_size=16, person=b"sensus-anomaly").hexdigest()
 
 
@@ -138,6 +141,23 @@ class StoredSeries:
     warm: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """An open episode of a series that no anomaly score keeps.
+
+    Attributes:
+        source: What opened it: a rule's id.
+        since_warning_ms, since_critical_ms: Since when it has been beyond; None when it is not.
+        said: 0 before anything was announced, 1 after a warning, 2 after a critical one.
+    """
+
+    source: str
+    series_id: int
+    since_warning_ms: int | None
+    since_critical_ms: int | None
+    said: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Checkpoint:
     """Everything a shard needs to go on after `cursor`; series in the order of their rows."""
@@ -148,6 +168,7 @@ class Checkpoint:
     processed_samples: int = 0
     collected_samples: int = 0
     series: Sequence[StoredSeries] = ()
+    episodes: Sequence[Episode] = ()
     training_rows: npt.NDArray[np.float32] | None = None
 
 
@@ -166,6 +187,8 @@ class Changes:
 
     Attributes:
         row_numbers, states, warm: One entry for each series whose state changed.
+        episodes: Open ones that are new or changed.
+        ended_episodes: Source and series of those that are not open any more.
         training_rows: Replaces what is stored; None to leave that as it is.
     """
 
@@ -182,15 +205,22 @@ class Changes:
     states: Sequence[bytes]
     warm: Sequence[bool]
     findings: Sequence[Finding]
+    episodes: Sequence[Episode] = ()
+    ended_episodes: Sequence[tuple[str, int]] = ()
     training_rows: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ActiveModel:
-    """The forest that scores now and the version it is known by."""
+    """A forest that scores now and the version it is known by.
+
+    Attributes:
+        loud: Strangeness of one training row in a thousand.
+    """
 
     version: int
     forest: Forest
+    loud: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -202,6 +232,9 @@ class TrainedModel:
     training_start: datetime
     training_end: datetime
     parameters: Mapping[str, int]
+    trigger: str = "warm-up"
+    score_histogram: Sequence[int] = ()
+    loud: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

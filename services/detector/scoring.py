@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from services.detector.detectors.engine import FEATURES, Engine, Scores, Settings
+from services.detector.detectors.threshold import in_order
 from services.detector.evidence import Evidence
+from services.detector.live import Observer
 from services.detector.model import (
     ActiveModel,
     Changes,
@@ -25,8 +27,12 @@ from services.detector.model import (
     anomaly_id,
     ranked,
 )
+from services.detector.model_life import Live
+from services.detector.rules import Rule
 from services.detector.series_rows import SeriesRows
+from services.detector.silences import SOURCE, ShardSilences
 from services.detector.states import import_states, state_of_rows
+from services.detector.thresholds import ShardRules, finding_of
 
 TRAINING_ROWS_MAX: Final = 4096
 
@@ -36,10 +42,12 @@ F64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one call of `score` found, and how many samples it gave a score."""
+    """What one call of `score` found, how many samples got a score, what each model saw."""
 
     findings: Sequence[Finding]
     scored: int
+    live: Mapping[int, Live]
+    silenced: int
 
 
 class ShardScorer:
@@ -49,6 +57,9 @@ class ShardScorer:
         """Goes on where `checkpoint` ended; a series whose state cannot be read starts anew."""
         self._settings = settings
         self._model: ActiveModel | None = None
+        self._shadow: ActiveModel | None = None
+        self._observer: Observer | None = None
+        self._bars: Mapping[int, float] = {}
         self._epoch, self._shard = checkpoint.epoch, checkpoint.shard
         self._stored_cursor = self.cursor = checkpoint.cursor
         self.processed_samples = checkpoint.processed_samples
@@ -71,14 +82,39 @@ class ShardScorer:
         """Series past their own warm-up."""
         return int(self._warm.sum())
 
-    def use_model(self, model: ActiveModel | None) -> None:
-        """Scores the next samples with `model`."""
-        if model is not self._model:
+    def use_model(self, model: ActiveModel | None, shadow: ActiveModel | None = None) -> None:
+        """Scores the next samples with `model`, and in its shadow with another."""
+        if model is not self._model or shadow is not self._shadow:
             self._engine.use_forest(model.forest if model else None)
-            self._model = model
+            self._model, self._shadow = model, shadow
+            self._observer = Observer(model, shadow) if model else None
 
-    def score(self, samples: Samples, cursor: int, labels_by_id: Mapping[int, Labels]) -> Outcome:
+    def use_rules(self, rules: Sequence[Rule]) -> None:
+        """Watches the next samples by `rules`."""
+        self._rules.use(rules)
+
+    def use_bars(self, bars: Mapping[int, float]) -> None:
+        """Keeps silent alarms of the next samples that do not pass the bar of their series."""
+        self._bars = bars
+
+    def sweep(self, now_ms: int, since_ms: int) -> list[Finding]:
+        """Series that fell silent by `now_ms`; only time after `since_ms` counts as silence."""
+        return self._silences.sweep(self._engine, self._warm, now_ms, since_ms)
+
+    def newest_ms(self) -> int:
+        """Time of the newest sample of the shard; 0 before the first."""
+        return int(self._engine.newest_ms().max(initial=0))
+
+    def score(
+        self,
+        samples: Samples,
+        cursor: int,
+        labels_by_id: Mapping[int, Labels],
+        now_ms: int | None = None,
+    ) -> Outcome:
         """Scores and learns samples that end at `cursor`.
+
+        `now_ms` is the time, and None while the shard is catching up.
 
         Raises:
             LookupError: A series is neither known nor in `labels_by_id`; nothing was scored.
@@ -86,6 +122,9 @@ class ShardScorer:
         self._add_series(self._series.unknown(samples.series_ids), labels_by_id)
         rows = self._series.rows_of(samples.series_ids)
         evidence = Evidence(self._engine, rows)
+        newest_ms = self._engine.newest_ms()
+        fresh = _fresh(rows, samples, newest_ms.copy())
+        self._silences.heard(np.unique(rows[fresh]), newest_ms, now_ms)
         scores = self._engine.process(rows, samples.timestamps_ms, samples.values)
         ready = np.isfinite(scores.expected_low)
         self._warm[rows[ready]] = True
@@ -93,8 +132,14 @@ class ShardScorer:
         self.cursor = cursor
         self.processed_samples += len(samples)
         self.collected_samples += int(ready.sum())
-        found = self._find(samples, scores, evidence)
-        return Outcome(findings=found, scored=int(np.isfinite(scores.raw).sum()))
+        alarms = self._find(samples, scores, evidence)
+        found = [each for each in alarms if self._passes(each)]
+        silenced = len(alarms) - len(found)
+        found += self._beyond_thresholds(samples, rows, fresh, scores)
+        found.sort(key=lambda each: (each.event_ms, each.series_id, each.kind, each.anomaly_id))
+        live = self._observer.look(scores.features) if self._observer else {}
+        scored = int(np.isfinite(scores.raw).sum())
+        return Outcome(findings=found, scored=scored, live=live, silenced=silenced)
 
     def skip_to(self, cursor: int) -> None:
         """Goes on after `cursor`: what lies between is gone for good."""
@@ -103,6 +148,8 @@ class ShardScorer:
     def changes(self, findings: Sequence[Finding], *, with_training_rows: bool) -> Changes:
         """Everything since the last checkpoint. Nothing may be scored until it is committed."""
         rows = np.flatnonzero(self._changed).astype(np.int32)
+        episodes, ended = self._rules.changes()
+        fallen, back = self._silences.changes()
         return Changes(
             shard=self._shard,
             epoch=self._epoch,
@@ -117,6 +164,8 @@ class ShardScorer:
             states=state_of_rows(self._engine, rows),
             warm=self._warm[rows].tolist(),
             findings=findings,
+            episodes=episodes + fallen,
+            ended_episodes=ended + back,
             training_rows=self._training_rows() if with_training_rows else None,
         )
 
@@ -125,6 +174,8 @@ class ShardScorer:
         self._changed[:] = False
         self._stored_series = len(self._series)
         self._stored_cursor = self.cursor
+        self._rules.committed()
+        self._silences.committed()
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self._series = SeriesRows(checkpoint.series)
@@ -135,6 +186,11 @@ class ShardScorer:
         self._warm[self.lost_states] = False
         self._changed = np.zeros(len(self._series), dtype=np.bool_)
         self._stored_series = len(self._series)
+        told = checkpoint.episodes
+        self._rules = ShardRules(each for each in told if each.source != SOURCE)
+        self._silences = ShardSilences(each for each in told if each.source == SOURCE)
+        ids = [each.series_id for each in checkpoint.series]
+        self._watch(ids, [each.labels for each in checkpoint.series])
 
     def _add_series(self, series_ids: Sequence[int], labels_by_id: Mapping[int, Labels]) -> None:
         if series_ids:
@@ -143,12 +199,39 @@ class ShardScorer:
             new = np.zeros(len(series_ids), dtype=np.bool_)
             self._warm = np.concatenate([self._warm, new])
             self._changed = np.concatenate([self._changed, new])
+            self._watch(series_ids, [labels_by_id[each] for each in series_ids])
+
+    def _watch(self, series_ids: Sequence[int], labels: Sequence[Labels]) -> None:
+        self._rules.add(series_ids, labels)
+        self._silences.add(series_ids, labels)
 
     def _training_rows(self) -> F32:
         own = self._engine.take_training_rows()
         if self._inherited_rows is None:
             return own
         return np.concatenate([self._inherited_rows, own])[-TRAINING_ROWS_MAX:]
+
+    def _passes(self, alarm: Finding) -> bool:
+        return alarm.alert_score > self._bars.get(alarm.series_id, 0.0)
+
+    def _beyond_thresholds(
+        self,
+        samples: Samples,
+        rows: npt.NDArray[np.int32],
+        fresh: npt.NDArray[np.bool_],
+        scores: Scores,
+    ) -> list[Finding]:
+        version = self._model.version if self._model else 0
+        return [
+            finding_of(
+                hit,
+                samples,
+                self._series.labels_of(int(samples.series_ids[hit.index])),
+                float(np.nan_to_num(scores.raw[hit.index])),
+                version,
+            )
+            for hit in self._rules.evaluate(samples, rows, fresh)
+        ]
 
     def _find(self, samples: Samples, scores: Scores, evidence: Evidence) -> list[Finding]:
         indices = np.flatnonzero(scores.alert > 0)
@@ -187,6 +270,15 @@ class ShardScorer:
             contributions=parts,
             model_version=version,
         )
+
+
+def _fresh(
+    rows: npt.NDArray[np.int32], samples: Samples, newest_ms: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Which samples the engine will take; moves `newest_ms`."""
+    fresh = np.zeros(len(rows), dtype=np.bool_)
+    in_order(rows, samples.timestamps_ms, samples.values, newest_ms, fresh)
+    return fresh
 
 
 def contributions(features: F32, shares: F64) -> tuple[Contribution, ...]:

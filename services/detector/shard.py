@@ -19,11 +19,17 @@ from services.detector import metrics
 from services.detector.announce import announced
 from services.detector.credit import Amount, Credit
 from services.detector.model import ActiveModel, Changes, Delivery, Finding, Labels, Samples
+from services.detector.model_life import Live
+from services.detector.rules import Rule
 from services.detector.scoring import Outcome, ShardScorer
 from services.detector.store import CheckpointStore
 
 ANNOUNCED_AT_ONCE: Final = 100
 """Then the event loop gets its turn: a storm of anomalies must not hold up heartbeats."""
+
+BEAT_MISSED_MS: Final = 60_000
+BEHIND_MS: Final = 300_000
+"""A shard whose newest sample is older while more wait says nothing about silence."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +41,25 @@ class Terms:
     Attributes:
         pool: Where the engine runs.
         model: Gives the model that is active now.
+        shadow: Gives the model that scores in its shadow.
+        seen: Takes what each model saw in a batch.
+        training_rows_interval_s: Between two times that the training rows are stored while a
+            model is active; without one they are stored with every checkpoint.
+        rules: Gives the rules that are enabled now.
+        bars: Gives the alert score that an alarm must pass, by series.
     """
 
     store: CheckpointStore
     pool: Executor
     model: Callable[[], ActiveModel | None]
+    shadow: Callable[[], ActiveModel | None]
+    seen: Callable[[Mapping[int, Live]], None]
+    rules: Callable[[], Sequence[Rule]]
+    bars: Callable[[], Mapping[int, float]]
     clock: Clock
     batch_samples: int
     checkpoint_interval_s: float
+    training_rows_interval_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +67,21 @@ class Skip:
     """History that is gone: what comes next follows `cursor`."""
 
     cursor: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """Since when it is known what series of the shard send, so that silence means something.
+
+    Attributes:
+        since_ms: None while catching up, or after ingest itself was silent.
+        due: Whether to look for silent series.
+    """
+
+    now_ms: int = 0
+    since_ms: int | None = None
+    beat_ms: int = 0
+    due: bool = False
 
 
 class ShardWorker:
@@ -84,9 +116,10 @@ class ShardWorker:
         self._waiting: deque[Delivery | Skip] = deque()
         self._woken = asyncio.Event()
         self._stopping = False
+        self._watch = Watch()
         self._findings: list[Finding] = []
         self._held = Amount()
-        self._checkpoint_s = terms.clock.monotonic_s()
+        self._checkpoint_s = self._kept_rows_s = terms.clock.monotonic_s()
 
     @property
     def series_count(self) -> int:
@@ -106,6 +139,20 @@ class ShardWorker:
     def skip_to(self, cursor: int) -> None:
         """Queues a gap in the log."""
         self._waiting.append(Skip(cursor=cursor))
+        self._woken.set()
+
+    def beat(self, now_ms: int, lag_samples: int) -> None:
+        """Ingest lives: its clock, and what it has committed of the shard and nobody acked yet."""
+        if now_ms - self._watch.beat_ms > BEAT_MISSED_MS:
+            self._watch.since_ms = None
+        self._watch.beat_ms = now_ms
+        newest_ms = self._scorer.newest_ms()
+        if lag_samples and now_ms - newest_ms > BEHIND_MS:
+            self._watch.since_ms = None
+            return
+        self._watch.now_ms = min(now_ms, newest_ms) if lag_samples else now_ms
+        self._watch.since_ms = self._watch.since_ms or self._watch.now_ms
+        self._watch.due = True
         self._woken.set()
 
     def stop(self) -> None:
@@ -149,6 +196,8 @@ class ShardWorker:
             self._scorer.skip_to(first.cursor)
         elif batch := self._take():
             await self._score(batch)
+        elif self._watch.due and not self._stopping:
+            await self._sweep()
         if self._is_checkpoint_due():
             await self._checkpoint()
 
@@ -171,23 +220,38 @@ class ShardWorker:
         return batch
 
     async def _score(self, batch: Sequence[Delivery]) -> None:
-        self._scorer.use_model(self._terms.model())
+        self._scorer.use_model(self._terms.model(), self._terms.shadow())
+        self._scorer.use_rules(self._terms.rules())
+        self._scorer.use_bars(self._terms.bars())
         links = [each for delivery in batch for each in delivery.traceparents]
         samples = Samples.concatenate([delivery.samples for delivery in batch])
         attributes = {"sensus.shard": self.shard, "messaging.batch.message_count": len(samples)}
         with span("process samples", kind=SpanKind.CONSUMER, links=links, attributes=attributes):
             outcome = await self._run_engine(samples, batch[-1].cursor)
         metrics.SAMPLES_PROCESSED.inc(len(samples))
+        self._terms.seen(outcome.live)
+        metrics.ALARMS_SILENCED.inc(outcome.silenced)
         metrics.SAMPLES_SCORED.inc(outcome.scored)
         for place, finding in enumerate(outcome.findings, start=1):
             self._findings.append(announced(finding, links))
             if place % ANNOUNCED_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
+    async def _sweep(self) -> None:
+        """Looks for series that fell silent while the shard was watched."""
+        self._watch.due = False
+        if self._watch.since_ms is None:
+            return
+        arguments = (self._watch.now_ms, self._watch.since_ms)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._terms.pool, self._scorer.sweep, *arguments)
+        self._findings.extend(announced(finding, ()) for finding in found)
+
     async def _run_engine(self, samples: Samples, cursor: int) -> Outcome:
         loop = asyncio.get_running_loop()
         started_s = self._terms.clock.monotonic_s()
-        arguments = (samples, cursor, self._labels_by_id)
+        now_ms = None if self._watch.since_ms is None else self._terms.clock.now_ms()
+        arguments = (samples, cursor, self._labels_by_id, now_ms)
         try:
             outcome = await loop.run_in_executor(self._terms.pool, self._scorer.score, *arguments)
         except LookupError as error:
@@ -204,12 +268,13 @@ class ShardWorker:
         )
 
     async def _checkpoint(self) -> None:
-        if self._scorer.dirty:
+        if self._scorer.dirty or self._findings:
             changes = await self._changes()
             await self._commit(changes)
             self._scorer.committed()
             for finding in self._findings:
-                metrics.ANOMALIES.labels(finding.severity.name.lower()).inc()
+                severity, kind = finding.severity.name.lower(), finding.kind.name.lower()
+                metrics.ANOMALIES.labels(severity, kind).inc()
         self._findings = []
         self._checkpoint_s = self._terms.clock.monotonic_s()
         free, self._held = self._held, Amount()
@@ -217,11 +282,18 @@ class ShardWorker:
 
     async def _changes(self) -> Changes:
         loop = asyncio.get_running_loop()
-        keep = self._terms.model() is None
+        keep = self._is_training_rows_due()
         return await loop.run_in_executor(
             self._terms.pool,
             lambda: self._scorer.changes(self._findings, with_training_rows=keep),
         )
+
+    def _is_training_rows_due(self) -> bool:
+        now_s = self._terms.clock.monotonic_s()
+        due = now_s - self._kept_rows_s >= self._terms.training_rows_interval_s
+        if due:
+            self._kept_rows_s = now_s
+        return due or self._stopping or self._terms.model() is None
 
     async def _commit(self, changes: Changes) -> None:
         """Tries until it is stored: nothing goes on without it, and credit runs dry meanwhile."""

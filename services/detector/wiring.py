@@ -23,18 +23,38 @@ from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
+from services.detector.bars import BarFeed
 from services.detector.config import Config
 from services.detector.consumer import Consumer
 from services.detector.credit import Amount
+from services.detector.detectors import threshold
 from services.detector.detectors.engine import FEATURES, Engine, Forest, Settings
+from services.detector.evaluator import Evaluator
+from services.detector.feeds import Feed, follow
 from services.detector.forests import ForestFeed
+from services.detector.keeper import Keeper
+from services.detector.live import LiveFigures
 from services.detector.publisher import Publisher
+from services.detector.retention import Retention
+from services.detector.rulebook import RuleFeed
 from services.detector.servicer import DetectorServicer
 from services.detector.shard import Terms
-from services.detector.store import AnomalyStore, CheckpointStore, ModelStore, StatusStore
+from services.detector.store import (
+    AnomalyStore,
+    CheckpointStore,
+    FeedbackStore,
+    ModelStore,
+    RetentionStore,
+    RuleStore,
+    StatusStore,
+    TrainingStore,
+    VersionStore,
+)
 from services.detector.trainer import Needs, Trainer
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from mesh.postgres import Pool
 
 SERVICE = "detector"
@@ -44,12 +64,15 @@ _INGEST = ingest_pb.DESCRIPTOR.services_by_name["IngestService"].full_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detector:
-    """A service that is ready to run; `drain`, `forests` and `checkpoints` are for tests."""
+    """A service that is ready to run; all but `server` and `workers` is for tests."""
 
     server: Server
     workers: Mapping[str, Worker]
     drain: Drain
     forests: ForestFeed
+    rules: RuleFeed
+    live: LiveFigures
+    bars: BarFeed
     checkpoints: CheckpointStore
 
 
@@ -91,7 +114,21 @@ async def _assemble(
     health = Health([_FULL_NAME])
     await health.add_check("database", lambda: postgres.ping(pool))
     checkpoints, forests = CheckpointStore(pool), ForestFeed(ModelStore(pool), clock)
+    models, versions, trainings = ModelStore(pool), VersionStore(pool), TrainingStore(pool)
+    live, evaluator = LiveFigures(versions, clock), Evaluator(models, versions, clock)
     needs = Needs(samples=config.warmup_samples, wait_s=config.warmup_s)
+    bars = BarFeed(FeedbackStore(pool), clock)
+    rules = RuleFeed(RuleStore(pool), clock)
+    feeds: list[Feed] = [forests, rules, bars]
+    keeper = Keeper(
+        trainer=Trainer(models, needs, clock),
+        evaluator=evaluator,
+        models=models,
+        versions=versions,
+        trainings=trainings,
+        schedule=config.schedule,
+        clock=clock,
+    )
     publisher = Publisher(AnomalyStore(pool), clock, drain)
     consumer = Consumer(
         ingest_grpc.IngestServiceStub(channel),
@@ -101,33 +138,51 @@ async def _assemble(
             store=checkpoints,
             pool=threads,
             model=forests.model,
+            shadow=forests.shadow,
+            seen=live.add,
+            rules=rules.rules,
+            bars=bars.bars,
             clock=clock,
             batch_samples=config.batch_samples,
             checkpoint_interval_s=config.checkpoint_interval_s,
+            training_rows_interval_s=config.training_rows_interval_s,
         ),
         settings=config.engine,
-        forests=forests,
+        feeds=feeds,
         drain=drain,
     )
     server = _server(config, health, drain)
     servicer = DetectorServicer(
         anomalies=AnomalyStore(pool),
         status=StatusStore(pool),
+        feedback=FeedbackStore(pool),
+        rules=RuleStore(pool),
+        versions=versions,
+        trainings=trainings,
+        evaluator=evaluator,
+        drain=drain,
         publisher=publisher,
         clock=clock,
+        threads=threads,
         warmup_samples=config.warmup_samples,
+        series_warmup_samples=config.series_warmup_samples,
     )
     pb_grpc.add_DetectorServiceServicer_to_server(servicer, server.grpc)
     return Detector(
         server=server,
         workers={
-            "models": forests.run,
-            "trainer": Trainer(ModelStore(pool), needs, clock).run,
+            "feeds": lambda: follow(feeds),
+            "trainer": keeper.run,
+            "live": live.run,
+            "retention": Retention(RetentionStore(pool), config.retention_days, clock).run,
             "publisher": publisher.run,
             "consumer": consumer.run,
         },
         drain=drain,
         forests=forests,
+        rules=rules,
+        live=live,
+        bars=bars,
         checkpoints=checkpoints,
     )
 
@@ -161,3 +216,12 @@ def _compile(settings: Settings) -> None:
     ticks = np.arange(len(rows), dtype=np.int64)
     engine.process(rows, ticks, ticks.astype(np.float64))
     engine.contributions(engine.features_of_last(rows[:1]))
+    _compile_thresholds(rows, ticks)
+
+
+def _compile_thresholds(rows: "npt.NDArray[np.int32]", ticks: "npt.NDArray[np.int64]") -> None:
+    values, fresh = ticks.astype(np.float64), np.zeros(len(ticks), dtype=np.bool_)
+    threshold.in_order(rows, ticks, values, ticks[:1] - 1, fresh)
+    hits = np.zeros(len(ticks), dtype=np.int8)
+    terms = threshold.Terms(1.0, 2.0, 0.0, 0)
+    threshold.step(threshold.empty(1), rows, ticks, values, fresh, terms, hits)

@@ -1,5 +1,6 @@
 """The gateway put together: opened in order, closed in reverse."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ async def open_gateway(
         endpoints = all_endpoints(parts)
         guards = Guards(
             authenticator=_authenticator(stores, verifier, clock, config),
-            limiter=RateLimiter(redis, clock),
+            limiter=RateLimiter(redis, clock, _installation(config)),
         )
         yield Gateway(
             app=build_app(endpoints, guards, config),
@@ -108,3 +109,8 @@ def _authenticator(
         clock=clock,
         key_requests_per_minute=config.rate_api_key,
     )
+
+
+def _installation(config: GatewayConfig) -> str:
+    """The same for all gateways that trust the same keys, and for no others."""
+    return hashlib.blake2b(config.auth_jwks_file.read_bytes(), digest_size=6).hexdigest()

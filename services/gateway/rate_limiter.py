@@ -57,9 +57,10 @@ class RateLimiter:
     seconds, so that requests do not wait for it one by one.
     """
 
-    def __init__(self, redis: "Redis", clock: Clock) -> None:
-        """Uses a client of `open_redis`."""
+    def __init__(self, redis: "Redis", clock: Clock, installation: str) -> None:
+        """Uses a client of `open_redis`, which other installations may share."""
         self._redis = redis
+        self._prefix = f"sensus:{installation}:rate:"
         self._clock = clock
         self._ask_again_at_s = 0.0
 
@@ -79,5 +80,5 @@ class RateLimiter:
 
     async def _slide(self, key: str, limit: int) -> tuple[int, int]:
         member = secrets.token_bytes(8)
-        answer = await self._redis.eval(_SLIDE, 1, f"sensus:rate:{key}", WINDOW_S, limit, member)
+        answer = await self._redis.eval(_SLIDE, 1, self._prefix + key, WINDOW_S, limit, member)
         return int(answer[0]), int(answer[1])

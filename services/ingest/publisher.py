@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 def stream_key(shard: int) -> str:
     """The stream of a shard."""
-    return f"sensus:samples:{shard}"
+    return f"samples:{shard}"
 
 
 def encode(segment: Segment, maxlen: int) -> Entry:

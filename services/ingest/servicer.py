@@ -6,7 +6,7 @@ from typing import Final
 
 import grpc
 
-from mesh.auth import Policy, policies
+from mesh.auth import Policy, current_principal, policies
 from mesh.clock import Clock
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
@@ -69,7 +69,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         self, request: pb.WriteBatchRequest, context: object
     ) -> pb.WriteBatchResponse:
         intake = self._parts.intake
-        producer_id = samples.producer_id(request.producer_id)
+        producer_id = samples.producer_id(request.producer_id, current_principal())
         table = intake.table()
         incoming = samples.incoming(request.batch, intake.limits)
         samples.define(table, request.series)

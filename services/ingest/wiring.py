@@ -63,6 +63,7 @@ class Ingest:
     retention: Retention
     expiry: Expiry
     heads: NewestHeads
+    namespace: str
 
 
 @asynccontextmanager
@@ -80,8 +81,9 @@ async def assemble(config: Config, clock: Clock) -> AsyncIterator[Ingest]:
         )
         redis = await stack.enter_async_context(open_redis(config.redis_url))
         await migrations.check(pool, SERVICE)
-        await Installation(pool).prepare(config.shard_count)
-        yield await _assemble(_core(config, clock, pool, Streams(redis)))
+        installation = await Installation(pool).prepare(config.shard_count)
+        streams = Streams(redis, f"sensus:{installation}:")
+        yield await _assemble(_core(config, clock, pool, streams))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,7 @@ async def _assemble(core: _Core) -> Ingest:
         retention=retention,
         expiry=expiry,
         heads=core.heads,
+        namespace=core.streams.namespace,
     )
 
 

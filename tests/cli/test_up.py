@@ -143,7 +143,7 @@ async def test_servers_of_the_users_own_are_used_instead(
 
 
 async def test_a_redis_of_ones_own_that_is_away_is_told_at_start() -> None:
-    with pytest.raises(Problem, match=r"Redis at SENSUS_REDIS_URL cannot be used: .*127\.0\.0\.1:1"):
+    with pytest.raises(Problem, match="Redis at SENSUS_REDIS_URL cannot be used: "):
         await check_redis("redis://127.0.0.1:1/0")
 
 

@@ -36,6 +36,7 @@ class RunningDetector:
             "warmup_samples": 300,
             "warmup_s": 0.0,
             "series_warmup_samples": 20,
+            "alerts_per_week": 0,
         }
         self.port = 0
         self.tasks: dict[str, asyncio.Task[None]] = {}

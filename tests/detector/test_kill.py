@@ -40,6 +40,7 @@ async def child(
         "SENSUS_DETECTOR_CHECKPOINT_INTERVAL_S": "0.05",
         "SENSUS_DETECTOR_BATCH_SAMPLES": "50",
         "SENSUS_DETECTOR_SERIES_WARMUP_SAMPLES": "20",
+        "SENSUS_DETECTOR_ALERTS_PER_WEEK": "0",
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.detector", cwd=ROOT, env=os.environ | settings

@@ -25,6 +25,7 @@ async def door(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> 
         "OTEL_BSP_SCHEDULE_DELAY": "200",
         "SENSUS_WARMUP_SAMPLES": "2000",
         "SENSUS_WARMUP_S": "0",
+        "SENSUS_ALERTS_PER_WEEK": "0",
     }
     async with started(data_dir, settings=settings) as door:
         yield door

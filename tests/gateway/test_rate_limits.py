@@ -123,7 +123,7 @@ async def test_without_redis_everything_is_let_through(start: Start) -> None:
 async def test_a_window_slides(redis_url: str) -> None:
     """A request leaves the window a minute after it came, not at the end of a fixed minute."""
     async with Redis.from_url(redis_url, protocol=3) as redis:
-        limiter = RateLimiter(redis, SystemClock())
+        limiter = RateLimiter(redis, SystemClock(), "a")
         for _ in range(3):
             taken = await limiter.take("k", 3)
             assert taken is not None
@@ -131,14 +131,14 @@ async def test_a_window_slides(redis_url: str) -> None:
         full = await limiter.take("k", 3)
         assert full is not None
         assert 59 < full.wait_s <= 60
-        [oldest, *_] = await redis.zrange("sensus:rate:k", 0, 0)
-        await redis.zincrby("sensus:rate:k", -61_000_000, oldest)
+        [oldest, *_] = await redis.zrange("sensus:a:rate:k", 0, 0)
+        await redis.zincrby("sensus:a:rate:k", -61_000_000, oldest)
         assert (await limiter.take("k", 3)).wait_s == 0  # type: ignore[union-attr]
         assert (await limiter.take("k", 3)).wait_s > 0  # type: ignore[union-attr]
-        assert 0 < await redis.pttl("sensus:rate:k") <= 60_000
+        assert 0 < await redis.pttl("sensus:a:rate:k") <= 60_000
 
 
 async def test_requests_at_the_same_time_are_counted_exactly(running: Running) -> None:
-    limiter = RateLimiter(running.gateway.surroundings.redis, SystemClock())
+    limiter = RateLimiter(running.gateway.surroundings.redis, SystemClock(), "a")
     taken = await asyncio.gather(*(limiter.take("burst", 10) for _ in range(50)))
     assert sum(window is not None and window.wait_s == 0 for window in taken) == 10

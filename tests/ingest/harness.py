@@ -53,6 +53,14 @@ class Running:
     minter: TokenMinter
     dsn: str
 
+    @asynccontextmanager
+    async def called_by(self, subject: str, *scopes: str) -> AsyncIterator[Any]:
+        """A stub with which somebody else calls."""
+        tokens = client_interceptors(tokens=lambda: self.minter.mint(subject, scopes, 60))
+        target = f"127.0.0.1:{self.port}"
+        async with grpc.aio.insecure_channel(target, interceptors=tokens) as channel:
+            yield pb_grpc.IngestServiceStub(channel)
+
 
 def config(dsn: str, redis_url: str, keys: Path, **changes: Any) -> Config:
     """A configuration for one test."""

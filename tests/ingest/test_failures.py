@@ -274,7 +274,10 @@ async def test_the_relay_appends_what_an_outage_left_out(cuttable: Cuttable) -> 
 
     async def ids() -> list[str]:
         async with redis.asyncio.Redis.from_url(cuttable.redis_url, protocol=3) as client:
-            entries = [await client.xrange(f"sensus:samples:{shard}") for shard in range(4)]
+            entries = [
+                await client.xrange(f"{service.ingest.namespace}samples:{shard}")
+                for shard in range(4)
+            ]
         return [entry_id.decode() for found in entries for entry_id, _ in found]
 
     async def all_there() -> bool:
@@ -291,15 +294,31 @@ async def test_an_emptied_redis_is_filled_again(service: Running, redis_url: str
     async with redis.asyncio.Redis.from_url(redis_url, protocol=3) as client:
 
         async def appended() -> bool:
-            return await client.xlen(f"sensus:samples:{shard}") == 3
+            return await client.xlen(f"{service.ingest.namespace}samples:{shard}") == 3
 
         await until(appended)
         await client.flushall()
         repaired = await service.ingest.relay.repair(heads)
         assert repaired <= 3
-        found = await client.xrange(f"sensus:samples:{shard}")
+        found = await client.xrange(f"{service.ingest.namespace}samples:{shard}")
     assert [entry_id for entry_id, _ in found] == [b"1-0", b"2-0", b"3-0"]
     assert await service.ingest.relay.repair(heads) == 0
+
+
+async def test_two_installations_on_one_redis_see_only_their_own(
+    service: Running, migrated_dsn: str, redis_url: str, keys: Path
+) -> None:
+    """Also what a database that was made anew finds in a Redis that was not."""
+    for sequence in (1, 2, 3):
+        await service.stub.WriteBatch(one(sequence))
+    async with running(config(migrated_dsn, redis_url, keys), keys) as other:
+        await other.stub.WriteBatch(one(1))
+        async with consuming(other, samples_open()) as consumer:
+            while (await consumer.step()).WhichOneof("frame") != "heartbeat" or not consumer.count:
+                continue
+            assert consumer.count == 1
+    async with consuming(service, samples_open()) as consumer:
+        await consumer.until_count(3)
 
 
 async def test_a_full_installation_takes_known_series_only(

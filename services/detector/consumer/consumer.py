@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from mesh.clients import Backoff, keep_open
@@ -11,7 +11,7 @@ from sensus.ingest.v1 import ingest_service_pb2_grpc
 from services.detector.consumer.session import Session
 from services.detector.credit import Amount
 from services.detector.detectors.engine import Settings
-from services.detector.forests import ForestFeed
+from services.detector.feeds import Feed
 from services.detector.shard import Terms
 
 SUBSCRIPTION: Final = "detector"
@@ -30,23 +30,24 @@ class Consumer:
         limit: Amount,
         terms: Terms,
         settings: Settings,
-        forests: ForestFeed,
+        feeds: Sequence[Feed],
         drain: Drain,
         waits: Callable[[], Backoff] = Backoff,
     ) -> None:
-        """Opens nothing yet."""
+        """Opens nothing yet; samples wait until every feed is known."""
         self._stub = stub
         self._consumer_id = consumer_id
         self._limit = limit
         self._terms = terms
         self._settings = settings
-        self._forests = forests
+        self._feeds = feeds
         self._drain = drain
         self._waits = waits
 
     async def run(self) -> None:
         """Runs for ever; on draining or cancellation every shard is checkpointed and released."""
-        await self._forests.known()
+        for feed in self._feeds:
+            await feed.known()
         await keep_open(self._session, name="samples", waits=self._waits())
 
     async def _session(self, waits: Backoff) -> None:

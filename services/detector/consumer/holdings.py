@@ -86,6 +86,12 @@ class Holdings:
         else:
             held.worker.offer(delivery)
 
+    def beat(self, shard: int, now_ms: int, lag_samples: int) -> None:
+        """Ingest lives, and tells how far behind the shard is."""
+        held = self._held_by_shard.get(shard)
+        if held is not None and held.worker is not None:
+            held.worker.beat(now_ms, lag_samples)
+
     def skip(self, shard: int, cursor: int) -> None:
         """Goes on after a gap in the log."""
         held = self._held_by_shard.get(shard)

@@ -105,7 +105,7 @@ class Session:
             case "samples":
                 self._samples(frame.samples)
             case "heartbeat":
-                metrics.LAG.set(sum(each.lag for each in frame.heartbeat.lags))
+                self._heartbeat(frame.heartbeat)
             case "gap":
                 self._gap(frame.gap)
             case "draining":
@@ -126,6 +126,11 @@ class Session:
         for series in samples.new_series:
             self._holdings.labels_by_id[series.series_id] = frames.labels(series)
         self._holdings.deliver(frames.delivery(samples))
+
+    def _heartbeat(self, heartbeat: ingest_pb.Heartbeat) -> None:
+        metrics.LAG.set(sum(each.lag for each in heartbeat.lags))
+        for each in heartbeat.lags:
+            self._holdings.beat(each.shard, heartbeat.server_time.ToMilliseconds(), each.lag)
 
     def _gap(self, gap: ingest_pb.Gap) -> None:
         metrics.GAPS.inc()

@@ -147,6 +147,19 @@ class Engine:
         clock, longest = state["clock"], state["absence"]["longest_ms"]
         return absence.silence(longest, clock["count"], now_ms - clock["last_ms"])
 
+    def newest_ms(self) -> I64:
+        """Timestamp of the newest sample of every series; the lowest int64 before the first."""
+        clock = self._state[: self._count]["clock"]
+        return np.where(clock["count"] > 0, clock["last_ms"], np.iinfo(np.int64).min)
+
+    def longest_interval_ms(self) -> F64:
+        """The longest interval between samples of every series, faded; see `absence`."""
+        return self._state[: self._count]["absence"]["longest_ms"].astype(np.float64)
+
+    def sample_counts(self) -> I64:
+        """Samples that every series has taken."""
+        return self._state[: self._count]["clock"]["count"].astype(np.int64)
+
     def take_training_rows(self) -> F32:
         """Feature vectors float32[m, F] kept for training, a deterministic recent sample."""
         return reservoir.taken(self._reservoir)
@@ -168,14 +181,19 @@ class Engine:
     def _judge(self, rows: I32, elapsed_ms: F64, features: F32, ready: Flags) -> tuple[F64, F64]:
         raw, alert = np.full(len(rows), np.nan), np.zeros(len(rows))
         if self._forest is not None:
-            strangeness = self._strangeness(features, self._forest)
+            strangeness = self.strangeness(features)
             per_week = self._settings.alerts_per_week or 0.0
             stages.judge(self._state, rows, elapsed_ms, strangeness, ready, per_week, raw, alert)
         return raw, alert / (1.0 + alert)
 
-    def _strangeness(self, features: F32, forest: Forest) -> F64:
-        """Total surprise, weighted by how isolated its combination is; 0 where nothing is new."""
-        out = np.zeros(len(features))
+    def strangeness(self, features: F32) -> F64:
+        """Total surprise, weighted by how isolated its combination is; 0 where nothing is new.
+
+        Zeros without a forest.
+        """
+        out, forest = np.zeros(len(features)), self._forest
+        if forest is None:
+            return out
         new = features.any(axis=1)
         isolation = np.maximum(forest.score(features[new]) - self._calm, 0.0)
         out[new] = features[new].sum(axis=1, dtype=np.float64) * isolation

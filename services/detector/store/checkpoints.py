@@ -9,7 +9,15 @@ import numpy.typing as npt
 
 from mesh.postgres import guard
 from services.detector.detectors.engine import FEATURES
-from services.detector.model import Changes, Checkpoint, Finding, NewSeries, ShardLost, StoredSeries
+from services.detector.model import (
+    Changes,
+    Checkpoint,
+    Episode,
+    Finding,
+    NewSeries,
+    ShardLost,
+    StoredSeries,
+)
 from services.detector.store.notices import CHANNEL
 
 if TYPE_CHECKING:
@@ -53,6 +61,25 @@ _PUT_TRAINING_ROWS: Final = """
 INSERT INTO detector.training_rows (shard, feature_names, row_count, features)
 VALUES ($1, $2, $3, $4)
 ON CONFLICT (shard) DO UPDATE SET feature_names = $2, row_count = $3, features = $4
+"""
+_EPISODES: Final = """
+SELECT source, series_id, since_warning_ms, since_critical_ms, said
+FROM detector.open_episode WHERE shard = $1 ORDER BY source, series_id
+"""
+_PUT_EPISODES: Final = """
+INSERT INTO detector.open_episode
+    (shard, source, series_id, since_warning_ms, since_critical_ms, said)
+SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[])
+ON CONFLICT (shard, source, series_id) DO UPDATE SET
+    since_warning_ms = excluded.since_warning_ms,
+    since_critical_ms = excluded.since_critical_ms,
+    said = excluded.said
+"""
+_END_EPISODES: Final = """
+DELETE FROM detector.open_episode
+USING unnest($2::text[], $3::bigint[]) AS ended (source, series_id)
+WHERE shard = $1 AND open_episode.source = ended.source
+    AND open_episode.series_id = ended.series_id
 """
 _ADD_ANOMALIES: Final = """
 INSERT INTO detector.anomaly (cursor, anomaly_id, series_id, labels, kind, severity, event_time,
@@ -102,6 +129,7 @@ class CheckpointStore:
             async with self._pool.acquire() as connection, connection.transaction():
                 await _move(connection, changes)
                 await _put_series(connection, changes)
+                await _put_episodes(connection, changes)
                 await _put_training_rows(connection, changes)
                 await _announce(connection, changes.findings)
 
@@ -110,6 +138,7 @@ async def _checkpoint(
     connection: "Connection", shard: int, epoch: int, row: asyncpg.Record
 ) -> Checkpoint:
     series = await connection.fetch(_SERIES, shard)
+    episodes = await connection.fetch(_EPISODES, shard)
     features = await connection.fetchval(_TRAINING_ROWS, shard, list(FEATURES))
     return Checkpoint(
         shard=shard,
@@ -118,6 +147,7 @@ async def _checkpoint(
         processed_samples=row["processed_samples"],
         collected_samples=row["collected_samples"],
         series=[StoredSeries(**each) for each in series],
+        episodes=[Episode(**each) for each in episodes],
         training_rows=None if features is None else _from_bytes(features),
     )
 
@@ -154,6 +184,19 @@ def _series_columns(series: Sequence[NewSeries]) -> tuple[list[int], list[int], 
         [each.series_id for each in series],
         [dict(each.labels) for each in series],
     )
+
+
+async def _put_episodes(connection: "Connection", changes: Changes) -> None:
+    if changes.ended_episodes:
+        ended = [list(column) for column in zip(*changes.ended_episodes, strict=True)]
+        await connection.execute(_END_EPISODES, changes.shard, *ended)
+    if changes.episodes:
+        rows = [
+            (e.source, e.series_id, e.since_warning_ms, e.since_critical_ms, e.said)
+            for e in changes.episodes
+        ]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        await connection.execute(_PUT_EPISODES, changes.shard, *columns)
 
 
 async def _put_training_rows(connection: "Connection", changes: Changes) -> None:

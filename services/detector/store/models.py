@@ -13,6 +13,8 @@ from mesh.errors import Conflict
 from mesh.postgres import guard
 from services.detector.detectors.engine import FEATURES, Forest
 from services.detector.model import ActiveModel, TrainedModel, WarmUp
+from services.detector.model_life import Judged
+from services.detector.store.versions import VersionStore
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -22,7 +24,12 @@ _LEADER_LOCK: Final = 0x4D4F444C
 _ACTIVE_VERSION: Final = """
 SELECT version FROM detector.model WHERE active AND feature_names = $1
 """
-_ARTIFACT: Final = "SELECT artifact, artifact_sha256 FROM detector.model WHERE version = $1"
+_SHADOW_VERSION: Final = """
+SELECT version FROM detector.model WHERE shadow AND feature_names = $1
+"""
+_ARTIFACT: Final = """
+SELECT artifact, artifact_sha256, loud FROM detector.model WHERE version = $1
+"""
 _WARM_UP: Final = """
 SELECT coalesce(sum(collected_samples), 0)::bigint AS collected_samples,
     min(start_time) AS start_time, max(checkpoint_time) AS end_time,
@@ -33,10 +40,13 @@ _ROWS: Final = """
 SELECT features FROM detector.training_rows WHERE feature_names = $1 ORDER BY shard
 """
 _RETIRE: Final = "UPDATE detector.model SET active = false WHERE active"
+_LEAVE_SHADOW: Final = "UPDATE detector.model SET shadow = false WHERE shadow"
 _ADD: Final = """
 INSERT INTO detector.model (version, feature_names, artifact, artifact_sha256, training_samples,
-    training_start, training_end, parameters, active)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, true)
+    training_start, training_end, parameters, trigger, score_histogram, loud, active, shadow,
+    activated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NOT $12,
+    CASE WHEN $12 THEN now() END)
 """
 
 
@@ -51,6 +61,15 @@ class ModelStore:
         """Version that scores now; 0 when there is none for these features."""
         with guard("active_model"):
             return int(await self._pool.fetchval(_ACTIVE_VERSION, list(FEATURES)) or 0)
+
+    async def shadow_version(self) -> int:
+        """Version that scores in the shadow; 0 when there is none for these features."""
+        with guard("shadow_model"):
+            return int(await self._pool.fetchval(_SHADOW_VERSION, list(FEATURES)) or 0)
+
+    async def judged(self) -> Judged:
+        """The alarms that people judged."""
+        return await VersionStore(self._pool).judged()
 
     async def latest_version(self) -> int:
         """The highest version, active or not; 0 when there is none."""
@@ -69,7 +88,7 @@ class ModelStore:
         if row is None or hashlib.sha256(row["artifact"]).digest() != row["artifact_sha256"]:
             raise ValueError(f"model {version} is gone or its artifact does not match its hash")
         forest = Forest.from_bytes(row["artifact"], names=FEATURES)
-        return ActiveModel(version=version, forest=forest)
+        return ActiveModel(version=version, forest=forest, loud=row["loud"])
 
     async def add_and_activate(self, model: TrainedModel, version: int) -> None:
         """Stores `model` as `version` and makes it the active one, in one transaction.
@@ -77,22 +96,22 @@ class ModelStore:
         Raises:
             Conflict: The version exists: another trainer was faster.
         """
-        digest = hashlib.sha256(model.artifact).digest()
+        await self._add(model, version, active=True)
+
+    async def add_shadow(self, model: TrainedModel, version: int) -> None:
+        """Stores `model` as `version`, which scores in the shadow instead of any before it.
+
+        Raises:
+            Conflict: The version exists: another trainer was faster.
+        """
+        await self._add(model, version, active=False)
+
+    async def _add(self, model: TrainedModel, version: int, *, active: bool) -> None:
         with guard("add_model"):
             async with self._pool.acquire() as connection, connection.transaction():
-                await connection.execute(_RETIRE)
+                await connection.execute(_RETIRE if active else _LEAVE_SHADOW)
                 try:
-                    await connection.execute(
-                        _ADD,
-                        version,
-                        list(FEATURES),
-                        model.artifact,
-                        digest,
-                        model.training_samples,
-                        model.training_start,
-                        model.training_end,
-                        dict(model.parameters),
-                    )
+                    await connection.execute(_ADD, version, *_columns(model), active)
                 except asyncpg.UniqueViolationError as error:
                     raise Conflict(f"model version {version} exists") from error
 
@@ -126,3 +145,18 @@ class ModelStore:
             yield bool(leads)
         finally:
             await self._pool.release(connection)
+
+
+def _columns(model: TrainedModel) -> tuple[object, ...]:
+    return (
+        list(FEATURES),
+        model.artifact,
+        hashlib.sha256(model.artifact).digest(),
+        model.training_samples,
+        model.training_start,
+        model.training_end,
+        dict(model.parameters),
+        model.trigger,
+        list(model.score_histogram),
+        model.loud,
+    )

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from mesh.auth import Principal, current_principal
 from mesh.errors import InvalidInput
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.ingest.config import Limits
@@ -33,13 +34,15 @@ from services.ingest.write.frames import (
 _WIDTHS: Final = (4, 8, 8)
 
 
-def producer_id(value: str) -> str:
-    """A valid producer_id.
+def producer_id(value: str, caller: Principal) -> str:
+    """Who counts the sequences: a valid producer_id, of this caller alone.
+
+    Nobody can use up the sequences of a producer by taking its name.
 
     Raises:
         InvalidInput: INVALID_PRODUCER_ID.
     """
-    return named("producer_id", value, "INVALID_PRODUCER_ID")
+    return f"{caller.subject} {named('producer_id', value, 'INVALID_PRODUCER_ID')}"
 
 
 def define(table: SeriesTable, definitions: Iterable[pb.SeriesDefinition]) -> None:
@@ -63,7 +66,7 @@ def incoming(batch: pb.SampleBatch, limits: Limits) -> Incoming:
         told = f"{rows} rows: send at most {limits.max_batch_samples} in one batch"
         raise BatchRefused(SampleReason.BATCH_TOO_LARGE, told, rows=rows)
     if batch.sequence == 0:
-        told = "sequence: must be positive, and rise with each new batch"
+        told = "sequence: must be positive"
         raise BatchRefused(SampleReason.INVALID_SEQUENCE, told, rows=rows)
     if rows == 0:
         raise BatchRefused(SampleReason.BATCH_EMPTY, "the batch has no samples: send some")
@@ -121,7 +124,7 @@ def _frame(request: pb.WriteSamplesRequest, limits: Limits) -> WriteFrame:
             defined = request.series.series
             return Definitions([(each.ref, _definition(each.labels)) for each in defined])
         case "open":
-            return WriteOpen(producer_id(request.open.producer_id))
+            return WriteOpen(producer_id(request.open.producer_id, current_principal()))
         case _:
             raise InvalidInput("the frame is empty: set one of its fields", reason="MESSAGE_EMPTY")
 

@@ -15,6 +15,7 @@ SELECT size, array_fill(0::bigint, ARRAY[size]), array_fill(0::bigint, ARRAY[siz
 FROM (VALUES ($1::integer)) AS asked (size)
 ON CONFLICT DO NOTHING
 """
+_FIXED: Final = "SELECT shard_count, installation FROM ingest.head"
 _HEADS: Final = "SELECT last_offset, shard_offsets, shard_totals FROM ingest.head"
 
 
@@ -25,20 +26,25 @@ class Installation:
         """Uses `pool` for each question."""
         self._pool = pool
 
-    async def prepare(self, shard_count: int) -> None:
+    async def prepare(self, shard_count: int) -> str:
         """Fixes the number of shards at the first start of an installation.
+
+        Returns:
+            The id of the installation, made at its first start.
 
         Raises:
             ConfigError: An earlier start has fixed another number.
         """
         with guard("prepare"):
             await self._pool.execute(_CREATE, shard_count)
-            fixed = await self._pool.fetchval("SELECT shard_count FROM ingest.head")
+            row = (await self._pool.fetch(_FIXED))[0]
+        fixed = row["shard_count"]
         if fixed != shard_count:
             raise ConfigError(
                 f"SENSUS_SHARD_COUNT is {shard_count}, but this database has {fixed} shards: "
                 f"set it to {fixed}"
             )
+        return str(row["installation"].hex)
 
     async def heads(self) -> Heads:
         """The newest committed positions."""

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mesh.errors import Conflict, InvalidInput
+from mesh.auth import ADMIN, Principal
+from mesh.errors import Conflict, InvalidInput, PermissionDenied
 from mesh.postgres import guard
 from services.ingest.model.shard_plan import Lease, plan
 from services.ingest.model.subscription import Held
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from services.ingest.store.transaction import Connection
 
 _SUBSCRIBE: Final = """
-INSERT INTO ingest.subscription (name, topic, last_change) VALUES ($1, $2, $3)
+INSERT INTO ingest.subscription (name, topic, last_change, owner) VALUES ($1, $2, $3, $4)
 ON CONFLICT (name) DO UPDATE SET seen_at = now()
-RETURNING topic
+RETURNING topic, owner
 """
 _LOCK: Final = "SELECT 1 FROM ingest.subscription WHERE name = $1 FOR UPDATE"
 _ENTER: Final = """
@@ -97,6 +98,11 @@ class Membership:
     subscription: str
     consumer_id: str
     session_id: str
+    principal: Principal
+
+    def may_use(self, owner: str) -> bool:
+        """Whether the caller may take the deliveries of a subscription that is `owner`'s."""
+        return self.principal.subject == owner or ADMIN in self.principal.scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +150,16 @@ class LeaseStore:
 
         Raises:
             InvalidInput: INVALID_SUBSCRIPTION when the name carries another topic.
+            PermissionDenied: SUBSCRIPTION_OWNED when somebody else opened it first.
         """
         with guard("enter_subscription"):
             async with self._pool.acquire() as connection, connection.transaction():
-                name = member.subscription
-                found = await connection.fetchval(_SUBSCRIBE, name, topic, last_change)
-                if found != topic:
+                name, subject = member.subscription, member.principal.subject
+                found = await connection.fetch(_SUBSCRIBE, name, topic, last_change, subject)
+                if found[0]["topic"] != topic:
                     raise _other_topic(name)
+                if not member.may_use(found[0]["owner"]):
+                    raise _owned(name)
                 await connection.execute(_LOCK, name)
                 await self._begin(connection, member, places)
                 await connection.execute(_REPLACED, name, member.consumer_id)
@@ -229,6 +238,11 @@ async def _still_there(connection: "Connection | Pool", member: Membership) -> N
         raise Replaced(
             f"consumer {member.consumer_id!r} has opened another stream: use one id per consumer"
         )
+
+
+def _owned(name: str) -> PermissionDenied:
+    told = f"subscription {name!r} belongs to another caller: choose another name"
+    return PermissionDenied(told, reason="SUBSCRIPTION_OWNED")
 
 
 def _other_topic(name: str) -> InvalidInput:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from mesh.auth import current_principal
 from mesh.errors import InvalidInput
 from services.ingest.long_stream import Put, answers
 from services.ingest.model.samples import Heads
@@ -28,6 +29,7 @@ class Subscriptions:
 
         Raises:
             InvalidInput: OPEN_REQUIRED, OPEN_TWICE, INVALID_SUBSCRIPTION or what `frames` raises.
+            PermissionDenied: SUBSCRIPTION_OWNED.
             Conflict: CONSUMER_REPLACED.
             Unavailable: The database does not answer.
         """
@@ -41,6 +43,7 @@ class Subscriptions:
             subscription=opened.subscription,
             consumer_id=opened.consumer_id,
             session_id=uuid.uuid4().hex,
+            principal=current_principal(),
         )
         if opened.topic is Topic.SAMPLES:
             await self._samples(opened, member, frames, put)

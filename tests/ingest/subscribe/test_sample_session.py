@@ -243,7 +243,7 @@ async def test_a_dead_consumer_loses_its_shards(hasty: Running) -> None:
     await write(hasty, 1)
     await execute(
         hasty,
-        "INSERT INTO ingest.subscription (name, topic) VALUES ('detector', 1)",
+        "INSERT INTO ingest.subscription (name, topic, owner) VALUES ('detector', 1, 'user:test')",
     )
     await execute(
         hasty,
@@ -271,6 +271,23 @@ async def test_the_same_consumer_replaces_its_older_stream(service: Running) -> 
             assert status_of(caught.value) == ("ABORTED", "CONSUMER_REPLACED")
             await write(service, 1)
             await newer.until_count(HOSTS)
+
+
+async def test_a_subscription_belongs_to_the_caller_that_opened_it_first(service: Running) -> None:
+    """Or any reader could take the deliveries of the detector, or end its stream."""
+    async with (
+        opened(service.stub.Subscribe, samples_open()) as stream,
+        service.called_by("user:stranger", "read:stream") as stranger,
+        service.called_by("user:operator", "admin") as admin,
+    ):
+        await stream.next("assignment")
+        async with opened(stranger.Subscribe, samples_open()) as refused:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await refused.next("never")
+        assert status_of(caught.value) == ("PERMISSION_DENIED", "SUBSCRIPTION_OWNED")
+        async with opened(admin.Subscribe, samples_open("c2")) as joined:
+            await joined.next("opened")
+        await stream.next("heartbeat")
 
 
 async def test_heartbeats_tell_the_lag(service: Running) -> None:
@@ -310,7 +327,9 @@ async def test_a_trimmed_stream_is_read_from_the_log(service: Running, redis_url
         await write(service, sequence)
     async with redis.asyncio.Redis.from_url(redis_url, protocol=3) as client:
         for shard in range(4):
-            await client.xtrim(f"sensus:samples:{shard}", maxlen=2, approximate=False)
+            await client.xtrim(
+                f"{service.ingest.namespace}samples:{shard}", maxlen=2, approximate=False
+            )
     async with consuming(service, samples_open()) as consumer:
         await consumer.until_count(30 * HOSTS)
         assert values(consumer) == {str(h): [float(n) for n in range(1, 31)] for h in range(HOSTS)}
@@ -324,7 +343,7 @@ async def test_a_hole_in_the_stream_is_filled_from_the_log(
         await write(service, sequence)
     async with redis.asyncio.Redis.from_url(redis_url, protocol=3) as client:
         for shard in range(4):
-            await client.xdel(f"sensus:samples:{shard}", "3-0", "4-0", "10-0")
+            await client.xdel(f"{service.ingest.namespace}samples:{shard}", "3-0", "4-0", "10-0")
     async with consuming(service, samples_open()) as consumer:
         await consumer.until_count(10 * HOSTS)
         assert values(consumer) == {str(h): [float(n) for n in range(1, 11)] for h in range(HOSTS)}
@@ -341,7 +360,9 @@ async def test_history_that_is_gone_is_a_gap(service: Running, redis_url: str) -
     await execute(service, "DELETE FROM ingest.batch WHERE log_offset < 5")
     async with redis.asyncio.Redis.from_url(redis_url, protocol=3) as client:
         for shard in range(4):
-            await client.xtrim(f"sensus:samples:{shard}", maxlen=1, approximate=False)
+            await client.xtrim(
+                f"{service.ingest.namespace}samples:{shard}", maxlen=1, approximate=False
+            )
     async with consuming(service, samples_open()) as consumer:
         await consumer.until_count(HOSTS)
         assert {value for found in values(consumer).values() for value in found} == {5.0}

@@ -168,8 +168,8 @@ async def test_a_stream_of_months_counts_as_use_after_its_end(service: Running) 
     """Its subscription was opened long ago; what counts is when its consumer was seen."""
     connection = await asyncpg.connect(service.dsn)
     await connection.execute(
-        "INSERT INTO ingest.subscription (name, topic, seen_at) "
-        "VALUES ('old', 1, now() - interval '200 days')"
+        "INSERT INTO ingest.subscription (name, topic, owner, seen_at) "
+        "VALUES ('old', 1, 'user:test', now() - interval '200 days')"
     )
     await connection.execute(
         "INSERT INTO ingest.consumer VALUES ('old', 'killed', 's', now() - interval '2 days')"

@@ -42,10 +42,12 @@ def stamps(*days_ago: int) -> list[str]:
     return [f"{TODAY - timedelta(days=days):%Y%m%d}" for days in sorted(days_ago, reverse=True)]
 
 
-async def has_entries(redis_url: str, count: int) -> bool:
+async def has_entries(service: Running, redis_url: str, count: int) -> bool:
     """Whether the streams of all shards hold so many entries together."""
     async with redis.asyncio.Redis.from_url(redis_url, protocol=3) as client:
-        found = [await client.xlen(f"sensus:samples:{shard}") for shard in range(4)]
+        found = [
+            await client.xlen(f"{service.ingest.namespace}samples:{shard}") for shard in range(4)
+        ]
     return sum(found) == count
 
 
@@ -78,7 +80,7 @@ async def test_unread_log_stays_until_the_hard_limit(service: Running, redis_url
     """What the hard limit takes from the log is still in Redis, and so it is delivered."""
     for sequence, days in enumerate((9, 5, 0), start=1):
         await write_days_ago(service, days, sequence)
-    await until(lambda: has_entries(redis_url, 3))
+    await until(lambda: has_entries(service, redis_url, 3))
     await service.ingest.compactor.compact()
     async with consuming(service, samples_open(credit=0)) as consumer:
         await consumer.until_shards(4)

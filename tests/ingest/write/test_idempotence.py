@@ -46,3 +46,12 @@ async def test_any_repetition_counts_once(
         found = await query(service.stub, f'cpu{{host="{host}"}}', NOW - 1000, NOW - 500)
         stored = [value for points in found.values() for _, value in points]
         assert stored == sorted(float(n) for p, n in different if p == producer)
+
+
+async def test_producers_of_different_callers_are_different_producers(service: Running) -> None:
+    """Nobody can use up the sequences of another sender by taking its name."""
+    request = batch_request("sender", 1, [(0, NOW, 1.0)])
+    async with service.called_by("user:stranger", "write:samples") as stranger:
+        assert not (await stranger.WriteBatch(request)).ack.duplicate
+    assert not (await service.stub.WriteBatch(request)).ack.duplicate
+    assert (await service.stub.WriteBatch(request)).ack.duplicate

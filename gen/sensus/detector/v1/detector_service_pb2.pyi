@@ -6,6 +6,7 @@ Detection: every sample is scored as it passes, what is abnormal is announced.""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -50,6 +51,30 @@ ANOMALY_KIND_THRESHOLD: AnomalyKind.ValueType  # 3
 """A rule's threshold was crossed."""
 Global___AnomalyKind: _TypeAlias = AnomalyKind  # noqa: Y015
 
+class _AnomalyVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AnomalyVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnomalyVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ANOMALY_VERDICT_UNSPECIFIED: _AnomalyVerdict.ValueType  # 0
+    """Never stored."""
+    ANOMALY_VERDICT_TRUE_ALARM: _AnomalyVerdict.ValueType  # 1
+    """It did."""
+    ANOMALY_VERDICT_FALSE_ALARM: _AnomalyVerdict.ValueType  # 2
+    """It did not."""
+
+class AnomalyVerdict(_AnomalyVerdict, metaclass=_AnomalyVerdictEnumTypeWrapper):
+    """AnomalyVerdict is whether an anomaly deserved attention."""
+
+ANOMALY_VERDICT_UNSPECIFIED: AnomalyVerdict.ValueType  # 0
+"""Never stored."""
+ANOMALY_VERDICT_TRUE_ALARM: AnomalyVerdict.ValueType  # 1
+"""It did."""
+ANOMALY_VERDICT_FALSE_ALARM: AnomalyVerdict.ValueType  # 2
+"""It did not."""
+Global___AnomalyVerdict: _TypeAlias = AnomalyVerdict  # noqa: Y015
+
 class _DetectorPhase:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -74,6 +99,94 @@ DETECTOR_PHASE_SCORING: DetectorPhase.ValueType  # 2
 """A model is active: series past their own warm-up are scored."""
 Global___DetectorPhase: _TypeAlias = DetectorPhase  # noqa: Y015
 
+class _RuleComparison:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RuleComparisonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RuleComparison.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RULE_COMPARISON_UNSPECIFIED: _RuleComparison.ValueType  # 0
+    """Never stored."""
+    RULE_COMPARISON_ABOVE: _RuleComparison.ValueType  # 1
+    """At or above the threshold."""
+    RULE_COMPARISON_BELOW: _RuleComparison.ValueType  # 2
+    """At or below the threshold."""
+
+class RuleComparison(_RuleComparison, metaclass=_RuleComparisonEnumTypeWrapper):
+    """RuleComparison is the side of the thresholds that is bad."""
+
+RULE_COMPARISON_UNSPECIFIED: RuleComparison.ValueType  # 0
+"""Never stored."""
+RULE_COMPARISON_ABOVE: RuleComparison.ValueType  # 1
+"""At or above the threshold."""
+RULE_COMPARISON_BELOW: RuleComparison.ValueType  # 2
+"""At or below the threshold."""
+Global___RuleComparison: _TypeAlias = RuleComparison  # noqa: Y015
+
+class _ModelState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODEL_STATE_UNSPECIFIED: _ModelState.ValueType  # 0
+    """Never sent."""
+    MODEL_STATE_ACTIVE: _ModelState.ValueType  # 1
+    """Scores every sample."""
+    MODEL_STATE_SHADOW: _ModelState.ValueType  # 2
+    """Scores live samples beside the active one; nothing is announced of it."""
+    MODEL_STATE_RETIRED: _ModelState.ValueType  # 3
+    """Kept to be activated again."""
+
+class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
+    """ModelState is what a version is used for."""
+
+MODEL_STATE_UNSPECIFIED: ModelState.ValueType  # 0
+"""Never sent."""
+MODEL_STATE_ACTIVE: ModelState.ValueType  # 1
+"""Scores every sample."""
+MODEL_STATE_SHADOW: ModelState.ValueType  # 2
+"""Scores live samples beside the active one; nothing is announced of it."""
+MODEL_STATE_RETIRED: ModelState.ValueType  # 3
+"""Kept to be activated again."""
+Global___ModelState: _TypeAlias = ModelState  # noqa: Y015
+
+class _TrainingStage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrainingStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrainingStage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRAINING_STAGE_UNSPECIFIED: _TrainingStage.ValueType  # 0
+    """Never sent."""
+    TRAINING_STAGE_QUEUED: _TrainingStage.ValueType  # 1
+    """Waits for the leader of the detectors."""
+    TRAINING_STAGE_TRAINING: _TrainingStage.ValueType  # 2
+    """The forest grows."""
+    TRAINING_STAGE_EVALUATING: _TrainingStage.ValueType  # 3
+    """It is measured against the active version."""
+    TRAINING_STAGE_DONE: _TrainingStage.ValueType  # 4
+    """The version is stored; `message` tells whether it was activated and why."""
+    TRAINING_STAGE_FAILED: _TrainingStage.ValueType  # 5
+    """There is no version; `message` tells why."""
+
+class TrainingStage(_TrainingStage, metaclass=_TrainingStageEnumTypeWrapper):
+    """TrainingStage is how far a training is."""
+
+TRAINING_STAGE_UNSPECIFIED: TrainingStage.ValueType  # 0
+"""Never sent."""
+TRAINING_STAGE_QUEUED: TrainingStage.ValueType  # 1
+"""Waits for the leader of the detectors."""
+TRAINING_STAGE_TRAINING: TrainingStage.ValueType  # 2
+"""The forest grows."""
+TRAINING_STAGE_EVALUATING: TrainingStage.ValueType  # 3
+"""It is measured against the active version."""
+TRAINING_STAGE_DONE: TrainingStage.ValueType  # 4
+"""The version is stored; `message` tells whether it was activated and why."""
+TRAINING_STAGE_FAILED: TrainingStage.ValueType  # 5
+"""There is no version; `message` tells why."""
+Global___TrainingStage: _TypeAlias = TrainingStage  # noqa: Y015
+
 @_typing.final
 class Anomaly(_message.Message):
     """Anomaly is one abnormal episode of one series, as it was when it was announced."""
@@ -95,6 +208,7 @@ class Anomaly(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    FEEDBACK_FIELD_NUMBER: _builtins.int
     anomaly_id: _builtins.str
     """Identity, derived from series, time and kind: a replay of the same input gives the same one."""
     series_id: _builtins.int
@@ -135,6 +249,10 @@ class Anomaly(_message.Message):
     def contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureContribution]:
         """How much each feature brought to the score, largest first. Only GetAnomaly and WatchAnomalies fill it."""
 
+    @_builtins.property
+    def feedback(self) -> Global___AnomalyFeedback:
+        """What a person said of it; absent when nobody did. Only GetAnomaly fills it."""
+
     def __init__(
         self,
         *,
@@ -153,18 +271,55 @@ class Anomaly(_message.Message):
         model_version: _builtins.int = ...,
         cursor: _builtins.int = ...,
         traceparent: _builtins.str = ...,
+        feedback: Global___AnomalyFeedback | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "event_time", b"event_time", "expected", b"expected"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_score", b"alert_score", "anomaly_id", b"anomaly_id", "commit_time", b"commit_time", "contributions", b"contributions", "cursor", b"cursor", "event_time", b"event_time", "expected", b"expected", "kind", b"kind", "labels", b"labels", "model_version", b"model_version", "raw_score", b"raw_score", "series_id", b"series_id", "severity", b"severity", "traceparent", b"traceparent", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_score", b"alert_score", "anomaly_id", b"anomaly_id", "commit_time", b"commit_time", "contributions", b"contributions", "cursor", b"cursor", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "kind", b"kind", "labels", b"labels", "model_version", b"model_version", "raw_score", b"raw_score", "series_id", b"series_id", "severity", b"severity", "traceparent", b"traceparent", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Anomaly: _TypeAlias = Anomaly  # noqa: Y015
 
 @_typing.final
+class AnomalyFeedback(_message.Message):
+    """AnomalyFeedback is what a person said of an anomaly."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    SUBMIT_TIME_FIELD_NUMBER: _builtins.int
+    verdict: Global___AnomalyVerdict.ValueType
+    """Whether it deserved attention."""
+    comment: _builtins.str
+    """Why, in the person's words."""
+    subject: _builtins.str
+    """Who said it: "user:<name>" or the like."""
+    @_builtins.property
+    def submit_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was said."""
+
+    def __init__(
+        self,
+        *,
+        verdict: Global___AnomalyVerdict.ValueType = ...,
+        comment: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        submit_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["submit_time", b"submit_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "subject", b"subject", "submit_time", b"submit_time", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnomalyFeedback: _TypeAlias = AnomalyFeedback  # noqa: Y015
+
+@_typing.final
 class ExpectedRange(_message.Message):
-    """ExpectedRange is a closed interval."""
+    """ExpectedRange is a closed interval. An end may be infinite: a rule knows one end only."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -573,3 +728,1006 @@ class ShardStatus(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ShardStatus: _TypeAlias = ShardStatus  # noqa: Y015
+
+@_typing.final
+class Rule(_message.Message):
+    """Rule announces an anomaly of kind ANOMALY_KIND_THRESHOLD when a series stays beyond a threshold.
+
+    One anomaly when the episode begins, one more when it worsens from warning to critical. The episode ends when the value is back
+    within the lowest threshold by more than the hysteresis.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    WARNING_FIELD_NUMBER: _builtins.int
+    CRITICAL_FIELD_NUMBER: _builtins.int
+    HYSTERESIS_FIELD_NUMBER: _builtins.int
+    HOLD_DURATION_FIELD_NUMBER: _builtins.int
+    ENABLED_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """Identity, given by the service."""
+    name: _builtins.str
+    """Required. Unique, 1 to 128 characters."""
+    selector: _builtins.str
+    """Required. Prometheus series selector: the series that the rule watches; it must have at least one matcher."""
+    comparison: Global___RuleComparison.ValueType
+    """Required. The side that is bad."""
+    warning: _builtins.float
+    """From here on a warning, in the unit of the series. At least one of the two thresholds is required."""
+    critical: _builtins.float
+    """From here on critical, in the unit of the series; farther than `warning`."""
+    hysteresis: _builtins.float
+    """How far back within the threshold the value must be for the episode to end, in the unit of the series. 0 or more."""
+    enabled: _builtins.bool
+    """Whether the rule works. Default true."""
+    @_builtins.property
+    def hold_duration(self) -> _duration_pb2.Duration:
+        """How long the value must stay beyond the threshold, by the time of the samples. Default 0, at most a day."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made; given by the service."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was last changed; given by the service."""
+
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        selector: _builtins.str = ...,
+        comparison: Global___RuleComparison.ValueType = ...,
+        warning: _builtins.float | None = ...,
+        critical: _builtins.float | None = ...,
+        hysteresis: _builtins.float = ...,
+        hold_duration: _duration_pb2.Duration | None = ...,
+        enabled: _builtins.bool | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_critical", b"_critical", "_enabled", b"_enabled", "_warning", b"_warning", "create_time", b"create_time", "critical", b"critical", "enabled", b"enabled", "hold_duration", b"hold_duration", "update_time", b"update_time", "warning", b"warning"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_critical", b"_critical", "_enabled", b"_enabled", "_warning", b"_warning", "comparison", b"comparison", "create_time", b"create_time", "critical", b"critical", "enabled", b"enabled", "hold_duration", b"hold_duration", "hysteresis", b"hysteresis", "name", b"name", "rule_id", b"rule_id", "selector", b"selector", "update_time", b"update_time", "warning", b"warning"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__critical: _TypeAlias = _typing.Literal["critical"]  # noqa: Y015
+    _WhichOneofArgType__critical: _TypeAlias = _typing.Literal["_critical", b"_critical"]  # noqa: Y015
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    _WhichOneofReturnType__warning: _TypeAlias = _typing.Literal["warning"]  # noqa: Y015
+    _WhichOneofArgType__warning: _TypeAlias = _typing.Literal["_warning", b"_warning"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__critical) -> _WhichOneofReturnType__critical | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__warning) -> _WhichOneofReturnType__warning | None: ...
+
+Global___Rule: _TypeAlias = Rule  # noqa: Y015
+
+@_typing.final
+class ListRulesRequest(_message.Message):
+    """ListRulesRequest asks for all rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRulesRequest: _TypeAlias = ListRulesRequest  # noqa: Y015
+
+@_typing.final
+class ListRulesResponse(_message.Message):
+    """ListRulesResponse holds all rules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
+        """The rules, by name."""
+
+    def __init__(
+        self,
+        *,
+        rules: _abc.Iterable[Global___Rule] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRulesResponse: _TypeAlias = ListRulesResponse  # noqa: Y015
+
+@_typing.final
+class GetRuleRequest(_message.Message):
+    """GetRuleRequest asks for one rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """Required."""
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule_id", b"rule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRuleRequest: _TypeAlias = GetRuleRequest  # noqa: Y015
+
+@_typing.final
+class GetRuleResponse(_message.Message):
+    """GetRuleResponse is one rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rule(self) -> Global___Rule:
+        """The rule."""
+
+    def __init__(
+        self,
+        *,
+        rule: Global___Rule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRuleResponse: _TypeAlias = GetRuleResponse  # noqa: Y015
+
+@_typing.final
+class CreateRuleRequest(_message.Message):
+    """CreateRuleRequest adds a rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rule(self) -> Global___Rule:
+        """Required. Fields given by the service are ignored."""
+
+    def __init__(
+        self,
+        *,
+        rule: Global___Rule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRuleRequest: _TypeAlias = CreateRuleRequest  # noqa: Y015
+
+@_typing.final
+class CreateRuleResponse(_message.Message):
+    """CreateRuleResponse is the rule as stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rule(self) -> Global___Rule:
+        """The rule."""
+
+    def __init__(
+        self,
+        *,
+        rule: Global___Rule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRuleResponse: _TypeAlias = CreateRuleResponse  # noqa: Y015
+
+@_typing.final
+class UpdateRuleRequest(_message.Message):
+    """UpdateRuleRequest changes a rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """Required."""
+    @_builtins.property
+    def rule(self) -> Global___Rule:
+        """Required. Holds the new values."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Fields to change: name, selector, comparison, warning, critical, hysteresis, hold_duration, enabled; "*" for all of them. Empty:
+        those that are set in `rule`. A field that is named but not set goes back to its default.
+        """
+
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+        rule: Global___Rule | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "rule_id", b"rule_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRuleRequest: _TypeAlias = UpdateRuleRequest  # noqa: Y015
+
+@_typing.final
+class UpdateRuleResponse(_message.Message):
+    """UpdateRuleResponse is the rule as stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rule(self) -> Global___Rule:
+        """The rule."""
+
+    def __init__(
+        self,
+        *,
+        rule: Global___Rule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRuleResponse: _TypeAlias = UpdateRuleResponse  # noqa: Y015
+
+@_typing.final
+class DeleteRuleRequest(_message.Message):
+    """DeleteRuleRequest removes a rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    rule_id: _builtins.str
+    """Required."""
+    def __init__(
+        self,
+        *,
+        rule_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule_id", b"rule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRuleRequest: _TypeAlias = DeleteRuleRequest  # noqa: Y015
+
+@_typing.final
+class DeleteRuleResponse(_message.Message):
+    """DeleteRuleResponse says that it is gone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRuleResponse: _TypeAlias = DeleteRuleResponse  # noqa: Y015
+
+@_typing.final
+class ModelVersion(_message.Message):
+    """ModelVersion is one trained model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ParametersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ACTIVATE_TIME_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    TRAINING_SAMPLES_FIELD_NUMBER: _builtins.int
+    TRAINING_START_TIME_FIELD_NUMBER: _builtins.int
+    TRAINING_END_TIME_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    ARTIFACT_SHA256_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    LIVE_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version: 1, 2, 3 and so on."""
+    state: Global___ModelState.ValueType
+    """What it is used for."""
+    trigger: _builtins.str
+    """Why it was trained: "warm-up", "daily", "drift" or "demand"."""
+    training_samples: _builtins.int
+    """Feature vectors it was trained from, made-up ones included."""
+    artifact_sha256: _builtins.str
+    """SHA-256 of the stored artifact, hexadecimal."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was trained."""
+
+    @_builtins.property
+    def activate_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was last activated; absent for never."""
+
+    @_builtins.property
+    def training_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Begin of the time those come from."""
+
+    @_builtins.property
+    def training_end_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the time those come from."""
+
+    @_builtins.property
+    def parameters(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """What it was trained with: "trees", "sample", "seed", and "simulated_rows": made-up vectors that were added because too few were seen."""
+
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The features that it scores."""
+
+    @_builtins.property
+    def evaluation(self) -> Global___ModelEvaluation:
+        """The last evaluation; absent before the first."""
+
+    @_builtins.property
+    def live(self) -> Global___LiveFigures:
+        """What it did on live samples; absent before it saw any."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        state: Global___ModelState.ValueType = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        activate_time: _timestamp_pb2.Timestamp | None = ...,
+        trigger: _builtins.str = ...,
+        training_samples: _builtins.int = ...,
+        training_start_time: _timestamp_pb2.Timestamp | None = ...,
+        training_end_time: _timestamp_pb2.Timestamp | None = ...,
+        parameters: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        artifact_sha256: _builtins.str = ...,
+        evaluation: Global___ModelEvaluation | None = ...,
+        live: Global___LiveFigures | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "create_time", b"create_time", "evaluation", b"evaluation", "live", b"live", "training_end_time", b"training_end_time", "training_start_time", b"training_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "artifact_sha256", b"artifact_sha256", "create_time", b"create_time", "evaluation", b"evaluation", "features", b"features", "live", b"live", "parameters", b"parameters", "state", b"state", "training_end_time", b"training_end_time", "training_samples", b"training_samples", "training_start_time", b"training_start_time", "trigger", b"trigger", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelVersion: _TypeAlias = ModelVersion  # noqa: Y015
+
+@_typing.final
+class ModelEvaluation(_message.Message):
+    """ModelEvaluation is how good a version is; all versions are measured on the same material."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVALUATE_TIME_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    INJECTED_PRECISION_FIELD_NUMBER: _builtins.int
+    INJECTED_ANOMALIES_FIELD_NUMBER: _builtins.int
+    FEEDBACK_SEPARATION_FIELD_NUMBER: _builtins.int
+    TRUE_ALARMS_FIELD_NUMBER: _builtins.int
+    FALSE_ALARMS_FIELD_NUMBER: _builtins.int
+    score: _builtins.float
+    """What decides: 0 to 1, the mean of injected_precision and feedback_separation, or the first alone without enough feedback."""
+    injected_precision: _builtins.float
+    """Average precision of the raw score on injected anomalies, 0 to 1."""
+    injected_anomalies: _builtins.int
+    """Anomalies that were injected."""
+    feedback_separation: _builtins.float
+    """Probability that an alarm judged true scores above one judged false, 0 to 1; absent with fewer than 5 of either."""
+    true_alarms: _builtins.int
+    """Alarms judged true that were looked at."""
+    false_alarms: _builtins.int
+    """Alarms judged false that were looked at."""
+    @_builtins.property
+    def evaluate_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was measured."""
+
+    def __init__(
+        self,
+        *,
+        evaluate_time: _timestamp_pb2.Timestamp | None = ...,
+        score: _builtins.float = ...,
+        injected_precision: _builtins.float = ...,
+        injected_anomalies: _builtins.int = ...,
+        feedback_separation: _builtins.float | None = ...,
+        true_alarms: _builtins.int = ...,
+        false_alarms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation", "evaluate_time", b"evaluate_time", "feedback_separation", b"feedback_separation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation", "evaluate_time", b"evaluate_time", "false_alarms", b"false_alarms", "feedback_separation", b"feedback_separation", "injected_anomalies", b"injected_anomalies", "injected_precision", b"injected_precision", "score", b"score", "true_alarms", b"true_alarms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__feedback_separation: _TypeAlias = _typing.Literal["feedback_separation"]  # noqa: Y015
+    _WhichOneofArgType__feedback_separation: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__feedback_separation) -> _WhichOneofReturnType__feedback_separation | None: ...
+
+Global___ModelEvaluation: _TypeAlias = ModelEvaluation  # noqa: Y015
+
+@_typing.final
+class LiveFigures(_message.Message):
+    """LiveFigures tell what a version did on live samples about which anything was new."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    LOUD_FIELD_NUMBER: _builtins.int
+    LOUD_WITH_ACTIVE_FIELD_NUMBER: _builtins.int
+    DRIFT_FIELD_NUMBER: _builtins.int
+    samples: _builtins.int
+    """Samples it looked at."""
+    loud: _builtins.int
+    """Those it found as strange as one in a thousand of its training."""
+    loud_with_active: _builtins.int
+    """Those that the active version, too, found as strange."""
+    drift: _builtins.float
+    """Stability index of its scores against those of its training: below 0.1 stable, above 0.25 drifted. Absent before 5000 samples."""
+    def __init__(
+        self,
+        *,
+        samples: _builtins.int = ...,
+        loud: _builtins.int = ...,
+        loud_with_active: _builtins.int = ...,
+        drift: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_drift", b"_drift", "drift", b"drift"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_drift", b"_drift", "drift", b"drift", "loud", b"loud", "loud_with_active", b"loud_with_active", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__drift: _TypeAlias = _typing.Literal["drift"]  # noqa: Y015
+    _WhichOneofArgType__drift: _TypeAlias = _typing.Literal["_drift", b"_drift"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__drift) -> _WhichOneofReturnType__drift | None: ...
+
+Global___LiveFigures: _TypeAlias = LiveFigures  # noqa: Y015
+
+@_typing.final
+class TrainModelRequest(_message.Message):
+    """TrainModelRequest asks for a training."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The same id is the same training: 1 to 128 characters. Empty: a new training."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainModelRequest: _TypeAlias = TrainModelRequest  # noqa: Y015
+
+@_typing.final
+class TrainModelResponse(_message.Message):
+    """TrainModelResponse is one step of a training."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The id of the training: to follow it again."""
+    stage: Global___TrainingStage.ValueType
+    """How far it is."""
+    progress: _builtins.float
+    """Share that is done, 0 to 1."""
+    message: _builtins.str
+    """For people."""
+    version: _builtins.int
+    """With TRAINING_STAGE_DONE: the version made."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        stage: Global___TrainingStage.ValueType = ...,
+        progress: _builtins.float = ...,
+        message: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "progress", b"progress", "request_id", b"request_id", "stage", b"stage", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainModelResponse: _TypeAlias = TrainModelResponse  # noqa: Y015
+
+@_typing.final
+class ListModelVersionsRequest(_message.Message):
+    """ListModelVersionsRequest asks for versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Default 100, at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelVersionsRequest: _TypeAlias = ListModelVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListModelVersionsResponse(_message.Message):
+    """ListModelVersionsResponse is one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODELS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelVersion]:
+        """The versions, newest first."""
+
+    def __init__(
+        self,
+        *,
+        models: _abc.Iterable[Global___ModelVersion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelVersionsResponse: _TypeAlias = ListModelVersionsResponse  # noqa: Y015
+
+@_typing.final
+class GetModelVersionRequest(_message.Message):
+    """GetModelVersionRequest asks for one version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Required."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelVersionRequest: _TypeAlias = GetModelVersionRequest  # noqa: Y015
+
+@_typing.final
+class GetModelVersionResponse(_message.Message):
+    """GetModelVersionResponse is one version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model(self) -> Global___ModelVersion:
+        """The version."""
+
+    def __init__(
+        self,
+        *,
+        model: Global___ModelVersion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelVersionResponse: _TypeAlias = GetModelVersionResponse  # noqa: Y015
+
+@_typing.final
+class EvaluateModelRequest(_message.Message):
+    """EvaluateModelRequest asks for a measurement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Required."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluateModelRequest: _TypeAlias = EvaluateModelRequest  # noqa: Y015
+
+@_typing.final
+class EvaluateModelResponse(_message.Message):
+    """EvaluateModelResponse is a version beside the active one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    ACTIVE_EVALUATION_FIELD_NUMBER: _builtins.int
+    BETTER_FIELD_NUMBER: _builtins.int
+    better: _builtins.bool
+    """Whether the version asked for is better than the active one by more than chance."""
+    @_builtins.property
+    def evaluation(self) -> Global___ModelEvaluation:
+        """The version asked for."""
+
+    @_builtins.property
+    def active_evaluation(self) -> Global___ModelEvaluation:
+        """The active version, measured on the same material; absent when there is none."""
+
+    def __init__(
+        self,
+        *,
+        evaluation: Global___ModelEvaluation | None = ...,
+        active_evaluation: Global___ModelEvaluation | None = ...,
+        better: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_evaluation", b"active_evaluation", "evaluation", b"evaluation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_evaluation", b"active_evaluation", "better", b"better", "evaluation", b"evaluation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluateModelResponse: _TypeAlias = EvaluateModelResponse  # noqa: Y015
+
+@_typing.final
+class ActivateModelVersionRequest(_message.Message):
+    """ActivateModelVersionRequest makes a version active."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Required."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateModelVersionRequest: _TypeAlias = ActivateModelVersionRequest  # noqa: Y015
+
+@_typing.final
+class ActivateModelVersionResponse(_message.Message):
+    """ActivateModelVersionResponse is the version that is active now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model(self) -> Global___ModelVersion:
+        """The version."""
+
+    def __init__(
+        self,
+        *,
+        model: Global___ModelVersion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateModelVersionResponse: _TypeAlias = ActivateModelVersionResponse  # noqa: Y015
+
+@_typing.final
+class SubmitFeedbackRequest(_message.Message):
+    """SubmitFeedbackRequest says what an anomaly was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANOMALY_ID_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    anomaly_id: _builtins.str
+    """Required."""
+    verdict: Global___AnomalyVerdict.ValueType
+    """Required."""
+    comment: _builtins.str
+    """Why; at most 2000 characters."""
+    def __init__(
+        self,
+        *,
+        anomaly_id: _builtins.str = ...,
+        verdict: Global___AnomalyVerdict.ValueType = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anomaly_id", b"anomaly_id", "comment", b"comment", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitFeedbackRequest: _TypeAlias = SubmitFeedbackRequest  # noqa: Y015
+
+@_typing.final
+class SubmitFeedbackResponse(_message.Message):
+    """SubmitFeedbackResponse is the feedback as stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FEEDBACK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def feedback(self) -> Global___AnomalyFeedback:
+        """The feedback."""
+
+    def __init__(
+        self,
+        *,
+        feedback: Global___AnomalyFeedback | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitFeedbackResponse: _TypeAlias = SubmitFeedbackResponse  # noqa: Y015
+
+@_typing.final
+class ScoreRequest(_message.Message):
+    """ScoreRequest is one frame from the caller."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPEN_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def open(self) -> Global___ScoreOpen:
+        """The first frame."""
+
+    @_builtins.property
+    def batch(self) -> Global___ScoreBatch:
+        """Every other frame."""
+
+    def __init__(
+        self,
+        *,
+        open: Global___ScoreOpen | None = ...,
+        batch: Global___ScoreBatch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "frame", b"frame", "open", b"open"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "frame", b"frame", "open", b"open"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["open", "batch"]  # noqa: Y015
+    _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
+
+Global___ScoreRequest: _TypeAlias = ScoreRequest  # noqa: Y015
+
+@_typing.final
+class ScoreOpen(_message.Message):
+    """ScoreOpen tells how to score."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    ALERTS_PER_WEEK_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.int
+    """Version of the model; 0 for the active one."""
+    alerts_per_week: _builtins.float
+    """Noise budget per series; above 0. Absent: every episode speaks."""
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.int = ...,
+        alerts_per_week: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alerts_per_week", b"_alerts_per_week", "alerts_per_week", b"alerts_per_week"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alerts_per_week", b"_alerts_per_week", "alerts_per_week", b"alerts_per_week", "model_version", b"model_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alerts_per_week: _TypeAlias = _typing.Literal["alerts_per_week"]  # noqa: Y015
+    _WhichOneofArgType__alerts_per_week: _TypeAlias = _typing.Literal["_alerts_per_week", b"_alerts_per_week"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alerts_per_week) -> _WhichOneofReturnType__alerts_per_week | None: ...
+
+Global___ScoreOpen: _TypeAlias = ScoreOpen  # noqa: Y015
+
+@_typing.final
+class ScoreBatch(_message.Message):
+    """ScoreBatch holds samples in order within each series, as columns of equal length; at most 100,000 samples."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIES_REFS_FIELD_NUMBER: _builtins.int
+    TIMESTAMPS_MS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    series_refs: _builtins.bytes
+    """Series of each sample, as the caller numbers them: uint32, little-endian, below 10,000."""
+    timestamps_ms: _builtins.bytes
+    """Milliseconds since the Unix epoch: int64, little-endian. A sample that does not pass the last one of its series is not scored."""
+    values: _builtins.bytes
+    """float64, little-endian. A value that is not finite is not scored."""
+    def __init__(
+        self,
+        *,
+        series_refs: _builtins.bytes = ...,
+        timestamps_ms: _builtins.bytes = ...,
+        values: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["series_refs", b"series_refs", "timestamps_ms", b"timestamps_ms", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreBatch: _TypeAlias = ScoreBatch  # noqa: Y015
+
+@_typing.final
+class ScoreResponse(_message.Message):
+    """ScoreResponse is one frame to the caller."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPENED_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def opened(self) -> Global___ScoreOpened:
+        """The answer to the open."""
+
+    @_builtins.property
+    def result(self) -> Global___ScoreResult:
+        """The answer to a batch."""
+
+    def __init__(
+        self,
+        *,
+        opened: Global___ScoreOpened | None = ...,
+        result: Global___ScoreResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "opened", b"opened", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "opened", b"opened", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["opened", "result"]  # noqa: Y015
+    _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
+
+Global___ScoreResponse: _TypeAlias = ScoreResponse  # noqa: Y015
+
+@_typing.final
+class ScoreOpened(_message.Message):
+    """ScoreOpened tells what scores."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.int
+    """Version of the model."""
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreOpened: _TypeAlias = ScoreOpened  # noqa: Y015
+
+@_typing.final
+class ScoreResult(_message.Message):
+    """ScoreResult holds the scores of one batch as columns of its length: float64, little-endian."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RAW_SCORES_FIELD_NUMBER: _builtins.int
+    ALERT_SCORES_FIELD_NUMBER: _builtins.int
+    EXPECTED_LOW_FIELD_NUMBER: _builtins.int
+    EXPECTED_HIGH_FIELD_NUMBER: _builtins.int
+    raw_scores: _builtins.bytes
+    """Raw scores, 0 to 1; NaN where a sample was not scored."""
+    alert_scores: _builtins.bytes
+    """Alert scores, 0 to 1; 0 except where an episode begins or rises."""
+    expected_low: _builtins.bytes
+    """Lower end of the range expected before the sample was seen; NaN in warm-up."""
+    expected_high: _builtins.bytes
+    """Upper end of that range; NaN in warm-up."""
+    def __init__(
+        self,
+        *,
+        raw_scores: _builtins.bytes = ...,
+        alert_scores: _builtins.bytes = ...,
+        expected_low: _builtins.bytes = ...,
+        expected_high: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_scores", b"alert_scores", "expected_high", b"expected_high", "expected_low", b"expected_low", "raw_scores", b"raw_scores"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreResult: _TypeAlias = ScoreResult  # noqa: Y015

@@ -58,6 +58,66 @@ class DetectorServiceStub:
                 request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetDetectorStatusRequest.SerializeToString,
                 response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetDetectorStatusResponse.FromString,
                 _registered_method=True)
+        self.ListRules = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/ListRules',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListRulesRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListRulesResponse.FromString,
+                _registered_method=True)
+        self.GetRule = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/GetRule',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetRuleRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetRuleResponse.FromString,
+                _registered_method=True)
+        self.CreateRule = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/CreateRule',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.CreateRuleRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.CreateRuleResponse.FromString,
+                _registered_method=True)
+        self.UpdateRule = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/UpdateRule',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.UpdateRuleRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.UpdateRuleResponse.FromString,
+                _registered_method=True)
+        self.DeleteRule = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/DeleteRule',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleResponse.FromString,
+                _registered_method=True)
+        self.TrainModel = channel.unary_stream(
+                '/sensus.detector.v1.DetectorService/TrainModel',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.TrainModelRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.TrainModelResponse.FromString,
+                _registered_method=True)
+        self.ListModelVersions = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/ListModelVersions',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListModelVersionsRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListModelVersionsResponse.FromString,
+                _registered_method=True)
+        self.GetModelVersion = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/GetModelVersion',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetModelVersionRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetModelVersionResponse.FromString,
+                _registered_method=True)
+        self.EvaluateModel = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/EvaluateModel',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.EvaluateModelRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.EvaluateModelResponse.FromString,
+                _registered_method=True)
+        self.ActivateModelVersion = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/ActivateModelVersion',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionResponse.FromString,
+                _registered_method=True)
+        self.SubmitFeedback = channel.unary_unary(
+                '/sensus.detector.v1.DetectorService/SubmitFeedback',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackResponse.FromString,
+                _registered_method=True)
+        self.Score = channel.stream_stream(
+                '/sensus.detector.v1.DetectorService/Score',
+                request_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ScoreRequest.SerializeToString,
+                response_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ScoreResponse.FromString,
+                _registered_method=True)
 
 
 class DetectorServiceServicer:
@@ -108,6 +168,134 @@ class DetectorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRules(self, request, context):
+        """ListRules lists all threshold rules by name; there are at most 100.
+
+        Errors: only those of every method.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRule(self, request, context):
+        """GetRule returns one rule.
+
+        Errors: NOT_FOUND (RULE_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateRule(self, request, context):
+        """CreateRule adds a rule. Every detector follows it within seconds, without a restart.
+
+        Names are unique, so a repeated call adds nothing.
+
+        Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR); ALREADY_EXISTS (RULE_EXISTS); FAILED_PRECONDITION (TOO_MANY_RULES).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRule(self, request, context):
+        """UpdateRule changes the fields named in the mask. Every detector follows it within seconds, without a restart.
+
+        Episodes that are open go on under the new terms.
+
+        Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR, INVALID_UPDATE_MASK); NOT_FOUND (RULE_NOT_FOUND); ALREADY_EXISTS
+        (RULE_EXISTS).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRule(self, request, context):
+        """DeleteRule removes a rule and its open episodes; anomalies it announced stay.
+
+        Errors: NOT_FOUND (RULE_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TrainModel(self, request, context):
+        """TrainModel trains a model from what all detectors have kept, and streams how far it is.
+
+        The work is detached from the stream: a lost connection neither ends nor repeats it; call again with the same request_id to follow
+        it. The new version becomes active when its evaluation is better than that of the active one, otherwise it stays in the shadow. The
+        stream ends with OK after the stage TRAINING_STAGE_DONE or TRAINING_STAGE_FAILED.
+
+        Errors: INVALID_ARGUMENT (INVALID_REQUEST_ID).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListModelVersions(self, request, context):
+        """ListModelVersions lists the versions of the model, newest first.
+
+        Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModelVersion(self, request, context):
+        """GetModelVersion returns one version of the model.
+
+        Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EvaluateModel(self, request, context):
+        """EvaluateModel measures a version now, on injected anomalies and on the alarms that people judged; takes some seconds.
+
+        Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+        features; RESOURCE_EXHAUSTED (EVALUATION_RUNNING) with RetryInfo.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ActivateModelVersion(self, request, context):
+        """ActivateModelVersion makes a version the one that scores, on every replica within seconds and without losing a sample.
+
+        Rolling back is the activation of an older version. Safe to repeat.
+
+        Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+        features: the version before stays active.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitFeedback(self, request, context):
+        """SubmitFeedback keeps what a person says of an anomaly; the last word counts.
+
+        A false alarm makes its series stricter within seconds: later alarms of the value must be stronger. A true alarm keeps it as it is.
+        Both go into the next training and into every evaluation. Safe to repeat.
+
+        Errors: INVALID_ARGUMENT (INVALID_VERDICT, INVALID_COMMENT); NOT_FOUND (ANOMALY_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Score(self, request_iterator, context):
+        """Score scores the caller's own samples with any version of the model and stores nothing.
+
+        The first frame opens; each batch after it is answered by one frame of scores, in order. Series begin with nothing learnt: send their
+        history first. All memory of the stream ends with it.
+
+        Errors: INVALID_ARGUMENT (OPEN_EXPECTED, BATCH_EXPECTED, INVALID_COLUMNS, TOO_MANY_SERIES, BATCH_TOO_LARGE, INVALID_ALERTS_PER_WEEK);
+        NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE, or NO_ACTIVE_MODEL before the first).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DetectorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -130,6 +318,66 @@ def add_DetectorServiceServicer_to_server(servicer, server):
                     servicer.GetDetectorStatus,
                     request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetDetectorStatusRequest.FromString,
                     response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetDetectorStatusResponse.SerializeToString,
+            ),
+            'ListRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRules,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListRulesRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListRulesResponse.SerializeToString,
+            ),
+            'GetRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRule,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetRuleRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetRuleResponse.SerializeToString,
+            ),
+            'CreateRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRule,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.CreateRuleRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.CreateRuleResponse.SerializeToString,
+            ),
+            'UpdateRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRule,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.UpdateRuleRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.UpdateRuleResponse.SerializeToString,
+            ),
+            'DeleteRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRule,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleResponse.SerializeToString,
+            ),
+            'TrainModel': grpc.unary_stream_rpc_method_handler(
+                    servicer.TrainModel,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.TrainModelRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.TrainModelResponse.SerializeToString,
+            ),
+            'ListModelVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModelVersions,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListModelVersionsRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListModelVersionsResponse.SerializeToString,
+            ),
+            'GetModelVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModelVersion,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetModelVersionRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetModelVersionResponse.SerializeToString,
+            ),
+            'EvaluateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluateModel,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.EvaluateModelRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.EvaluateModelResponse.SerializeToString,
+            ),
+            'ActivateModelVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActivateModelVersion,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionResponse.SerializeToString,
+            ),
+            'SubmitFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitFeedback,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackResponse.SerializeToString,
+            ),
+            'Score': grpc.stream_stream_rpc_method_handler(
+                    servicer.Score,
+                    request_deserializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ScoreRequest.FromString,
+                    response_serializer=sensus_dot_detector_dot_v1_dot_detector__service__pb2.ScoreResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -244,6 +492,330 @@ class DetectorService:
             '/sensus.detector.v1.DetectorService/GetDetectorStatus',
             sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetDetectorStatusRequest.SerializeToString,
             sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetDetectorStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/ListRules',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListRulesRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/GetRule',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetRuleRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/CreateRule',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.CreateRuleRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.CreateRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/UpdateRule',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.UpdateRuleRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.UpdateRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/DeleteRule',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.DeleteRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TrainModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/TrainModel',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.TrainModelRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.TrainModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModelVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/ListModelVersions',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListModelVersionsRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ListModelVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModelVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/GetModelVersion',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetModelVersionRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.GetModelVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/EvaluateModel',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.EvaluateModelRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.EvaluateModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivateModelVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/ActivateModelVersion',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ActivateModelVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.detector.v1.DetectorService/SubmitFeedback',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.SubmitFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Score(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/sensus.detector.v1.DetectorService/Score',
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ScoreRequest.SerializeToString,
+            sensus_dot_detector_dot_v1_dot_detector__service__pb2.ScoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,86 @@ class DetectorServiceStub:
 
     Errors: only those of every method.
     """
+    ListRules: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.ListRulesRequest, _detector_service_pb2.ListRulesResponse]
+    """ListRules lists all threshold rules by name; there are at most 100.
+
+    Errors: only those of every method.
+    """
+    GetRule: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.GetRuleRequest, _detector_service_pb2.GetRuleResponse]
+    """GetRule returns one rule.
+
+    Errors: NOT_FOUND (RULE_NOT_FOUND).
+    """
+    CreateRule: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.CreateRuleRequest, _detector_service_pb2.CreateRuleResponse]
+    """CreateRule adds a rule. Every detector follows it within seconds, without a restart.
+
+    Names are unique, so a repeated call adds nothing.
+
+    Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR); ALREADY_EXISTS (RULE_EXISTS); FAILED_PRECONDITION (TOO_MANY_RULES).
+    """
+    UpdateRule: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.UpdateRuleRequest, _detector_service_pb2.UpdateRuleResponse]
+    """UpdateRule changes the fields named in the mask. Every detector follows it within seconds, without a restart.
+
+    Episodes that are open go on under the new terms.
+
+    Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR, INVALID_UPDATE_MASK); NOT_FOUND (RULE_NOT_FOUND); ALREADY_EXISTS
+    (RULE_EXISTS).
+    """
+    DeleteRule: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.DeleteRuleRequest, _detector_service_pb2.DeleteRuleResponse]
+    """DeleteRule removes a rule and its open episodes; anomalies it announced stay.
+
+    Errors: NOT_FOUND (RULE_NOT_FOUND).
+    """
+    TrainModel: _grpc.UnaryStreamMultiCallable[_detector_service_pb2.TrainModelRequest, _detector_service_pb2.TrainModelResponse]
+    """TrainModel trains a model from what all detectors have kept, and streams how far it is.
+
+    The work is detached from the stream: a lost connection neither ends nor repeats it; call again with the same request_id to follow
+    it. The new version becomes active when its evaluation is better than that of the active one, otherwise it stays in the shadow. The
+    stream ends with OK after the stage TRAINING_STAGE_DONE or TRAINING_STAGE_FAILED.
+
+    Errors: INVALID_ARGUMENT (INVALID_REQUEST_ID).
+    """
+    ListModelVersions: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.ListModelVersionsRequest, _detector_service_pb2.ListModelVersionsResponse]
+    """ListModelVersions lists the versions of the model, newest first.
+
+    Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+    """
+    GetModelVersion: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.GetModelVersionRequest, _detector_service_pb2.GetModelVersionResponse]
+    """GetModelVersion returns one version of the model.
+
+    Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND).
+    """
+    EvaluateModel: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.EvaluateModelRequest, _detector_service_pb2.EvaluateModelResponse]
+    """EvaluateModel measures a version now, on injected anomalies and on the alarms that people judged; takes some seconds.
+
+    Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+    features; RESOURCE_EXHAUSTED (EVALUATION_RUNNING) with RetryInfo.
+    """
+    ActivateModelVersion: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.ActivateModelVersionRequest, _detector_service_pb2.ActivateModelVersionResponse]
+    """ActivateModelVersion makes a version the one that scores, on every replica within seconds and without losing a sample.
+
+    Rolling back is the activation of an older version. Safe to repeat.
+
+    Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+    features: the version before stays active.
+    """
+    SubmitFeedback: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.SubmitFeedbackRequest, _detector_service_pb2.SubmitFeedbackResponse]
+    """SubmitFeedback keeps what a person says of an anomaly; the last word counts.
+
+    A false alarm makes its series stricter within seconds: later alarms of the value must be stronger. A true alarm keeps it as it is.
+    Both go into the next training and into every evaluation. Safe to repeat.
+
+    Errors: INVALID_ARGUMENT (INVALID_VERDICT, INVALID_COMMENT); NOT_FOUND (ANOMALY_NOT_FOUND).
+    """
+    Score: _grpc.StreamStreamMultiCallable[_detector_service_pb2.ScoreRequest, _detector_service_pb2.ScoreResponse]
+    """Score scores the caller's own samples with any version of the model and stores nothing.
+
+    The first frame opens; each batch after it is answered by one frame of scores, in order. Series begin with nothing learnt: send their
+    history first. All memory of the stream ends with it.
+
+    Errors: INVALID_ARGUMENT (OPEN_EXPECTED, BATCH_EXPECTED, INVALID_COLUMNS, TOO_MANY_SERIES, BATCH_TOO_LARGE, INVALID_ALERTS_PER_WEEK);
+    NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE, or NO_ACTIVE_MODEL before the first).
+    """
 
 @_typing.type_check_only
 class DetectorServiceAsyncStub(DetectorServiceStub):
@@ -96,6 +176,86 @@ class DetectorServiceAsyncStub(DetectorServiceStub):
     Answers for the whole installation, from what every detector last checkpointed.
 
     Errors: only those of every method.
+    """
+    ListRules: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.ListRulesRequest, _detector_service_pb2.ListRulesResponse]  # type: ignore[assignment]
+    """ListRules lists all threshold rules by name; there are at most 100.
+
+    Errors: only those of every method.
+    """
+    GetRule: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.GetRuleRequest, _detector_service_pb2.GetRuleResponse]  # type: ignore[assignment]
+    """GetRule returns one rule.
+
+    Errors: NOT_FOUND (RULE_NOT_FOUND).
+    """
+    CreateRule: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.CreateRuleRequest, _detector_service_pb2.CreateRuleResponse]  # type: ignore[assignment]
+    """CreateRule adds a rule. Every detector follows it within seconds, without a restart.
+
+    Names are unique, so a repeated call adds nothing.
+
+    Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR); ALREADY_EXISTS (RULE_EXISTS); FAILED_PRECONDITION (TOO_MANY_RULES).
+    """
+    UpdateRule: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.UpdateRuleRequest, _detector_service_pb2.UpdateRuleResponse]  # type: ignore[assignment]
+    """UpdateRule changes the fields named in the mask. Every detector follows it within seconds, without a restart.
+
+    Episodes that are open go on under the new terms.
+
+    Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR, INVALID_UPDATE_MASK); NOT_FOUND (RULE_NOT_FOUND); ALREADY_EXISTS
+    (RULE_EXISTS).
+    """
+    DeleteRule: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.DeleteRuleRequest, _detector_service_pb2.DeleteRuleResponse]  # type: ignore[assignment]
+    """DeleteRule removes a rule and its open episodes; anomalies it announced stay.
+
+    Errors: NOT_FOUND (RULE_NOT_FOUND).
+    """
+    TrainModel: _aio.UnaryStreamMultiCallable[_detector_service_pb2.TrainModelRequest, _detector_service_pb2.TrainModelResponse]  # type: ignore[assignment]
+    """TrainModel trains a model from what all detectors have kept, and streams how far it is.
+
+    The work is detached from the stream: a lost connection neither ends nor repeats it; call again with the same request_id to follow
+    it. The new version becomes active when its evaluation is better than that of the active one, otherwise it stays in the shadow. The
+    stream ends with OK after the stage TRAINING_STAGE_DONE or TRAINING_STAGE_FAILED.
+
+    Errors: INVALID_ARGUMENT (INVALID_REQUEST_ID).
+    """
+    ListModelVersions: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.ListModelVersionsRequest, _detector_service_pb2.ListModelVersionsResponse]  # type: ignore[assignment]
+    """ListModelVersions lists the versions of the model, newest first.
+
+    Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+    """
+    GetModelVersion: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.GetModelVersionRequest, _detector_service_pb2.GetModelVersionResponse]  # type: ignore[assignment]
+    """GetModelVersion returns one version of the model.
+
+    Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND).
+    """
+    EvaluateModel: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.EvaluateModelRequest, _detector_service_pb2.EvaluateModelResponse]  # type: ignore[assignment]
+    """EvaluateModel measures a version now, on injected anomalies and on the alarms that people judged; takes some seconds.
+
+    Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+    features; RESOURCE_EXHAUSTED (EVALUATION_RUNNING) with RetryInfo.
+    """
+    ActivateModelVersion: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.ActivateModelVersionRequest, _detector_service_pb2.ActivateModelVersionResponse]  # type: ignore[assignment]
+    """ActivateModelVersion makes a version the one that scores, on every replica within seconds and without losing a sample.
+
+    Rolling back is the activation of an older version. Safe to repeat.
+
+    Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+    features: the version before stays active.
+    """
+    SubmitFeedback: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.SubmitFeedbackRequest, _detector_service_pb2.SubmitFeedbackResponse]  # type: ignore[assignment]
+    """SubmitFeedback keeps what a person says of an anomaly; the last word counts.
+
+    A false alarm makes its series stricter within seconds: later alarms of the value must be stronger. A true alarm keeps it as it is.
+    Both go into the next training and into every evaluation. Safe to repeat.
+
+    Errors: INVALID_ARGUMENT (INVALID_VERDICT, INVALID_COMMENT); NOT_FOUND (ANOMALY_NOT_FOUND).
+    """
+    Score: _aio.StreamStreamMultiCallable[_detector_service_pb2.ScoreRequest, _detector_service_pb2.ScoreResponse]  # type: ignore[assignment]
+    """Score scores the caller's own samples with any version of the model and stores nothing.
+
+    The first frame opens; each batch after it is answered by one frame of scores, in order. Series begin with nothing learnt: send their
+    history first. All memory of the stream ends with it.
+
+    Errors: INVALID_ARGUMENT (OPEN_EXPECTED, BATCH_EXPECTED, INVALID_COLUMNS, TOO_MANY_SERIES, BATCH_TOO_LARGE, INVALID_ALERTS_PER_WEEK);
+    NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE, or NO_ACTIVE_MODEL before the first).
     """
 
 class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -152,6 +312,158 @@ class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
         Answers for the whole installation, from what every detector last checkpointed.
 
         Errors: only those of every method.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRules(
+        self,
+        request: _detector_service_pb2.ListRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.ListRulesResponse, _abc.Awaitable[_detector_service_pb2.ListRulesResponse]]:
+        """ListRules lists all threshold rules by name; there are at most 100.
+
+        Errors: only those of every method.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRule(
+        self,
+        request: _detector_service_pb2.GetRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.GetRuleResponse, _abc.Awaitable[_detector_service_pb2.GetRuleResponse]]:
+        """GetRule returns one rule.
+
+        Errors: NOT_FOUND (RULE_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def CreateRule(
+        self,
+        request: _detector_service_pb2.CreateRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.CreateRuleResponse, _abc.Awaitable[_detector_service_pb2.CreateRuleResponse]]:
+        """CreateRule adds a rule. Every detector follows it within seconds, without a restart.
+
+        Names are unique, so a repeated call adds nothing.
+
+        Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR); ALREADY_EXISTS (RULE_EXISTS); FAILED_PRECONDITION (TOO_MANY_RULES).
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateRule(
+        self,
+        request: _detector_service_pb2.UpdateRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.UpdateRuleResponse, _abc.Awaitable[_detector_service_pb2.UpdateRuleResponse]]:
+        """UpdateRule changes the fields named in the mask. Every detector follows it within seconds, without a restart.
+
+        Episodes that are open go on under the new terms.
+
+        Errors: INVALID_ARGUMENT (INVALID_RULE, INVALID_SELECTOR, INVALID_UPDATE_MASK); NOT_FOUND (RULE_NOT_FOUND); ALREADY_EXISTS
+        (RULE_EXISTS).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRule(
+        self,
+        request: _detector_service_pb2.DeleteRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.DeleteRuleResponse, _abc.Awaitable[_detector_service_pb2.DeleteRuleResponse]]:
+        """DeleteRule removes a rule and its open episodes; anomalies it announced stay.
+
+        Errors: NOT_FOUND (RULE_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def TrainModel(
+        self,
+        request: _detector_service_pb2.TrainModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_detector_service_pb2.TrainModelResponse], _abc.AsyncIterator[_detector_service_pb2.TrainModelResponse]]:
+        """TrainModel trains a model from what all detectors have kept, and streams how far it is.
+
+        The work is detached from the stream: a lost connection neither ends nor repeats it; call again with the same request_id to follow
+        it. The new version becomes active when its evaluation is better than that of the active one, otherwise it stays in the shadow. The
+        stream ends with OK after the stage TRAINING_STAGE_DONE or TRAINING_STAGE_FAILED.
+
+        Errors: INVALID_ARGUMENT (INVALID_REQUEST_ID).
+        """
+
+    @_abc_1.abstractmethod
+    def ListModelVersions(
+        self,
+        request: _detector_service_pb2.ListModelVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.ListModelVersionsResponse, _abc.Awaitable[_detector_service_pb2.ListModelVersionsResponse]]:
+        """ListModelVersions lists the versions of the model, newest first.
+
+        Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+        """
+
+    @_abc_1.abstractmethod
+    def GetModelVersion(
+        self,
+        request: _detector_service_pb2.GetModelVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.GetModelVersionResponse, _abc.Awaitable[_detector_service_pb2.GetModelVersionResponse]]:
+        """GetModelVersion returns one version of the model.
+
+        Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def EvaluateModel(
+        self,
+        request: _detector_service_pb2.EvaluateModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.EvaluateModelResponse, _abc.Awaitable[_detector_service_pb2.EvaluateModelResponse]]:
+        """EvaluateModel measures a version now, on injected anomalies and on the alarms that people judged; takes some seconds.
+
+        Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+        features; RESOURCE_EXHAUSTED (EVALUATION_RUNNING) with RetryInfo.
+        """
+
+    @_abc_1.abstractmethod
+    def ActivateModelVersion(
+        self,
+        request: _detector_service_pb2.ActivateModelVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.ActivateModelVersionResponse, _abc.Awaitable[_detector_service_pb2.ActivateModelVersionResponse]]:
+        """ActivateModelVersion makes a version the one that scores, on every replica within seconds and without losing a sample.
+
+        Rolling back is the activation of an older version. Safe to repeat.
+
+        Errors: NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE) when its artifact is damaged or was made for other
+        features: the version before stays active.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitFeedback(
+        self,
+        request: _detector_service_pb2.SubmitFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.SubmitFeedbackResponse, _abc.Awaitable[_detector_service_pb2.SubmitFeedbackResponse]]:
+        """SubmitFeedback keeps what a person says of an anomaly; the last word counts.
+
+        A false alarm makes its series stricter within seconds: later alarms of the value must be stronger. A true alarm keeps it as it is.
+        Both go into the next training and into every evaluation. Safe to repeat.
+
+        Errors: INVALID_ARGUMENT (INVALID_VERDICT, INVALID_COMMENT); NOT_FOUND (ANOMALY_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def Score(
+        self,
+        request_iterator: _MaybeAsyncIterator[_detector_service_pb2.ScoreRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_detector_service_pb2.ScoreResponse], _abc.AsyncIterator[_detector_service_pb2.ScoreResponse]]:
+        """Score scores the caller's own samples with any version of the model and stores nothing.
+
+        The first frame opens; each batch after it is answered by one frame of scores, in order. Series begin with nothing learnt: send their
+        history first. All memory of the stream ends with it.
+
+        Errors: INVALID_ARGUMENT (OPEN_EXPECTED, BATCH_EXPECTED, INVALID_COLUMNS, TOO_MANY_SERIES, BATCH_TOO_LARGE, INVALID_ALERTS_PER_WEEK);
+        NOT_FOUND (MODEL_VERSION_NOT_FOUND); FAILED_PRECONDITION (MODEL_UNUSABLE, or NO_ACTIVE_MODEL before the first).
         """
 
 def add_DetectorServiceServicer_to_server(servicer: DetectorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

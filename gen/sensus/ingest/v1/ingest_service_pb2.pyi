@@ -173,7 +173,9 @@ class WriteOpen(_message.Message):
 
     PRODUCER_ID_FIELD_NUMBER: _builtins.int
     producer_id: _builtins.str
-    """Required. Names the sender across reconnects and restarts; 1 to 128 characters of [a-zA-Z0-9._:/-]. Two senders must not share one."""
+    """Required. Names the sender across reconnects and restarts; 1 to 128 characters of [a-zA-Z0-9._:/-]. Two senders of one caller
+    must not share one; senders of different callers (subjects of their tokens) are different producers.
+    """
     def __init__(
         self,
         *,

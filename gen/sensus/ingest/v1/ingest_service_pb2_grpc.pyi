@@ -73,7 +73,8 @@ class IngestServiceStub:
     buried as dead letters after max_attempts. A `gap` tells that history was dropped by retention before it was delivered.
 
     Errors: INVALID_ARGUMENT (OPEN_REQUIRED, OPEN_TWICE, MESSAGE_EMPTY, INVALID_SUBSCRIPTION, INVALID_SELECTOR,
-    MODE_UNSUPPORTED); ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED)
+    MODE_UNSUPPORTED); PERMISSION_DENIED (SUBSCRIPTION_OWNED) when another caller opened the subscription first and the caller is no
+    admin; ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED)
     on a stream that outlives its token: open again with a fresh one; UNAVAILABLE when an ack or nack of a SHARED subscription could
     not be noted: what it named comes again after its deadline.
     """
@@ -155,7 +156,8 @@ class IngestServiceAsyncStub(IngestServiceStub):
     buried as dead letters after max_attempts. A `gap` tells that history was dropped by retention before it was delivered.
 
     Errors: INVALID_ARGUMENT (OPEN_REQUIRED, OPEN_TWICE, MESSAGE_EMPTY, INVALID_SUBSCRIPTION, INVALID_SELECTOR,
-    MODE_UNSUPPORTED); ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED)
+    MODE_UNSUPPORTED); PERMISSION_DENIED (SUBSCRIPTION_OWNED) when another caller opened the subscription first and the caller is no
+    admin; ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED)
     on a stream that outlives its token: open again with a fresh one; UNAVAILABLE when an ack or nack of a SHARED subscription could
     not be noted: what it named comes again after its deadline.
     """
@@ -258,7 +260,8 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         buried as dead letters after max_attempts. A `gap` tells that history was dropped by retention before it was delivered.
 
         Errors: INVALID_ARGUMENT (OPEN_REQUIRED, OPEN_TWICE, MESSAGE_EMPTY, INVALID_SUBSCRIPTION, INVALID_SELECTOR,
-        MODE_UNSUPPORTED); ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED)
+        MODE_UNSUPPORTED); PERMISSION_DENIED (SUBSCRIPTION_OWNED) when another caller opened the subscription first and the caller is no
+        admin; ABORTED (CONSUMER_REPLACED) when the same consumer_id opens a second stream; UNAUTHENTICATED (TOKEN_EXPIRED)
         on a stream that outlives its token: open again with a fresh one; UNAVAILABLE when an ack or nack of a SHARED subscription could
         not be noted: what it named comes again after its deadline.
         """

@@ -1,4 +1,4 @@
-"""DetectorService: check, ask, encode."""
+"""Anomalies and the status: check, ask, encode."""
 
 from collections.abc import AsyncIterator
 
@@ -9,11 +9,13 @@ from mesh.errors import NotFound
 from mesh.selector import Selector
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
-from services.detector import convert, pages
+from services.detector import pages
+from services.detector.convert import anomalies as convert
+from services.detector.convert.feedback import feedback_message
 from services.detector.listing import list_anomalies
 from services.detector.model import Anomaly
 from services.detector.publisher import Publisher
-from services.detector.store import AnomalyStore, StatusStore
+from services.detector.store import AnomalyStore, FeedbackStore, StatusStore
 
 WatchContext = grpc.aio.ServicerContext[
     detector_pb.WatchAnomaliesRequest, detector_pb.WatchAnomaliesResponse
@@ -27,24 +29,15 @@ StatusContext = grpc.aio.ServicerContext[
 ]
 
 
-class DetectorServicer(detector_service_pb2_grpc.DetectorServiceServicer):
-    """Answers from the store: any replica answers for all."""
+class AnomalyMethods(detector_service_pb2_grpc.DetectorServiceServicer):
+    """What was found, and what happens with samples now. Any replica answers for all."""
 
-    def __init__(
-        self,
-        *,
-        anomalies: AnomalyStore,
-        status: StatusStore,
-        publisher: Publisher,
-        clock: Clock,
-        warmup_samples: int,
-    ) -> None:
-        """`warmup_samples` is what the first model needs."""
-        self._anomalies = anomalies
-        self._status = status
-        self._publisher = publisher
-        self._clock = clock
-        self._warmup_samples = warmup_samples
+    _anomalies: AnomalyStore
+    _status: StatusStore
+    _feedback: FeedbackStore
+    _publisher: Publisher
+    _clock: Clock
+    _warmup_samples: int
 
     async def WatchAnomalies(  # noqa: N802
         self, request: detector_pb.WatchAnomaliesRequest, context: "WatchContext"
@@ -82,6 +75,9 @@ class DetectorServicer(detector_service_pb2_grpc.DetectorServiceServicer):
         if anomaly is None:
             raise NotFound("anomaly", request.anomaly_id)
         message = convert.anomaly_message(anomaly, with_contributions=True)
+        feedback = await self._feedback.find(request.anomaly_id)
+        if feedback is not None:
+            message.feedback.CopyFrom(feedback_message(feedback))
         return detector_pb.GetAnomalyResponse(anomaly=message)
 
     async def GetDetectorStatus(  # noqa: N802

@@ -32,8 +32,8 @@ def anomaly_message(anomaly: Anomaly, *, with_contributions: bool) -> detector_p
         ],
         kind=_kind_value(found.kind),
         severity=series_pb2.Severity.ValueType(found.severity),
-        event_time=_from_ms(found.event_ms),
-        commit_time=_timestamp(anomaly.commit_time),
+        event_time=from_ms(found.event_ms),
+        commit_time=timestamp_of(anomaly.commit_time),
         value=found.value,
         raw_score=found.raw_score,
         alert_score=found.alert_score,
@@ -61,7 +61,7 @@ def frame_message(frame: Frame, now_ms: int) -> detector_pb.WatchAnomaliesRespon
         return detector_pb.WatchAnomaliesResponse(
             cursor=frame.cursor, draining=detector_pb.WatchDraining()
         )
-    heartbeat = detector_pb.WatchHeartbeat(server_time=_from_ms(now_ms))
+    heartbeat = detector_pb.WatchHeartbeat(server_time=from_ms(now_ms))
     return detector_pb.WatchAnomaliesResponse(cursor=frame.cursor, heartbeat=heartbeat)
 
 
@@ -131,14 +131,14 @@ def status_message(status: Status, needed_samples: int) -> detector_pb.GetDetect
         processed_samples=status.processed_samples,
     )
     if status.model_train_time is not None:
-        message.model_train_time.CopyFrom(_timestamp(status.model_train_time))
+        message.model_train_time.CopyFrom(timestamp_of(status.model_train_time))
     return message
 
 
 def _shard_message(place: ShardPlace) -> detector_pb.ShardStatus:
     message = detector_pb.ShardStatus(shard=place.shard, holder=place.holder, cursor=place.cursor)
     if place.checkpoint_time is not None:
-        message.checkpoint_time.CopyFrom(_timestamp(place.checkpoint_time))
+        message.checkpoint_time.CopyFrom(timestamp_of(place.checkpoint_time))
     return message
 
 
@@ -162,13 +162,15 @@ def _invalid_time(field: str, description: str) -> InvalidInput:
     return InvalidInput(told, reason="INVALID_TIME_RANGE", violations=violations)
 
 
-def _timestamp(moment: datetime) -> Timestamp:
+def timestamp_of(moment: datetime) -> Timestamp:
+    """The moment on the wire."""
     message = Timestamp()
     message.FromDatetime(moment)
     return message
 
 
-def _from_ms(milliseconds: int) -> Timestamp:
+def from_ms(milliseconds: int) -> Timestamp:
+    """The moment on the wire."""
     message = Timestamp()
     message.FromMilliseconds(milliseconds)
     return message

@@ -1,0 +1,78 @@
+"""What feedback does: false alarms and recall of a replay in which a person judges every alarm.
+
+An alarm inside a labelled window is judged true, any other false, before the series' next alarm.
+Windows that held any alarm count as found. One replay without feedback, one with; the same forest.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.detect_corpora import COLLECTIONS, Corpus, corpora_or_exit, series_of, table, weeks
+from services.detector.detectors import strictness
+from services.detector.detectors.first_forest import first_forest
+from services.detector.detectors.forest import Forest
+from services.detector.detectors.replay import replay
+from services.detector.detectors.settings import Settings
+
+BUDGETS = (None, 4.0, 1.0)
+HEADER = ["collection", "alerts per week", "feedback", "false alarms per series-week", "recall"]
+
+F64 = npt.NDArray[np.float64]
+
+
+class Heard(NamedTuple):
+    """False alarms, windows found, windows there are."""
+
+    false: int
+    found: int
+    windows: int
+
+
+def main() -> None:
+    """Prints the table."""
+    _, corpora = corpora_or_exit()
+    forest = first_forest()
+    rows = [
+        row
+        for name in COLLECTIONS
+        for budget in BUDGETS
+        for row in _rows(name, corpora[name], forest, budget)
+    ]
+    table("Feedback on a replay, open part", HEADER, rows)
+
+
+def _rows(name: str, corpus: Corpus, forest: Forest, budget: float | None) -> list[list[object]]:
+    settings, span = Settings(alerts_per_week=budget), weeks(corpus)
+    alerts = {
+        n: replay(t, x, forest=forest, settings=settings).alert for n, t, x in series_of(corpus)
+    }
+    rows: list[list[object]] = []
+    for learns in (False, True):
+        heard = [_listen(corpus[n], alert, learns=learns) for n, alert in alerts.items()]
+        false, found, windows = (sum(each) for each in zip(*heard, strict=True))
+        budget_said = "all speak" if budget is None else budget
+        said = "yes" if learns else "no"
+        rows.append([name, budget_said, said, false / span, found / max(windows, 1)])
+    return rows
+
+
+def _listen(file: dict[str, Any], alert: F64, *, learns: bool) -> Heard:
+    first = file["prob"]
+    windows = [(a, b) for a, b in file["rng"] if b >= first]
+    true_scores: list[float] = []
+    false_scores: list[float] = []
+    found: set[int] = set()
+    for index in np.flatnonzero(alert > 0).tolist():
+        height = strictness.bar(false_scores, true_scores) if learns else 0.0
+        if index < first or alert[index] <= height:
+            continue
+        inside = [n for n, (a, b) in enumerate(windows) if a <= index <= b]
+        found.update(inside)
+        (true_scores if inside else false_scores).append(float(alert[index]))
+    return Heard(len(false_scores), len(found), len(windows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Forgetting: anomalies, feedback and finished trainings that are older than is kept."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from mesh.postgres import guard
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
+
+AT_ONCE: Final = 5000
+
+_DROP_ANOMALIES: Final = """
+DELETE FROM detector.anomaly WHERE cursor IN (
+    SELECT cursor FROM detector.anomaly WHERE commit_time < $1 ORDER BY cursor LIMIT $2)
+"""
+_DROP_FEEDBACK: Final = """
+DELETE FROM detector.feedback WHERE anomaly_id IN (
+    SELECT anomaly_id FROM detector.feedback WHERE created_at < $1 LIMIT $2)
+"""
+_DROP_TRAININGS: Final = """
+DELETE FROM detector.training WHERE request_id IN (
+    SELECT request_id FROM detector.training WHERE updated_at < $1 AND stage >= 4 LIMIT $2)
+"""
+
+
+class RetentionStore:
+    """Deletes in portions, so that no transaction is long; running twice at once is harmless."""
+
+    def __init__(self, pool: "Pool") -> None:
+        """Borrows connections of `pool`; closes nothing."""
+        self._pool = pool
+
+    async def drop_anomalies(self, before: datetime) -> int:
+        """At most `AT_ONCE` of those committed earlier; how many there were."""
+        return await self._drop("drop_anomalies", _DROP_ANOMALIES, before)
+
+    async def drop_feedback(self, before: datetime) -> int:
+        """At most `AT_ONCE` judgements said earlier; how many there were."""
+        return await self._drop("drop_feedback", _DROP_FEEDBACK, before)
+
+    async def drop_trainings(self, before: datetime) -> int:
+        """At most `AT_ONCE` trainings finished earlier; how many there were."""
+        return await self._drop("drop_trainings", _DROP_TRAININGS, before)
+
+    async def _drop(self, name: str, statement: str, before: datetime) -> int:
+        with guard(name):
+            done = await self._pool.execute(statement, before, AT_ONCE)
+        return int(done.removeprefix("DELETE "))

@@ -1,0 +1,147 @@
+"""Series that stop sending: told once per episode, by their own rhythm, and without a storm."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sensus.detector.v1 import detector_service_pb2 as detector_pb
+from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
+from services.detector.model import Episode, Finding, Kind, Samples, StoredSeries
+from services.detector.scoring import ShardScorer
+from tests.detector.running import RunningDetector, eventually
+from tests.detector.scripted_ingest import ScriptedIngest
+from tests.detector.signals import START_MS, delivery
+from tests.detector.test_rules import scorer_of
+from tests.detector.test_scoring import reopened
+
+TICKS = 200
+
+
+def regular(series: int, interval_ms: int = 1000, ticks: int = TICKS) -> Samples:
+    """Series that send like a clock, side by side."""
+    return Samples(
+        series_ids=np.tile(np.arange(1, series + 1, dtype=np.int64), ticks),
+        timestamps_ms=START_MS + np.repeat(np.arange(ticks, dtype=np.int64) * interval_ms, series),
+        values=np.full(series * ticks, 5.0),
+    )
+
+
+def fed(series: int, *, job: Any = None, interval_ms: int = 1000) -> tuple[ShardScorer, int]:
+    """A shard that has seen them, and the time of their last sample."""
+    labels = {n: {"__name__": "up"} | ({"job": job} if job else {}) for n in range(1, series + 1)}
+    scorer = scorer_of()
+    scorer.score(regular(series, interval_ms), 1, labels)
+    return scorer, START_MS + (TICKS - 1) * interval_ms
+
+
+def test_series_that_stops_is_told_of_once_with_the_interval_expected() -> None:
+    scorer, last_ms = fed(1)
+    assert scorer.sweep(last_ms + 59_000, last_ms) == []
+    (found,) = scorer.sweep(last_ms + 70_000, last_ms)
+    assert found.kind is Kind.ABSENCE
+    assert found.event_ms == last_ms + 60_000
+    assert (found.expected_low, found.expected_high) == (0.0, 1.0)
+    assert found.value == 60.0
+    assert found.raw_score > 0.99
+    assert scorer.sweep(last_ms + 700_000, last_ms) == []
+
+
+def test_series_that_sends_again_may_be_told_of_again() -> None:
+    scorer, last_ms = fed(1)
+    assert len(scorer.sweep(last_ms + 70_000, last_ms)) == 1
+    back = Samples(series_ids=np.array([1]), timestamps_ms=np.array([last_ms + 80_000]),
+                   values=np.array([5.0]))  # fmt: skip
+    scorer.score(back, 2, {})
+    assert scorer.sweep(last_ms + 90_000, last_ms) == []
+    assert len(scorer.sweep(last_ms + 80_000 + 3_600_000, last_ms)) == 1
+
+
+def test_slow_series_are_given_more_time() -> None:
+    scorer, last_ms = fed(1, interval_ms=600_000)
+    assert scorer.sweep(last_ms + 1_800_000, last_ms) == []
+    assert len(scorer.sweep(last_ms + 86_400_000, last_ms)) == 1
+
+
+def test_only_time_that_was_watched_counts_as_silence() -> None:
+    """After an outage of the detector or of ingest nobody is blamed for it."""
+    scorer, last_ms = fed(1)
+    assert scorer.sweep(last_ms + 3_600_000, last_ms + 3_590_000) == []
+    assert len(scorer.sweep(last_ms + 3_700_000, last_ms + 3_590_000)) == 1
+
+
+def test_series_that_comes_in_portions_is_known_to_do_so() -> None:
+    """Its timestamps are a second apart, but they arrive every five minutes."""
+    scorer, last_ms = fed(1)
+    portion = dataclasses.replace(regular(1), timestamps_ms=regular(1).timestamps_ms + 300_000)
+    scorer.score(portion, 2, {}, last_ms + 300_000)
+    last_ms += 300_000
+    assert scorer.sweep(last_ms + 800_000, last_ms) == []
+    assert len(scorer.sweep(last_ms + 2_000_000, last_ms)) == 1
+
+
+@pytest.mark.parametrize(("series", "told"), [(3, 3), (4, 1), (500, 1)])
+def test_job_that_stops_makes_no_storm(series: int, told: int) -> None:
+    scorer, last_ms = fed(series, job="api")
+    found = scorer.sweep(last_ms + 70_000, last_ms)
+    assert len(found) == told
+    together = {part.feature: part.value for part in found[0].contributions}
+    assert together.get("silent_series", 1.0) == (series if told == 1 else 1.0)
+    assert scorer.sweep(last_ms + 7_000_000, last_ms) == []
+
+
+def test_move_of_the_shard_tells_nothing_twice() -> None:
+    scorer, last_ms = fed(2)
+    stored: dict[int, StoredSeries] = {}
+    found = scorer.sweep(last_ms + 70_000, last_ms)
+    changes = scorer.changes(found, with_training_rows=False)
+    episodes = [each for each in changes.episodes if isinstance(each, Episode)]
+    checkpoint = dataclasses.replace(reopened(stored, changes), episodes=episodes)
+    again = scorer_of(checkpoint=checkpoint)
+    assert again.sweep(last_ms + 80_000, last_ms) == []
+    without = scorer_of(checkpoint=dataclasses.replace(checkpoint, episodes=()))
+    same: list[Finding] = without.sweep(last_ms + 90_000, last_ms)
+    assert [each.anomaly_id for each in same] == [each.anomaly_id for each in found]
+
+
+def beat(stream_ms: int, lag: int = 0) -> ingest_pb.Heartbeat:
+    heartbeat = ingest_pb.Heartbeat(lags=[ingest_pb.ShardLag(shard=0, lag=lag)])
+    heartbeat.server_time.FromMilliseconds(stream_ms)
+    return heartbeat
+
+
+async def test_silence_is_announced_by_the_clock_of_ingest(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    """No sample comes any more; heartbeats that say nothing waits are enough."""
+    ingest.log_by_shard[0] = [delivery(0, 1, regular(1))]
+    await detector.start(["feeds", "consumer"])
+    await ingest.until(lambda: 0 in ingest.acked_by_shard)
+    await ingest.until_acked()
+    last_ms = START_MS + (TICKS - 1) * 1000
+    for after_ms in (1000, 30_000, 58_000, 90_000, 120_000):
+        ingest.send(ingest.stream, heartbeat=beat(last_ms + after_ms))
+
+    async def told() -> bool:
+        return len(await detector.anomalies()) == 1
+
+    await eventually(told)
+    (found,) = await detector.anomalies()
+    assert found.kind == detector_pb.ANOMALY_KIND_ABSENCE
+
+
+async def test_shard_that_is_behind_says_nothing_about_silence(
+    detector: RunningDetector, ingest: ScriptedIngest
+) -> None:
+    ingest.log_by_shard[0] = [delivery(0, 1, regular(1))]
+    await detector.start(["feeds", "consumer"])
+    await ingest.until(lambda: 0 in ingest.acked_by_shard)
+    await ingest.until_acked()
+    last_ms = START_MS + (TICKS - 1) * 1000
+    for after_ms in (400_000, 430_000, 470_000, 500_000, 550_000):
+        ingest.send(ingest.stream, heartbeat=beat(last_ms + after_ms, lag=7))
+    await ingest.write(delivery(0, 2, dataclasses.replace(
+        regular(1, ticks=1), timestamps_ms=np.array([last_ms + 1000]))))  # fmt: skip
+    await ingest.until_acked()
+    assert await detector.anomalies() == []
