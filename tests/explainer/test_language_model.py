@@ -60,7 +60,13 @@ async def test_text_of_the_model_is_used_when_it_checks(start: Start) -> None:
     ollama = OllamaServer(answer=says())
     result = await worded(start, ollama)
     assert texts(result) == (GOOD["root_cause"], GOOD["mitigation"], GOOD["summary"])
-    assert result.wording == pb.Wording(provider="ollama", model="llama3.2", prompt_id="plain@1")
+    assert result.wording == pb.Wording(
+        provider="ollama",
+        model="llama3.2",
+        prompt_id="plain@1",
+        input_tokens=1200,
+        output_tokens=90,
+    )
 
 
 async def test_request_is_bound_to_the_schema_and_telemetry_is_quoted(
@@ -223,6 +229,8 @@ async def test_cause_that_is_not_in_evidence_is_struck_and_the_template_stands(
         degraded_reason="ollama: too much of its text is not in evidence",
         struck_claims=1,
         prompt_id="plain@1",
+        input_tokens=1200,
+        output_tokens=90,
     )
 
 
