@@ -13,7 +13,7 @@ from services.detector.detectors.first_forest import first_forest
 from services.detector.detectors.forest import Forest
 from services.detector.detectors.settings import Settings
 
-BUDGETS = (None, 8.0, 4.0, 2.0, 1.0, 0.5)
+BUDGETS = (None, 4.0, 2.0, 1.0)
 INTERVALS_S = {1: 2.0, 15: 14.0, 60: 14.0, 300: 14.0}
 """Days by interval."""
 SERIES = 10

@@ -27,6 +27,9 @@ from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 
 T = TypeVar("T")
 
+UNLIMITED = {f"SENSUS_RATE_{kind}": "1000000" for kind in ("ALERTS", "ANALYSIS", "OTHER")}
+"""Settings under which a test may ask as often as it wants."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Door:

@@ -1,5 +1,6 @@
 """`sensus backtest`: recorded series through the engine of the service."""
 
+import asyncio
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,11 @@ import typer
 from rich.progress import track
 
 from cli.corpus import Recording, find_recordings, read_recording, write_scores
+from cli.directory import DataDirectory
+from cli.options import DEFAULT_DATA_DIR, DataDir
 from cli.problem import Problem
 from cli.screen import make_console
+from cli.stored_backtest import Question, backtest_stored
 from services.detector.detectors.contexts import FEATURES
 from services.detector.detectors.first_forest import first_forest
 from services.detector.detectors.forest import Forest
@@ -27,8 +31,13 @@ class Score(StrEnum):
 
 
 def backtest(
-    corpus: Annotated[Path, typer.Option(help="Holds data/<group>/<name>.csv: timestamp,value.")],
-    out: Annotated[Path, typer.Option(help="Gets <group>/<name>.csv with anomaly_score.")],
+    out: Annotated[Path, typer.Option(help="Gets one CSV per series with anomaly_score.")],
+    corpus: Annotated[
+        Path | None, typer.Option(help="Holds data/<group>/<name>.csv: timestamp,value.")
+    ] = None,
+    selector: Annotated[
+        str | None, typer.Option(help="Instead of --corpus: stored series of the running product.")
+    ] = None,
     score: Annotated[
         Score, typer.Option(help="raw: strange within its series; alert: once per episode.")
     ] = Score.ALERT,
@@ -38,11 +47,42 @@ def backtest(
     alerts_per_week: Annotated[
         float | None, typer.Option(help="Noise budget per series; without it all episodes speak.")
     ] = None,
+    days: Annotated[
+        float, typer.Option(min=0.01, max=31, help="With --selector: how far back.")
+    ] = 7.0,
+    version: Annotated[
+        int, typer.Option(min=0, help="With --selector: of the model; 0 is the active one.")
+    ] = 0,
+    against: Annotated[
+        int | None, typer.Option(min=0, help="With --selector: a second version, to compare.")
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Score recorded series row by row, no service running; no row knows a later one.
+    """Score recorded series row by row; no row knows a later one.
 
+    A corpus needs no service running. Stored series are scored by the running detector, by any
+    version of the model or by two that are compared; nothing is stored.
     A row that was not scored (warm-up, repeated time, no value) gets 0.
     """
+    if (corpus is None) == (selector is None):
+        raise Problem("name either --corpus or --selector")
+    if corpus is not None:
+        _backtest_corpus(corpus, out, score, model, alerts_per_week)
+        return
+    question = Question(
+        selector=selector or "",
+        days=days,
+        versions=[version] if against is None else [version, against],
+        raw=score is Score.RAW,
+        alerts_per_week=alerts_per_week,
+    )
+    work = backtest_stored(DataDirectory(data_dir), question, out, make_console())
+    typer.echo(f"{asyncio.run(work)} series scored into {out}")
+
+
+def _backtest_corpus(
+    corpus: Path, out: Path, score: Score, model: Path | None, alerts_per_week: float | None
+) -> None:
     settings, files = _settings(alerts_per_week), find_recordings(corpus)
     forest = first_forest() if model is None else _read_model(model)
     for file in track(files, "scoring", console=make_console(error=True), transient=True):

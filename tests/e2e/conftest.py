@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.otlp_receiver import Receiver, receiving
-from tests.product import Door, started
+from tests.product import UNLIMITED, Door, started
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +25,7 @@ async def door(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> 
         "OTEL_BSP_SCHEDULE_DELAY": "200",
         "SENSUS_WARMUP_SAMPLES": "2000",
         "SENSUS_WARMUP_S": "0",
+        **UNLIMITED,
         "SENSUS_ALERTS_PER_WEEK": "0",
     }
     async with started(data_dir, settings=settings) as door:

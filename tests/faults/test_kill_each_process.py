@@ -15,13 +15,12 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb2
-from tests.product import Door, eventually, started, webhook
+from tests.product import UNLIMITED, Door, eventually, started, webhook
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 VICTIMS = ("ingest", "detector", "explainer", "gateway", "postgres", "redis")
 SERIES = 20
-UNLIMITED = {f"SENSUS_RATE_{kind}": "1000000" for kind in ("ALERTS", "ANALYSIS", "OTHER")}
 
 
 @pytest.fixture(scope="module")

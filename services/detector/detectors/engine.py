@@ -141,6 +141,19 @@ class Engine:
             return np.zeros((len(features), len(FEATURES)))
         return self._forest.contributions(features)
 
+    def strangeness(self, features: F32) -> F64:
+        """Total surprise, weighted by how isolated its combination is; 0 where nothing is new.
+
+        Zeros without a forest.
+        """
+        out, forest = np.zeros(len(features)), self._forest
+        if forest is None:
+            return out
+        new = features.any(axis=1)
+        isolation = np.maximum(forest.score(features[new]) - self._calm, 0.0)
+        out[new] = features[new].sum(axis=1, dtype=np.float64) * isolation
+        return out
+
     def silence(self, rows: I32, now_ms: int) -> F64:
         """Tail probability score in [0, 1) of having no newer sample of each series at `now_ms`."""
         state = self._state[: self._count][rows]
@@ -185,19 +198,6 @@ class Engine:
             per_week = self._settings.alerts_per_week or 0.0
             stages.judge(self._state, rows, elapsed_ms, strangeness, ready, per_week, raw, alert)
         return raw, alert / (1.0 + alert)
-
-    def strangeness(self, features: F32) -> F64:
-        """Total surprise, weighted by how isolated its combination is; 0 where nothing is new.
-
-        Zeros without a forest.
-        """
-        out, forest = np.zeros(len(features)), self._forest
-        if forest is None:
-            return out
-        new = features.any(axis=1)
-        isolation = np.maximum(forest.score(features[new]) - self._calm, 0.0)
-        out[new] = features[new].sum(axis=1, dtype=np.float64) * isolation
-        return out
 
     def _check(self, rows: I32, times: I64, x: F64) -> None:
         if not (rows.ndim == 1 and rows.shape == times.shape == x.shape):
