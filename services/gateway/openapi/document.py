@@ -1,5 +1,6 @@
 """Endpoints into one OpenAPI 3.1 document."""
 
+from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -52,12 +53,18 @@ _SECURITY_SCHEMES: Final = {
 def document(
     endpoints: Sequence[Endpoint], schemas: MessageSchemas, *, version: str
 ) -> dict[str, Any]:
-    """The document of these endpoints. `schemas` is filled with what they mention."""
+    """The document of these endpoints. `schemas` is filled with what they mention.
+
+    An operation whose name another service has too is named with its service.
+    """
     typed, components = _typed_schemas(endpoints)
+    named = Counter(endpoint.operation.name for endpoint in endpoints)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         path = paths.setdefault(endpoint.shown_path or endpoint.path, {})
-        path[endpoint.method.lower()] = _operation(endpoint, schemas, typed)
+        shown = path[endpoint.method.lower()] = _operation(endpoint, schemas, typed)
+        if named[endpoint.operation.name] > 1:
+            shown["operationId"] = f"{endpoint.operation.tag}_{endpoint.operation.name}"
     return {
         "openapi": "3.1.0",
         "info": {"title": "Sensus", "version": version, "description": _INTRODUCTION},
