@@ -43,13 +43,14 @@ _RELEASE = """
 UPDATE explainer.explanation SET lease_until = now() + $2 * interval '1 s'
 WHERE owner = ANY($1::uuid[]) AND state = 'running'
 """
+# ARRAY runs the subquery once; a join may run it again and take over more than LIMIT.
 _TAKE_OVER = f"""
 UPDATE explainer.explanation SET owner = gen_random_uuid(), attempt = attempt + 1,
     lease_until = now() + $2 * interval '1 s'
-WHERE explanation_id IN (
+WHERE explanation_id = ANY(ARRAY(
     SELECT explanation_id FROM explainer.explanation
     WHERE state = 'running' AND lease_until < now()
-    ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED)
+    ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING {_COLUMNS}
 """  # noqa: S608
 _SEIZE = f"""

@@ -39,15 +39,18 @@ SET bury_time = now(), reason = CASE WHEN reason = '' THEN '{_EXPIRED}' ELSE rea
 WHERE subscription = $1 AND bury_time IS NULL AND due_at <= now() AND attempt >= $2
 RETURNING delivery_id
 """  # noqa: S608
+# Materialized: the planner may run a plain subquery more than once, and each run skips the rows that
+# the one before has locked, so that more than LIMIT are claimed.
 _CLAIM: Final = """
-UPDATE ingest.delivery AS delivery
-SET attempt = attempt + 1, consumer_id = $2, reason = '',
-    due_at = now() + make_interval(secs => $3)
-FROM (
+WITH due AS MATERIALIZED (
     SELECT delivery_id FROM ingest.delivery
     WHERE subscription = $1 AND bury_time IS NULL AND due_at <= now()
     ORDER BY due_at, delivery_id LIMIT $4 FOR UPDATE SKIP LOCKED
-) AS due
+)
+UPDATE ingest.delivery AS delivery
+SET attempt = attempt + 1, consumer_id = $2, reason = '',
+    due_at = now() + make_interval(secs => $3)
+FROM due
 WHERE delivery.delivery_id = due.delivery_id
 RETURNING delivery.delivery_id, delivery.attempt, delivery.change_id
 """

@@ -181,7 +181,8 @@ async def test_alerts_are_listed_newest_first_in_pages(service: Running) -> None
             for n in range(9)
         ],
     )
-    await write(service, alert(RESOLVED, start_ms=NOW - 1000, host="h1", severity="warning"))
+    over = alert(RESOLVED, start_ms=NOW - 1000, end_ms=NOW, host="h1", severity="warning")
+    await write(service, over)
 
     async def listed(**more: object) -> list[str]:
         hosts, token = [], ""
