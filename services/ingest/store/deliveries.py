@@ -39,8 +39,8 @@ SET bury_time = now(), reason = CASE WHEN reason = '' THEN '{_EXPIRED}' ELSE rea
 WHERE subscription = $1 AND bury_time IS NULL AND due_at <= now() AND attempt >= $2
 RETURNING delivery_id
 """  # noqa: S608
-# Materialized: the planner may run a plain subquery more than once, and each run skips the rows that
-# the one before has locked, so that more than LIMIT are claimed.
+# Materialized: the planner may run a plain subquery more than once, and each run skips the rows
+# that the one before has locked, so that more than LIMIT are claimed.
 _CLAIM: Final = """
 WITH due AS MATERIALIZED (
     SELECT delivery_id FROM ingest.delivery
