@@ -23,8 +23,8 @@ Options = list[tuple[str, int | str]]
 def client_options(service_config: str) -> Options:
     """Channel arguments of a client."""
     return [
-        # channels of one process share connections by address otherwise, and with them the memory that
-        # a server which had this port before is gone
+        # channels of one process share connections by address otherwise, and with them the memory
+        # that a server which had this port before is gone
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.service_config", service_config),
         ("grpc.enable_retries", 1),
