@@ -1,9 +1,8 @@
 """The stored form of a forest: every size and index is checked before it is trusted."""
 
 import io
-import zlib
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 import numpy.typing as npt
