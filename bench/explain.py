@@ -27,7 +27,7 @@ from rich.table import Table
 
 from bench.faultless import faultless_cases
 from cli.incidents import Incident, find_incidents
-from services.explainer.model import Ranking
+from services.explainer.model.ranking import Ranking
 from services.explainer.rankers import rank, rank_changes
 from services.explainer.rankers.largest import LargestDeviation
 

@@ -10,7 +10,7 @@ from cli.incidents.callgraphs import Columns, alerting_nodes, read_graph, series
 from cli.incidents.table import read_columns
 from cli.incidents.traces import MARKER as DAY
 from cli.incidents.traces import case_at, read_day
-from services.explainer.model import Case, Subject
+from services.explainer.model.case import Case, Subject
 from services.explainer.rankers.measures import symptom_of
 
 SYMPTOMS = ("latency", "availability")

@@ -8,7 +8,7 @@ import typer
 
 from cli.incidents import Incident, find_incidents
 from cli.problem import Problem
-from services.explainer.model import Ranking
+from services.explainer.model.ranking import Ranking
 from services.explainer.rankers import rank as rank_services
 from services.explainer.rankers import rank_changes
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from cli.incidents.incident import Incident
 from cli.incidents.table import read_columns
-from services.explainer.model import Case, SeriesWindow, ServiceGraph, Subject, Values
+from services.explainer.model.case import Case, ServiceGraph, Subject
+from services.explainer.model.windows import SeriesWindow, Values
 from services.explainer.rankers.measures import symptom_of
 
 MARKER = "incident.json"

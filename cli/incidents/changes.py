@@ -18,7 +18,8 @@ import numpy as np
 
 from cli.incidents.incident import Incident
 from cli.incidents.table import read_rows
-from services.explainer.model import Case, Change, LogPattern, SeriesWindow, Subject
+from services.explainer.model.case import Case, Change, LogPattern, Subject
+from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.measures import symptom_of
 
 MARKER = "alert.json.gz"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.explainer.model import Case
+from services.explainer.model.case import Case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from cli.incidents.table import read_rows
 from cli.incidents.timelines import MINUTE_MS, Timeline
-from services.explainer.model import ServiceGraph
+from services.explainer.model.case import ServiceGraph
 
 SPAN_COLUMNS = {
     "n": "span_count",

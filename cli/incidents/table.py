@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from services.explainer.model import Values
+from services.explainer.model.windows import Values
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

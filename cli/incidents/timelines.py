@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from services.explainer.model import SeriesWindow, Timestamps, Values
+from services.explainer.model.windows import SeriesWindow, Timestamps, Values
 
 MINUTE_MS = 60_000
 ENTRY = "front_service"

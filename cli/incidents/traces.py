@@ -14,7 +14,7 @@ from cli.incidents.incident import Incident
 from cli.incidents.spans import entry_of, read_log_counts, read_spans
 from cli.incidents.table import read_columns
 from cli.incidents.timelines import Timeline, metric_timelines
-from services.explainer.model import Case, ServiceGraph, Subject
+from services.explainer.model.case import Case, ServiceGraph, Subject
 
 MARKER = "incidents.json"
 DAY_S = 86_400

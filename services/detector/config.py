@@ -10,7 +10,7 @@ from msgspec import Meta
 from mesh import ports
 from mesh.config import Common, Port
 from services.detector.detectors.engine import Settings
-from services.detector.keeper import Schedule
+from services.detector.lifecycle.keeper import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

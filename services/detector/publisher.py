@@ -11,7 +11,7 @@ from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.errors import Unavailable
 from services.detector import metrics
-from services.detector.model import Anomaly
+from services.detector.model.anomalies import Anomaly
 from services.detector.store import AnomalyStore
 
 POLL_S: Final = 1.0

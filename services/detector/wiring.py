@@ -23,22 +23,22 @@ from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
-from services.detector.bars import BarFeed
 from services.detector.config import Config
 from services.detector.consumer import Consumer
-from services.detector.credit import Amount
 from services.detector.detectors import threshold
 from services.detector.detectors.engine import FEATURES, Engine, Forest, Settings
-from services.detector.evaluator import Evaluator
-from services.detector.feeds import Feed, follow
-from services.detector.forests import ForestFeed
-from services.detector.keeper import Keeper
-from services.detector.live import LiveFigures
+from services.detector.feeds.bars import BarFeed
+from services.detector.feeds.feed import Feed, follow
+from services.detector.feeds.forests import ForestFeed
+from services.detector.feeds.rulebook import RuleFeed
+from services.detector.lifecycle.evaluator import Evaluator
+from services.detector.lifecycle.keeper import Keeper
+from services.detector.lifecycle.live import LiveFigures
+from services.detector.lifecycle.trainer import Needs, Trainer
 from services.detector.publisher import Publisher
-from services.detector.retention import Retention
-from services.detector.rulebook import RuleFeed
 from services.detector.servicer import DetectorServicer
-from services.detector.shard import Terms
+from services.detector.shards.credit import Amount
+from services.detector.shards.shard import Terms
 from services.detector.store import (
     AnomalyStore,
     CheckpointStore,
@@ -50,7 +50,7 @@ from services.detector.store import (
     TrainingStore,
     VersionStore,
 )
-from services.detector.trainer import Needs, Trainer
+from services.detector.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from mesh import ports
 from mesh.config import Common, Port
-from services.explainer.limits import Limits
+from services.explainer.jobs.limits import Limits
 from services.explainer.sources import Reach
 
 

@@ -4,8 +4,8 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.explainer.explanation import Explanation
 from services.explainer.llm.provider import Endpoint, Usage
+from services.explainer.model.explanation import Explanation
 
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 

@@ -7,7 +7,7 @@ from mesh.config import named_secret
 from mesh.streams import open_redis
 from services.explainer.clients import DetectorClient, IngestClient
 from services.explainer.config import Config
-from services.explainer.gathering import Sources
+from services.explainer.evidence.gathering import Sources
 from services.explainer.llm.cache import AnswerCache
 from services.explainer.llm.providers import Reaching, open_providers
 from services.explainer.llm.specs import endpoints_of

@@ -10,9 +10,9 @@ from mesh.clock import Clock
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.explainer.v1 import explainer_service_pb2_grpc as pb_grpc
 from services.explainer import convert
-from services.explainer.jobs import Jobs
+from services.explainer.jobs.jobs import Jobs
+from services.explainer.jobs.trying import Trying
 from services.explainer.store import Context, Feedback, Position, Prompts, Records
-from services.explainer.trying import Trying
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

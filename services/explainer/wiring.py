@@ -25,12 +25,14 @@ from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 from services.explainer.clients import DetectorClient, IngestClient
 from services.explainer.config import Config
 from services.explainer.consumer import AlertConsumer, AnomalyConsumer
-from services.explainer.jobs import Jobs
+from services.explainer.jobs.jobs import Jobs
+from services.explainer.jobs.pipeline import Pipeline
+from services.explainer.jobs.subjects import Subjects
+from services.explainer.jobs.trying import Trying
+from services.explainer.jobs.words import OncePerGroup, Words
 from services.explainer.opening import open_writer, sources_of
-from services.explainer.pipeline import Pipeline
 from services.explainer.prompts import shipped
 from services.explainer.rankers import rank
-from services.explainer.retention import Retention
 from services.explainer.servicer import ExplainerServicer, Parts
 from services.explainer.store import (
     Claims,
@@ -44,10 +46,8 @@ from services.explainer.store import (
     Prompts,
     Records,
 )
-from services.explainer.subjects import Subjects
-from services.explainer.trying import Trying
+from services.explainer.upkeep.retention import Retention
 from services.explainer.wording.writer import Writer
-from services.explainer.words import OncePerGroup, Words
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

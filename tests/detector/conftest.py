@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from mesh import telemetry
 from mesh.auth import generate_key_files
 from mesh.postgres import open_pool
-from services.detector.model import TrainedModel
+from services.detector.model.models import TrainedModel
 from services.detector.store import ModelStore
 from tests.detector.running import RunningDetector
 from tests.detector.scripted_ingest import ScriptedIngest, serving

@@ -7,7 +7,7 @@ import numpy as np
 from sensus.core.v1 import series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from services.detector.detectors.engine import Engine, Forest, Settings, train
-from services.detector.model import Labels, Samples
+from services.detector.model.samples import Labels, Samples
 
 SETTINGS = Settings(warm_up=20)
 START_MS = 1_780_000_000_000

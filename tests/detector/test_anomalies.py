@@ -15,15 +15,8 @@ from mesh.errors import SensusError, from_rpc_error
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
-from services.detector.model import (
-    Changes,
-    Contribution,
-    Finding,
-    Kind,
-    NewSeries,
-    Severity,
-    anomaly_id,
-)
+from services.detector.model.anomalies import Contribution, Finding, Kind, Severity, anomaly_id
+from services.detector.model.checkpoints import Changes, NewSeries
 from services.detector.store import CheckpointStore
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.signals import START_MS

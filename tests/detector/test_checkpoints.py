@@ -9,7 +9,7 @@ import pytest
 
 from mesh.errors import Unavailable
 from services.detector.detectors.engine import FEATURES
-from services.detector.model import Changes, NewSeries, ShardLost
+from services.detector.model.checkpoints import Changes, NewSeries, ShardLost
 from services.detector.store import AnomalyStore, CheckpointStore, ModelStore, StatusStore
 from tests.detector.signals import labels_of
 from tests.detector.test_anomalies import a_finding

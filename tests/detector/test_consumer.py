@@ -11,8 +11,11 @@ from google.protobuf.duration_pb2 import Duration
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from services.detector import metrics
-from services.detector.model import ActiveModel, Checkpoint, Finding, Samples
-from services.detector.scoring import ShardScorer
+from services.detector.model.anomalies import Finding
+from services.detector.model.checkpoints import Checkpoint
+from services.detector.model.models import ActiveModel
+from services.detector.model.samples import Samples
+from services.detector.shards.scoring import ShardScorer
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import (

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from mesh.errors import from_rpc_error
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
-from services.detector.bars import bars_of
 from services.detector.detectors.engine import FEATURES
 from services.detector.detectors.strictness import HIGHEST, bar
-from services.detector.feedback import Judgement
-from services.detector.model import ActiveModel
+from services.detector.feeds.bars import bars_of
+from services.detector.model.feedback import Judgement
+from services.detector.model.models import ActiveModel
 from services.detector.store import VersionStore
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest

@@ -14,13 +14,13 @@ from mesh.errors import from_rpc_error
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.detectors.engine import FEATURES
 from services.detector.detectors.evaluation import BINS
-from services.detector.evaluator import Evaluator
-from services.detector.forests import ForestFeed
-from services.detector.keeper import Keeper, Schedule
-from services.detector.model import TrainedModel
-from services.detector.model_life import Evaluation, Judged, Live, Stage
+from services.detector.feeds.forests import ForestFeed
+from services.detector.lifecycle.evaluator import Evaluator
+from services.detector.lifecycle.keeper import Keeper, Schedule
+from services.detector.lifecycle.trainer import Needs, Trainer, simulated_rows_for, taught
+from services.detector.model.model_life import Evaluation, Judged, Live, Stage
+from services.detector.model.models import TrainedModel
 from services.detector.store import ModelStore, TrainingStore, VersionStore
-from services.detector.trainer import Needs, Trainer, simulated_rows_for, taught
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import deliveries, forest, samples
@@ -85,7 +85,7 @@ async def test_candidate_that_is_better_is_activated(pool: "Pool") -> None:
 
 
 async def worse_model(pool: "Pool") -> TrainedModel:
-    from services.detector.trainer import grow_forest
+    from services.detector.lifecycle.trainer import grow_forest
 
     noise = np.random.default_rng(0).uniform(0, 9, (300, len(FEATURES))).astype(np.float32)
     return a_model(await grow_forest(noise, seed=1))

@@ -9,8 +9,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from services.detector.model import ActiveModel, Checkpoint, Finding, Samples
-from services.detector.scoring import ShardScorer
+from services.detector.model.anomalies import Finding
+from services.detector.model.checkpoints import Checkpoint
+from services.detector.model.models import ActiveModel
+from services.detector.model.samples import Samples
+from services.detector.shards.scoring import ShardScorer
 from services.detector.store import AnomalyStore, CheckpointStore, StatusStore
 from tests.detector.signals import SERIES, SETTINGS, forest, labels_of, part, samples
 from tests.detector.test_consumer import expected

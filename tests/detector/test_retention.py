@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mesh.clock import SystemClock
-from services.detector import retention
-from services.detector.retention import Retention
 from services.detector.store import AnomalyStore, FeedbackStore
 from services.detector.store import retention as portions
 from services.detector.store.retention import RetentionStore
+from services.detector.upkeep import retention
+from services.detector.upkeep.retention import Retention
 from tests.detector.test_anomalies import Log, a_finding
 
 if TYPE_CHECKING:

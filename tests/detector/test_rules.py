@@ -16,17 +16,11 @@ from hypothesis import strategies as st
 from mesh.errors import from_rpc_error
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
-from services.detector.model import (
-    Checkpoint,
-    Episode,
-    Finding,
-    Kind,
-    Samples,
-    Severity,
-    StoredSeries,
-)
-from services.detector.rules import Rule
-from services.detector.scoring import ShardScorer
+from services.detector.model.anomalies import Finding, Kind, Severity
+from services.detector.model.checkpoints import Checkpoint, Episode, StoredSeries
+from services.detector.model.rules import Rule
+from services.detector.model.samples import Samples
+from services.detector.shards.scoring import ShardScorer
 from services.detector.store import RuleStore
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest

@@ -9,7 +9,7 @@ import pytest
 from mesh.errors import from_rpc_error
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.detectors.engine import Engine
-from services.detector.model import Samples
+from services.detector.model.samples import Samples
 from services.detector.store import ModelStore
 from tests.detector.running import RunningDetector
 from tests.detector.signals import SERIES, SETTINGS, forest, part, samples

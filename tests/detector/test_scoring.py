@@ -9,18 +9,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from services.detector.detectors.engine import FEATURES, Engine
-from services.detector.model import (
-    ActiveModel,
-    Changes,
-    Checkpoint,
-    Finding,
-    Kind,
-    Samples,
-    Severity,
-    StoredSeries,
-    anomaly_id,
-)
-from services.detector.scoring import ShardScorer
+from services.detector.model.anomalies import Finding, Kind, Severity, anomaly_id
+from services.detector.model.checkpoints import Changes, Checkpoint, StoredSeries
+from services.detector.model.models import ActiveModel
+from services.detector.model.samples import Samples
+from services.detector.shards.scoring import ShardScorer
 from tests.detector.signals import SERIES, SETTINGS, forest, labels_of, part, samples
 
 LABELS = {series_id: labels_of(series_id) for series_id in range(1, 10)}

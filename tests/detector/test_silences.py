@@ -8,8 +8,10 @@ import pytest
 
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
-from services.detector.model import Episode, Finding, Kind, Samples, StoredSeries
-from services.detector.scoring import ShardScorer
+from services.detector.model.anomalies import Finding, Kind
+from services.detector.model.checkpoints import Episode, StoredSeries
+from services.detector.model.samples import Samples
+from services.detector.shards.scoring import ShardScorer
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import START_MS, delivery

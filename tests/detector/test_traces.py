@@ -5,7 +5,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
 
 from mesh.telemetry import span, traceparent
-from services.detector.announce import announced
+from services.detector.shards.announce import announced
 from tests.detector.running import RunningDetector
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import TRACEPARENT, deliveries, samples

@@ -11,8 +11,10 @@ import pytest
 
 from sensus.core.v1 import series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
-from services.detector.model import ActiveModel, Checkpoint, Samples
-from services.detector.scoring import ShardScorer
+from services.detector.model.checkpoints import Checkpoint
+from services.detector.model.models import ActiveModel
+from services.detector.model.samples import Samples
+from services.detector.shards.scoring import ShardScorer
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.signals import SERIES, SETTINGS, forest, labels_of, part, samples
 from tests.ingest.harness import Running, config, running

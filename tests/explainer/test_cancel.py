@@ -8,8 +8,8 @@ import pytest
 from mesh.clock import SystemClock
 from mesh.errors import FailedPrecondition, NotFound
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from services.explainer.retention import Retention
 from services.explainer.store import Old
+from services.explainer.upkeep.retention import Retention
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import OpenAIServer
 from tests.explainer.test_errors import failure

@@ -6,18 +6,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.explainer.explanation import (
-    Evidence,
-    EvidenceKind,
-    Figure,
-    NamedSuspect,
-    SubjectFacts,
-    SubjectKind,
-    SubjectRef,
-    Text,
-)
-from services.explainer.model import Reason, Suspect
-from services.explainer.names import entity_of
+from services.explainer.model.evidence import Evidence, EvidenceKind, Figure
+from services.explainer.model.explanation import NamedSuspect, Text
+from services.explainer.model.names import entity_of
+from services.explainer.model.ranking import Reason, Suspect
+from services.explainer.model.subjects import SubjectFacts, SubjectKind, SubjectRef
 from services.explainer.wording.checks import check
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.figures import number_and_unit, rounded, shown

@@ -10,7 +10,7 @@ from mesh.errors import InvalidInput, NotFound
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.clients.detector import anomaly_facts
-from services.explainer.embedding import embedding_of
+from services.explainer.sources.embedding import embedding_of
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import (
     EVENT_MS,

@@ -6,9 +6,9 @@ import importlib
 import pytest
 
 MODULES = (
-    "services.explainer.calls",
-    "services.explainer.names",
-    "services.explainer.promql",
+    "services.explainer.evidence.calls",
+    "services.explainer.model.names",
+    "services.explainer.model.promql",
     "services.explainer.wording.figures",
     "services.explainer.wording.partial",
 )

@@ -11,9 +11,10 @@ from redis.asyncio import Redis
 
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
-from services.explainer.explanation import State, SubjectKind, SubjectRef
 from services.explainer.llm.cache import Answer, AnswerCache
 from services.explainer.llm.provider import ProviderError
+from services.explainer.model.explanation import State
+from services.explainer.model.subjects import SubjectKind, SubjectRef
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import Ingest, OllamaServer, alert, jumping
 from tests.explainer.test_language_model import says

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from mesh.errors import Unavailable, from_rpc_error
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from services.explainer.explanation import SubjectKind, SubjectRef
-from services.explainer.limits import Limits
+from services.explainer.jobs.limits import Limits
+from services.explainer.model.subjects import SubjectKind, SubjectRef
 from services.explainer.store import Claims, Frames, OwnershipLostError
 from tests.conftest import REPOSITORY
 from tests.explainer.conftest import Running, Start

@@ -3,21 +3,16 @@
 import numpy as np
 import pytest
 
-from services.explainer.explanation import (
-    EvidenceKind,
-    SeriesSamples,
-    SubjectFacts,
-    SubjectKind,
-    SubjectRef,
-)
-from services.explainer.measuring import (
+from services.explainer.evidence.measuring import (
     figures_of,
     observed_start,
     series_evidence,
     unit_of,
     window_of,
 )
-from services.explainer.model import SeriesWindow
+from services.explainer.model.evidence import EvidenceKind
+from services.explainer.model.subjects import SeriesSamples, SubjectFacts, SubjectKind, SubjectRef
+from services.explainer.model.windows import SeriesWindow
 
 EVENT_MS = 1_000_000
 

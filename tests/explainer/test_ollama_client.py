@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.explainer.wording.prompt import SCHEMA
+from services.explainer.model.prompt import SCHEMA
 from tests.explainer.conftest import Start
 from tests.explainer.peers import OllamaServer
 from tests.explainer.test_language_model import says

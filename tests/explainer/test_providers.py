@@ -19,8 +19,8 @@ from services.explainer.llm.address import GuardedTransport, refusal
 from services.explainer.llm.breaker import Breaker
 from services.explainer.llm.provider import Endpoint, ProviderError, Usage
 from services.explainer.llm.specs import endpoints_of
+from services.explainer.model.templates import Template, pick
 from services.explainer.wiring import FULL_NAME
-from services.explainer.wording.templates import Template, pick
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import Ingest, OllamaServer, OpenAIServer, alert, jumping
 from tests.explainer.test_language_model import GOOD, says, texts

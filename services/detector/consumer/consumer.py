@@ -9,10 +9,10 @@ from mesh.clients import Backoff, keep_open
 from mesh.drain import Drain
 from sensus.ingest.v1 import ingest_service_pb2_grpc
 from services.detector.consumer.session import Session
-from services.detector.credit import Amount
 from services.detector.detectors.engine import Settings
-from services.detector.feeds import Feed
-from services.detector.shard import Terms
+from services.detector.feeds.feed import Feed
+from services.detector.shards.credit import Amount
+from services.detector.shards.shard import Terms
 
 SUBSCRIPTION: Final = "detector"
 

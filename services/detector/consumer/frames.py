@@ -8,8 +8,8 @@ from google.protobuf.duration_pb2 import Duration
 from mesh.errors import Unavailable
 from sensus.core.v1 import series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
-from services.detector.credit import Amount
-from services.detector.model import Delivery, Labels, Samples
+from services.detector.model.samples import Delivery, Labels, Samples
+from services.detector.shards.credit import Amount
 
 SUBSCRIPTION: Final = "detector"
 HEARTBEAT_S: Final = 5

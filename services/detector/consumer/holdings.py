@@ -10,11 +10,12 @@ from mesh.errors import Conflict, Unavailable
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from services.detector import metrics
 from services.detector.consumer import frames
-from services.detector.credit import Amount, Credit
 from services.detector.detectors.engine import Settings
-from services.detector.model import Checkpoint, Delivery, Labels, ShardLost
-from services.detector.scoring import ShardScorer
-from services.detector.shard import ShardWorker, Terms
+from services.detector.model.checkpoints import Checkpoint, ShardLost
+from services.detector.model.samples import Delivery, Labels
+from services.detector.shards.credit import Amount, Credit
+from services.detector.shards.scoring import ShardScorer
+from services.detector.shards.shard import ShardWorker, Terms
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from sensus.ingest.v1 import ingest_service_pb2_grpc
 from services.detector import metrics
 from services.detector.consumer import frames
 from services.detector.consumer.holdings import Holdings
-from services.detector.credit import Amount, Credit
 from services.detector.detectors.engine import Settings
-from services.detector.shard import Terms
+from services.detector.shards.credit import Amount, Credit
+from services.detector.shards.shard import Terms
 
 MISSED_HEARTBEATS: Final = 3
 GIVE_BACK_S: Final = 5.0

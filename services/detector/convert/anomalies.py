@@ -10,7 +10,9 @@ from mesh.errors import InvalidInput, Violation
 from mesh.selector import Selector, SelectorError, parse
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
-from services.detector.model import Anomaly, Kind, ShardPlace, Status
+from services.detector.model.anomalies import Anomaly, Kind
+from services.detector.model.checkpoints import ShardPlace
+from services.detector.model.models import Status
 from services.detector.publisher import Frame
 from services.detector.store import AnomalyFilter
 

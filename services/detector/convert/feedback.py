@@ -5,7 +5,7 @@ from typing import Final
 from mesh.errors import InvalidInput, Violation
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.convert.anomalies import timestamp_of
-from services.detector.feedback import Feedback
+from services.detector.model.feedback import Feedback
 
 COMMENT_CHARS_MAX: Final = 2000
 

@@ -6,7 +6,7 @@ from typing import Final
 from mesh.errors import InvalidInput, Violation
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.convert.anomalies import from_ms, timestamp_of
-from services.detector.model_life import Evaluation, ModelVersion, Training
+from services.detector.model.model_life import Evaluation, ModelVersion, Training
 
 REQUEST_ID_CHARS_MAX: Final = 128
 

@@ -8,9 +8,9 @@ from google.protobuf.duration_pb2 import Duration
 from mesh.errors import InvalidInput, Violation
 from mesh.selector import SelectorError, parse
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
-from services.detector import rules
 from services.detector.convert.anomalies import timestamp_of
-from services.detector.rules import Rule
+from services.detector.model import rules
+from services.detector.model.rules import Rule
 
 _FIELDS: Final = {
     "name": "name",

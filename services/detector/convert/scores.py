@@ -8,7 +8,7 @@ import numpy as np
 from mesh.errors import InvalidInput, Violation
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.detectors.engine import Scores
-from services.detector.model import Samples
+from services.detector.model.samples import Samples
 
 SAMPLES_MAX: Final = 100_000
 SERIES_MAX: Final = 10_000

@@ -4,7 +4,7 @@ from concurrent.futures import Executor
 
 from mesh.clock import Clock
 from mesh.drain import Drain
-from services.detector.evaluator import Evaluator
+from services.detector.lifecycle.evaluator import Evaluator
 from services.detector.publisher import Publisher
 from services.detector.servicer.anomalies import AnomalyMethods
 from services.detector.servicer.feedback import FeedbackMethods

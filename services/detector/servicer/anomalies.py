@@ -9,12 +9,12 @@ from mesh.errors import NotFound
 from mesh.selector import Selector
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
-from services.detector import pages
 from services.detector.convert import anomalies as convert
 from services.detector.convert.feedback import feedback_message
-from services.detector.listing import list_anomalies
-from services.detector.model import Anomaly
+from services.detector.model.anomalies import Anomaly
 from services.detector.publisher import Publisher
+from services.detector.query import pages
+from services.detector.query.listing import list_anomalies
 from services.detector.store import AnomalyStore, FeedbackStore, StatusStore
 
 WatchContext = grpc.aio.ServicerContext[

@@ -11,10 +11,10 @@ from mesh.drain import Drain
 from mesh.errors import NotFound, Unavailable
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
-from services.detector import pages
 from services.detector.convert import models as convert
-from services.detector.evaluator import Evaluator
-from services.detector.model_life import ModelVersion, Training
+from services.detector.lifecycle.evaluator import Evaluator
+from services.detector.model.model_life import ModelVersion, Training
+from services.detector.query import pages
 from services.detector.store import Place, TrainingStore, VersionStore
 
 LOOK_EVERY_S: Final = 0.25

@@ -6,7 +6,7 @@ from mesh.errors import NotFound
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
 from services.detector.convert import rules as convert
-from services.detector.rules import Rule
+from services.detector.model.rules import Rule
 from services.detector.store import RuleStore
 
 ListContext = grpc.aio.ServicerContext[detector_pb.ListRulesRequest, detector_pb.ListRulesResponse]

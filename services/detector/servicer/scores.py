@@ -12,8 +12,8 @@ from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
 from services.detector.convert import scores as convert
 from services.detector.detectors.engine import Engine, Forest, Scores, Settings
-from services.detector.evaluator import Evaluator
-from services.detector.model import Samples
+from services.detector.lifecycle.evaluator import Evaluator
+from services.detector.model.samples import Samples
 from services.detector.store import VersionStore
 
 Context = grpc.aio.ServicerContext[detector_pb.ScoreRequest, detector_pb.ScoreResponse]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from mesh.postgres import guard
-from services.detector.model import Anomaly, Contribution, Finding, Kind, Severity, ranked
+from services.detector.model.anomalies import Anomaly, Contribution, Finding, Kind, Severity, ranked
 from services.detector.store.notices import Notices, listening
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from mesh.postgres import guard
 from services.detector.detectors.engine import FEATURES
-from services.detector.model import (
+from services.detector.model.anomalies import Finding
+from services.detector.model.checkpoints import (
     Changes,
     Checkpoint,
     Episode,
-    Finding,
     NewSeries,
     ShardLost,
     StoredSeries,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from mesh.postgres import guard
-from services.detector.feedback import Feedback, Judgement
+from services.detector.model.feedback import Feedback, Judgement
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

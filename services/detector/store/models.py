@@ -12,8 +12,8 @@ import numpy.typing as npt
 from mesh.errors import Conflict
 from mesh.postgres import guard
 from services.detector.detectors.engine import FEATURES, Forest
-from services.detector.model import ActiveModel, TrainedModel, WarmUp
-from services.detector.model_life import Judged
+from services.detector.model.model_life import Judged
+from services.detector.model.models import ActiveModel, TrainedModel, WarmUp
 from services.detector.store.versions import VersionStore
 
 if TYPE_CHECKING:

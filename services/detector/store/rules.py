@@ -7,7 +7,7 @@ import asyncpg
 
 from mesh.errors import AlreadyExists, FailedPrecondition
 from mesh.postgres import guard
-from services.detector.rules import RULES_MAX, Rule
+from services.detector.model.rules import RULES_MAX, Rule
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

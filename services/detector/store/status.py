@@ -6,7 +6,8 @@ import asyncpg
 
 from mesh.postgres import guard
 from services.detector.detectors.engine import FEATURES
-from services.detector.model import ShardPlace, Status
+from services.detector.model.checkpoints import ShardPlace
+from services.detector.model.models import Status
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from mesh.postgres import guard
-from services.detector.model_life import Stage, Training
+from services.detector.model.model_life import Stage, Training
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

@@ -9,7 +9,7 @@ import numpy as np
 
 from mesh.postgres import guard
 from services.detector.detectors.engine import FEATURES
-from services.detector.model_life import Evaluation, Judged, Live, ModelVersion, evaluation_of
+from services.detector.model.model_life import Evaluation, Judged, Live, ModelVersion, evaluation_of
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

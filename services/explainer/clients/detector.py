@@ -8,9 +8,10 @@ from mesh.errors import InvalidInput, NotFound, translated
 from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
 from services.explainer.clients.ingest import SEVERITY, finite, labels_of, stamp
-from services.explainer.explanation import Figure, SubjectFacts, SubjectKind, SubjectRef
-from services.explainer.model import Symptom
-from services.explainer.names import series_name
+from services.explainer.model.case import Symptom
+from services.explainer.model.evidence import Figure
+from services.explainer.model.names import series_name
+from services.explainer.model.subjects import SubjectFacts, SubjectKind, SubjectRef
 
 ANOMALY_LEAD_MS: Final = 2 * 60_000
 """The detector sees a change within a few samples: the cause is hardly older."""

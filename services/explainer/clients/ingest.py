@@ -14,9 +14,9 @@ from mesh.errors import InvalidInput, NotFound, translated
 from sensus.core.v1 import alert_pb2, series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
-from services.explainer.explanation import SeriesSamples, SubjectFacts, SubjectKind, SubjectRef
-from services.explainer.names import plain
-from services.explainer.promql import bound_of_rule, metrics_in_words, metrics_of_rule
+from services.explainer.model.names import plain
+from services.explainer.model.promql import bound_of_rule, metrics_in_words, metrics_of_rule
+from services.explainer.model.subjects import SeriesSamples, SubjectFacts, SubjectKind, SubjectRef
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

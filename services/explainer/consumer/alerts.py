@@ -18,8 +18,9 @@ from sensus.core.v1 import alert_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from services.explainer import metrics
-from services.explainer.explanation import State, SubjectKind, SubjectRef
-from services.explainer.jobs import Jobs
+from services.explainer.jobs.jobs import Jobs
+from services.explainer.model.explanation import State
+from services.explainer.model.subjects import SubjectKind, SubjectRef
 
 if TYPE_CHECKING:
     import grpc

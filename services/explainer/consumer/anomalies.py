@@ -22,8 +22,9 @@ from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
 from services.explainer import metrics
-from services.explainer.explanation import State, SubjectKind, SubjectRef
-from services.explainer.jobs import Jobs
+from services.explainer.jobs.jobs import Jobs
+from services.explainer.model.explanation import State
+from services.explainer.model.subjects import SubjectKind, SubjectRef
 from services.explainer.store import Cursors
 
 if TYPE_CHECKING:

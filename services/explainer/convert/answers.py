@@ -7,23 +7,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from sensus.core.v1 import series_pb2
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from services.explainer.explanation import (
+from services.explainer.model.evidence import Evidence, EvidenceKind
+from services.explainer.model.explanation import (
     Claim,
-    Evidence,
-    EvidenceKind,
     Explanation,
-    Frame,
     Group,
     NamedSuspect,
-    Stage,
-    StageStatus,
-    StageUpdate,
     State,
-    SubjectKind,
-    SubjectRef,
-    TextDelta,
     Verdict,
 )
+from services.explainer.model.frames import Frame, Stage, StageStatus, StageUpdate, TextDelta
+from services.explainer.model.subjects import SubjectKind, SubjectRef
 
 STATE = {
     State.RUNNING: pb.EXPLANATION_STATE_RUNNING,

@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.convert.requests import explanation_id_of, invalid
-from services.explainer.model import Change
+from services.explainer.model.case import Change
 from services.explainer.store import Opinion
 
 NAME_CHARS_MAX = 200

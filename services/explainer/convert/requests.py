@@ -11,7 +11,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh.errors import InvalidInput, Violation
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from services.explainer.explanation import State, SubjectKind, SubjectRef
+from services.explainer.model.explanation import State
+from services.explainer.model.subjects import SubjectKind, SubjectRef
 from services.explainer.store import Filter, Position
 
 PAGE_DEFAULT = 100

@@ -7,7 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.convert.answers import STATE, group, subject
-from services.explainer.explanation import Record
+from services.explainer.model.explanation import Record
 
 
 def stored(record: Record) -> pb.Explanation:

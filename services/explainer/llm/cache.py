@@ -13,8 +13,8 @@ import msgspec
 
 from mesh.errors import Unavailable
 from mesh.streams import guard
-from services.explainer.explanation import Text
 from services.explainer.llm.provider import Endpoint, ProviderError, Usage
+from services.explainer.model.explanation import Text
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -10,7 +10,7 @@ import msgspec
 
 from services.explainer.llm.answers import PLAIN, check_status, in_few_words, lines_of
 from services.explainer.llm.provider import Endpoint, ProviderError, Usage
-from services.explainer.wording.prompt import SCHEMA, Prompt
+from services.explainer.model.prompt import SCHEMA, Prompt
 
 
 class _Message(msgspec.Struct):

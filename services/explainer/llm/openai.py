@@ -13,7 +13,7 @@ import msgspec
 
 from services.explainer.llm.answers import PLAIN, body_of, check_status, in_few_words, lines_of
 from services.explainer.llm.provider import Endpoint, ProviderError, Usage
-from services.explainer.wording.prompt import SCHEMA, Prompt
+from services.explainer.model.prompt import SCHEMA, Prompt
 
 _SCHEMA_NAME: Final = "explanation"
 _WAYS: Final[tuple[dict[str, Any], ...]] = (

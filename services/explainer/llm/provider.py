@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from services.explainer.wording.prompt import Prompt
+from services.explainer.model.prompt import Prompt
 
 
 class ProviderError(Exception):

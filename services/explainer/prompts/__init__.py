@@ -4,7 +4,7 @@ import re
 from importlib import resources
 from typing import Final
 
-from services.explainer.wording.templates import Template
+from services.explainer.model.templates import Template
 
 _FILE: Final = re.compile(r"([a-z][a-z0-9-]*)\.v(\d+)\.md")
 _WEIGHTS: Final = {"plain@1": 1.0}

@@ -4,7 +4,8 @@
 `rank_changes` orders what people did. Every ranker can also be called alone, to compare.
 """
 
-from services.explainer.model import Case, Ranking
+from services.explainer.model.case import Case
+from services.explainer.model.ranking import Ranking
 from services.explainer.rankers.changes import SuspectChange
 from services.explainer.rankers.router import rank
 

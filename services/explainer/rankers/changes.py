@@ -7,7 +7,7 @@ surroundings failed (machines, name resolution, a surge of load) outweigh mere l
 words. Cost: words of all changes. Weak when faults take hours to show, and for changes that
 nobody recorded.
 
->>> from services.explainer.model import Case, Subject
+>>> from services.explainer.model.case import Case, Subject
 >>> SuspectChange().rank(Case(subject=Subject(id="a1"))).abstained
 True
 """
@@ -15,7 +15,9 @@ True
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.explainer.model import Case, Change, Ranking, Reason, SeriesWindow, Suspect
+from services.explainer.model.case import Case, Change
+from services.explainer.model.ranking import Ranking, Reason, Suspect
+from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.deviation import USUAL_SIGMAS, deviation
 from services.explainer.rankers.diffs import harmless, weakens
 from services.explainer.rankers.measures import Measure, measure_of_series

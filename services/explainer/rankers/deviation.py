@@ -8,7 +8,7 @@ before: what was already so before the symptom began did not cause it. The unit 
 does not matter.
 
 >>> import numpy as np
->>> from services.explainer.model import SeriesWindow
+>>> from services.explainer.model.case import SeriesWindow
 >>> window = SeriesWindow(
 ...     evidence_id="e1", metric="latency_seconds", service="cart",
 ...     timestamps_ms=np.arange(8) * 1000, values=np.array([1, 2, 1, 2, 1, 2, 9, 9.0]),
@@ -23,7 +23,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.explainer.model import Deviation, SeriesWindow, Timestamps, Values
+from services.explainer.model.windows import Deviation, SeriesWindow, Timestamps, Values
 
 Mask = NDArray[np.bool_]
 

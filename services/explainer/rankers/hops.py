@@ -5,7 +5,7 @@ caller waits longer than usual is charged to the service called, less what the s
 for its other callees: then the caller itself is slow. Cost: one sort per series. Weak when only
 one caller and one callee exist; blind without client-side latency per caller (`peer`).
 
->>> from services.explainer.model import Case, Subject
+>>> from services.explainer.model.case import Case, Subject
 >>> SlowHops().rank(Case(subject=Subject(id="a1"))).suspects
 ()
 """
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.explainer.model import Case, Ranking
+from services.explainer.model.case import Case
+from services.explainer.model.ranking import Ranking
 from services.explainer.rankers.measures import Measure
 from services.explainer.rankers.moves import moves_of
 from services.explainer.rankers.ranking import ranking

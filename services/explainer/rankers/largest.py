@@ -4,7 +4,7 @@ Uses every series alike: no graph, no direction, no routing. Cost: one sort per 
 where a victim moves farther than the culprit; the last resort when nothing that can be routed
 was observed.
 
->>> from services.explainer.model import Case, Subject
+>>> from services.explainer.model.case import Case, Subject
 >>> LargestDeviation().rank(Case(subject=Subject(id="a1"))).suspects
 ()
 """
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.explainer.model import Case, Ranking
+from services.explainer.model.case import Case
+from services.explainer.model.ranking import Ranking
 from services.explainer.rankers.deviation import deviation
 from services.explainer.rankers.measures import Measure, measure_of_series
 from services.explainer.rankers.moves import Move

@@ -7,7 +7,8 @@ import re
 from enum import StrEnum
 from functools import lru_cache
 
-from services.explainer.model import SeriesWindow, Symptom
+from services.explainer.model.case import Symptom
+from services.explainer.model.windows import SeriesWindow
 
 
 class Measure(StrEnum):

@@ -6,7 +6,7 @@ charged to the callers of those who miss it, as far as one caller explains all t
 its callees miss it. Cost: one sort per series. Weak when load falls everywhere; blind without a
 graph.
 
->>> from services.explainer.model import Case, Subject
+>>> from services.explainer.model.case import Case, Subject
 >>> MissingCalls().rank(Case(subject=Subject(id="a1"))).suspects
 ()
 """
@@ -16,7 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.explainer.model import Case, Ranking, SeriesWindow
+from services.explainer.model.case import Case
+from services.explainer.model.ranking import Ranking
+from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.deviation import deviation
 from services.explainer.rankers.measures import Measure, measure_of_series
 from services.explainer.rankers.moves import Move

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from services.explainer.model import Case, Deviation, Reason, SeriesWindow
+from services.explainer.model.case import Case
+from services.explainer.model.ranking import Reason
+from services.explainer.model.windows import Deviation, SeriesWindow
 from services.explainer.rankers.deviation import deviation
 from services.explainer.rankers.measures import BAD_DIRECTION, Measure, measure_of_series
 

@@ -6,7 +6,7 @@ How many calls are missing is measured in standard deviations of a count. What a
 because one that it calls does the same is not its own. Cost: one pass over the counts. Blind
 without traces, and to faults that fail after all calls are made.
 
->>> from services.explainer.model import Case, Subject
+>>> from services.explainer.model.case import Case, Subject
 >>> OmittedCalls().rank(Case(subject=Subject(id="a1"))).suspects
 ()
 """
@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from services.explainer.model import Case, Ranking, Reason, SeriesWindow
+from services.explainer.model.case import Case
+from services.explainer.model.ranking import Ranking, Reason
+from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.deviation import USUAL_SIGMAS
 from services.explainer.rankers.measures import words_of
 from services.explainer.rankers.ranking import ranking

@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from services.explainer.model import Case, Ranking
+from services.explainer.model.case import Case
+from services.explainer.model.ranking import Ranking
 
 
 class Ranker(Protocol):

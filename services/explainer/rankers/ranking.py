@@ -6,7 +6,7 @@ the picture that the suspect explains. So scores of different rankers can be com
 
 from collections.abc import Mapping, Sequence
 
-from services.explainer.model import Ranking, Reason, Suspect
+from services.explainer.model.ranking import Ranking, Reason, Suspect
 from services.explainer.rankers.confidence import ENOUGH, shares, standing
 
 REASONS = 5

@@ -4,7 +4,7 @@ Uses CPU (or other resource measures) of each service, upwards only: starvation 
 graph is walked. Cost: one sort per series. Weak when a victim works harder because of retries,
 and blind to faults that use nothing.
 
->>> from services.explainer.model import Case, Subject
+>>> from services.explainer.model.case import Case, Subject
 >>> ResourceShortage().rank(Case(subject=Subject(id="a1"))).suspects
 ()
 """
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.explainer.model import Case, Ranking
+from services.explainer.model.case import Case
+from services.explainer.model.ranking import Ranking
 from services.explainer.rankers.measures import Measure
 from services.explainer.rankers.moves import moves_of
 from services.explainer.rankers.ranking import ranking

@@ -8,7 +8,8 @@ less.
 from collections import defaultdict
 from collections.abc import Iterable
 
-from services.explainer.model import Case, Ranking, Reason, Symptom
+from services.explainer.model.case import Case, Symptom
+from services.explainer.model.ranking import Ranking, Reason
 from services.explainer.rankers.hops import SlowHops
 from services.explainer.rankers.largest import LargestDeviation
 from services.explainer.rankers.measures import Measure

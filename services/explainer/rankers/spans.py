@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.explainer.model import Case, Reason, SeriesWindow
+from services.explainer.model.case import Case
+from services.explainer.model.ranking import Reason
+from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.deviation import USUAL_SIGMAS
 from services.explainer.rankers.measures import Measure, measure_of, words_of
 from services.explainer.rankers.moves import Move, move_of

@@ -1,6 +1,6 @@
 """How the whole hurts, when the subject does not say."""
 
-from services.explainer.model import Case, Symptom
+from services.explainer.model.case import Case, Symptom
 from services.explainer.rankers.deviation import USUAL_SIGMAS
 from services.explainer.rankers.measures import BAD_DIRECTION, measure_of_series, symptom_of
 from services.explainer.rankers.moves import move_of

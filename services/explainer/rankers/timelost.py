@@ -8,7 +8,7 @@ CPU, whose waits are its own. After the idea of Nezha (Yu et al., 2023) to compa
 fault-free ones, without its pattern mining. Cost: one sort per span series. Weak when traces
 are sampled thinly; blind without them.
 
->>> from services.explainer.model import Case, Subject
+>>> from services.explainer.model.case import Case, Subject
 >>> TimeLost().rank(Case(subject=Subject(id="a1"))).suspects
 ()
 """
@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from services.explainer.model import Case, Ranking, Reason, ServiceGraph
+from services.explainer.model.case import Case, ServiceGraph
+from services.explainer.model.ranking import Ranking, Reason
 from services.explainer.rankers.hops import alone
 from services.explainer.rankers.measures import Measure
 from services.explainer.rankers.moves import moves_of

@@ -8,7 +8,7 @@ picture. After the traversals of CauseInfer (Chen et al., 2014) and MicroHECL (L
 for the graph. Weak where the graph lacks the culprit, or where callee and caller are seen
 through one measure only.
 
->>> from services.explainer.model import Case, Subject
+>>> from services.explainer.model.case import Case, Subject
 >>> walk = GraphWalk(measures=frozenset({Measure.SERVER_LATENCY}))
 >>> walk.rank(Case(subject=Subject(id="a1"))).abstained
 True
@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.explainer.model import Case, Ranking, ServiceGraph
+from services.explainer.model.case import Case, ServiceGraph
+from services.explainer.model.ranking import Ranking
 from services.explainer.rankers.measures import Measure
 from services.explainer.rankers.moves import moves_of
 from services.explainer.rankers.ranking import ranking

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from services.explainer.clients import IngestClient
-from services.explainer.explanation import SubjectFacts
+from services.explainer.model.subjects import SubjectFacts
 from services.explainer.sources.anomalies import as_evidence
 from services.explainer.sources.source import Findings, Reach
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from services.explainer.clients import DetectorClient
-from services.explainer.explanation import Evidence, EvidenceKind, SubjectFacts
+from services.explainer.model.evidence import Evidence, EvidenceKind
+from services.explainer.model.subjects import SubjectFacts
 from services.explainer.sources.source import Findings, Reach
 
 

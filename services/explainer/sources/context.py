@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.explainer.explanation import SubjectFacts
+from services.explainer.model.subjects import SubjectFacts
 from services.explainer.sources.source import Findings, Reach
 from services.explainer.store import Context
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
-from services.explainer.embedding import embedding_of
-from services.explainer.explanation import Evidence, EvidenceKind, Figure, SubjectFacts
-from services.explainer.names import plain
+from services.explainer.model.evidence import Evidence, EvidenceKind, Figure
+from services.explainer.model.names import plain
+from services.explainer.model.subjects import SubjectFacts
+from services.explainer.sources.embedding import embedding_of
 from services.explainer.sources.source import Findings
 from services.explainer.store import Incident, Incidents
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from mesh.errors import Overloaded, SensusError
 from services.explainer.clients import DetectorClient, IngestClient
-from services.explainer.explanation import SeriesSamples, SubjectFacts
-from services.explainer.names import PLACE_LABELS
-from services.explainer.promql import selector
+from services.explainer.model.names import PLACE_LABELS
+from services.explainer.model.promql import selector
+from services.explainer.model.subjects import SeriesSamples, SubjectFacts
 from services.explainer.sources.source import Findings, Reach, is_too_many
 
 _ALL = '{__name__=~".+"}'

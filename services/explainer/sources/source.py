@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mesh.errors import SensusError
-from services.explainer.explanation import Evidence, SeriesSamples, SubjectFacts
-from services.explainer.model import Change
+from services.explainer.model.case import Change
+from services.explainer.model.evidence import Evidence
+from services.explainer.model.subjects import SeriesSamples, SubjectFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 
 from mesh.errors import AlreadyExists, Unavailable
 from mesh.postgres import guard
-from services.explainer.explanation import Claim, SubjectKind, SubjectRef
+from services.explainer.model.explanation import Claim
+from services.explainer.model.subjects import SubjectKind, SubjectRef
 
 if TYPE_CHECKING:
     import asyncpg

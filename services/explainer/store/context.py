@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mesh.postgres import guard
-from services.explainer.model import Change
+from services.explainer.model.case import Change
 
 if TYPE_CHECKING:
     import asyncpg

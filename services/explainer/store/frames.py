@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mesh.errors import NotFound
 from mesh.postgres import guard
-from services.explainer.explanation import State, Verdict
+from services.explainer.model.explanation import State, Verdict
 
 if TYPE_CHECKING:
     import asyncpg

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mesh.postgres import guard
-from services.explainer.explanation import Group
+from services.explainer.model.explanation import Group
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

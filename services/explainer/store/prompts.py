@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mesh.errors import FailedPrecondition, NotFound
 from mesh.postgres import guard
-from services.explainer.wording.templates import Template
+from services.explainer.model.templates import Template
 
 if TYPE_CHECKING:
     import asyncpg

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from mesh.errors import NotFound
 from mesh.postgres import guard
-from services.explainer.explanation import Group, Record, State, SubjectKind, SubjectRef
+from services.explainer.model.explanation import Group, Record, State
+from services.explainer.model.subjects import SubjectKind, SubjectRef
 
 if TYPE_CHECKING:
     import asyncpg

@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 
-from services.explainer.explanation import Text
 from services.explainer.llm.provider import ProviderError
-from services.explainer.wording.prompt import Prompt
+from services.explainer.model.explanation import Text
+from services.explainer.model.prompt import Prompt
 
 _ECHO_CHARS: Final = 40
 """A sentence of the instructions at least this long does not come into an answer by chance."""

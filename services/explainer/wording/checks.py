@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from services.explainer.explanation import Text
-from services.explainer.names import plain
+from services.explainer.model.explanation import Text
+from services.explainer.model.names import plain
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.lexicon import Lexicon, lexicon_of
 

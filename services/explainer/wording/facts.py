@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from services.explainer.explanation import Evidence, EvidenceKind, NamedSuspect, SubjectFacts
+from services.explainer.model.evidence import Evidence, EvidenceKind
+from services.explainer.model.explanation import NamedSuspect
+from services.explainer.model.subjects import SubjectFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

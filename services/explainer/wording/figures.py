@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
-from services.explainer.explanation import Figure
+from services.explainer.model.evidence import Figure
 
 _BINARY: Final = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
 _UNIT_WORDS: Final = {"s": "s", "%": "%", "Cel": "°C"}

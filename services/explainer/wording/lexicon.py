@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from services.explainer.names import ENTITY_LEVELS, is_name, plain, series_name
+from services.explainer.model.names import ENTITY_LEVELS, is_name, plain, series_name
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.figures import number_and_unit, shown_time
 

@@ -3,15 +3,10 @@
 Every number in it is a figure of the evidence, written by `figures.shown`, or the event's time.
 """
 
-from services.explainer.explanation import (
-    Evidence,
-    EvidenceKind,
-    SubjectFacts,
-    SubjectKind,
-    Text,
-)
-from services.explainer.ledger import LOOKED_FOR
-from services.explainer.names import plain
+from services.explainer.model.evidence import LOOKED_FOR, Evidence, EvidenceKind
+from services.explainer.model.explanation import Text
+from services.explainer.model.names import plain
+from services.explainer.model.subjects import SubjectFacts, SubjectKind
 from services.explainer.rankers.measures import Measure, measure_of
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.figures import shown, shown_time

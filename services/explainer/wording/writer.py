@@ -11,15 +11,16 @@ from typing import Final
 from mesh.errors import Unavailable
 from mesh.telemetry import span
 from services.explainer import metrics
-from services.explainer.explanation import Text
 from services.explainer.llm.breaker import Breaker
 from services.explainer.llm.cache import Answer, Answers, NoAnswers, key_of
 from services.explainer.llm.provider import Provider, ProviderError, Usage
+from services.explainer.model.explanation import Text
+from services.explainer.model.prompt import Prompt
+from services.explainer.model.templates import Template
 from services.explainer.wording.answer import read
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.partial import StringValues
-from services.explainer.wording.prompt import Prompt, prompt_of
-from services.explainer.wording.templates import Template
+from services.explainer.wording.prompt import prompt_of
 
 TOLD_EVERY_S: Final = 0.2
 

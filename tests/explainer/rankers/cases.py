@@ -4,13 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from services.explainer.model import (
-    Case,
-    SeriesWindow,
-    ServiceGraph,
-    Subject,
-    Symptom,
-)
+from services.explainer.model.case import Case, ServiceGraph, Subject, Symptom
+from services.explainer.model.windows import SeriesWindow
 
 STEP_MS = 60_000
 USUAL, OBSERVED = 120, 5

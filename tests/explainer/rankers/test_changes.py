@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.explainer.model import Case, Change, LogPattern, Ranking, Symptom
+from services.explainer.model.case import Case, Change, LogPattern, Symptom
+from services.explainer.model.ranking import Ranking
 from services.explainer.rankers import rank_changes
 from services.explainer.rankers.changes import LONGEST_LAG_MS
 from services.explainer.rankers.diffs import harmless, weakens

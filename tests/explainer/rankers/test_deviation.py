@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.explainer.model import SeriesWindow
+from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.deviation import UNCHANGED, deviation
 from services.explainer.rankers.measures import Measure
 from services.explainer.rankers.moves import move_of

@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.explainer.model import Case, Ranking, SeriesWindow, Subject, Symptom
+from services.explainer.model.case import Case, Subject, Symptom
+from services.explainer.model.ranking import Ranking
+from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.changes import SuspectChange
 from services.explainer.rankers.hops import SlowHops
 from services.explainer.rankers.largest import LargestDeviation

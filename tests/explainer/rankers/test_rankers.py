@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.explainer.model import SeriesWindow, Subject, Symptom
+from services.explainer.model.case import Subject, Symptom
+from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.confidence import ENOUGH, MIDDLE, standing
 from services.explainer.rankers.hops import SlowHops
 from services.explainer.rankers.largest import LargestDeviation

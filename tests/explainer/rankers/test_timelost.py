@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from services.explainer.model import SeriesWindow
+from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.routes import belonging, routes_of
 from services.explainer.rankers.spans import spans_of
 from services.explainer.rankers.timelost import TimeLost

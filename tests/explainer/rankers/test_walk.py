@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.explainer.model import ServiceGraph, Symptom
+from services.explainer.model.case import ServiceGraph, Symptom
 from services.explainer.rankers.measures import Measure
 from services.explainer.rankers.walk import UNREACHABLE, GraphWalk, coverage
 from tests.explainer.rankers.cases import SHOP, alert, case, latencies, series

@@ -1,0 +1,81 @@
+"""The models that score, as this process sees them."""
+
+import asyncio
+import logging
+from typing import Final
+
+from mesh.clock import Clock
+from mesh.errors import Unavailable
+from services.detector import metrics
+from services.detector.model.models import ActiveModel
+from services.detector.store import ModelStore
+
+POLL_S: Final = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class ForestFeed:
+    """Follows the active version and its shadow.
+
+    One that cannot be read is refused and changes nothing.
+    """
+
+    def __init__(self, store: ModelStore, clock: Clock) -> None:
+        """Knows nothing before `run`."""
+        self._store = store
+        self._clock = clock
+        self._known = asyncio.Event()
+        self._refused = {0}
+        self._model: ActiveModel | None = None
+        self._shadow: ActiveModel | None = None
+
+    def model(self) -> ActiveModel | None:
+        """The model to score with; None while there is none."""
+        return self._model
+
+    def shadow(self) -> ActiveModel | None:
+        """The model that scores in its shadow; None while there is none."""
+        return self._shadow
+
+    async def known(self) -> None:
+        """Returns when the store has been asked once."""
+        await self._known.wait()
+
+    async def run(self) -> None:
+        """Asks for ever."""
+        while True:
+            try:
+                await self.refresh()
+            except Unavailable as error:
+                logger.warning("active model unknown", extra={"cause": error.message})
+            await self._clock.sleep(POLL_S)
+
+    async def refresh(self) -> None:
+        """Asks once, and takes the versions when they are others."""
+        active = await self._store.active_version()
+        if active:
+            self._model = await self._taken(active, self._model)
+        else:
+            self._model = None
+        metrics.MODEL_VERSION.set(self._model.version if self._model else 0)
+        shadow = await self._store.shadow_version()
+        self._shadow = await self._taken(shadow, self._shadow) if shadow else None
+        self._known.set()
+
+    async def _taken(self, version: int, held: ActiveModel | None) -> ActiveModel | None:
+        if (held is not None and held.version == version) or version in self._refused:
+            return held
+        for known in (self._model, self._shadow):
+            if known is not None and known.version == version:
+                return known
+        try:
+            model = await self._store.load(version)
+        except ValueError as error:
+            self._refused.add(version)
+            metrics.MODELS_REFUSED.inc()
+            note = {"version": version, "cause": str(error)}
+            logger.error("model refused, the one before stays", extra=note)
+            return held
+        logger.info("model read", extra={"version": version})
+        return model

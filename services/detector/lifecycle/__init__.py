@@ -1,0 +1,1 @@
+"""The life of models: trained, measured, watched on live samples, activated."""

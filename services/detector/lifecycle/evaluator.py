@@ -1,0 +1,126 @@
+"""Measures versions of the model, in a process of its own."""
+
+import asyncio
+import io
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from mesh.clock import Clock
+from mesh.errors import FailedPrecondition, Overloaded
+from services.detector.detectors import evaluation as maths
+from services.detector.model.model_life import Evaluation, Judged
+from services.detector.store import ModelStore
+from services.detector.store.versions import VersionStore
+
+INJECTED: Final = maths.SERIES * maths.PER_SERIES
+
+
+class MeasuringError(Exception):
+    """The measuring process gave no figures."""
+
+
+class Evaluator:
+    """One measurement at a time."""
+
+    def __init__(self, models: ModelStore, versions: VersionStore, clock: Clock) -> None:
+        """Measures nothing before it is asked."""
+        self._models = models
+        self._versions = versions
+        self._clock = clock
+        self._busy = asyncio.Lock()
+
+    async def evaluate_now(self, versions: Sequence[int]) -> list[Evaluation]:
+        """As `evaluate`, for callers who can try again.
+
+        Raises:
+            Overloaded: EVALUATION_RUNNING.
+            FailedPrecondition: MODEL_UNUSABLE.
+        """
+        if self._busy.locked():
+            told = "a measurement is running: try again in some seconds"
+            raise Overloaded(told, reason="EVALUATION_RUNNING", retry_after_s=5.0)
+        return await self.evaluate(versions)
+
+    async def evaluate(self, versions: Sequence[int]) -> list[Evaluation]:
+        """Measures these versions on the same material and stores what came out.
+
+        Raises:
+            FailedPrecondition: MODEL_UNUSABLE, an artifact is damaged or of other features.
+            MeasuringError: With what the process said last.
+        """
+        async with self._busy:
+            artifacts = [await self.usable_artifact(version) for version in versions]
+            judged = await self._versions.judged()
+            figures = await measure(artifacts, judged)
+            measured = [self._evaluation(each, judged) for each in figures]
+            for version, evaluation in zip(versions, measured, strict=True):
+                await self._versions.put_evaluation(version, evaluation)
+        return measured
+
+    async def usable_artifact(self, version: int) -> bytes:
+        """The artifact of a version that this build can score with.
+
+        Raises:
+            FailedPrecondition: MODEL_UNUSABLE.
+        """
+        try:
+            return (await self._models.load(version)).forest.to_bytes()
+        except ValueError as error:
+            told = f"model version {version} cannot be used: {error}"
+            raise FailedPrecondition(told, reason="MODEL_UNUSABLE") from error
+
+    def _evaluation(self, figures: dict[str, Any], judged: Judged) -> Evaluation:
+        return Evaluation(
+            evaluated_ms=self._clock.now_ms(),
+            injected_anomalies=INJECTED,
+            true_alarms=len(judged.true_alarms),
+            false_alarms=len(judged.false_alarms),
+            **figures,
+        )
+
+
+async def measure(artifacts: Sequence[bytes], judged: Judged) -> list[dict[str, Any]]:
+    """Figures of each forest; see `measure.py`.
+
+    Raises:
+        MeasuringError: With what the process said last.
+    """
+    stdin = io.BytesIO()
+    forests = {f"forest_{n}": np.frombuffer(each, np.uint8) for n, each in enumerate(artifacts)}
+    np.savez(
+        stdin,
+        allow_pickle=False,
+        forests=np.int64(len(artifacts)),
+        true_alarms=judged.true_alarms,
+        false_alarms=judged.false_alarms,
+        **forests,
+    )
+    code, figures, said = await run_module(
+        "services.detector.lifecycle.measure", [], stdin.getvalue()
+    )
+    if code != 0:
+        raise MeasuringError(said)
+    return list(json.loads(figures))
+
+
+async def run_module(
+    module: str, arguments: Sequence[str], stdin: bytes
+) -> tuple[int | None, bytes, str]:
+    """Runs `python -m module`: exit code, stdout, and the end of stderr."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, said = await process.communicate(stdin)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode, out, said.decode(errors="replace").strip()[-500:]

@@ -1,0 +1,1 @@
+"""What the detector talks about: plain data, free of wire, database and clock."""

@@ -1,0 +1,1 @@
+"""The shards this process holds: samples in, scores and silences, checkpoints out."""

@@ -1,0 +1,1 @@
+"""Workers beside the server: drop what is old."""

@@ -1,0 +1,1 @@
+"""From a subject to its case: what is asked, measured and numbered."""

@@ -1,0 +1,1 @@
+"""Explanations as work: begun, followed by streams, worded, ended exactly once."""

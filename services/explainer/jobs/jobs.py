@@ -1,0 +1,312 @@
+"""Explanations as work of their own: begun by a stream or a consumer, ended by nobody but itself.
+
+Single flight is a unique row in the database, so it holds over all replicas. The run that has the
+claim writes frames; streams of the same process get them from its feed, all others read the store.
+A run that dies stops renewing its lease and is taken over: see `Run` for what clients see then.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Final, Protocol
+from uuid import UUID
+
+from opentelemetry import trace
+
+from mesh.calls import detached
+from mesh.clock import Clock
+from mesh.drain import Drain
+from mesh.errors import (
+    FailedPrecondition,
+    InvalidInput,
+    NotFound,
+    SensusError,
+    Unavailable,
+    Violation,
+)
+from mesh.telemetry import span, traceparent
+from services.explainer import metrics
+from services.explainer.jobs.feed import Feed
+from services.explainer.jobs.following import Following
+from services.explainer.jobs.limits import Limits
+from services.explainer.jobs.run import Run
+from services.explainer.model.explanation import Claim, Explanation, Record, State, Text, Verdict
+from services.explainer.model.subjects import SubjectFacts, SubjectRef
+from services.explainer.store import Claims, Frames, OwnershipLostError, Records, request_id_reused
+
+_RETRY_SUBJECT_AFTER_S: Final = 5.0
+_TAKE_OVER_AT_ONCE: Final = 4
+
+logger = logging.getLogger(__name__)
+
+
+class Subjects(Protocol):
+    """Where subjects are looked up."""
+
+    async def fetch(self, ref: SubjectRef) -> SubjectFacts:
+        """The subject as it stands. Raises NotFound, or Unavailable while its owner is away."""
+        ...
+
+
+class Work(Protocol):
+    """What makes an explanation of a subject."""
+
+    async def explain(self, facts: SubjectFacts, run: Run) -> Explanation:
+        """Tells its steps to `run`; never fails because a source or a language model fails."""
+        ...
+
+
+class Jobs:
+    """Begins, follows, takes over and ends the explanations of one process."""
+
+    def __init__(
+        self,
+        *,
+        claims: Claims,
+        records: Records,
+        frames: Frames,
+        subjects: Subjects,
+        work: Work,
+        clock: Clock,
+        drain: Drain,
+        limits: Limits,
+    ) -> None:
+        """Nothing runs until `open`, or `keep` finds something left behind."""
+        self._claims = claims
+        self._records = records
+        self._frames = frames
+        self._subjects = subjects
+        self._work = work
+        self._clock = clock
+        self._drain = drain
+        self._limits = limits
+        self._following = Following(frames, clock=clock, drain=drain, limits=limits)
+        self._task_by_owner: dict[UUID, asyncio.Task[None]] = {}
+        self._running_by_owner: dict[UUID, UUID] = {}
+
+    async def open(
+        self,
+        ref: SubjectRef,
+        *,
+        request_id: UUID | None = None,
+        resume_after: int = 0,
+        parent: str = "",
+    ) -> UUID:
+        """The explanation of a subject in its present state, begun now unless it already was.
+
+        Args:
+            ref: What to explain.
+            request_id: Attaches to what it already stands for, whatever the state is now.
+            resume_after: Last sequence the caller has seen.
+            parent: Trace context of the work; by default that under which the subject was found.
+
+        Raises:
+            NotFound: There is no such subject.
+            InvalidInput: INVALID_RESUME_SEQUENCE, there never was such a frame.
+            AlreadyExists: REQUEST_ID_REUSED.
+            Unavailable: The subject's owner or the database is away, or too much runs already.
+        """
+        if request_id and (known := await self._records.by_request(request_id)):
+            return _attach(known, ref, request_id, resume_after)
+        facts = await self._subjects.fetch(ref)
+        if resume_after:
+            _check_resume(await self._records.by_subject(ref, facts.state), resume_after)
+        await self._check_room(ref, facts.state)
+        trail = parent or facts.traceparent or traceparent()
+        found, claim = await self._claims.begin(
+            ref, facts.state, request_id=request_id, traceparent=trail
+        )
+        if claim is not None:
+            self._launch(claim, facts)
+        return found
+
+    def follow(self, explanation_id: UUID, after: int = 0) -> AsyncGenerator[bytes | None]:
+        """See `Following.follow`."""
+        return self._following.follow(explanation_id, after)
+
+    async def finished(self, explanation_id: UUID) -> State:
+        """Waits for the result, wherever it is made, and tells the final state."""
+        async for _ in self.follow(explanation_id):
+            pass
+        return (await self._records.get(explanation_id)).state
+
+    async def cancel(self, explanation_id: UUID, by: str) -> Record:
+        """Ends an explanation: at once when it runs here, else when its process renews its lease.
+
+        Args:
+            explanation_id: What to end.
+            by: Who wants it, for the log.
+
+        Raises:
+            NotFound: There is no such explanation.
+            FailedPrecondition: EXPLANATION_FINISHED, it has another end.
+        """
+        claim = await self._claims.seize(explanation_id)
+        if claim is not None:
+            logger.info("cancelled", extra=_note(claim) | {"by": by})
+            self._stop(explanation_id)
+            await self._finish_cancelled(claim)
+        record = await self._records.get(explanation_id)
+        if record.state is not State.CANCELLED:
+            told = "the explanation is finished: there is nothing to cancel"
+            raise FailedPrecondition(told, reason="EXPLANATION_FINISHED")
+        return record
+
+    async def _finish_cancelled(self, claim: Claim) -> None:
+        feed = Feed(await self._left_behind(claim))
+        finish_us = self._clock.now_ms() * 1000
+        with suppress(OwnershipLostError):
+            await Run(claim, self._frames, feed).finish(
+                cancelled(), trace_id=_trace_of(claim), finish_us=finish_us
+            )
+
+    def _stop(self, explanation_id: UUID) -> None:
+        for owner, running in list(self._running_by_owner.items()):
+            if running == explanation_id and (task := self._task_by_owner.get(owner)):
+                task.cancel()
+
+    async def keep(self) -> None:
+        """Renews the leases of what runs here and takes over what died elsewhere, for ever."""
+        while True:
+            with suppress(SensusError):
+                await self._renew()
+                if not self._drain.started:
+                    await self._adopt()
+            await self._clock.sleep(self._limits.lease_s / 3)
+
+    async def close(self) -> None:
+        """Stops what runs, their language model calls included, and lets others take it over."""
+        running = dict(self._task_by_owner)
+        for task in running.values():
+            task.cancel()
+        await asyncio.gather(*running.values(), return_exceptions=True)
+        with suppress(Unavailable):
+            await self._claims.release(list(running))
+
+    async def _check_room(self, ref: SubjectRef, state: str) -> None:
+        if len(self._task_by_owner) < self._limits.running_max:
+            return
+        if await self._records.by_subject(ref, state) is None:
+            raise Unavailable("too many explanations run: try again", reason="TOO_MANY_JOBS")
+
+    async def _renew(self) -> None:
+        owners = set(self._task_by_owner)
+        lost = owners - await self._claims.renew(list(owners)) if owners else set()
+        for owner in lost & self._task_by_owner.keys():
+            self._task_by_owner[owner].cancel()
+
+    async def _adopt(self) -> None:
+        room = self._limits.running_max - len(self._task_by_owner)
+        for claim in await self._claims.take_over(min(room, _TAKE_OVER_AT_ONCE)):
+            logger.warning("taking over an explanation", extra=_note(claim))
+            metrics.TAKEOVERS.inc()
+            self._launch(claim, None, await self._left_behind(claim))
+
+    async def _left_behind(self, claim: Claim) -> list[bytes]:
+        frames: list[bytes] = []
+        while len(frames) < claim.last_sequence:
+            more, _ = await self._frames.after(claim.explanation_id, len(frames))
+            frames.extend(more)
+        return frames
+
+    def _launch(
+        self, claim: Claim, facts: SubjectFacts | None, left_behind: list[bytes] | None = None
+    ) -> None:
+        feed = Feed(left_behind or ())
+        self._following.add(claim.explanation_id, feed)
+        run = Run(claim, self._frames, feed)
+        task = detached(self._do(run, facts), name=f"explain {claim.explanation_id}")
+        self._task_by_owner[claim.owner] = task
+        self._running_by_owner[claim.owner] = claim.explanation_id
+        metrics.JOBS_RUNNING.inc()
+        task.add_done_callback(lambda ended: self._forget(claim, feed, ended))
+
+    def _forget(self, claim: Claim, feed: Feed, ended: "asyncio.Task[None]") -> None:
+        if not ended.cancelled() and (error := ended.exception()):
+            logger.error("run died, to be taken over", exc_info=error, extra=_note(claim))
+        metrics.JOBS_RUNNING.dec()
+        self._task_by_owner.pop(claim.owner, None)
+        self._running_by_owner.pop(claim.owner, None)
+        self._following.remove(claim.explanation_id, feed)
+
+    async def _do(self, run: Run, facts: SubjectFacts | None) -> None:
+        claim = run.claim
+        named = {"explanation_id": str(claim.explanation_id), "subject_kind": claim.ref.kind.value}
+        with span(
+            "explain", parent=claim.traceparent, attributes=named, always_sample=True
+        ) as opened:
+            try:
+                explanation = await self._made(run, facts)
+                trace_id = _trace_id(opened)
+                finish_us = self._clock.now_ms() * 1000
+                await run.finish(explanation, trace_id=trace_id, finish_us=finish_us)
+                metrics.observe(explanation, (finish_us - claim.create_us) / 1e6)
+            except OwnershipLostError:
+                logger.warning("another replica took the explanation over", extra=_note(claim))
+            except SensusError as error:
+                cause = {"reason": error.reason, "cause": error.message}
+                logger.warning("explanation put off", extra=_note(claim) | cause)
+                with suppress(Unavailable):
+                    await self._claims.release([claim.owner], after_s=_RETRY_SUBJECT_AFTER_S)
+
+    async def _made(self, run: Run, facts: SubjectFacts | None) -> Explanation:
+        if run.claim.attempt > self._limits.attempts_max:
+            return failed("the work was interrupted too often")
+        try:
+            if facts is None:
+                facts = await self._subjects.fetch(run.claim.ref)
+            return await self._work.explain(facts, run)
+        except NotFound:
+            return failed(f"the {run.claim.ref.kind} no longer exists")
+        except (SensusError, OwnershipLostError):
+            raise
+        except Exception:
+            error_id = uuid.uuid4().hex
+            logger.exception("unforeseen error", extra=_note(run.claim) | {"error_id": error_id})
+            return failed(f"internal error {error_id}")
+
+
+def failed(why: str) -> Explanation:
+    """An explanation that could not be given."""
+    text = Text(root_cause="", mitigation="", summary=f"No explanation could be given: {why}.")
+    return Explanation(state=State.FAILED, verdict=Verdict.NONE, text=text)
+
+
+def cancelled() -> Explanation:
+    """An explanation that somebody ended."""
+    text = Text(root_cause="", mitigation="", summary="The explanation was cancelled.")
+    return Explanation(state=State.CANCELLED, verdict=Verdict.NONE, text=text)
+
+
+def _trace_of(claim: Claim) -> str:
+    parts = claim.traceparent.split("-")
+    return parts[1] if len(parts) == 4 else ""
+
+
+def _trace_id(opened: trace.Span) -> str:
+    context = opened.get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else ""
+
+
+def _attach(known: Record, ref: SubjectRef, request_id: UUID, resume_after: int) -> UUID:
+    if known.ref != ref:
+        raise request_id_reused(request_id)
+    _check_resume(known, resume_after)
+    return known.explanation_id
+
+
+def _check_resume(record: Record | None, resume_after: int) -> None:
+    last = record.last_sequence if record else 0
+    if resume_after > last:
+        should = f"be a sequence that was received: the last one is {last}"
+        raise InvalidInput(
+            f"resume_after_sequence must {should}",
+            reason="INVALID_RESUME_SEQUENCE",
+            violations=[Violation("resume_after_sequence", f"must {should}")],
+        )
+
+
+def _note(claim: Claim) -> dict[str, str]:
+    return {"explanation_id": str(claim.explanation_id), "subject_id": claim.ref.id}

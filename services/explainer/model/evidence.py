@@ -1,0 +1,69 @@
+"""A piece of evidence: its kind, its figures, its time span."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from services.explainer.model.windows import Timestamps, Values
+
+LOOKED_FOR = "explainer"
+"""Source of evidence that something looked for is not there."""
+
+
+class EvidenceKind(StrEnum):
+    """What a piece of evidence shows."""
+
+    SUBJECT_SERIES = "subject_series"
+    MOVED_SERIES = "moved_series"
+    ANOMALY = "anomaly"
+    ALERT = "alert"
+    CHANGE = "change"
+    TOPOLOGY = "topology"
+    LOG_ERRORS = "log_errors"
+    TRACE_TIME = "trace_time"
+    PAST_INCIDENT = "past_incident"
+    THRESHOLD = "threshold"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One named number; `unit` is UCUM or a Prometheus base unit, "" for the unit of the series."""
+
+    name: str
+    value: float
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Samples:
+    """A piece of a series for drawing."""
+
+    timestamps_ms: Timestamps
+    values: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One piece of evidence; every number of the text is one of its figures.
+
+    Attributes:
+        evidence_id: "E1", "E2", … within one explanation; "" until it is numbered.
+        source: The service and the query that gives it again.
+        reference_id: Anomaly, alert, change or past explanation it is about; "" for series.
+    """
+
+    evidence_id: str = ""
+    kind: EvidenceKind
+    source: str
+    title: str
+    start_ms: int
+    end_ms: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    figures: tuple[Figure, ...] = ()
+    reference_id: str = ""
+    samples: Samples | None = None
+
+    def figure(self, name: str) -> Figure | None:
+        """The figure of that name, if it has one."""
+        return next((each for each in self.figures if each.name == name), None)

@@ -1,0 +1,88 @@
+"""What things are called in texts, and how they are asked for. Names are foreign text."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from services.explainer.model.promql import selector
+
+NAME_CHARS_MAX: Final = 120
+
+ENTITY_LEVELS: Final[tuple[tuple[str, ...], ...]] = (
+    ("service", "service_name", "app", "job", "pod", "instance", "host", "node"),
+    ("pod", "container", "process", "instance", "host", "node", "device"),
+)
+"""Labels that name who is to blame, coarse first; within a level the first that is there."""
+
+PLACE_LABELS: Final = (
+    "pod", "container", "instance", "host", "node", "service", "service_name", "app", "job",
+    "namespace",
+)  # fmt: skip
+"""Labels by which an alert and a series, or two series, belong together; narrow first."""
+
+_HARMLESS: Final = {ord("<"): "\u2039", ord(">"): "\u203a", ord("`"): "'"}
+_NUMBER_LIKE = re.compile(r"[-+]?\d+([.,]\d+)?\s*[a-zA-Z%°]{0,4}")
+
+
+def plain(text: str, chars_max: int = NAME_CHARS_MAX) -> str:
+    """Foreign text fit for a sentence: one line, no markup, no address that anything would link.
+
+    >>> print(plain("a `b` http://evil.test"))
+    a 'b' http[:]//evil.test
+    """
+    visible = "".join(each if each.isprintable() else " " for each in text)
+    shown = " ".join(visible.translate(_HARMLESS).replace("://", "[:]//").split())
+    return shown if len(shown) <= chars_max else shown[: chars_max - 1] + "…"
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can stand as a name: a bare number would pass for a figure.
+
+    >>> is_name("web-1"), is_name("10.0.0.1:9100"), is_name("7"), is_name("98 %"), is_name("a")
+    (True, True, False, False, False)
+    """
+    return len(text) > 1 and not _NUMBER_LIKE.fullmatch(text)
+
+
+def series_name(labels: Mapping[str, str]) -> str:
+    """The metric with its labels, in the form of a selector, fit for a sentence.
+
+    >>> series_name({"__name__": "cpu", "host": "a"})
+    'cpu{host="a"}'
+    """
+    return plain(selector(labels.get("__name__", ""), labels))
+
+
+def entity_of(labels: Mapping[str, str], level: Sequence[str] = ENTITY_LEVELS[0]) -> str:
+    """Who a series belongs to, by the first label of the level; its own name without one.
+
+    >>> entity_of({"job": "api", "host": "a1"}), entity_of({"host": "7"})
+    ('api', 'host="7"')
+    """
+    for name in level:
+        if shown := plain(labels.get(name, "")):
+            return shown if is_name(shown) else f'{name}="{shown}"'
+    return series_name(labels)
+
+
+def entities(series: Sequence[Mapping[str, str]]) -> list[str]:
+    """An entity per label set, no finer than it takes to tell two of them apart.
+
+    >>> entities([{"__name__": "cpu", "host": "h1"}, {"__name__": "cpu", "host": "h2"}])
+    ['h1', 'h2']
+    >>> entities([{"__name__": "cpu", "host": "a"}, {"__name__": "mem", "host": "a"}])
+    ['cpu{host="a"}', 'mem{host="a"}']
+    """
+    for level in ENTITY_LEVELS:
+        named = [entity_of(labels, level) for labels in series]
+        if len(series) < 2 or len(set(named)) > 1:
+            return named
+    return [series_name(labels) for labels in series]
+
+
+def naming_labels(labels: Mapping[str, str], entity: str) -> dict[str, str]:
+    """The label that gives an entity its name; all of them when it is a series."""
+    for name in dict.fromkeys(name for level in ENTITY_LEVELS for name in level):
+        if name in labels and entity_of({name: labels[name]}, (name,)) == entity:
+            return {name: labels[name]}
+    return dict(labels)

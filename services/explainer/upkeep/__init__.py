@@ -1,0 +1,1 @@
+"""Workers beside the server: forget what is old."""
