@@ -4,13 +4,15 @@ import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from mesh.wire import OWN_CONNECTIONS
+
 _TIMEOUT_S = 2.0
 
 
 async def grpc_ready(target: str) -> bool:
     """True when the gRPC server at `target` and everything it depends on serve."""
     request = health_pb2.HealthCheckRequest(service="readiness")
-    async with grpc.aio.insecure_channel(target) as channel:
+    async with grpc.aio.insecure_channel(target, OWN_CONNECTIONS) as channel:
         try:
             answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=_TIMEOUT_S)
         except grpc.aio.AioRpcError:

@@ -19,13 +19,15 @@ _CONNECTION_AGE_GRACE_MS: Final = 10 * 60_000
 
 Options = list[tuple[str, int | str]]
 
+OWN_CONNECTIONS: Final[Options] = [("grpc.use_local_subchannel_pool", 1)]
+"""Channels of one process share connections by address otherwise, and with them the memory that a
+server which had this port before is gone."""
+
 
 def client_options(service_config: str) -> Options:
     """Channel arguments of a client."""
     return [
-        # channels of one process share connections by address otherwise, and with them the memory
-        # that a server which had this port before is gone
-        ("grpc.use_local_subchannel_pool", 1),
+        *OWN_CONNECTIONS,
         ("grpc.service_config", service_config),
         ("grpc.enable_retries", 1),
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),

@@ -11,6 +11,7 @@ import pytest
 from cli.clients.sending import open_sender
 from cli.problem import Problem
 from cli.samples import Sample
+from mesh.wire import OWN_CONNECTIONS
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 
@@ -112,7 +113,7 @@ async def serving(ingest: ScriptedIngest) -> AsyncIterator[grpc.aio.Channel]:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", OWN_CONNECTIONS) as channel:
             yield channel
     finally:
         await server.stop(None)

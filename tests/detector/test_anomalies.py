@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh.clients import closing
 from mesh.errors import SensusError, from_rpc_error
+from mesh.wire import OWN_CONNECTIONS
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
@@ -387,7 +388,7 @@ async def test_caller_without_the_scope_is_denied(started: RunningDetector, meth
 @pytest.fixture
 async def plain(started: RunningDetector) -> AsyncIterator[Any]:
     """A client of another make: no health check, no retries, no token of its own."""
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{started.port}") as channel:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{started.port}", OWN_CONNECTIONS) as channel:
         yield detector_service_pb2_grpc.DetectorServiceStub(channel)
 
 

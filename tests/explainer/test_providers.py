@@ -14,6 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mesh.config import ConfigError, named_secret
+from mesh.wire import OWN_CONNECTIONS
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.llm.address import GuardedTransport, refusal
 from services.explainer.llm.breaker import Breaker
@@ -368,7 +369,7 @@ async def test_health_of_the_models_is_told_under_a_name_of_its_own(
 
 async def _model_health(running: Running, name: str = "llm") -> bool | None:
     """As the gateway asks for it."""
-    async with grpc.aio.insecure_channel(running.target) as channel:
+    async with grpc.aio.insecure_channel(running.target, OWN_CONNECTIONS) as channel:
         request = health_pb2.HealthCheckRequest(service=name)
         try:
             answer = await health_pb2_grpc.HealthStub(channel).Check(request)

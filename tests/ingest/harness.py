@@ -13,6 +13,7 @@ import grpc
 from mesh.auth import TokenMinter
 from mesh.clock import SystemClock
 from mesh.interceptors import client_interceptors
+from mesh.wire import OWN_CONNECTIONS
 from sensus.core.v1 import alert_pb2, series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
@@ -58,7 +59,9 @@ class Running:
         """A stub with which somebody else calls."""
         tokens = client_interceptors(tokens=lambda: self.minter.mint(subject, scopes, 60))
         target = f"127.0.0.1:{self.port}"
-        async with grpc.aio.insecure_channel(target, interceptors=tokens) as channel:
+        async with grpc.aio.insecure_channel(
+            target, OWN_CONNECTIONS, interceptors=tokens
+        ) as channel:
             yield pb_grpc.IngestServiceStub(channel)
 
 
@@ -99,7 +102,7 @@ async def running(
             tokens=lambda: minter.mint("user:test", SCOPES, 60), default_timeout_s=30
         )
         channel = await stack.enter_async_context(
-            grpc.aio.insecure_channel(f"127.0.0.1:{port}", interceptors=tokens)
+            grpc.aio.insecure_channel(f"127.0.0.1:{port}", OWN_CONNECTIONS, interceptors=tokens)
         )
         stub = pb_grpc.IngestServiceStub(channel)
         yield Running(

@@ -3,6 +3,7 @@
 import grpc
 import pytest
 
+from mesh.wire import OWN_CONNECTIONS
 from tests.ingest.harness import Running, status_of
 
 METHOD = "/sensus.ingest.v1.IngestService/"
@@ -29,7 +30,7 @@ async def test_an_unreadable_frame_ends_its_stream(shared: Running, method: str)
 
 
 async def test_a_stranger_learns_nothing_about_its_message(shared: Running) -> None:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{shared.port}") as channel:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{shared.port}", OWN_CONNECTIONS) as channel:
         call = channel.unary_unary(f"{METHOD}WriteBatch")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call(NO_PROTOBUF)

@@ -20,6 +20,7 @@ from mesh.clients import open_channel
 from mesh.health import Health
 from mesh.interceptors import server_interceptors
 from mesh.serving import Drain, Server
+from mesh.wire import OWN_CONNECTIONS
 
 ECHO = "sensus.test.v1.EchoService"
 READ = Policy(any_of=frozenset({"read:stream"}))
@@ -124,7 +125,7 @@ async def served(echo: Echo, verifier: TokenVerifier, **options: Any) -> AsyncIt
 @asynccontextmanager
 async def plain_channel(target: str) -> AsyncIterator[Any]:
     """A channel without anything of ours: no interceptors, no retries, no token."""
-    async with grpc.aio.insecure_channel(target) as channel:
+    async with grpc.aio.insecure_channel(target, OWN_CONNECTIONS) as channel:
         yield channel
 
 

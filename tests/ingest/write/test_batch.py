@@ -6,6 +6,7 @@ import time
 import grpc
 import pytest
 
+from mesh.wire import OWN_CONNECTIONS
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from tests.ingest.harness import Running, batch_request, columns, labels, query, status_of
@@ -178,7 +179,7 @@ async def test_an_oversized_message_is_refused(shared: Running) -> None:
 
 
 async def test_without_a_token_nothing_is_written(service: Running) -> None:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.port}") as channel:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.port}", OWN_CONNECTIONS) as channel:
         stub = pb_grpc.IngestServiceStub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.WriteBatch(batch_request("p", 1, [(1, NOW, 1.0)]))
