@@ -4,7 +4,7 @@ import pytest
 
 from services.explainer.model.case import Subject, Symptom
 from services.explainer.model.windows import SeriesWindow
-from services.explainer.rankers.confidence import ENOUGH, MIDDLE, standing
+from services.explainer.rankers.confidence import ENOUGH, MIDDLE, SUREST, standing
 from services.explainer.rankers.hops import SlowHops
 from services.explainer.rankers.largest import LargestDeviation
 from services.explainer.rankers.measures import Measure, measure_of, measure_of_series, symptom_of
@@ -141,9 +141,12 @@ def test_confidence_splits_between_suspects_that_cannot_be_told_apart() -> None:
     assert found.confidence == pytest.approx(0.5, abs=0.1)
 
 
-def test_somebody_is_named_from_the_middle_on() -> None:
-    assert standing([MIDDLE]) == ENOUGH
-    assert standing([MIDDLE - 0.1]) < ENOUGH
+def test_nobody_is_named_up_to_the_middle_and_somebody_soon_after() -> None:
+    assert standing([MIDDLE]) < ENOUGH < standing([MIDDLE + 0.1])
+
+
+def test_nobody_is_ever_certain() -> None:
+    assert standing([1e9]) == SUREST
 
 
 @pytest.mark.parametrize(
