@@ -26,7 +26,7 @@ ENOUGH = 0.5
 
 
 def standing(ranked: Sequence[float]) -> float:
-    """Probability 0..`SUREST` that there is a fault to explain at all, by the best of falling scores.
+    """Probability 0..`SUREST` that there is a fault to explain at all, by falling scores.
 
     >>> standing([]), standing([0.0]), round(standing([1.4]), 2)
     (0.0, 0.0, 0.48)
