@@ -28,7 +28,7 @@ from services.detector.consumer import Consumer
 from services.detector.detectors import threshold
 from services.detector.detectors.engine import FEATURES, Engine, Forest, Settings
 from services.detector.feeds.bars import BarFeed
-from services.detector.feeds.feed import Feed, follow
+from services.detector.feeds.feed import Following
 from services.detector.feeds.forests import ForestFeed
 from services.detector.feeds.rulebook import RuleFeed
 from services.detector.lifecycle.evaluator import Evaluator
@@ -113,13 +113,13 @@ async def _assemble(
     drain = Drain()
     health = Health([_FULL_NAME])
     await health.add_check("database", lambda: postgres.ping(pool))
-    checkpoints, forests = CheckpointStore(pool), ForestFeed(ModelStore(pool), clock)
+    checkpoints, forests = CheckpointStore(pool), ForestFeed(ModelStore(pool))
     models, versions, trainings = ModelStore(pool), VersionStore(pool), TrainingStore(pool)
     live, evaluator = LiveFigures(versions, clock), Evaluator(models, versions, clock)
     needs = Needs(samples=config.warmup_samples, wait_s=config.warmup_s)
-    bars = BarFeed(FeedbackStore(pool), clock)
-    rules = RuleFeed(RuleStore(pool), clock)
-    feeds: list[Feed] = [forests, rules, bars]
+    bars = BarFeed(FeedbackStore(pool))
+    rules = RuleFeed(RuleStore(pool))
+    feeds = Following([forests, rules, bars], clock)
     keeper = Keeper(
         trainer=Trainer(models, needs, clock),
         evaluator=evaluator,
@@ -171,7 +171,7 @@ async def _assemble(
     return Detector(
         server=server,
         workers={
-            "feeds": lambda: follow(feeds),
+            "feeds": feeds.run,
             "trainer": keeper.run,
             "live": live.run,
             "retention": Retention(RetentionStore(pool), config.retention_days, clock).run,

@@ -294,7 +294,7 @@ async def test_shadow_looks_at_live_samples_and_announces_nothing(
 
 async def test_shadow_becomes_active_without_being_read_again(pool: "Pool") -> None:
     store = ModelStore(pool)
-    feed = ForestFeed(store, SystemClock())
+    feed = ForestFeed(store)
     await store.add_and_activate(a_model(), 1)
     await store.add_shadow(a_model(forest().to_bytes()), 2)
     await feed.refresh()

@@ -97,7 +97,7 @@ async def test_leader_that_was_overtaken_cannot_store_its_model(pool: "Pool") ->
 
 async def test_new_version_takes_the_place_of_the_active_one(pool: "Pool") -> None:
     store = ModelStore(pool)
-    feed = ForestFeed(store, SystemClock())
+    feed = ForestFeed(store)
     await feed.refresh()
     assert feed.model() is None
     for version in (1, 2):
@@ -113,7 +113,7 @@ async def test_damaged_model_is_refused_and_the_one_before_scores_on(
     pool: "Pool", artifact: bytes
 ) -> None:
     store = ModelStore(pool)
-    feed = ForestFeed(store, SystemClock())
+    feed = ForestFeed(store)
     await store.add_and_activate(a_model(), 1)
     await feed.refresh()
     await store.add_and_activate(a_model(artifact), 2)

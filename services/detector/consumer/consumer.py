@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from mesh.clients import Backoff, keep_open
@@ -10,7 +10,7 @@ from mesh.drain import Drain
 from sensus.ingest.v1 import ingest_service_pb2_grpc
 from services.detector.consumer.session import Session
 from services.detector.detectors.engine import Settings
-from services.detector.feeds.feed import Feed
+from services.detector.feeds.feed import Following
 from services.detector.shards.credit import Amount
 from services.detector.shards.shard import Terms
 
@@ -30,7 +30,7 @@ class Consumer:
         limit: Amount,
         terms: Terms,
         settings: Settings,
-        feeds: Sequence[Feed],
+        feeds: Following,
         drain: Drain,
         waits: Callable[[], Backoff] = Backoff,
     ) -> None:
@@ -46,8 +46,7 @@ class Consumer:
 
     async def run(self) -> None:
         """Runs for ever; on draining or cancellation every shard is checkpointed and released."""
-        for feed in self._feeds:
-            await feed.known()
+        await self._feeds.known()
         await keep_open(self._session, name="samples", waits=self._waits())
 
     async def _session(self, waits: Backoff) -> None:

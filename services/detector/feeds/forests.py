@@ -1,16 +1,11 @@
 """The models that score, as this process sees them."""
 
-import asyncio
 import logging
 from typing import Final
 
-from mesh.clock import Clock
-from mesh.errors import Unavailable
 from services.detector import metrics
 from services.detector.model.models import ActiveModel
 from services.detector.store import ModelStore
-
-POLL_S: Final = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +16,11 @@ class ForestFeed:
     One that cannot be read is refused and changes nothing.
     """
 
-    def __init__(self, store: ModelStore, clock: Clock) -> None:
-        """Knows nothing before `run`."""
+    subject: Final = "active model"
+
+    def __init__(self, store: ModelStore) -> None:
+        """Knows nothing before `refresh`."""
         self._store = store
-        self._clock = clock
-        self._known = asyncio.Event()
         self._refused = {0}
         self._model: ActiveModel | None = None
         self._shadow: ActiveModel | None = None
@@ -38,19 +33,6 @@ class ForestFeed:
         """The model that scores in its shadow; None while there is none."""
         return self._shadow
 
-    async def known(self) -> None:
-        """Returns when the store has been asked once."""
-        await self._known.wait()
-
-    async def run(self) -> None:
-        """Asks for ever."""
-        while True:
-            try:
-                await self.refresh()
-            except Unavailable as error:
-                logger.warning("active model unknown", extra={"cause": error.message})
-            await self._clock.sleep(POLL_S)
-
     async def refresh(self) -> None:
         """Asks once, and takes the versions when they are others."""
         active = await self._store.active_version()
@@ -61,7 +43,6 @@ class ForestFeed:
         metrics.MODEL_VERSION.set(self._model.version if self._model else 0)
         shadow = await self._store.shadow_version()
         self._shadow = await self._taken(shadow, self._shadow) if shadow else None
-        self._known.set()
 
     async def _taken(self, version: int, held: ActiveModel | None) -> ActiveModel | None:
         if (held is not None and held.version == version) or version in self._refused:
