@@ -1,16 +1,20 @@
 """Real stores: one PostgreSQL and one Redis per session, a fresh database per test."""
 
 import tempfile
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 import redis.asyncio
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from cli.embedded.postgres import EmbeddedPostgres
 from cli.embedded.redis import EmbeddedRedis
+from mesh import telemetry
+from tests.databases import database, execute, renamed
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _FAST = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
@@ -40,14 +44,14 @@ async def redis_server(stores_directory: Path) -> AsyncIterator[EmbeddedRedis]:
 @pytest.fixture
 async def postgres_dsn(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     """URL of an empty database that exists for one test."""
-    async for dsn in _database(postgres.dsn, template="template0"):
+    async with database(postgres.dsn, template="template0") as dsn:
         yield dsn
 
 
 @pytest.fixture
 async def migrated_dsn(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[str]:
     """URL of a database with every service's migrations applied, for one test."""
-    async for dsn in _database(postgres.dsn, template=migrated_template):
+    async with database(postgres.dsn, template=migrated_template) as dsn:
         yield dsn
 
 
@@ -57,10 +61,10 @@ async def migrated_template(postgres: EmbeddedPostgres) -> str:
     from mesh.migrations import migrate
 
     name = "migrated_template"
-    await _execute(postgres.dsn, f"CREATE DATABASE {name}")
+    await execute(postgres.dsn, f"CREATE DATABASE {name}")
     directory = REPOSITORY / "migrations"
     services = sorted(path.name for path in directory.iterdir() if path.is_dir())
-    await migrate(_renamed(postgres.dsn, name), services, directory)
+    await migrate(renamed(postgres.dsn, name), services, directory)
     return name
 
 
@@ -72,22 +76,21 @@ async def redis_url(redis_server: EmbeddedRedis) -> str:
     return redis_server.url
 
 
-async def _database(admin_dsn: str, *, template: str) -> AsyncIterator[str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    await _execute(admin_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
-    try:
-        yield _renamed(admin_dsn, name)
-    finally:
-        await _execute(admin_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+@pytest.fixture(scope="session")
+def exporter() -> InMemorySpanExporter:
+    """Holds every span of this process."""
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(telemetry.tracing.provider("test", 1.0))
+    current = trace.get_tracer_provider()
+    assert isinstance(current, TracerProvider)
+    exporter = InMemorySpanExporter()
+    current.add_span_processor(SimpleSpanProcessor(exporter))
+    return exporter
 
 
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-def _renamed(dsn: str, database: str) -> str:
-    return dsn.replace("/sensus?", f"/{database}?")
+@pytest.fixture
+def spans(exporter: InMemorySpanExporter) -> Iterator[InMemorySpanExporter]:
+    """The spans of this test."""
+    exporter.clear()
+    yield exporter
+    exporter.clear()

@@ -1,18 +1,13 @@
 """The detector on a real PostgreSQL, behind a real server, fed by a scripted ingest."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from mesh import telemetry
 from mesh.auth import generate_key_files
 from mesh.postgres import open_pool
 from services.detector.model.models import TrainedModel
@@ -71,23 +66,3 @@ async def detector(
         running = RunningDetector(migrated_dsn, ingest.target, keys)
         stack.push_async_callback(running.stop)
         yield running
-
-
-@pytest.fixture(scope="session")
-def exporter() -> InMemorySpanExporter:
-    """Holds every span of the process."""
-    spans = InMemorySpanExporter()
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
-        trace.set_tracer_provider(telemetry.provider("test", 1.0))
-    current = trace.get_tracer_provider()
-    assert isinstance(current, TracerProvider)
-    current.add_span_processor(SimpleSpanProcessor(spans))
-    return spans
-
-
-@pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Iterator[InMemorySpanExporter]:
-    """The spans of this test."""
-    exporter.clear()
-    yield exporter
-    exporter.clear()

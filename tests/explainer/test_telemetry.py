@@ -1,18 +1,12 @@
 """One trace from the message to each source, and figures for operators."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
 
-import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import REGISTRY
 
-from mesh import telemetry
 from mesh.errors import Overloaded
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from tests.explainer.conftest import Running, Start
@@ -21,19 +15,6 @@ from tests.explainer.test_consumer import until, until_cursor, working
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-00"
-
-
-@pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
-    """The spans of this test."""
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
-        trace.set_tracer_provider(telemetry.provider("test", 1.0))
-    current: Any = trace.get_tracer_provider()
-    exporter = InMemorySpanExporter()
-    processor = SimpleSpanProcessor(exporter)
-    current.add_span_processor(processor)
-    yield exporter
-    exporter.shutdown()
 
 
 def of_trace(spans: InMemorySpanExporter) -> dict[str, ReadableSpan]:

@@ -8,15 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mesh import telemetry
 from mesh.drain import Drain
 from sensus.detector.v1 import detector_service_pb2 as detector
 from sensus.ingest.v1 import ingest_service_pb2 as ingest
@@ -29,18 +25,6 @@ from tests.gateway.scripted import Script
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 ALERT = [{"labels": {"alertname": "A"}, "startsAt": "2026-11-20T10:00:00Z"}]
-
-
-@pytest.fixture(scope="session")
-def exporter() -> InMemorySpanExporter:
-    """Holds every span of the process."""
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
-        trace.set_tracer_provider(telemetry.tracing.provider("test", 1.0))
-    current = trace.get_tracer_provider()
-    assert isinstance(current, TracerProvider)
-    spans = InMemorySpanExporter()
-    current.add_span_processor(SimpleSpanProcessor(spans))
-    return spans
 
 
 async def test_a_correlation_id_comes_back(running: Running) -> None:

@@ -1,16 +1,14 @@
 """The ingest service on real stores: one per test, or one that refusing tests of a file share."""
 
-import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from cli.embedded.postgres import EmbeddedPostgres
 from cli.embedded.redis import EmbeddedRedis
 from mesh.auth import generate_key_files
+from tests.databases import database, execute
 from tests.ingest.harness import Running, config, running
 
 _CLEAR = """
@@ -49,7 +47,7 @@ async def shared(
     """A service for tests that do not mind what others of their file have stored."""
     redis_url = redis_server.url.replace("db=0", "db=1")
     assert redis_url != redis_server.url
-    async with _database(postgres.dsn, migrated_template) as dsn:
+    async with database(postgres.dsn, template=migrated_template) as dsn:
         only = ("committer", "publisher")
         async with running(config(dsn, redis_url, keys), keys, only=only) as started:
             yield started
@@ -58,32 +56,12 @@ async def shared(
 @pytest.fixture
 async def cleared_dsn(reused_dsn: str) -> str:
     """URL of an installation as it is after the migrations, but for its empty partitions."""
-    await _execute(reused_dsn, _CLEAR)
+    await execute(reused_dsn, _CLEAR)
     return reused_dsn
 
 
 @pytest.fixture(scope="session")
 async def reused_dsn(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[str]:
     """URL of the database that `cleared_dsn` clears: much faster than one database per test."""
-    async with _database(postgres.dsn, migrated_template) as dsn:
+    async with database(postgres.dsn, template=migrated_template) as dsn:
         yield dsn
-
-
-@asynccontextmanager
-async def _database(admin_dsn: str, template: str) -> AsyncIterator[str]:
-    name = f"ingest_{uuid.uuid4().hex[:12]}"
-    dsn = admin_dsn.replace("/sensus?", f"/{name}?")
-    assert dsn != admin_dsn
-    await _execute(admin_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
-    try:
-        yield dsn
-    finally:
-        await _execute(admin_dsn, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

@@ -1,12 +1,9 @@
 """One trace leads from the caller through the commit to whoever consumes."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
@@ -16,26 +13,6 @@ from tests.ingest.consumers import alerts_open, consuming, samples_open
 from tests.ingest.harness import Running, alert, batch_request, opened, until
 
 NOW = int(time.time() * 1000)
-
-
-@pytest.fixture(scope="module")
-def exporter() -> InMemorySpanExporter:
-    """Holds every span of the process."""
-    exporter = InMemorySpanExporter()
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
-        trace.set_tracer_provider(telemetry.tracing.provider("test", 1.0))
-    provider = trace.get_tracer_provider()
-    assert isinstance(provider, TracerProvider)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    return exporter
-
-
-@pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Iterator[InMemorySpanExporter]:
-    """The spans of this test."""
-    exporter.clear()
-    yield exporter
-    exporter.clear()
 
 
 def named(spans: InMemorySpanExporter, name: str, trace_id: int) -> list[ReadableSpan]:

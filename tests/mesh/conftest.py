@@ -1,7 +1,7 @@
 """A tiny service behind the real runtime: real server, real channel, real interceptors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from mesh import telemetry
 from mesh.auth import PUBLIC, Policy, TokenMinter, TokenVerifier, generate_key_files
 from mesh.clients import open_channel
 from mesh.health import Health
@@ -153,23 +148,3 @@ async def connect(minter: Callable[[str], TokenMinter]) -> AsyncIterator[Callabl
             return channel
 
         yield start
-
-
-@pytest.fixture(scope="session")
-def exporter() -> InMemorySpanExporter:
-    """Holds every span of the process."""
-    spans = InMemorySpanExporter()
-    if not isinstance(trace.get_tracer_provider(), TracerProvider):
-        trace.set_tracer_provider(telemetry.provider("test", 1.0))
-    current = trace.get_tracer_provider()
-    assert isinstance(current, TracerProvider)
-    current.add_span_processor(SimpleSpanProcessor(spans))
-    return spans
-
-
-@pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Iterator[InMemorySpanExporter]:
-    """The spans of this test."""
-    exporter.clear()
-    yield exporter
-    exporter.clear()

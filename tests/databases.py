@@ -1,0 +1,34 @@
+"""Databases that exist for a while."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+
+@asynccontextmanager
+async def database(admin_dsn: str, *, template: str) -> AsyncIterator[str]:
+    """URL of a copy of `template` that is dropped at the end, whoever is connected."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await execute(admin_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield renamed(admin_dsn, name)
+    finally:
+        await execute(admin_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def execute(dsn: str, statement: str) -> None:
+    """Runs one statement on a connection of its own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def renamed(dsn: str, name: str) -> str:
+    """The same server's other database."""
+    other = dsn.replace("/sensus?", f"/{name}?")
+    assert other != dsn
+    return other
