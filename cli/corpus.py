@@ -73,12 +73,17 @@ def write_scores(out: Path, recording: Recording, scores: npt.NDArray[np.float64
 def _parse(file: Path, cells: Sequence[tuple[str, str]]) -> Iterator[tuple[int, float]]:
     for line, (time, value) in enumerate(cells, start=2):
         try:
-            yield _milliseconds(time), float(value) if value.strip() else float("nan")
+            yield milliseconds(time), float(value) if value.strip() else float("nan")
         except (ValueError, OverflowError) as error:
             raise Problem(f"{file}, line {line}: {error}") from error
 
 
-def _milliseconds(text: str) -> int:
+def milliseconds(text: str) -> int:
+    """Unix milliseconds of an ISO 8601 time; without a zone it is UTC.
+
+    Raises:
+        ValueError: It is no such time.
+    """
     time = datetime.fromisoformat(text.strip())
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)

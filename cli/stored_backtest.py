@@ -15,6 +15,7 @@ from rich.table import Table
 from cli.clients.connection import DETECTOR, INGEST, connect
 from cli.clients.rescoring import Rescored, StoredSeries, rescored, stored_series
 from cli.directory import DataDirectory
+from cli.picture import Picture, draw
 from cli.problem import Problem
 
 _SERIES_SHOWN = 40
@@ -27,6 +28,7 @@ class Question:
     Attributes:
         versions: one version of the model, or two to compare; 0 is the active one.
         raw: whether raw scores are written instead of alert scores.
+        png: whether each series is drawn as well.
     """
 
     selector: str
@@ -34,6 +36,7 @@ class Question:
     versions: Sequence[int]
     raw: bool
     alerts_per_week: float | None
+    png: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ class Compared:
 async def backtest_stored(
     directory: DataDirectory, question: Question, out: Path, console: Console
 ) -> int:
-    """Writes `<out>/<series_id>.csv` for every series and prints what differs; how many there were.
+    """Writes a CSV for every series, named by its id, and prints what differs; how many there were.
 
     Raises:
         Problem: No series matches, or none has samples.
@@ -67,6 +70,8 @@ async def backtest_stored(
                 for version in question.versions
             ]
             _write(out, each, question, scores)
+            if question.png:
+                _draw(out, each, question, scores)
             compared.append(_compare(each, scores))
     console.print(_table(question, compared))
     return len(series)
@@ -92,6 +97,17 @@ def _write(out: Path, series: StoredSeries, question: Question, scores: Sequence
             time = datetime.fromtimestamp(time_ms / 1000, UTC).isoformat()
             figures = [repr(float(column[n])) for column in columns]
             rows.writerow((time, repr(float(series.values[n])), *figures))
+
+
+def _draw(out: Path, series: StoredSeries, question: Question, scores: Sequence[Rescored]) -> None:
+    named = [f"alarms {_named(version)}" for version in question.versions]
+    picture = Picture(
+        title=series.labels,
+        times_ms=series.times_ms,
+        values=series.values,
+        scores=list(zip(named, scores, strict=True)),
+    )
+    draw(picture, out / f"{series.series_id}.png")
 
 
 def _chosen(scores: Rescored, question: Question) -> npt.NDArray[np.float64]:

@@ -32,10 +32,15 @@ class StoredSeries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescored:
-    """Scores of one series; NaN and 0 where a sample was not scored."""
+    """Scores of one series, and where each sample was expected.
+
+    NaN where a sample was not scored; its alert score is 0.
+    """
 
     raw: F64
     alert: F64
+    expected_low: F64
+    expected_high: F64
 
 
 async def stored_series(
@@ -64,6 +69,8 @@ async def rescored(
     return Rescored(
         raw=_column([each.raw_scores for each in answers]),
         alert=_column([each.alert_scores for each in answers]),
+        expected_low=_column([each.expected_low for each in answers]),
+        expected_high=_column([each.expected_high for each in answers]),
     )
 
 

@@ -1,6 +1,7 @@
 """`sensus backtest`: recorded series through the engine of the service."""
 
 import asyncio
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,11 +13,14 @@ from rich.progress import track
 
 from cli.corpus import Recording, find_recordings, read_recording, write_scores
 from cli.directory import DataDirectory
+from cli.labels import Window, read_labels
 from cli.options import DEFAULT_DATA_DIR, DataDir
+from cli.picture import Picture, draw, require_matplotlib
 from cli.problem import Problem
 from cli.screen import make_console
 from cli.stored_backtest import Question, backtest_stored
 from services.detector.detectors.contexts import FEATURES
+from services.detector.detectors.engine import Scores
 from services.detector.detectors.first_forest import first_forest
 from services.detector.detectors.forest import Forest
 from services.detector.detectors.replay import replay
@@ -56,6 +60,9 @@ def backtest(
     against: Annotated[
         int | None, typer.Option(min=0, help="With --selector: a second version, to compare.")
     ] = None,
+    png: Annotated[
+        bool, typer.Option("--png", help="A picture beside each CSV; needs sensus[plot].")
+    ] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Score recorded series row by row; no row knows a later one.
@@ -66,8 +73,10 @@ def backtest(
     """
     if (corpus is None) == (selector is None):
         raise Problem("name either --corpus or --selector")
+    if png:
+        require_matplotlib()
     if corpus is not None:
-        _backtest_corpus(corpus, out, score, model, alerts_per_week)
+        _backtest_corpus(corpus, out, score, model, alerts_per_week, png)
         return
     question = Question(
         selector=selector or "",
@@ -75,27 +84,45 @@ def backtest(
         versions=[version] if against is None else [version, against],
         raw=score is Score.RAW,
         alerts_per_week=alerts_per_week,
+        png=png,
     )
     work = backtest_stored(DataDirectory(data_dir), question, out, make_console())
     typer.echo(f"{asyncio.run(work)} series scored into {out}")
 
 
 def _backtest_corpus(
-    corpus: Path, out: Path, score: Score, model: Path | None, alerts_per_week: float | None
+    corpus: Path,
+    out: Path,
+    score: Score,
+    model: Path | None,
+    alerts_per_week: float | None,
+    png: bool,
 ) -> None:
     settings, files = _settings(alerts_per_week), find_recordings(corpus)
     forest = first_forest() if model is None else _read_model(model)
+    labels = read_labels(corpus) if png else {}
     for file in track(files, "scoring", console=make_console(error=True), transient=True):
         recording = read_recording(corpus, file)
-        write_scores(out, recording, _scores(recording, forest, settings, score))
+        scores = replay(recording.times_ms, recording.values, forest=forest, settings=settings)
+        write_scores(out, recording, _chosen(scores, score))
+        if png:
+            windows = labels.get(recording.place.as_posix(), ())
+            draw(_picture(recording, scores, windows), (out / recording.place).with_suffix(".png"))
     typer.echo(f"{len(files)} series scored into {out}")
 
 
-def _scores(
-    recording: Recording, forest: Forest, settings: Settings, score: Score
-) -> npt.NDArray[np.float64]:
-    scores = replay(recording.times_ms, recording.values, forest=forest, settings=settings)
+def _chosen(scores: Scores, score: Score) -> npt.NDArray[np.float64]:
     return np.nan_to_num(scores.raw if score is Score.RAW else scores.alert)
+
+
+def _picture(recording: Recording, scores: Scores, windows: Sequence[Window]) -> Picture:
+    return Picture(
+        title=recording.place.as_posix(),
+        times_ms=recording.times_ms,
+        values=recording.values,
+        scores=[("alarms", scores)],
+        windows=windows,
+    )
 
 
 def _settings(alerts_per_week: float | None) -> Settings:

@@ -82,14 +82,19 @@ async def test_stored_series_are_scored_by_two_versions_and_compared(
 ) -> None:
     await scored(door)
     question = Question(selector='{__name__=~"kept_.*"}', days=1.0, versions=[1, 0], raw=False,
-                        alerts_per_week=None)  # fmt: skip
+                        alerts_per_week=None, png=True)  # fmt: skip
     said = io.StringIO()
     console = Console(file=said, width=200)
     assert await backtest_stored(door.product.directory, question, tmp_path, console) == 10
     assert "in both" in said.getvalue()
+    assert pictures_in(tmp_path) == 10
     rows = first_file_of(tmp_path)
     assert len(rows) >= 300
     assert list(rows[0]) == ["timestamp", "value", "anomaly_score_v1", "anomaly_score_active"]
+
+
+def pictures_in(directory: Path) -> int:
+    return len(list(directory.glob("*.png")))
 
 
 def first_file_of(directory: Path) -> list[dict[str, str]]:
