@@ -82,13 +82,16 @@ lock: setup ## Resolve the dependencies anew into requirements.lock
 	@tools/lock.sh
 
 ##@ Measure
-.PHONY: bench bench-detect bench-feedback bench-noise bench-explain bench-explain-latency
+.PHONY: bench bench-detect bench-detect-speed bench-feedback bench-noise bench-explain bench-explain-latency
 bench: setup ## Ours beside the naive chain, and queries beside a plain table, each in one run
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.chain
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.query
 
 bench-detect: setup ## Detection quality on the external corpora
 	$(BIN)/python bench/detect.py
+
+bench-detect-speed: setup ## Time and memory of the engine, beside scikit-learn and river in one run
+	$(BIN)/python -m bench.detect_speed
 
 bench-feedback: setup ## What judged alarms do to a replay of the external corpora
 	$(BIN)/python bench/detect_feedback.py

@@ -1,4 +1,4 @@
-"""Time and memory of the engine, beside one-by-one scikit-learn, and river where it is installed.
+"""Time and memory of the engine, beside one-by-one scikit-learn and river, and of a whole shard.
 
 All in one run on one core; trust the ratios.
 """
@@ -16,7 +16,13 @@ from services.detector.detectors.engine import Engine
 from services.detector.detectors.first_forest import first_forest, made_up_rows
 from services.detector.detectors.forest import Forest
 from services.detector.detectors.rows import SERIES
+from services.detector.detectors.settings import Settings
 from services.detector.detectors.training import from_sklearn, oracle
+from services.detector.model.checkpoints import Checkpoint
+from services.detector.model.models import ActiveModel
+from services.detector.model.rules import Comparison, Rule
+from services.detector.model.samples import Samples
+from services.detector.shards.scoring import ShardScorer
 
 BATCH, WARM_TICKS, TIMED_BATCHES = 10_000, 60, 60
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -32,6 +38,15 @@ def main() -> None:
     rows: list[list[object]] = [[n, us, n * per_series / 1e6] for n, us in costs.items()]
     table("Whole engine, one core, noisy series", header, rows)
     print(f"\n{per_series} bytes per series, {SERIES.itemsize} of them checkpointed")
+    table(
+        "The shard as the service runs it: batches of 10 000 over 10 000 series, one core",
+        ["what", "us per sample"],
+        [
+            ["engine and one model", _shard_us(forest, rules=0)],
+            ["with 20 rules on every series", _shard_us(forest, rules=20)],
+            ["with 20 rules and a shadow model", _shard_us(forest, rules=20, shadow=True)],
+        ],
+    )
     _compare(costs[10_000])
 
 
@@ -56,6 +71,36 @@ def _engine_us(forest: Forest, series: int) -> float:
         engine.process(*columns)
         spent += time.perf_counter() - begin
     return spent / (TIMED_BATCHES * BATCH) * 1e6
+
+
+def _shard_us(forest: Forest, *, rules: int, shadow: bool = False) -> float:
+    """Microseconds per sample of everything between delivery and checkpoint, without I/O."""
+    scorer, random = ShardScorer(Checkpoint(shard=0, epoch=1), Settings()), np.random.default_rng(0)
+    behind = ActiveModel(version=2, forest=forest) if shadow else None
+    scorer.use_model(ActiveModel(version=1, forest=forest), behind)
+    scorer.use_rules([_rule(number) for number in range(rules)])
+    ids = np.arange(BATCH, dtype=np.int64)
+    labels = {number: {"__name__": "noise", "number": str(number)} for number in ids.tolist()}
+    spent = 0.0
+    for tick in range(WARM_TICKS + TIMED_BATCHES):
+        times = np.full(BATCH, tick * MINUTE_MS, dtype=np.int64)
+        samples = Samples(series_ids=ids, timestamps_ms=times, values=random.normal(size=BATCH))
+        begin = time.perf_counter()
+        scorer.score(samples, tick + 1, labels, int(times[0]))
+        spent += time.perf_counter() - begin if tick >= WARM_TICKS else 0.0
+    return spent / (TIMED_BATCHES * BATCH) * 1e6
+
+
+def _rule(number: int) -> Rule:
+    """A rule that watches every series and is never met."""
+    return Rule(
+        rule_id=str(number),
+        name=f"rule {number}",
+        selector='{__name__="noise"}',
+        comparison=Comparison.ABOVE,
+        warning=80.0 + number,
+        critical=200.0,
+    )
 
 
 def _compare(engine_us: float) -> None:
