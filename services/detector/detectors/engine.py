@@ -51,6 +51,7 @@ class Scores:
         expected_low, expected_high: the range expected before the sample was seen; NaN in warm-up.
         features: float32[n, F], how surprising each context of the sample was; 0 in warm-up.
         warm: the sample is past its series' warm-up and a model is present.
+        silenced: the sample would have given an alert but for `require`.
     """
 
     raw: F64
@@ -59,6 +60,7 @@ class Scores:
     expected_high: F64
     features: F32
     warm: Flags
+    silenced: Flags
 
 
 class Engine:
@@ -73,6 +75,7 @@ class Engine:
         self._settings = settings or Settings()
         self._state = np.zeros(0, dtype=state_rows.SERIES)
         self._last = np.zeros((0, len(FEATURES)), dtype=np.float16)
+        self._least = np.zeros(0, dtype=np.float64)
         self._count = 0
         self._reservoir = reservoir.empty(len(FEATURES))
         self.use_forest(forest)
@@ -99,7 +102,20 @@ class Engine:
             more = max(self._count, 2 * first) - len(self._state)
             self._state = np.concatenate([self._state, np.zeros(more, self._state.dtype)])
             self._last = np.concatenate([self._last, np.zeros((more, len(FEATURES)), np.float16)])
+            self._least = np.concatenate([self._least, np.zeros(more)])
         return first
+
+    def require(self, rows: I32, scores: F64) -> None:
+        """Lets only alerts above these alert scores speak, in [0, 1) and 0 for all other rows.
+
+        What stays silent costs nothing of the noise budget. Not part of the state.
+
+        Raises:
+            ValueError: a row that does not exist.
+        """
+        self._check_rows(rows)
+        self._least[:] = 0.0
+        self._least[rows] = scores
 
     def process(self, rows: I32, timestamps_ms: I64, values: F64) -> Scores:
         """Scores and learns one batch; samples of one series must be in order.
@@ -122,13 +138,15 @@ class Engine:
         self._last[rows[ready]] = features[ready]
         reservoir.keep(self._reservoir, rows, times, features)
         raw, alert = self._judge(rows, elapsed_ms, features, ready)
+        strength = np.maximum(alert, 0.0)
         return Scores(
             raw=raw,
-            alert=alert,
+            alert=strength / (1.0 + strength),
             expected_low=expected[:, 0],
             expected_high=expected[:, 1],
             features=features,
             warm=ready & (self._forest is not None),
+            silenced=alert < 0.0,
         )
 
     def features_of_last(self, rows: I32) -> F32:
@@ -196,8 +214,18 @@ class Engine:
         if self._forest is not None:
             strangeness = self.strangeness(features)
             per_week = self._settings.alerts_per_week or 0.0
-            stages.judge(self._state, rows, elapsed_ms, strangeness, ready, per_week, raw, alert)
-        return raw, alert / (1.0 + alert)
+            stages.judge(
+                self._state,
+                rows,
+                elapsed_ms,
+                strangeness,
+                ready,
+                per_week,
+                self._least,
+                raw,
+                alert,
+            )
+        return raw, alert
 
     def _check(self, rows: I32, times: I64, x: F64) -> None:
         if not (rows.ndim == 1 and rows.shape == times.shape == x.shape):

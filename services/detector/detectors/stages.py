@@ -78,16 +78,26 @@ def judge(
     strangeness: Column,
     ready: Flags,
     per_week: float,
+    least: Column,
     raw: Column,
     alert: Column,
 ) -> None:
-    """Second pass: raw score and strength of the alert of each sample that can be scored."""
+    """Second pass: raw score and strength of the alert of each sample that can be scored.
+
+    `least` has the alert score that must be passed, by row; strengths of those that do not are
+    negative.
+    """
     for i in range(rows.shape[0]):
         if ready[i]:
             s = series[rows[i]]
             raw[i] = tension.rank(s["tension"], strangeness[i], elapsed_ms[i])
             alert[i] = episode.speak(
-                s["episode"], strangeness[i], s["tension"]["level"], elapsed_ms[i], per_week
+                s["episode"],
+                strangeness[i],
+                s["tension"]["level"],
+                elapsed_ms[i],
+                per_week,
+                least[rows[i]],
             )
 
 

@@ -93,7 +93,9 @@ class ShardScorer:
 
     def use_bars(self, bars: Mapping[int, float]) -> None:
         """Keeps silent alarms of the next samples that do not pass the bar of their series."""
-        self._bars = bars
+        if bars is not self._bars:
+            self._bars = bars
+            self._require()
 
     def sweep(self, now_ms: int, since_ms: int) -> list[Finding]:
         """Series that fell silent by `now_ms`; only time after `since_ms` counts as silence."""
@@ -131,11 +133,10 @@ class ShardScorer:
         self.processed_samples += len(samples)
         self.collected_samples += int(ready.sum())
         alarms = self._find(samples, scores, evidence)
-        found = [each for each in alarms if self._passes(each)]
-        silenced = len(alarms) - len(found)
-        found += self._beyond_thresholds(samples, rows, fresh, scores)
+        found = [*alarms, *self._beyond_thresholds(samples, rows, fresh, scores)]
         found.sort(key=lambda each: (each.event_ms, each.series_id, each.kind, each.anomaly_id))
         live = self._observer.look(scores.features) if self._observer else {}
+        silenced = int(np.count_nonzero(scores.silenced))
         scored = int(np.isfinite(scores.raw).sum())
         return Outcome(findings=found, scored=scored, live=live, silenced=silenced)
 
@@ -198,6 +199,7 @@ class ShardScorer:
             self._warm = np.concatenate([self._warm, new])
             self._changed = np.concatenate([self._changed, new])
             self._watch(series_ids, [labels_by_id[each] for each in series_ids])
+            self._require()
 
     def _watch(self, series_ids: Sequence[int], labels: Sequence[Labels]) -> None:
         self._rules.add(series_ids, labels)
@@ -209,8 +211,11 @@ class ShardScorer:
             return own
         return np.concatenate([self._inherited_rows, own])[-TRAINING_ROWS_MAX:]
 
-    def _passes(self, alarm: Finding) -> bool:
-        return alarm.alert_score > self._bars.get(alarm.series_id, 0.0)
+    def _require(self) -> None:
+        """Tells the engine the bars of the series that it knows."""
+        known = self._series.known(np.array(list(self._bars), dtype=np.int64))
+        bars = np.array([self._bars[each] for each in known.tolist()], dtype=np.float64)
+        self._engine.require(self._series.rows_of(known), bars)
 
     def _beyond_thresholds(
         self,

@@ -31,6 +31,10 @@ class SeriesRows:
         missing, first = np.unique(series_ids[~found], return_index=True)
         return [int(each) for each in missing[np.argsort(first)]]
 
+    def known(self, series_ids: I64) -> I64:
+        """Those of the ids that have a row."""
+        return series_ids[self._look_up(series_ids)[1]]
+
     def add(self, series_ids: Sequence[int], labels_by_id: Mapping[int, Labels]) -> None:
         """Gives the next rows to these series.
 

@@ -1,0 +1,64 @@
+"""What the noise budget does to young series, and what feedback does to the budget."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from services.detector.detectors.engine import Scores, Settings
+from tests.detector.detectors import made
+
+F64 = npt.NDArray[np.float64]
+SETTINGS = Settings(alerts_per_week=4.0)
+SERIES = 20
+
+
+def scored(values: F64) -> Scores:
+    """Series of one sample a second through an engine with a budget."""
+    engine = made.engine(len(values), SETTINGS)
+    count = values.shape[1]
+    rows = np.repeat(np.arange(len(values), dtype=np.int32), count)
+    times = np.tile(made.START_MS + np.arange(count, dtype=np.int64) * 1000, len(values))
+    return engine.process(rows, times, values.reshape(-1))
+
+
+def noise(samples: int) -> F64:
+    return np.random.default_rng(5).normal(50.0, 2.0, (SERIES, samples))
+
+
+@pytest.mark.parametrize("at", [300, 600, 1500])
+def test_the_first_strong_fault_of_a_young_series_is_heard(at: int) -> None:
+    values = noise(at + 30)
+    values[:, at:] += 40.0
+    alert = scored(values).alert.reshape(values.shape)
+    assert (alert[:, at:].max(axis=1) > 0).mean() >= 0.95
+
+
+def test_the_noise_of_a_young_series_stays_silent() -> None:
+    assert np.count_nonzero(scored(noise(3000)).alert) <= SERIES // 10
+
+
+def test_an_alert_that_nobody_wants_costs_nothing() -> None:
+    """Two faults use up what may be had in advance, unless nobody wanted to hear of them."""
+    values = noise(2410)
+    for at, size in ((800, 40.0), (1600, -40.0), (2400, 90.0)):
+        values[:, at : at + 10] += size
+    assert heard_at_the_end(values, silent_before=0) <= 0.1
+    assert heard_at_the_end(values, silent_before=2000) >= 0.9
+
+
+def heard_at_the_end(values: F64, silent_before: int) -> float:
+    """Share of the series, one sample a minute, whose last ten samples give an alert."""
+    engine = made.engine(len(values), SETTINGS)
+    rows, heard = np.arange(len(values), dtype=np.int32), np.zeros(len(values), dtype=np.bool_)
+    for tick, now in enumerate(values.T):
+        engine.require(rows, np.full(len(rows), 0.98 if tick < silent_before else 0.0))
+        scores = engine.process(rows, np.full(len(rows), made.START_MS + tick * 60_000), now)
+        if tick >= values.shape[1] - 10:
+            heard |= scores.alert > 0
+    return float(heard.mean())
+
+
+def test_a_bar_of_an_unknown_row_is_refused() -> None:
+    engine = made.engine(1)
+    with pytest.raises(ValueError, match="row out of range: the engine holds 1 series"):
+        engine.require(np.array([1], dtype=np.int32), np.array([0.5]))
