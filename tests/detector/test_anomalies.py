@@ -254,6 +254,30 @@ async def test_watch_and_get_give_the_reasons_and_list_does_not(stub: Any, log: 
     assert (got.expected.low, got.expected.high) == (-1.0, 1.0)
 
 
+async def test_get_tells_the_earlier_anomaly_that_was_most_like_it(stub: Any, log: Log) -> None:
+    alike, unlike = (
+        a_finding(1),
+        dataclasses.replace(
+            a_finding(2), contributions=(Contribution(feature="hour", value=3.0, share=1.0),)
+        ),
+    )
+    below = dataclasses.replace(a_finding(3), value=-7.0)
+    await log.commit(alike, unlike, below, a_finding(4), a_finding(5))
+    got = (
+        await stub.GetAnomaly(detector_pb.GetAnomalyRequest(anomaly_id=below.anomaly_id))
+    ).anomaly
+    assert got.nearest_earlier.anomaly_id == alike.anomaly_id
+    assert got.nearest_earlier.event_time == Timestamp(seconds=START_MS // 1000 + 1)
+    assert got.nearest_earlier.similarity == pytest.approx(0.5)
+    last = detector_pb.GetAnomalyRequest(anomaly_id=a_finding(5).anomaly_id)
+    found = (await stub.GetAnomaly(last)).anomaly.nearest_earlier
+    assert (found.anomaly_id, found.value) == (a_finding(4).anomaly_id, 4.0)
+    assert found.similarity == pytest.approx(1.0)
+    assert found.verdict == detector_pb.ANOMALY_VERDICT_UNSPECIFIED
+    first = detector_pb.GetAnomalyRequest(anomaly_id=alike.anomaly_id)
+    assert not (await stub.GetAnomaly(first)).anomaly.HasField("nearest_earlier")
+
+
 async def test_list_pages_through_all_newest_first(stub: Any, log: Log) -> None:
     await log.commit(*(a_finding(n) for n in range(25)))
     token, got, pages = "", list[int](), 0

@@ -4,7 +4,8 @@ from typing import Final
 
 from mesh.errors import InvalidInput, Violation
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
-from services.detector.convert.anomalies import timestamp_of
+from services.detector.convert.anomalies import from_ms, timestamp_of
+from services.detector.model.anomalies import Finding
 from services.detector.model.feedback import Feedback
 
 COMMENT_CHARS_MAX: Final = 2000
@@ -21,6 +22,21 @@ def feedback_message(feedback: Feedback) -> detector_pb.AnomalyFeedback:
         subject=feedback.subject,
         submit_time=timestamp_of(feedback.created_at),
     )
+
+
+def earlier_message(
+    earlier: Finding, similarity: float, feedback: Feedback | None
+) -> detector_pb.EarlierAnomaly:
+    """An earlier anomaly, how similar it was, and what was said of it."""
+    message = detector_pb.EarlierAnomaly(
+        anomaly_id=earlier.anomaly_id,
+        event_time=from_ms(earlier.event_ms),
+        value=earlier.value,
+        similarity=similarity,
+    )
+    if feedback is not None:
+        message.verdict = _TRUE if feedback.true_alarm else _FALSE
+    return message
 
 
 def is_true_alarm(verdict: detector_pb.AnomalyVerdict.ValueType) -> bool:

@@ -1,6 +1,7 @@
 """Anomalies and the status: check, ask, encode."""
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 import grpc
 
@@ -10,12 +11,16 @@ from mesh.selector import Selector
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
 from services.detector.convert import anomalies as convert
-from services.detector.convert.feedback import feedback_message
+from services.detector.convert.feedback import earlier_message, feedback_message
 from services.detector.model.anomalies import Anomaly
+from services.detector.model.similarity import nearest
 from services.detector.publisher import Publisher
 from services.detector.query import pages
 from services.detector.query.listing import list_anomalies
 from services.detector.store import AnomalyStore, FeedbackStore, StatusStore
+
+_LOOKED_AT: Final = 500
+"""Earlier anomalies of a series that are compared: two years of them with four a week."""
 
 WatchContext = grpc.aio.ServicerContext[
     detector_pb.WatchAnomaliesRequest, detector_pb.WatchAnomaliesResponse
@@ -78,6 +83,10 @@ class AnomalyMethods(detector_service_pb2_grpc.DetectorServiceServicer):
         feedback = await self._feedback.find(request.anomaly_id)
         if feedback is not None:
             message.feedback.CopyFrom(feedback_message(feedback))
+        found = nearest(anomaly.finding, await self._anomalies.earlier(anomaly.finding, _LOOKED_AT))
+        if found is not None:
+            said = await self._feedback.find(found[0].anomaly_id)
+            message.nearest_earlier.CopyFrom(earlier_message(*found, said))
         return detector_pb.GetAnomalyResponse(anomaly=message)
 
     async def GetDetectorStatus(  # noqa: N802

@@ -1,9 +1,9 @@
 """Reading the log of anomalies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -25,6 +25,11 @@ WHERE event_time >= $1 AND event_time < $2 AND severity >= $3::integer
     AND labels @> $5 AND (event_time, cursor) < ($6, $7)
 ORDER BY event_time DESC, cursor DESC LIMIT $8
 """
+_EARLIER: Final = """
+SELECT * FROM detector.anomaly
+WHERE series_id = $1 AND kind = $2 AND event_time < $3 ORDER BY event_time DESC LIMIT $4
+"""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_TIME: Final = datetime(1, 1, 1, tzinfo=UTC)
 _LAST_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
 _LAST_CURSOR: Final = 2**63 - 1
@@ -96,6 +101,15 @@ class AnomalyStore:
             query = "SELECT * FROM detector.anomaly WHERE anomaly_id = $1"
             row = await self._pool.fetchrow(query, anomaly_id)
         return None if row is None else _anomaly(row)
+
+    async def earlier(self, finding: Finding, limit: int) -> Sequence[Finding]:
+        """The newest `limit` anomalies of the same series and kind before it, newest first."""
+        before = _EPOCH + timedelta(milliseconds=finding.event_ms)
+        with guard("earlier_anomalies"):
+            rows = await self._pool.fetch(
+                _EARLIER, finding.series_id, int(finding.kind), before, limit
+            )
+        return [_anomaly(row).finding for row in rows]
 
 
 def _anomaly(row: asyncpg.Record) -> Anomaly:

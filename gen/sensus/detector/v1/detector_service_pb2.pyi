@@ -209,6 +209,7 @@ class Anomaly(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     FEEDBACK_FIELD_NUMBER: _builtins.int
+    NEAREST_EARLIER_FIELD_NUMBER: _builtins.int
     anomaly_id: _builtins.str
     """Identity, derived from series, time and kind: a replay of the same input gives the same one."""
     series_id: _builtins.int
@@ -253,6 +254,10 @@ class Anomaly(_message.Message):
     def feedback(self) -> Global___AnomalyFeedback:
         """What a person said of it; absent when nobody did. Only GetAnomaly fills it."""
 
+    @_builtins.property
+    def nearest_earlier(self) -> Global___EarlierAnomaly:
+        """The earlier anomaly of the same series and kind that is most like it; absent when there is none. Only GetAnomaly fills it."""
+
     def __init__(
         self,
         *,
@@ -272,14 +277,55 @@ class Anomaly(_message.Message):
         cursor: _builtins.int = ...,
         traceparent: _builtins.str = ...,
         feedback: Global___AnomalyFeedback | None = ...,
+        nearest_earlier: Global___EarlierAnomaly | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "nearest_earlier", b"nearest_earlier"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_score", b"alert_score", "anomaly_id", b"anomaly_id", "commit_time", b"commit_time", "contributions", b"contributions", "cursor", b"cursor", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "kind", b"kind", "labels", b"labels", "model_version", b"model_version", "raw_score", b"raw_score", "series_id", b"series_id", "severity", b"severity", "traceparent", b"traceparent", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_score", b"alert_score", "anomaly_id", b"anomaly_id", "commit_time", b"commit_time", "contributions", b"contributions", "cursor", b"cursor", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "kind", b"kind", "labels", b"labels", "model_version", b"model_version", "nearest_earlier", b"nearest_earlier", "raw_score", b"raw_score", "series_id", b"series_id", "severity", b"severity", "traceparent", b"traceparent", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Anomaly: _TypeAlias = Anomaly  # noqa: Y015
+
+@_typing.final
+class EarlierAnomaly(_message.Message):
+    """EarlierAnomaly points to an anomaly that was much like another one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANOMALY_ID_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    anomaly_id: _builtins.str
+    """What to get it by."""
+    value: _builtins.float
+    """Value of that sample."""
+    similarity: _builtins.float
+    """Likeness, 0 to 1: 1 when the same features were new in the same proportion, on the same side of what was expected."""
+    verdict: Global___AnomalyVerdict.ValueType
+    """What a person said of it; unspecified when nobody did."""
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """Time of the sample that raised it, millisecond precision."""
+
+    def __init__(
+        self,
+        *,
+        anomaly_id: _builtins.str = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        value: _builtins.float = ...,
+        similarity: _builtins.float = ...,
+        verdict: Global___AnomalyVerdict.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anomaly_id", b"anomaly_id", "event_time", b"event_time", "similarity", b"similarity", "value", b"value", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EarlierAnomaly: _TypeAlias = EarlierAnomaly  # noqa: Y015
 
 @_typing.final
 class AnomalyFeedback(_message.Message):
