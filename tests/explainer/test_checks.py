@@ -86,6 +86,10 @@ def test_sentence_that_the_evidence_holds_stands(sentence: str) -> None:
     "sentence",
     [
         "cpu_usage rose to 90.5 %.",
+        "cpu_usage rose from 90.4 % to 20 %.",
+        "cpu_usage fell from 20 % to 90.4 %.",
+        "cpu_usage dropped down from about 90.4 to around 20.",
+        "cpu_usage went from 120 to 20 %.",
         "cpu_usage rose to 90.4 ms.",
         "cpu_usage rose to 90.4ms.",
         "cpu_usage rose to -90.4 %.",

@@ -3,7 +3,8 @@
 A sentence falls when it has a number that no figure has (or one with another unit), a number in
 words, the id of no evidence, the name of something that is not in the evidence, or anything that
 a console, a browser or a chat would act on. Of a model's text more is asked: each sentence of the
-cause and the summary must stand on something, and the cause must name the first suspect.
+cause and the summary must stand on something, its figures must belong to what it is about
+(`attribution`), and the cause must name the first suspect.
 """
 
 import re
@@ -12,8 +13,10 @@ from typing import Final
 
 from services.explainer.model.explanation import Text
 from services.explainer.model.names import plain
+from services.explainer.wording.attribution import EVIDENCE_ID, belongs, holders_of
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.lexicon import Lexicon, lexicon_of
+from services.explainer.wording.numbers import NUMBER, written
 
 LENGTH_MAX: Final = {"root_cause": 500, "mitigation": 800, "summary": 2000}
 
@@ -37,10 +40,6 @@ down up restart check utc cpu ram io api http https dns tls tcp sql ssd gc jvm o
 i monday tuesday wednesday thursday friday saturday sunday
 """
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
-_EVIDENCE_ID = re.compile(r"\bE\d+\b")
-_NUMBER = re.compile(
-    r"(?<![\w.])[-\u2212+]?\d+(?:[.,:]\d+)*(?:e[-+]?\d+)?(?P<gap> ?)(?P<unit>[A-Za-z%°µ]+)?"
-)
 _NUMBER_WORDS = re.compile(rf"\b(?:{'|'.join(_SPELLED.split())})\b", re.IGNORECASE)
 _UNSAFE = re.compile(r"://|\bwww\.|[<>`{}|\\$;^~]|\]\(|&&|\b(?:rm|sudo|curl|wget|chmod|eval)\b")
 _WORD = re.compile(r"[A-Za-z]\w+")
@@ -73,7 +72,7 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
         facts: What it may be made of.
         grounded: Also ask that sentences stand on evidence; for text of a model.
     """
-    lexicon = lexicon_of(facts)
+    lexicon, holders = lexicon_of(facts), holders_of(facts)
     struck: list[str] = []
     kept: dict[str, str] = {}
     total = 0
@@ -81,7 +80,12 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
         masked = lexicon.mask(_clean(getattr(text, name)))
         sentences = [each for each in _SENTENCE.split(masked.text) if each.strip()]
         must_stand = grounded and name != "mitigation"
-        good = [each for each in sentences if _holds(each, lexicon, must_stand=must_stand)]
+        good = [
+            each
+            for each in sentences
+            if _holds(each, lexicon, must_stand=must_stand)
+            and (not grounded or belongs(each, masked.names_in(each), holders))
+        ]
         struck += [masked.restore(each) for each in sentences if each not in good]
         total += len(sentences)
         kept[name] = _shortened([masked.restore(each) for each in good], LENGTH_MAX[name])
@@ -92,22 +96,21 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
 
 
 def _holds(sentence: str, lexicon: Lexicon, *, must_stand: bool) -> bool:
-    ids = _EVIDENCE_ID.findall(sentence)
-    rest = _EVIDENCE_ID.sub(" ", sentence)
-    numbers = list(_NUMBER.finditer(rest))
+    ids = EVIDENCE_ID.findall(sentence)
+    rest = EVIDENCE_ID.sub(" ", sentence)
+    numbers = list(NUMBER.finditer(rest))
     if must_stand and not (ids or numbers or lexicon.has_name(sentence)):
         return False
     return (
         all(each in lexicon.evidence_ids for each in ids)
         and all(_number_holds(each, lexicon) for each in numbers)
-        and _wordless(_NUMBER.sub(" ", rest), lexicon)
+        and _wordless(NUMBER.sub(" ", rest), lexicon)
     )
 
 
 def _number_holds(found: re.Match[str], lexicon: Lexicon) -> bool:
     unit = found["unit"] or ""
-    number = found[0].removesuffix(unit).strip().replace("\u2212", "-").removeprefix("+")
-    units = lexicon.units_by_number.get(number)
+    units = lexicon.units_by_number.get(written(found))
     if units is None:
         return False
     if found["gap"] and unit.lower() not in lexicon.unit_words:

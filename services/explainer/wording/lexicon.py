@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from services.explainer.model.evidence import Evidence
 from services.explainer.model.names import ENTITY_LEVELS, is_name, plain, series_name
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.figures import number_and_unit, shown_time
@@ -37,6 +38,10 @@ class Masked:
         return "".join(
             self.names[ord(each) - _MARK] if ord(each) >= _MARK else each for each in part
         ).strip()
+
+    def names_in(self, part: str) -> list[str]:
+        """The names in a part of the text."""
+        return [self.names[ord(each) - _MARK] for each in part if ord(each) >= _MARK]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +106,14 @@ def _names(facts: Facts) -> Iterator[str]:
     for named in facts.suspects:
         yield plain(named.suspect.entity)
     for piece in facts.evidence:
-        yield from (piece.title, plain(piece.title, 200), shown_time(piece.start_ms))
-        yield from (shown_time(piece.end_ms), series_name(piece.labels))
-        yield from _label_names(piece.labels.items())
+        yield from (shown_time(piece.start_ms), shown_time(piece.end_ms))
+        yield from names_of_piece(piece)
+
+
+def names_of_piece(piece: Evidence) -> Iterator[str]:
+    """What a piece of evidence is about, as texts may call it."""
+    yield from (piece.title, plain(piece.title, 200), series_name(piece.labels))
+    yield from _label_names(piece.labels.items())
 
 
 def _label_names(labels: Iterable[tuple[str, str]]) -> Iterator[str]:
