@@ -155,22 +155,8 @@ async def _assemble(
         drain=drain,
         limits=config.limits,
     )
-    alerts = AlertConsumer(
-        ingest_grpc.IngestServiceStub(peers.ingest),
-        jobs,
-        consumer_id=config.consumer,
-        at_once=config.explain_at_once,
-        ack_deadline_s=config.ack_deadline_s,
-        drain=drain,
-    )
-    anomalies = AnomalyConsumer(
-        detector_grpc.DetectorServiceStub(peers.detector),
-        jobs,
-        Cursors(pool, lease_s=2 * config.job_lease_s),
-        min_severity=config.explain_anomalies_min_severity,
-        at_once=config.explain_at_once,
-        drain=drain,
-    )
+    alerts = _alerts(config, peers, jobs, drain)
+    anomalies = _anomalies(config, pool, peers, jobs, drain)
     server = _server(config, health, drain)
     trying = Trying(subjects=subjects, prompts=prompts, writer=writer, work=work, clock=clock)
     parts = Parts(
@@ -182,12 +168,6 @@ async def _assemble(
         trying=trying,
         clock=clock,
     )
-    retention = Retention(
-        Old(pool),
-        explanations_days=config.retention_days,
-        frames_days=config.frame_retention_days,
-        clock=clock,
-    )
     pb_grpc.add_ExplainerServiceServicer_to_server(ExplainerServicer(parts), server.grpc)
     return Explainer(
         server=server,
@@ -195,13 +175,46 @@ async def _assemble(
             "jobs": jobs.keep,
             "alerts": alerts.run,
             "anomalies": anomalies.run,
-            "retention": retention.run,
+            "retention": _retention(config, pool, clock).run,
         },
         drain=drain,
         pool=pool,
         jobs=jobs,
         alerts=alerts,
         anomalies=anomalies,
+    )
+
+
+def _alerts(config: Config, peers: Peers, jobs: Jobs, drain: Drain) -> AlertConsumer:
+    return AlertConsumer(
+        ingest_grpc.IngestServiceStub(peers.ingest),
+        jobs,
+        consumer_id=config.consumer,
+        at_once=config.explain_at_once,
+        ack_deadline_s=config.ack_deadline_s,
+        drain=drain,
+    )
+
+
+def _anomalies(
+    config: Config, pool: "Pool", peers: Peers, jobs: Jobs, drain: Drain
+) -> AnomalyConsumer:
+    return AnomalyConsumer(
+        detector_grpc.DetectorServiceStub(peers.detector),
+        jobs,
+        Cursors(pool, lease_s=2 * config.job_lease_s),
+        min_severity=config.explain_anomalies_min_severity,
+        at_once=config.explain_at_once,
+        drain=drain,
+    )
+
+
+def _retention(config: Config, pool: "Pool", clock: Clock) -> Retention:
+    return Retention(
+        Old(pool),
+        explanations_days=config.retention_days,
+        frames_days=config.frame_retention_days,
+        clock=clock,
     )
 
 

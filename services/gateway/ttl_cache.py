@@ -35,6 +35,3 @@ class TtlCache(Generic[K, V]):
             self._kept.popitem(last=False)
         return value
 
-    def forget(self, key: K) -> None:
-        """Asks anew next time."""
-        self._kept.pop(key, None)
