@@ -44,16 +44,23 @@ class Clients:
         self._callables: dict[str, Any] = {}
 
     async def unary(
-        self, method: MethodDescriptor, request: Message, principal: Principal
+        self,
+        method: MethodDescriptor,
+        request: Message,
+        principal: Principal,
+        *,
+        timeout_s: float | None = None,
     ) -> Message:
-        """Calls a method that gives one answer.
+        """Calls a method that gives one answer; without `timeout_s` the channel's default holds.
 
         Raises:
             SensusError: What the service, or the way to it, said.
         """
         with answered():
             answer: Message = await self._callable(method)(
-                request, metadata=self._metadata(principal, _UNARY_TTL_S)
+                request,
+                metadata=self._metadata(principal, (timeout_s or 0.0) + _UNARY_TTL_S),
+                timeout=timeout_s,
             )
         return answer
 

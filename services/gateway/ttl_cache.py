@@ -34,4 +34,3 @@ class TtlCache(Generic[K, V]):
         if len(self._kept) > self._max_size:
             self._kept.popitem(last=False)
         return value
-

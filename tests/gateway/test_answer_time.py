@@ -6,13 +6,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mesh.drain import Drain
-from services.gateway.middleware.answer_time import AnswerTime
+from services.gateway.middleware.answer_time import AnswerTime, wait_longer
 from services.gateway.middleware.errors import Errors
 from services.gateway.server import HttpServer
+from tests.gateway.conftest import Start
+from tests.gateway.scripted import Script
 
 WITHIN_S = 0.3
 
@@ -84,3 +87,39 @@ async def test_an_error_of_the_work_is_still_mapped() -> None:
         response = await http.get("/")
     assert response.status_code == 500
     assert "secret" not in response.text
+
+
+async def test_an_endpoint_that_says_so_may_take_longer() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(WITHIN_S / 3)
+        wait_longer(scope, 4 * WITHIN_S)
+        await asyncio.sleep(2.5 * WITHIN_S)
+        await Response("in time")(scope, receive, send)
+
+    async with served(app) as http:
+        assert (await http.get("/")).text == "in time"
+
+
+async def test_an_endpoint_that_takes_even_longer_than_it_said_is_503() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        wait_longer(scope, 2 * WITHIN_S)
+        await asyncio.Event().wait()
+
+    async with served(app) as http:
+        response = await asyncio.wait_for(http.get("/"), 5)
+    assert response.status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("models/3:evaluate", 200), ("models/3:activate", 503)]
+)
+async def test_the_contract_says_which_answers_take_longer(
+    start: Start, script: Script, path: str, status: int
+) -> None:
+    async def slowly(request: Any) -> Any:
+        await asyncio.sleep(3 * WITHIN_S)
+
+    script.answers |= {"EvaluateModel": slowly, "ActivateModelVersion": slowly}
+    async with start(answer_within_s=WITHIN_S) as running, running.client("admin") as http:
+        response = await http.post(f"/api/v1/{path}", json={})
+    assert response.status_code == status

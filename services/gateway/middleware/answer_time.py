@@ -9,13 +9,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mesh.errors import Unavailable
 
 _RETRY_AFTER_S: Final = 2.0
+_DEADLINE: Final = "sensus.answer_deadline"
+
+
+def wait_longer(scope: Scope, seconds: float) -> None:
+    """Lets the answer to this request take so many seconds from now on."""
+    bound: list[float] | None = scope.get(_DEADLINE)
+    if bound is not None:
+        bound[0] = asyncio.get_running_loop().time() + seconds
 
 
 class AnswerTime:
     """Bounds the time from the whole request to the first byte of the answer.
 
     Work that is late is cancelled but not waited for: a query to a frozen database only notices
-    once that database answers. Streams are bounded to their first byte alone.
+    once that database answers. Streams are bounded to their first byte alone. An endpoint that
+    takes longer says so by `wait_longer`.
     """
 
     def __init__(self, app: ASGIApp, within_s: float) -> None:
@@ -32,11 +41,12 @@ class AnswerTime:
         """
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request = _Request(receive, send)
-        work = asyncio.create_task(_run(self._app, scope, request))
+        request, deadline = _Request(receive, send), [0.0]
+        work = asyncio.create_task(_run(self._app, {**scope, _DEADLINE: deadline}, request))
+        now = asyncio.get_running_loop().time
         try:
-            while not await request.settled(work, self._within_s):
-                if request.is_whole:
+            while not await request.settled(work, max(self._within_s, deadline[0] - now())):
+                if request.is_whole and now() >= deadline[0]:
                     request.abandoned = True
                     self._abandon(work)
                     raise Unavailable(

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from mesh.drain import Drain
 from services.gateway.clients import Clients
 from services.gateway.endpoint import Endpoint, Operation, principal_of
+from services.gateway.middleware.answer_time import wait_longer
 from services.gateway.problems import JSON
 from services.gateway.transcoding.answers import to_json
 from services.gateway.transcoding.framing import chosen
@@ -55,7 +56,11 @@ class Transcoder:
         if binding.is_stream:
             call = self.clients.stream(binding.method, message, principal)
             return StreamResponse(call, chosen(request.headers.get("accept", "")), self.drain)
-        answer = await self.clients.unary(binding.method, message, principal)
+        if binding.answer_within_s:
+            wait_longer(request.scope, binding.answer_within_s)
+        answer = await self.clients.unary(
+            binding.method, message, principal, timeout_s=binding.answer_within_s
+        )
         return Response(await to_json(answer), media_type=JSON)
 
 

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from mesh.auth import Policy
+from sensus.core.v1 import policy_pb2
 from services.gateway.transcoding.template import PathTemplate, compile_template
 
 DENIED: Final = Policy()
@@ -40,6 +41,12 @@ class Binding:
     def is_stream(self) -> bool:
         """Whether it answers with a stream."""
         return bool(self.method.server_streaming)
+
+    @property
+    def answer_within_s(self) -> float | None:
+        """How long its answer may take, where the contract says so."""
+        seconds: int = self.method.GetOptions().Extensions[policy_pb2.answer_within_s]
+        return seconds or None
 
     def new_request(self) -> Message:
         """An empty request."""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsensus/core/v1/policy.proto\x12\x0esensus.core.v1\x1a google/protobuf/descriptor.proto\"(\n\x06Policy\x12\x0e\n\x06\x61ny_of\x18\x01 \x03(\t\x12\x0e\n\x06public\x18\x02 \x01(\x08:H\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xab\x8c\x03 \x01(\x0b\x32\x16.sensus.core.v1.Policyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsensus/core/v1/policy.proto\x12\x0esensus.core.v1\x1a google/protobuf/descriptor.proto\"(\n\x06Policy\x12\x0e\n\x06\x61ny_of\x18\x01 \x03(\t\x12\x0e\n\x06public\x18\x02 \x01(\x08:H\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xab\x8c\x03 \x01(\x0b\x32\x16.sensus.core.v1.Policy:9\n\x0f\x61nswer_within_s\x12\x1e.google.protobuf.MethodOptions\x18\xac\x8c\x03 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)

@@ -49,5 +49,8 @@ class Policy(_message.Message):
 Global___Policy: _TypeAlias = Policy  # noqa: Y015
 
 POLICY_FIELD_NUMBER: _builtins.int
+ANSWER_WITHIN_S_FIELD_NUMBER: _builtins.int
 policy: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Policy]
 """The access policy of the method, enforced by every service and by the gateway alike."""
+answer_within_s: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
+"""How long the answer of a method may take, in seconds, where that is more than for a question to a store: who calls it, waits that long."""

@@ -210,7 +210,7 @@ class ExplainerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TryPrompt(self, request, context):
-        """TryPrompt explains a subject anew with one template and stores nothing.
+        """TryPrompt explains a subject anew with one template and stores nothing; takes as long as the language model.
 
         Errors: NOT_FOUND (PROMPT_NOT_FOUND, ALERT_NOT_FOUND, ANOMALY_NOT_FOUND); INVALID_ARGUMENT (SUBJECT_REQUIRED);
         FAILED_PRECONDITION (NO_LANGUAGE_MODEL) when none is configured.

@@ -104,7 +104,7 @@ class ExplainerServiceStub:
     would have a weight.
     """
     TryPrompt: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.TryPromptRequest, _explainer_service_pb2.TryPromptResponse]
-    """TryPrompt explains a subject anew with one template and stores nothing.
+    """TryPrompt explains a subject anew with one template and stores nothing; takes as long as the language model.
 
     Errors: NOT_FOUND (PROMPT_NOT_FOUND, ALERT_NOT_FOUND, ANOMALY_NOT_FOUND); INVALID_ARGUMENT (SUBJECT_REQUIRED);
     FAILED_PRECONDITION (NO_LANGUAGE_MODEL) when none is configured.
@@ -186,7 +186,7 @@ class ExplainerServiceAsyncStub(ExplainerServiceStub):
     would have a weight.
     """
     TryPrompt: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.TryPromptRequest, _explainer_service_pb2.TryPromptResponse]  # type: ignore[assignment]
-    """TryPrompt explains a subject anew with one template and stores nothing.
+    """TryPrompt explains a subject anew with one template and stores nothing; takes as long as the language model.
 
     Errors: NOT_FOUND (PROMPT_NOT_FOUND, ALERT_NOT_FOUND, ANOMALY_NOT_FOUND); INVALID_ARGUMENT (SUBJECT_REQUIRED);
     FAILED_PRECONDITION (NO_LANGUAGE_MODEL) when none is configured.
@@ -331,7 +331,7 @@ class ExplainerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _explainer_service_pb2.TryPromptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_explainer_service_pb2.TryPromptResponse, _abc.Awaitable[_explainer_service_pb2.TryPromptResponse]]:
-        """TryPrompt explains a subject anew with one template and stores nothing.
+        """TryPrompt explains a subject anew with one template and stores nothing; takes as long as the language model.
 
         Errors: NOT_FOUND (PROMPT_NOT_FOUND, ALERT_NOT_FOUND, ANOMALY_NOT_FOUND); INVALID_ARGUMENT (SUBJECT_REQUIRED);
         FAILED_PRECONDITION (NO_LANGUAGE_MODEL) when none is configured.
