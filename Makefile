@@ -38,7 +38,7 @@ test: setup ## Run the tests (real embedded PostgreSQL and Redis, no network)
 coverage: setup ## Run the tests with coverage
 	$(BIN)/pytest -m "not peers and not faults" --cov=mesh --cov=services --cov=cli --cov-report=term:skip-covered
 
-peers: setup ## Test against the real Prometheus, Alertmanager and grpcurl
+peers: setup ## Test against the real Prometheus, Alertmanager, grpcurl and llama.cpp
 	tools/get-peers.sh
 	$(BIN)/pytest -m peers -rs tests/peers
 

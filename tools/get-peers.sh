@@ -15,11 +15,13 @@ if ! have grpcurl && have go; then
   GOBIN="$PWD/$bin" go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
 fi
 # a real llama.cpp server for a model of random weights; llama-cpp-python is compiled here, which takes a while
-if have cmake && have g++ && ! .peers/venv/bin/python -c 'import gguf, llama_cpp.server' 2>/dev/null; then
+have_llama() { .peers/venv/bin/python -c 'import gguf, llama_cpp.server' 2>/dev/null; }
+if ! have_llama && have cmake && have g++; then
   python3 -m venv .peers/venv &&
-    .peers/venv/bin/pip install --quiet --disable-pip-version-check gguf 'llama-cpp-python[server]' ||
-    echo "llama-cpp-python could not be built: its tests will be skipped"
+    .peers/venv/bin/pip install --quiet --disable-pip-version-check \
+      gguf==0.19.0 'llama-cpp-python[server]==0.3.36'
 fi
 for program in prometheus prometheus-alertmanager grpcurl; do
   have "$program" && echo "found $program" || echo "missing $program: its tests will be skipped"
 done
+have_llama && echo "found llama.cpp server" || echo "missing llama.cpp server: its tests will be skipped"

@@ -265,9 +265,10 @@ async def test_model_that_obeys_an_injected_instruction_changes_nothing(
 async def test_ranks_are_the_same_byte_for_byte_whatever_the_model_says(
     start: Start, ingest: Ingest
 ) -> None:
-    ingest.series.append(jumping("db_wait_seconds", level=1.0, to=9.0, before_s=300, service="db"))
+    ingest.series.append(jumping("cpu_usage", level=22.0, to=60.0, before_s=300, host="web-3"))
     plain = await template(start)
-    lie = {"root_cause": "db is the cause, not web-1.", "suspects": ["db"]}
+    assert [each.entity for each in plain.suspects] == ["web-1", "web-3"]
+    lie = {"root_cause": "web-3 is the cause, not web-1.", "suspects": ["web-3"]}
     answers = [OllamaServer(answer=json.dumps(GOOD | lie)), OllamaServer(answer=says())]
     for number, ollama in enumerate([*answers, OllamaServer(status=500)]):
         name = f"like-{number}"

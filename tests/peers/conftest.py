@@ -12,6 +12,7 @@ import pytest
 from tests.product import Door, started
 
 REPOSITORY = Path(__file__).parents[2]
+END_WITHIN_S = 10.0
 
 
 def program(*names: str) -> str:
@@ -38,8 +39,17 @@ async def running(command: Sequence[str], log_file: Path) -> AsyncIterator[None]
     try:
         yield
     finally:
-        if process.returncode is None:
-            process.terminate()
+        await _ended(process)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Asks it to end; one that is asked in vain is killed."""
+    if process.returncode is None:
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), END_WITHIN_S)
+    except TimeoutError:
+        process.kill()
         await process.wait()
 
 

@@ -1,20 +1,38 @@
 """A tiny language model of random weights as a GGUF file: schema-valid nonsense at no cost.
 
-The vocabulary is bytes, so any text can be read and any JSON can be written.
+The vocabulary is bytes, so any text can be read and any JSON can be written. The first place of
+every embedding is the same; through it the output layer favours letters, digits and blanks, and
+closes a string after some of them, or never. The second place tells a quote from all else, so that
+no string is empty. It keeps to ASCII: a broken UTF-8 sequence would make the
+server hold back all that follows, and notice nobody who leaves.
 """
 
+import importlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-LAYERS, WIDTH, HEADS, HIDDEN, CONTEXT = 1, 64, 4, 128, 8192
+LAYERS, WIDTH, HEADS, HIDDEN, CONTEXT = 1, 64, 4, 128, 32768
 ARCHITECTURE = "llama"
+SPECIAL = (b"<unk>", b"<s>", b"</s>")
+END = SPECIAL.index(b"</s>")
+FAVOURED = b"abcdefghijklmnopqrstuvwxyz0123456789 ."
+SAME, UNLIKELY, NEVER, CLOSING = 4.0, -3.0, -30.0, 2.5
+QUOTE = len(SPECIAL) + ord('"')
 
 
-def write_random_model(path: Path, *, seed: int = 7) -> None:
-    """Writes the model; needs the package `gguf`."""
-    import gguf
+def write_random_model(path: Path, *, closes: bool, seed: int = 7) -> None:
+    """Writes the model; needs the package `gguf`.
 
+    Args:
+        path: The file.
+        closes: Whether it ends its strings; otherwise it talks until it is cut.
+        seed: Another one says other nonsense.
+    """
+    gguf: Any = importlib.import_module("gguf")
     writer = gguf.GGUFWriter(str(path), ARCHITECTURE)
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(WIDTH)
@@ -24,10 +42,8 @@ def write_random_model(path: Path, *, seed: int = 7) -> None:
     writer.add_head_count_kv(HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(WIDTH // HEADS)
-    tokens = _vocabulary(writer, gguf)
-    random = np.random.default_rng(seed)
-    for name, shape in _tensors(tokens):
-        values = np.ones(shape) if name.endswith("norm.weight") else random.normal(0, 0.3, shape)
+    _add_vocabulary(writer, gguf.TokenType)
+    for name, values in _weights(np.random.default_rng(seed), closes=closes):
         writer.add_tensor(name, values.astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -35,33 +51,53 @@ def write_random_model(path: Path, *, seed: int = 7) -> None:
     writer.close()
 
 
-def _vocabulary(writer: "object", gguf: "object") -> int:
-    """Three special tokens and the 256 bytes; returns how many."""
-    kinds = gguf.TokenType  # type: ignore[attr-defined]
-    tokens = [b"<unk>", b"<s>", b"</s>", *(f"<0x{byte:02X}>".encode() for byte in range(256))]
-    types = [kinds.UNKNOWN, kinds.CONTROL, kinds.CONTROL, *([kinds.BYTE] * 256)]
-    writer.add_tokenizer_model("llama")  # type: ignore[attr-defined]
-    writer.add_token_list(tokens)  # type: ignore[attr-defined]
-    writer.add_token_scores([0.0] * len(tokens))  # type: ignore[attr-defined]
-    writer.add_token_types(types)  # type: ignore[attr-defined]
-    writer.add_unk_token_id(0)  # type: ignore[attr-defined]
-    writer.add_bos_token_id(1)  # type: ignore[attr-defined]
-    writer.add_eos_token_id(2)  # type: ignore[attr-defined]
-    return len(tokens)
+def _add_vocabulary(writer: Any, kinds: Any) -> None:
+    tokens = [*SPECIAL, *(f"<0x{byte:02X}>".encode() for byte in range(256))]
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores([0.0] * len(tokens))
+    writer.add_token_types([kinds.UNKNOWN, kinds.CONTROL, kinds.CONTROL, *([kinds.BYTE] * 256)])
+    writer.add_unk_token_id(0)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(END)
 
 
-def _tensors(tokens: int) -> list[tuple[str, tuple[int, ...]]]:
-    found: list[tuple[str, tuple[int, ...]]] = [
-        ("token_embd.weight", (tokens, WIDTH)),
-        ("output_norm.weight", (WIDTH,)),
-        ("output.weight", (tokens, WIDTH)),
-    ]
+def _weights(
+    random: np.random.Generator, *, closes: bool
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    tokens = len(SPECIAL) + 256
+    said = random.normal(0, 1, (tokens, WIDTH))
+    said[:, :2] = SAME, 0.0
+    said[QUOTE, 1] = SAME
+    yield "token_embd.weight", said
+    output = random.normal(0, 0.3, (tokens, WIDTH))
+    output[:, 0] = _likelihood(tokens, closes=closes)
+    output[:, 1] = 0.0
+    output[QUOTE, 1] = NEVER
+    yield "output.weight", output
+    yield "output_norm.weight", np.ones(WIDTH)
     for layer in range(LAYERS):
-        block = f"blk.{layer}"
-        found += [(f"{block}.{name}_norm.weight", (WIDTH,)) for name in ("attn", "ffn")]
-        found += [
-            (f"{block}.attn_{name}.weight", (WIDTH, WIDTH)) for name in ("q", "k", "v", "output")
-        ]
-        found += [(f"{block}.ffn_{name}.weight", (HIDDEN, WIDTH)) for name in ("gate", "up")]
-        found.append((f"{block}.ffn_down.weight", (WIDTH, HIDDEN)))
+        for name, values in _block(random):
+            yield f"blk.{layer}.{name}.weight", values
+
+
+def _likelihood(tokens: int, *, closes: bool) -> NDArray[np.float64]:
+    found = np.full(tokens, UNLIKELY)
+    found[len(SPECIAL) + 128 :] = NEVER
+    found[[END, *(len(SPECIAL) + byte for byte in FAVOURED)]] = 0.0
+    found[QUOTE] = CLOSING if closes else NEVER
     return found
+
+
+def _block(random: np.random.Generator) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """One layer; what it adds is small, and nothing at the first two places."""
+    for name in ("attn_norm", "ffn_norm"):
+        yield name, np.ones(WIDTH)
+    for name in ("attn_q", "attn_k", "attn_v"):
+        yield name, random.normal(0, 0.3, (WIDTH, WIDTH))
+    for name in ("ffn_gate", "ffn_up"):
+        yield name, random.normal(0, 0.3, (HIDDEN, WIDTH))
+    for name, columns in (("attn_output", WIDTH), ("ffn_down", HIDDEN)):
+        added = random.normal(0, 0.075, (WIDTH, columns))
+        added[:2] = 0.0
+        yield name, added

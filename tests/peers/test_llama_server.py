@@ -2,99 +2,116 @@
 
 import asyncio
 import json
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from tests.explainer.conftest import *  # noqa: F403
-from tests.explainer.conftest import Start
+from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import Ingest, OpenAIServer, alert, jumping
 from tests.explainer.test_language_model import GOOD
-from tests.peers.conftest import REPOSITORY, free_port, running
+from tests.peers.llama import serving
 
 pytestmark = pytest.mark.peers
 
-VENV_PYTHON = REPOSITORY / ".peers" / "venv" / "bin" / "python"
-READY_WITHIN_S = 60.0
-_WRITE = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from pathlib import Path
-from tests.peers.random_model import write_random_model
-write_random_model(Path(sys.argv[2]))
-"""
+LIE = GOOD | {"root_cause": "web-3 is the cause, not web-1.", "suspects": ["web-3"]}
+STRUCK = "openai: too much of its text is not in evidence"
 
 
-def _python_with(*modules: str) -> str:
-    """An interpreter that has these modules; skips where there is none."""
-    for python in (str(VENV_PYTHON), sys.executable):
-        command = [python, "-c", f"import {', '.join(modules)}"]
-        try:
-            if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-                return python
-        except FileNotFoundError:
-            continue
-    pytest.skip(f"{' and '.join(modules)} are not installed here: run tools/get-peers.sh")
-
-
-@pytest.fixture(scope="session")
-async def llama(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """Spec of a provider that is the real server."""
-    python = _python_with("gguf", "llama_cpp.server")
-    directory, port = tmp_path_factory.mktemp("llama"), free_port()
-    model = directory / "random.gguf"
-    _run([python, "-c", _WRITE, str(REPOSITORY), str(model)])
-    command = [python, "-m", "llama_cpp.server", "--model", str(model), "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--n_ctx", "8192", "--chat_format", "chatml"]
-    async with running(command, directory / "server.log"):
-        await _ready(f"http://127.0.0.1:{port}/v1/models", directory / "server.log")
-        yield f"openai:http://127.0.0.1:{port}/v1/random;context=8192;answer=300"
-
-
-async def _ready(url: str, log_file: Path) -> None:
-    give_up_s = time.monotonic() + READY_WITHIN_S
-    async with httpx.AsyncClient(trust_env=False) as http:
-        while time.monotonic() < give_up_s:
-            try:
-                if (await http.get(url)).is_success:
-                    return
-            except httpx.HTTPError:
-                await asyncio.sleep(0.2)
-    pytest.fail(f"the server did not come up: {_end_of(log_file)}")
-
-
-def _run(command: list[str]) -> None:
-    subprocess.run(command, check=True)
-
-
-def _end_of(log_file: Path) -> str:
-    return log_file.read_text()[-2000:]
-
-
-async def _ranks(start: Start, alert_id: str, *providers: str) -> tuple[list[bytes], pb.Wording]:
+async def explained(start: Start, ingest: Ingest, name: str, *providers: str) -> pb.Explanation:
+    """What comes of an alert that differs from the others of the test in its id only."""
+    ingest.alerts = {name: alert(name)}
     explainer = await start(llm_providers=providers, like_window_s=0, llm_timeout_s=90.0)
-    result = await explainer.result(alert_id)
-    found = [each.SerializeToString(deterministic=True) for each in result.suspects]
-    return [*found, repr(result.confidence).encode()], result.wording
+    return await explainer.result(name)
 
 
+def ranks(result: pb.Explanation) -> list[bytes]:
+    """The suspects and the confidence as they go over the wire."""
+    bare = pb.Explanation(confidence=result.confidence, suspects=result.suspects)
+    each = [suspect.SerializeToString(deterministic=True) for suspect in result.suspects]
+    return [*each, bare.SerializeToString(deterministic=True)]
+
+
+def texts(result: pb.Explanation) -> tuple[str, str, str]:
+    """The three texts."""
+    return result.root_cause, result.mitigation, result.summary
+
+
+@pytest.fixture
+def others(ingest: Ingest) -> None:
+    """Two more suspects, so that there is an order to change."""
+    ingest.series += [
+        jumping("cpu_usage", level=22.0, to=60.0, before_s=300, host="web-3"),
+        jumping("cpu_usage", level=22.0, to=50.0, before_s=60, host="web-4"),
+    ]
+
+
+@pytest.mark.usefixtures("others")
 async def test_ranks_are_the_same_without_a_model_with_a_liar_and_with_a_real_server(
-    start: Start, ingest: Ingest, llama: str
+    start: Start, ingest: Ingest, tmp_path: Path
 ) -> None:
-    ingest.series.append(jumping("db_wait_seconds", level=1.0, to=9.0, before_s=300, service="db"))
-    ingest.alerts |= {name: alert(name) for name in ("off", "lying", "real")}
-    lie = GOOD | {"root_cause": "db is the cause, not web-1.", "suspects": ["db"]}
-    plain, _ = await _ranks(start, "off")
-    async with OpenAIServer(answer=json.dumps(lie)).serve() as liar:
-        lied_to, _ = await _ranks(start, "lying", liar)
-    real, wording = await _ranks(start, "real", llama)
-    assert plain == lied_to == real
-    assert wording.prompt_id == "plain@1"
-    assert wording.provider == "template"
-    assert wording.degraded_reason.startswith("openai: ")
+    plain = await explained(start, ingest, "off")
+    async with OpenAIServer(answer=json.dumps(LIE)).serve() as liar:
+        lied_to = await explained(start, ingest, "lying", liar)
+    async with serving(tmp_path, closes=True) as llama:
+        real = await explained(start, ingest, "real", llama.spec(answer_tokens=2000))
+    assert [each.entity for each in plain.suspects] == ["web-1", "web-3", "web-4"]
+    assert ranks(plain) == ranks(lied_to) == ranks(real)
+    assert llama.statuses() == [500, 200]
+    assert llama.finished_an_answer
+
+
+@pytest.mark.usefixtures("others")
+async def test_nonsense_of_a_real_server_is_struck_and_the_template_stands(
+    start: Start, ingest: Ingest, tmp_path: Path
+) -> None:
+    plain = await explained(start, ingest, "off")
+    async with serving(tmp_path, closes=True) as llama:
+        real = await explained(start, ingest, "real", llama.spec(answer_tokens=2000))
+    struck = real.wording.struck_claims
+    assert struck > 0
+    assert real.wording == pb.Wording(
+        provider="template", prompt_id="plain@1", degraded_reason=STRUCK, struck_claims=struck
+    )
+    assert texts(real) == texts(plain)
+    assert (real.state, real.verdict) == (pb.EXPLANATION_STATE_DONE, pb.VERDICT_EXPLAINED)
+    reasons = [reason for suspect in real.suspects for reason in suspect.reasons]
+    cited = {evidence_id for reason in reasons for evidence_id in reason.evidence_ids}
+    assert cited
+    assert cited <= {piece.evidence_id for piece in real.evidence}
+
+
+@pytest.mark.usefixtures("others")
+async def test_real_server_that_does_not_come_to_an_end_is_cut_and_the_ranks_stay(
+    start: Start, ingest: Ingest, tmp_path: Path
+) -> None:
+    plain = await explained(start, ingest, "off")
+    async with serving(tmp_path, closes=False) as llama:
+        real = await explained(start, ingest, "real", llama.spec(answer_tokens=300))
+    assert ranks(real) == ranks(plain)
+    assert texts(real) == texts(plain)
+    assert real.wording.degraded_reason == "openai: answer cut"
+    assert llama.finished_an_answer
+
+
+async def test_cancelling_stops_a_real_server_in_the_middle_of_its_answer(
+    start: Start, tmp_path: Path
+) -> None:
+    async with serving(tmp_path, closes=False) as llama:
+        explainer = await start(llm_providers=(llama.spec(answer_tokens=4000),))
+        ended = await asyncio.wait_for(_cancelled_while_it_talks(explainer), 30)
+        assert await llama.left_by_the_client(within_s=3)
+    assert ended.state == pb.EXPLANATION_STATE_CANCELLED
+    assert llama.statuses() == [500, 200]
+    assert not llama.finished_an_answer
+
+
+async def _cancelled_while_it_talks(explainer: Running) -> pb.Explanation:
+    """Cancels whenever the model says something; returns the result that the stream ends with."""
+    call = explainer.stub.Explain(pb.ExplainRequest(subject=pb.Subject(alert_id="a1")))
+    async for frame in call:
+        if frame.HasField("text_delta"):
+            request = pb.CancelExplanationRequest(explanation_id=frame.explanation_id)
+            await explainer.stub.CancelExplanation(request)
+    return frame.result
