@@ -166,7 +166,10 @@ def _rescale_values(s: np.void, steps: int) -> None:
 
 @kernel
 def _expect(s: np.void) -> tuple[float, float]:
-    """Where the next value should lie: near the last one or near the level, what varies less."""
+    """Where the next value should lie: near the last one or near the level, what varies less.
+
+    Never below zero in a series that never was.
+    """
     if s["change_grid"]["spread"] < s["offset_grid"]["spread"]:
         middle, spread = (
             s["last"] + s["change_grid"]["mean"],
@@ -177,4 +180,5 @@ def _expect(s: np.void) -> tuple[float, float]:
             s["level"] + s["offset_grid"]["mean"],
             np.float64(s["offset_grid"]["spread"]),
         )
-    return middle - REACH * spread, middle + REACH * spread
+    floor = 0.0 if s["value_grid"]["lowest"] >= 0.0 else -math.inf
+    return max(middle - REACH * spread, floor), max(middle + REACH * spread, floor)

@@ -219,3 +219,15 @@ def test_the_noise_budget_is_never_passed(per_week: float) -> None:
 def test_one_series_fits_into_six_hundred_bytes() -> None:
     data = made.engine(100).export_rows(np.arange(100, dtype=np.int32))
     assert (len(data) - 16) / 100 <= 600 - 2 * len(FEATURES)
+
+
+@pytest.mark.parametrize(("lift", "clipped"), [(0.0, True), (-1.0, False)])
+def test_nothing_below_zero_is_expected_of_a_series_that_never_was(
+    lift: float, clipped: bool
+) -> None:
+    values = np.abs(np.random.default_rng(2).normal(0.0, 5.0, 500)) + lift
+    times = made.START_MS + np.arange(500) * made.MINUTE_MS
+    scores = made.engine(1).process(np.zeros(500, dtype=np.int32), times, values)
+    low, high = scores.expected_low[100:], scores.expected_high[100:]
+    assert (low >= 0.0).all() == clipped
+    assert (low <= high).all()
