@@ -42,7 +42,8 @@ class AnswerTime:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request, deadline = _Request(receive, send), [0.0]
-        work = asyncio.create_task(_run(self._app, {**scope, _DEADLINE: deadline}, request))
+        scope[_DEADLINE] = deadline  # not in a copy: what is noted inside is read outside
+        work = asyncio.create_task(_run(self._app, scope, request))
         now = asyncio.get_running_loop().time
         try:
             while not await request.settled(work, max(self._within_s, deadline[0] - now())):
