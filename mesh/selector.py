@@ -75,6 +75,23 @@ def parse(text: str) -> Selector:
     return _Parser(text).selector()
 
 
+def written(metric: str, labels: Mapping[str, str]) -> str:
+    r"""The selector of every series with this metric name, if any, and these labels.
+
+    >>> written("cpu", {"__name__": "cpu", "host": 'a"b'}), written("up", {})
+    ('cpu{host="a\\"b"}', 'up')
+    >>> written("http.requests", {"service.name": "api"})
+    '{__name__="http.requests","service.name"="api"}'
+    """
+    is_plain = _METRIC.fullmatch(metric) is not None
+    matched = {name: labels[name] for name in sorted(labels) if name != METRIC_NAME}
+    if metric and not is_plain:
+        matched = {METRIC_NAME: metric, **matched}
+    inside = ",".join(f"{_named(name)}={_quoted(value)}" for name, value in matched.items())
+    plain = metric if is_plain else ""
+    return f"{plain}{{{inside}}}" if inside or not plain else plain
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
@@ -171,6 +188,15 @@ class _Parser:
     def _error(self, expected: str) -> SelectorError:
         seen = self._text[self._place : self._place + 20] or "the end"
         return SelectorError(f"at character {self._place + 1} ({seen!r}): {expected}")
+
+
+def _named(label: str) -> str:
+    return label if _LABEL.fullmatch(label) else _quoted(label)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def _indexed(value: str) -> bool:

@@ -23,6 +23,7 @@ from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
+from services.detector.clients.ingest import StoredSeries
 from services.detector.config import Config
 from services.detector.consumer import Consumer
 from services.detector.detectors import threshold
@@ -74,6 +75,7 @@ class Detector:
     live: LiveFigures
     bars: BarFeed
     checkpoints: CheckpointStore
+    history: StoredSeries
 
 
 @asynccontextmanager
@@ -115,7 +117,9 @@ async def _assemble(
     await health.add_check("database", lambda: postgres.ping(pool))
     checkpoints, forests = CheckpointStore(pool), ForestFeed(ModelStore(pool))
     models, versions, trainings = ModelStore(pool), VersionStore(pool), TrainingStore(pool)
-    live, evaluator = LiveFigures(versions, clock), Evaluator(models, versions, clock)
+    ingest: ingest_grpc.IngestServiceAsyncStub = ingest_grpc.IngestServiceStub(channel)
+    live, history = LiveFigures(versions, clock), StoredSeries(ingest, clock)
+    evaluator = Evaluator(models, versions, history, clock)
     needs = Needs(samples=config.warmup_samples, wait_s=config.warmup_s)
     bars = BarFeed(FeedbackStore(pool))
     rules = RuleFeed(RuleStore(pool))
@@ -131,7 +135,7 @@ async def _assemble(
     )
     publisher = Publisher(AnomalyStore(pool), clock, drain)
     consumer = Consumer(
-        ingest_grpc.IngestServiceStub(channel),
+        ingest,
         consumer_id=config.consumer,
         limit=Amount(samples=config.in_flight_samples, size_bytes=config.in_flight_bytes),
         terms=Terms(
@@ -184,6 +188,7 @@ async def _assemble(
         live=live,
         bars=bars,
         checkpoints=checkpoints,
+        history=history,
     )
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from mesh.clock import SystemClock
-from mesh.errors import from_rpc_error
+from mesh.errors import SensusError, Unavailable, from_rpc_error
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.detectors.engine import FEATURES
-from services.detector.detectors.evaluation import BINS
+from services.detector.detectors.evaluation import BINS, Track, made_up
 from services.detector.feeds.forests import ForestFeed
 from services.detector.lifecycle.evaluator import Evaluator
 from services.detector.lifecycle.keeper import Keeper, Schedule
@@ -43,12 +43,25 @@ class SetClock(SystemClock):
         return round(self.moment.timestamp() * 1000)
 
 
+class Stored:
+    """A history of these series, or one that cannot be had."""
+
+    def __init__(self, *tracks: Track, error: SensusError | None = None) -> None:
+        self._tracks = [*tracks]
+        self._error = error
+
+    async def tracks(self) -> list[Track]:
+        if self._error is not None:
+            raise self._error
+        return self._tracks
+
+
 def keeper_of(pool: "Pool", clock: SystemClock | None = None) -> Keeper:
     clock = clock or SystemClock()
     models, versions = ModelStore(pool), VersionStore(pool)
     return Keeper(
         trainer=Trainer(models, Needs(samples=100, wait_s=0.0), clock),
-        evaluator=Evaluator(models, versions, clock),
+        evaluator=Evaluator(models, versions, Stored(), clock),
         models=models,
         versions=versions,
         trainings=TrainingStore(pool),
@@ -82,6 +95,21 @@ async def test_candidate_that_is_better_is_activated(pool: "Pool") -> None:
     assert await keeper_of(pool).evaluate_if_due()
     assert await ModelStore(pool).active_version() == 2
     assert not await keeper_of(pool).evaluate_if_due()
+
+
+async def test_versions_are_measured_on_stored_series(pool: "Pool") -> None:
+    """Two of them make other figures than made-up ones alone; without ingest those must do."""
+    await ModelStore(pool).add_and_activate(a_model(), 1)
+    models, versions = ModelStore(pool), VersionStore(pool)
+
+    async def figures(history: Stored) -> Evaluation:
+        return (await Evaluator(models, versions, history, SystemClock()).evaluate([1]))[0]
+
+    away = await figures(Stored(error=Unavailable("ingest is away")))
+    alone = await figures(Stored())
+    stored = await figures(Stored(*made_up(2, seed=7)))
+    assert [each.stored_series for each in (away, alone, stored)] == [0, 0, 2]
+    assert away.injected_precision == alone.injected_precision != stored.injected_precision
 
 
 async def worse_model(pool: "Pool") -> TrainedModel:

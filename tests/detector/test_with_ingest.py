@@ -88,6 +88,44 @@ def label_messages(series_id: int) -> list[series_pb2.Label]:
     return [series_pb2.Label(name=n, value=v) for n, v in sorted(labels_of(series_id).items())]
 
 
+async def test_versions_are_measured_on_what_is_stored(
+    real_ingest: Running, detectors: list[RunningDetector]
+) -> None:
+    """Long enough series alone, each by itself though others have all its labels and more."""
+    end_ms = time.time_ns() // 1_000_000 - 60_000
+    alone = {"__name__": "http.requests", "job": "api"}
+    beside = alone | {"path": 'a"b'}
+    young = {"__name__": "young"}
+    random = np.random.default_rng(0)
+    values = {1: random.normal(0, 1, 600), 2: random.normal(50, 1, 700), 3: np.zeros(499)}
+    definitions = [
+        ingest_pb.SeriesDefinition(
+            ref=ref, labels=[series_pb2.Label(name=n, value=labels[n]) for n in sorted(labels)]
+        )
+        for ref, labels in ((1, alone), (2, beside), (3, young))
+    ]
+    columns = ingest_pb.SampleColumns(
+        series_refs=np.repeat([1, 2, 3], [600, 700, 499]).astype("<u4").tobytes(),
+        timestamps_ms=np.concatenate(
+            [end_ms - 1000 * np.arange(len(each))[::-1] for each in values.values()]
+        )
+        .astype("<i8")
+        .tobytes(),
+        values=np.concatenate([*values.values()]).astype("<f8").tobytes(),
+    )
+    batch = ingest_pb.SampleBatch(sequence=1, columns=columns)
+    request = ingest_pb.WriteBatchRequest(producer_id="test", series=definitions, batch=batch)
+    assert (await real_ingest.stub.WriteBatch(request)).ack.accepted == 1799
+
+    await detectors[0].start(workers=[])
+    tracks = await detectors[0].parts.history.tracks()
+    assert sorted(len(each.values) for each in tracks) == [600, 700]
+    for each in tracks:
+        wanted = values[1] if len(each.values) == 600 else values[2]
+        assert np.array_equal(each.values, wanted)
+        assert each.timestamps_ms[-1] == end_ms
+
+
 def expected(whole: Samples) -> list[tuple[str, int]]:
     """Series number and time of the anomalies of an undisturbed run."""
     scorer = ShardScorer(Checkpoint(shard=0, epoch=1), SETTINGS)

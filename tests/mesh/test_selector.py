@@ -1,12 +1,14 @@
 """Selectors are Prometheus' own, with the place of each mistake."""
 
 import contextlib
+import doctest
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.selector import SelectorError, parse
+import mesh.selector
+from mesh.selector import SelectorError, parse, written
 
 LABELS = {"__name__": "cpu_usage", "host": "a", "core": "2"}
 
@@ -84,13 +86,20 @@ def test_only_exact_matchers_with_a_value_can_use_an_index() -> None:
     assert selector.equalities() == {"__name__": "m", "a": "1"}
 
 
-@given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.text(max_size=20)))
-def test_every_label_set_selects_itself(labels: dict[str, str]) -> None:
-    def quoted(value: str) -> str:
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+@given(
+    st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True) | st.text(min_size=1, max_size=5),
+                    st.text(max_size=20)),
+    st.text(max_size=20),
+)  # fmt: skip
+def test_every_label_set_selects_itself(labels: dict[str, str], metric: str) -> None:
+    whole = labels | {"__name__": metric}
+    selector = parse(written(metric, labels))
+    assert selector.matches(whole)
+    assert {each.name for each in selector.matchers} | {"__name__"} == {*whole}
 
-    text = "{" + ",".join(f"{name}={quoted(value)}" for name, value in labels.items()) + "}"
-    assert parse(text).matches(labels)
+
+def test_the_examples_hold() -> None:
+    assert doctest.testmod(mesh.selector).failed == 0
 
 
 @given(st.text(max_size=60))

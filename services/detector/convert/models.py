@@ -64,6 +64,7 @@ def evaluation_message(evaluation: Evaluation) -> detector_pb.ModelEvaluation:
         score=evaluation.score,
         injected_precision=evaluation.injected_precision,
         injected_anomalies=evaluation.injected_anomalies,
+        stored_series=evaluation.stored_series,
         feedback_separation=evaluation.feedback_separation,
         true_alarms=evaluation.true_alarms,
         false_alarms=evaluation.false_alarms,

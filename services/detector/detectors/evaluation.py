@@ -1,21 +1,28 @@
 """How good a forest is: injected anomalies, alarms that people judged, drift of its scores.
 
-Injected: anomalies of four kinds are put into made-up series of many kinds; measured is the average
-precision of the raw score. The material is the same for every forest, so figures compare.
+Injected: anomalies of four kinds are put into stored series, and into made-up ones where there are
+too few; measured is the average precision of the raw score. Forests are compared on the same
+material.
 Judged: the probability that an alarm judged true is stranger than one judged false.
 Drift: the population stability index of live strangeness against that of the training rows.
-Weakness: made-up series are kinder than real ones; judged alarms are only those that were raised.
+Weakness: what is abnormal in stored series by itself counts against every forest; judged alarms are
+only those that were raised.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from services.detector.detectors.engine import Engine, Forest
+from services.detector.detectors.grid import LIMIT
 from services.detector.detectors.simulation import series
 
 SERIES, SAMPLES, PER_DAY = 36, 1500, 288
+"""Series side by side, and of a made-up one how many samples and how many a day."""
+BEFORE, SAMPLES_MIN = 300, 500
+"""Samples of a series before the first injected anomaly, and how many it needs."""
 PER_SERIES, LENGTH = 3, 12
 JUDGED_MIN = 5
 MARGIN = 0.005
@@ -25,29 +32,63 @@ PSI_SAMPLES_MIN = 5000
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 
-class Material(NamedTuple):
-    """Series side by side, float64[series, samples], and what was injected where."""
+class Track(NamedTuple):
+    """Samples of one series, oldest first: int64[samples], float64[samples]."""
 
+    timestamps_ms: I64
+    values: F64
+
+
+class Material(NamedTuple):
+    """Series after series, one entry per sample, and what was injected where."""
+
+    rows: I32
+    timestamps_ms: I64
     values: F64
     injected: Flags
 
 
-def material(seed: int = 0) -> Material:
-    """Made-up series with `PER_SERIES` injected anomalies each; the same for a seed."""
+def made_up(count: int, seed: int = 0) -> list[Track]:
+    """Made-up series of `SAMPLES` samples; the same for a seed."""
+    times = np.arange(SAMPLES, dtype=np.int64) * (86_400_000 // PER_DAY)
+    first = 9_000 + seed * SERIES
+    return [Track(times, series(first + index, SAMPLES, PER_DAY)) for index in range(count)]
+
+
+def material(tracks: Sequence[Track], seed: int = 0) -> Material:
+    """The tracks with `PER_SERIES` injected anomalies each; the same for the same and a seed.
+
+    Raises:
+        ValueError: a track of fewer than `SAMPLES_MIN` samples.
+    """
     random = np.random.default_rng(seed)
-    values = np.array([series(9_000 + seed * SERIES + i, SAMPLES, PER_DAY) for i in range(SERIES)])
-    injected = np.zeros(values.shape, dtype=np.bool_)
+    values = [np.clip(track.values, -LIMIT, LIMIT) for track in tracks]
+    injected = [np.zeros(len(each), dtype=np.bool_) for each in values]
     for row, marks in zip(values, injected, strict=True):
-        spread = max(float(np.subtract(*np.percentile(row, [90, 10]))), 1e-9)
+        if len(row) < SAMPLES_MIN:
+            raise ValueError(f"a track needs at least {SAMPLES_MIN} samples, got {len(row)}")
+        spread = _spread(row)
         for number in range(PER_SERIES):
-            part = (SAMPLES - 300) // PER_SERIES
-            start = 300 + number * part + int(random.integers(0, part - LENGTH))
+            part = (len(row) - BEFORE) // PER_SERIES
+            start = BEFORE + number * part + int(random.integers(0, part - LENGTH))
             marks[_inject(row, start, spread, int(random.integers(4)), random)] = True
-    return Material(values, injected)
+    return Material(
+        rows=np.repeat(np.arange(len(values), dtype=np.int32), [len(each) for each in values]),
+        timestamps_ms=np.concatenate([track.timestamps_ms for track in tracks]),
+        values=np.concatenate(values),
+        injected=np.concatenate(injected),
+    )
+
+
+def _spread(row: F64) -> float:
+    """How far the series usually goes; of one that hardly moves, a hundredth of its height."""
+    usual = float(np.subtract(*np.percentile(row, [90, 10])))
+    return max(usual, 0.01 * abs(float(np.median(row))), 1e-9)
 
 
 def _inject(row: F64, start: int, spread: float, kind: int, random: np.random.Generator) -> slice:
@@ -66,12 +107,10 @@ def _inject(row: F64, start: int, spread: float, kind: int, random: np.random.Ge
 def injected_precision(forest: Forest, made: Material) -> float:
     """Average precision of the raw score on the injected samples, in [0, 1]."""
     engine = Engine(forest=forest)
-    count, samples = made.values.shape
-    rows = np.repeat(np.arange(engine.add_series(count), count, dtype=np.int32), samples)
-    times = np.tile(np.arange(samples, dtype=np.int64) * (86_400_000 // PER_DAY), count)
-    raw = engine.process(rows, times, made.values.reshape(-1)).raw
+    engine.add_series(int(made.rows[-1]) + 1)
+    raw = engine.process(made.rows, made.timestamps_ms, made.values).raw
     known = np.isfinite(raw)
-    return average_precision(raw[known], made.injected.reshape(-1)[known])
+    return average_precision(raw[known], made.injected[known])
 
 
 def average_precision(scores: F64, positive: Flags) -> float:

@@ -3,14 +3,15 @@
 import asyncio
 import io
 import json
+import logging
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from mesh.clock import Clock
-from mesh.errors import FailedPrecondition, Overloaded
+from mesh.errors import FailedPrecondition, Overloaded, SensusError
 from services.detector.detectors import evaluation as maths
 from services.detector.model.model_life import Evaluation, Judged
 from services.detector.store import ModelStore
@@ -18,18 +19,34 @@ from services.detector.store.versions import VersionStore
 
 INJECTED: Final = maths.SERIES * maths.PER_SERIES
 
+logger = logging.getLogger(__name__)
+
 
 class MeasuringError(Exception):
     """The measuring process gave no figures."""
 
 
+class History(Protocol):
+    """Where stored series come from."""
+
+    async def tracks(self) -> list[maths.Track]:
+        """At most `evaluation.SERIES` of them, each long enough to inject anomalies into.
+
+        Raises:
+            SensusError: They cannot be had now.
+        """
+
+
 class Evaluator:
     """One measurement at a time."""
 
-    def __init__(self, models: ModelStore, versions: VersionStore, clock: Clock) -> None:
+    def __init__(
+        self, models: ModelStore, versions: VersionStore, history: History, clock: Clock
+    ) -> None:
         """Measures nothing before it is asked."""
         self._models = models
         self._versions = versions
+        self._history = history
         self._clock = clock
         self._busy = asyncio.Lock()
 
@@ -54,9 +71,10 @@ class Evaluator:
         """
         async with self._busy:
             artifacts = [await self.usable_artifact(version) for version in versions]
-            judged = await self._versions.judged()
-            figures = await measure(artifacts, judged)
-            measured = [self._evaluation(each, judged) for each in figures]
+            judged, tracks = await self._versions.judged(), await self._tracks()
+            figures = await measure(artifacts, judged, tracks)
+            stored = {"stored_series": len(tracks)}
+            measured = [self._evaluation(each | stored, judged) for each in figures]
             for version, evaluation in zip(versions, measured, strict=True):
                 await self._versions.put_evaluation(version, evaluation)
         return measured
@@ -73,6 +91,14 @@ class Evaluator:
             told = f"model version {version} cannot be used: {error}"
             raise FailedPrecondition(told, reason="MODEL_UNUSABLE") from error
 
+    async def _tracks(self) -> list[maths.Track]:
+        """Stored series; none while ingest is away: a comparison is fair without them, too."""
+        try:
+            return await self._history.tracks()
+        except SensusError as error:
+            logger.warning("measured on made-up series alone", extra={"cause": error.message})
+            return []
+
     def _evaluation(self, figures: dict[str, Any], judged: Judged) -> Evaluation:
         return Evaluation(
             evaluated_ms=self._clock.now_ms(),
@@ -83,7 +109,9 @@ class Evaluator:
         )
 
 
-async def measure(artifacts: Sequence[bytes], judged: Judged) -> list[dict[str, Any]]:
+async def measure(
+    artifacts: Sequence[bytes], judged: Judged, tracks: Sequence[maths.Track]
+) -> list[dict[str, Any]]:
     """Figures of each forest; see `measure.py`.
 
     Raises:
@@ -91,13 +119,18 @@ async def measure(artifacts: Sequence[bytes], judged: Judged) -> list[dict[str, 
     """
     stdin = io.BytesIO()
     forests = {f"forest_{n}": np.frombuffer(each, np.uint8) for n, each in enumerate(artifacts)}
+    times = {f"times_{n}": track.timestamps_ms for n, track in enumerate(tracks)}
+    values = {f"values_{n}": track.values for n, track in enumerate(tracks)}
     np.savez(
         stdin,
         allow_pickle=False,
         forests=np.int64(len(artifacts)),
+        tracks=np.int64(len(tracks)),
         true_alarms=judged.true_alarms,
         false_alarms=judged.false_alarms,
         **forests,
+        **times,
+        **values,
     )
     code, figures, said = await run_module(
         "services.detector.lifecycle.measure", [], stdin.getvalue()

@@ -1,4 +1,4 @@
-"""The measuring process: forests and judged alarms (.npz) on stdin, figures (JSON) on stdout.
+"""The measuring process: forests, judged alarms and series (.npz) on stdin, figures on stdout.
 
 python -m services.detector.lifecycle.measure < material.npz > figures.json
 """
@@ -10,7 +10,14 @@ import sys
 import numpy as np
 
 from services.detector.detectors.engine import FEATURES, Forest
-from services.detector.detectors.evaluation import injected_precision, material, separation
+from services.detector.detectors.evaluation import (
+    SERIES,
+    Track,
+    injected_precision,
+    made_up,
+    material,
+    separation,
+)
 
 
 def main() -> None:
@@ -18,7 +25,8 @@ def main() -> None:
     with np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False) as given:
         judged = given["true_alarms"], given["false_alarms"]
         artifacts = [given[f"forest_{n}"].tobytes() for n in range(int(given["forests"]))]
-    made, figures = material(), []
+        stored = [Track(given[f"times_{n}"], given[f"values_{n}"]) for n in range(given["tracks"])]
+    made, figures = material([*stored, *made_up(SERIES - len(stored))]), []
     for artifact in artifacts:
         forest = Forest.from_bytes(artifact, names=FEATURES)
         precision, apart = injected_precision(forest, made), separation(forest, *judged)

@@ -49,11 +49,12 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """How good a version is on material that is the same for all."""
+    """How good a version is; comparable between versions that were measured together."""
 
     evaluated_ms: int
     injected_precision: float
     injected_anomalies: int
+    stored_series: int = 0
     feedback_separation: float | None
     true_alarms: int
     false_alarms: int

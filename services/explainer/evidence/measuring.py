@@ -5,10 +5,10 @@ from typing import Final
 
 import numpy as np
 
+from mesh.selector import written
 from services.explainer.model.case import Change
 from services.explainer.model.evidence import Evidence, EvidenceKind, Figure, Samples
 from services.explainer.model.names import plain, series_name
-from services.explainer.model.promql import selector
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts
 from services.explainer.model.windows import Deviation, SeriesWindow
 from services.explainer.rankers.deviation import USUAL_SIGMAS, deviation
@@ -80,7 +80,7 @@ def series_evidence(window: SeriesWindow, facts: SubjectFacts, kind: EvidenceKin
     return Evidence(
         evidence_id=window.evidence_id,
         kind=kind,
-        source=f"ingest QuerySamples {selector(window.metric, window.labels)}",
+        source=f"ingest QuerySamples {written(window.metric, window.labels)}",
         title=f"{series_name(window.labels)} {_how(window, found)}",
         start_ms=int(times[0]) if times.size else facts.event_ms,
         end_ms=int(times[-1]) if times.size else facts.event_ms,
@@ -104,7 +104,7 @@ def breach_of(window: SeriesWindow, facts: SubjectFacts) -> Evidence | None:
     side = "above" if way.startswith(">") else "below"
     return Evidence(
         kind=EvidenceKind.THRESHOLD,
-        source=f"ingest QuerySamples {selector(window.metric, window.labels)}",
+        source=f"ingest QuerySamples {written(window.metric, window.labels)}",
         title=f"{series_name(window.labels)} went {side} the threshold of the alert's rule",
         start_ms=since_ms,
         end_ms=int(window.timestamps_ms[beyond[-1]]),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from services.explainer.model.promql import selector
+from mesh.selector import written
 
 NAME_CHARS_MAX: Final = 120
 
@@ -50,7 +50,7 @@ def series_name(labels: Mapping[str, str]) -> str:
     >>> series_name({"__name__": "cpu", "host": "a"})
     'cpu{host="a"}'
     """
-    return plain(selector(labels.get("__name__", ""), labels))
+    return plain(written(labels.get("__name__", ""), labels))
 
 
 def entity_of(labels: Mapping[str, str], level: Sequence[str] = ENTITY_LEVELS[0]) -> str:

@@ -1,7 +1,7 @@
-"""Prometheus selectors to ask with, and metric names found in rules and in texts."""
+"""Metrics and bounds found in rules and in texts."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -17,19 +17,6 @@ _BARE_BOUND: Final = re.compile(
 _KEYWORDS: Final = frozenset(
     "and or unless by without on ignoring group_left group_right bool offset inf nan".split()  # noqa: SIM905
 )
-
-
-def selector(metric: str, labels: Mapping[str, str]) -> str:
-    r"""A selector that matches these labels; values are quoted, an odd metric name is left out.
-
-    >>> selector("cpu", {"__name__": "cpu", "host": 'a"b'}), selector("up", {})
-    ('cpu{host="a\\"b"}', 'up')
-    """
-    named = metric if _METRIC.fullmatch(metric) else ""
-    matchers = ",".join(
-        f'{name}="{_quoted(labels[name])}"' for name in sorted(labels) if name != "__name__"
-    )
-    return f"{named}{{{matchers}}}" if matchers or not named else named
 
 
 def metrics_of_rule(expression: str) -> list[str]:
@@ -51,10 +38,6 @@ def metrics_in_words(texts: Iterable[str]) -> list[str]:
     """
     found = (word for text in texts for word in _METRIC.findall(text))
     return list(dict.fromkeys(word for word in found if "_" in word.strip("_")))
-
-
-def _quoted(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def bound_of_rule(rule: str) -> tuple[str, float] | None:

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mesh.errors import Overloaded, SensusError
+from mesh.selector import written
 from services.explainer.clients import DetectorClient, IngestClient
 from services.explainer.model.names import PLACE_LABELS
-from services.explainer.model.promql import selector
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts
 from services.explainer.sources.source import Findings, Reach, is_too_many
 
@@ -57,7 +57,7 @@ class MovedSeries:
             nearby = await self.detector.anomalies(start_ms, end_ms, self.reach.nearby_max)
         except SensusError:
             return []
-        return [selector(each.metric, each.labels) for each in nearby]
+        return [written(each.metric, each.labels) for each in nearby]
 
     async def _samples(self, asked: str, facts: SubjectFacts) -> list[SeriesSamples]:
         start_ms, end_ms = self.reach.span_of(facts)
@@ -72,4 +72,4 @@ class MovedSeries:
 
 def _places(facts: SubjectFacts) -> list[str]:
     shared: Iterable[str] = (name for name in PLACE_LABELS if facts.labels.get(name))
-    return [selector("", {name: facts.labels[name]}) for name in shared]
+    return [written("", {name: facts.labels[name]}) for name in shared]

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mesh.errors import Overloaded
+from mesh.selector import written
 from services.explainer.clients import IngestClient
 from services.explainer.model.names import PLACE_LABELS
-from services.explainer.model.promql import selector
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts
 from services.explainer.rankers.measures import words_of
 from services.explainer.sources.source import Findings, Reach, is_too_many
@@ -31,7 +31,7 @@ class SubjectSeries:
     async def find(self, facts: SubjectFacts) -> Findings:
         """See `Source.find`."""
         if facts.metric:
-            found = await self._samples(selector(facts.metric, facts.labels), facts)
+            found = await self._samples(written(facts.metric, facts.labels), facts)
             found = [each for each in found if each.labels == facts.labels] or found
         else:
             found = await self._of_alert(facts)
@@ -51,7 +51,7 @@ class SubjectSeries:
 
     async def _of_metric(self, metric: str, facts: SubjectFacts) -> list[SeriesSamples]:
         try:
-            return await self._samples(selector(metric, {}), facts)
+            return await self._samples(written(metric, {}), facts)
         except Overloaded as error:
             if not is_too_many(error):
                 raise
@@ -60,7 +60,7 @@ class SubjectSeries:
     async def _in_places(self, metric: str, facts: SubjectFacts) -> list[SeriesSamples]:
         """Series of the narrowest place of the subject that has any."""
         for name in [name for name in PLACE_LABELS if facts.labels.get(name)][:_PLACES_MAX]:
-            asked = selector(metric, {name: facts.labels[name]})
+            asked = written(metric, {name: facts.labels[name]})
             try:
                 if found := await self._samples(asked, facts):
                     return found

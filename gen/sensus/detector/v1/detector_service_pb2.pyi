@@ -1211,6 +1211,7 @@ class ModelEvaluation(_message.Message):
     FEEDBACK_SEPARATION_FIELD_NUMBER: _builtins.int
     TRUE_ALARMS_FIELD_NUMBER: _builtins.int
     FALSE_ALARMS_FIELD_NUMBER: _builtins.int
+    STORED_SERIES_FIELD_NUMBER: _builtins.int
     score: _builtins.float
     """What decides: 0 to 1, the mean of injected_precision and feedback_separation, or the first alone without enough feedback."""
     injected_precision: _builtins.float
@@ -1223,6 +1224,8 @@ class ModelEvaluation(_message.Message):
     """Alarms judged true that were looked at."""
     false_alarms: _builtins.int
     """Alarms judged false that were looked at."""
+    stored_series: _builtins.int
+    """Stored series that anomalies were injected into; the rest of 36 were made up."""
     @_builtins.property
     def evaluate_time(self) -> _timestamp_pb2.Timestamp:
         """When it was measured."""
@@ -1237,10 +1240,11 @@ class ModelEvaluation(_message.Message):
         feedback_separation: _builtins.float | None = ...,
         true_alarms: _builtins.int = ...,
         false_alarms: _builtins.int = ...,
+        stored_series: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation", "evaluate_time", b"evaluate_time", "feedback_separation", b"feedback_separation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation", "evaluate_time", b"evaluate_time", "false_alarms", b"false_alarms", "feedback_separation", b"feedback_separation", "injected_anomalies", b"injected_anomalies", "injected_precision", b"injected_precision", "score", b"score", "true_alarms", b"true_alarms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation", "evaluate_time", b"evaluate_time", "false_alarms", b"false_alarms", "feedback_separation", b"feedback_separation", "injected_anomalies", b"injected_anomalies", "injected_precision", b"injected_precision", "score", b"score", "stored_series", b"stored_series", "true_alarms", b"true_alarms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__feedback_separation: _TypeAlias = _typing.Literal["feedback_separation"]  # noqa: Y015
     _WhichOneofArgType__feedback_separation: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation"]  # noqa: Y015

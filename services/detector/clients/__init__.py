@@ -1,0 +1,1 @@
+"""What the detector asks of other services."""
