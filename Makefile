@@ -82,13 +82,17 @@ lock: setup ## Resolve the dependencies anew into requirements.lock
 	@tools/lock.sh
 
 ##@ Measure
-.PHONY: bench bench-detect bench-detect-speed bench-feedback bench-noise bench-explain bench-explain-latency
+.PHONY: bench bench-detect bench-detect-ablation bench-detect-speed bench-feedback bench-noise bench-explain bench-explain-latency
 bench: setup ## Ours beside the naive chain, and queries beside a plain table, each in one run
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.chain
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.query
 
 bench-detect: setup ## Detection quality on the external corpora
 	$(BIN)/python bench/detect.py
+
+bench-detect-ablation: setup ## What each part of the engine brings, and what others would
+	$(BIN)/python -m bench.detect_ablation
+	$(BIN)/python -m bench.detect_left_out
 
 bench-detect-speed: setup ## Time and memory of the engine, beside scikit-learn and river in one run
 	$(BIN)/python -m bench.detect_speed

@@ -276,7 +276,8 @@ async def our_rate(door: Door, sender: Sender, options: argparse.Namespace) -> f
 
     await asyncio.gather(*(lane() for _ in range(lanes)))
     await until_processed(door, sender)
-    return (sender._sequence - before) * options.batch / (time.perf_counter() - start_s)
+    sent: int = (sender._sequence - before) * options.batch
+    return sent / (time.perf_counter() - start_s)
 
 
 async def until_processed(door: Door, sender: Sender) -> None:

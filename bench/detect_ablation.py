@@ -47,7 +47,7 @@ class Measured:
 def main() -> None:
     """Prints the tables."""
     scorer, corpora = corpora_or_exit()
-    measured = {c: {n: _measure(t, x) for n, t, x in series_of(corpora[c])} for c in COLLECTIONS}
+    measured = {c: {n: measure(t, x) for n, t, x in series_of(corpora[c])} for c in COLLECTIONS}
     forest = first_forest(0)
     header = ["what is alerted on", "NAB std", "low-FP", "F1", "cloud std", "low-FP", "F1", "VUS"]
 
@@ -55,11 +55,11 @@ def main() -> None:
         figures: list[object] = [name]
         for collection in COLLECTIONS:
             parts = measured[collection], strangeness, every_sample
-            figures += _figures(scorer, corpora[collection], *parts)
+            figures += figures_of(scorer, corpora[collection], *parts)
         return figures
 
     table("Role of the forest", header, [row(n, s) for n, s in _roles(forest, measured).items()])
-    table("Episodes", header, [row("every sample", _product(forest), every_sample=True)])
+    table("Episodes", header, [row("every sample", product(forest), every_sample=True)])
     without = [_without(forest, index) for index in range(len(FEATURES))]
     named = zip(FEATURES, without, strict=True)
     table("Without one detector", header, [row(f"without {n}", s) for n, s in named])
@@ -67,7 +67,8 @@ def main() -> None:
     table("One detector alone, no forest", header, alone)
 
 
-def _measure(times: I64, values: F64) -> Measured:
+def measure(times: I64, values: F64) -> Measured:
+    """The first pass of the engine over one series."""
     n = len(times)
     features, expected = np.zeros((n, len(FEATURES)), np.float32), np.zeros((n, 2))
     ready, elapsed_ms = np.zeros(n, np.bool_), np.zeros(n)
@@ -76,12 +77,12 @@ def _measure(times: I64, values: F64) -> Measured:
     return Measured(features=features, elapsed_ms=elapsed_ms, ready=ready, values=values)
 
 
-def _figures(
+def figures_of(
     scorer: ModuleType,
     corpus: Corpus,
     measured: dict[str, Measured],
     strangeness: Strangeness,
-    every_sample: bool,
+    every_sample: bool = False,
 ) -> list[float]:
     """NAB standard, low-FP, event F1; for cloud VUS-PR of the raw score as well."""
     raws, alerts = {}, {}
@@ -89,7 +90,8 @@ def _figures(
         strange = np.where(series.ready, strangeness(series.features), 0.0)
         raw, alert = np.zeros(len(strange)), np.zeros(len(strange))
         state, rows = np.zeros(1, SERIES), np.zeros(len(strange), np.int32)
-        stages.judge(state, rows, series.elapsed_ms, strange, series.ready, 0.0, raw, alert)
+        least = np.zeros(1)
+        stages.judge(state, rows, series.elapsed_ms, strange, series.ready, 0.0, least, raw, alert)
         raws[name], alerts[name] = raw, strange if every_sample else alert
     figures = quality(scorer, corpus, alerts)
     has_exact_ranges = any(file["rng"] is not file["win"] for file in corpus.values())
@@ -98,10 +100,10 @@ def _figures(
 
 def _roles(forest: Forest, measured: dict[str, dict[str, Measured]]) -> dict[str, Strangeness]:
     everything = [s.features for series in measured.values() for s in series.values()]
-    pooled = train(_novel(everything, 200), seed=0)
+    pooled = train(novel(everything, 200), seed=0)
     return {
-        "as shipped: total surprise x isolation": _product(forest),
-        "the same, forest of the corpora's own novelties (unlabelled, looks ahead)": _product(
+        "as shipped: total surprise x isolation": product(forest),
+        "the same, forest of the corpora's own novelties (unlabelled, looks ahead)": product(
             pooled
         ),
         "forest alone: isolation, fresh install": _isolation(forest),
@@ -111,14 +113,15 @@ def _roles(forest: Forest, measured: dict[str, dict[str, Measured]]) -> dict[str
     }
 
 
-def _novel(parts: list[F32], each: int) -> F32:
+def novel(parts: list[F32], each: int) -> F32:
+    """So many rows about which anything is new of each series, drawn by chance."""
     random = np.random.default_rng(0)
     novel = [f[f.any(axis=1)] for f in parts]
     return np.concatenate([f[random.choice(len(f), each)] for f in novel if len(f)])
 
 
 def _isolation(forest: Forest) -> Strangeness:
-    calm = forest.score(np.zeros((1, len(FEATURES)), np.float32))[0]
+    calm = forest.score(np.zeros((1, len(forest.names)), np.float32))[0]
 
     def isolation(features: F32) -> F64:
         score = np.maximum(forest.score(features) - calm, 0.0)
@@ -127,19 +130,20 @@ def _isolation(forest: Forest) -> Strangeness:
     return isolation
 
 
-def _product(forest: Forest) -> Strangeness:
+def product(forest: Forest) -> Strangeness:
+    """What is shipped: total surprise, weighted by isolation."""
     isolation = _isolation(forest)
     return lambda features: features.sum(axis=1, dtype=np.float64) * isolation(features)
 
 
 def _without(forest: Forest, index: int) -> Strangeness:
     """The column set to nothing, for the total and for a forest grown without it."""
-    product = _product(_forest_without(index))
+    whole = product(_forest_without(index))
 
     def strangeness(features: F32) -> F64:
         masked = features.copy()
         masked[:, index] = 0.0
-        return product(masked)
+        return whole(masked)
 
     return strangeness
 

@@ -109,17 +109,17 @@ def _compare(engine_us: float) -> None:
     forest = from_sklearn(model, FEATURES)
     many = rows[np.random.default_rng(0).integers(0, len(rows), BATCH)]
     one_by_one = _us(lambda: model.score_samples(many[:1]), 1, 100)
-    lines: list[list[object]] = [
-        ["scikit-learn forest, one by one", one_by_one],
-        ["scikit-learn forest, batch of 10 000", _us(lambda: model.score_samples(many), BATCH, 5)],
-        ["our forest, one by one", _us(lambda: forest.score(many[:1]), 1, 2000)],
-        ["our forest, batch of 10 000", _us(lambda: forest.score(many), BATCH, 20)],
-        ["our whole engine, batch of 10 000 over 10 000 series", engine_us],
+    lines: list[tuple[str, float]] = [
+        ("scikit-learn forest, one by one", one_by_one),
+        ("scikit-learn forest, batch of 10 000", _us(lambda: model.score_samples(many), BATCH, 5)),
+        ("our forest, one by one", _us(lambda: forest.score(many[:1]), 1, 2000)),
+        ("our forest, batch of 10 000", _us(lambda: forest.score(many), BATCH, 20)),
+        ("our whole engine, batch of 10 000 over 10 000 series", engine_us),
     ]
     river_us = _river_us(many[:, 0])
     if river_us is not None:
-        lines.append(["river HalfSpaceTrees, value and change, one by one", river_us])
-    body = [[name, us, f"{one_by_one / us:.0f} x"] for name, us in lines]
+        lines.append(("river HalfSpaceTrees, value and change, one by one", river_us))
+    body: list[list[object]] = [[name, us, f"{one_by_one / us:.0f} x"] for name, us in lines]
     table("Microseconds per sample", ["what", "us", "rate beside scikit-learn 1 x 1"], body)
     worst = np.abs(forest.score(many) + model.score_samples(many)).max()
     print(f"\nlargest difference between our forest and scikit-learn: {worst:.1e}")
