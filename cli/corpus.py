@@ -1,4 +1,4 @@
-"""A corpus of series on disk: `<corpus>/data/<group>/<name>.csv` with `timestamp,value`."""
+"""A corpus of series on disk: every CSV below `<corpus>/data`, with `timestamp,value`."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -11,13 +11,15 @@ import numpy.typing as npt
 
 from cli.problem import Problem
 
+YEAR_10000_S = 253_402_300_800
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """One series as its file tells it.
 
     Attributes:
-        place: where it lies below `data`, as `<group>/<name>.csv`.
+        place: where it lies below `data`, usually as `<group>/<name>.csv`.
         cells: timestamp and value of each row, as written.
         times_ms: int64[n], milliseconds since the epoch; a time without zone is UTC.
         values: float64[n], NaN where the value is empty.
@@ -31,7 +33,7 @@ class Recording:
 
 def find_recordings(corpus: Path) -> list[Path]:
     """The files of a corpus, in the order of their names."""
-    files = sorted((corpus / "data").glob("*/*.csv"))
+    files = sorted((corpus / "data").rglob("*.csv"))
     if not files:
         raise Problem(f"--corpus {corpus}: no file like data/<group>/<name>.csv in it")
     return files
@@ -41,13 +43,13 @@ def read_recording(corpus: Path, file: Path) -> Recording:
     """Reads one file.
 
     Raises:
-        Problem: a row that is no time and value; names the line.
+        Problem: a file that is no CSV, or a row that is no time and value; names the line.
     """
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = csv.DictReader(lines)
-        if not {"timestamp", "value"} <= set(rows.fieldnames or ()):
-            raise Problem(f"{file}: the first line must name the columns timestamp and value")
-        cells = [(row["timestamp"] or "", row["value"] or "") for row in rows]
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            cells = list(_cells(file, csv.DictReader(lines)))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Problem(f"{file}: {error}") from error
     parsed = list(_parse(file, cells))
     return Recording(
         place=file.relative_to(corpus / "data"),
@@ -58,16 +60,30 @@ def read_recording(corpus: Path, file: Path) -> Recording:
 
 
 def write_scores(out: Path, recording: Recording, scores: npt.NDArray[np.float64]) -> None:
-    """Writes `<out>/<group>/<name>.csv` with `timestamp,value,anomaly_score`."""
+    """Writes `<out>/<group>/<name>.csv` with `timestamp,value,anomaly_score`.
+
+    Raises:
+        Problem: It cannot be written.
+    """
     target = out / recording.place
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("w", newline="", encoding="utf-8") as lines:
-        rows = csv.writer(lines, lineterminator="\n")
-        rows.writerow(("timestamp", "value", "anomaly_score"))
-        rows.writerows(
-            (*cells, repr(score))
-            for cells, score in zip(recording.cells, scores.tolist(), strict=True)
-        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("w", newline="", encoding="utf-8") as lines:
+            rows = csv.writer(lines, lineterminator="\n")
+            rows.writerow(("timestamp", "value", "anomaly_score"))
+            rows.writerows(
+                (*cells, repr(score))
+                for cells, score in zip(recording.cells, scores.tolist(), strict=True)
+            )
+    except OSError as error:
+        raise Problem(f"--out {out}: {error}") from error
+
+
+def _cells(file: Path, rows: "csv.DictReader[str]") -> Iterator[tuple[str, str]]:
+    if not {"timestamp", "value"} <= set(rows.fieldnames or ()):
+        raise Problem(f"{file}: the first line must name the columns timestamp and value")
+    for row in rows:
+        yield row["timestamp"] or "", row["value"] or ""
 
 
 def _parse(file: Path, cells: Sequence[tuple[str, str]]) -> Iterator[tuple[int, float]]:
@@ -79,12 +95,28 @@ def _parse(file: Path, cells: Sequence[tuple[str, str]]) -> Iterator[tuple[int, 
 
 
 def milliseconds(text: str) -> int:
-    """Unix milliseconds of an ISO 8601 time; without a zone it is UTC.
+    """Unix milliseconds of an ISO 8601 time, UTC without a zone, or of Unix seconds.
+
+    >>> milliseconds("2026-01-01 00:00:00"), milliseconds("1767225600.5")
+    (1767225600000, 1767225600500)
 
     Raises:
-        ValueError: It is no such time.
+        ValueError: It is neither.
     """
-    time = datetime.fromisoformat(text.strip())
+    try:
+        seconds = float(text)
+    except ValueError:
+        return _iso_milliseconds(text.strip())
+    if not abs(seconds) < YEAR_10000_S:
+        raise ValueError(f"{text[:80]!r} is beyond the year 9999: write Unix seconds")
+    return round(seconds * 1000)
+
+
+def _iso_milliseconds(text: str) -> int:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text[:80]!r} is neither an ISO 8601 time nor Unix seconds") from error
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
     return round(time.timestamp() * 1000)

@@ -6,7 +6,7 @@ picture does not grow with them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 WIDTH_INCHES, DOTS_PER_INCH = 14.0, 100
 COLUMNS: Final = 1200
 """Pixel columns of the drawing, about; more samples are drawn by column."""
+
+HIGHEST: Final = 1e300
+"""Larger values are drawn as this large."""
 
 COLOURS: Final = ("#c8102e", "#1f5fbf")
 """Of each version's scores and alarms."""
@@ -88,6 +91,7 @@ def draw(picture: Picture, file: Path) -> None:
     axes = figure.subplots(3, sharex=True, height_ratios=(3, 1, 1))
     figure.suptitle(picture.title, fontsize=11)
     order = np.argsort(picture.times_ms, kind="stable")
+    picture = replace(picture, values=_drawable(picture.values))
     _draw_values(axes[0], picture, order)
     for colour, (name, scores) in zip(COLOURS, picture.scores, strict=False):
         _draw_raw(axes[1], picture, order, scores.raw, colour)
@@ -181,6 +185,11 @@ def _extremes(column: F64, starts: I64) -> I64:
         for part, side in ((np.argmin, lowest), (np.argmax, highest))
     ]
     return np.array(places, dtype=np.int64)
+
+
+def _drawable(values: F64) -> F64:
+    """Nothing that the margins of a scale would overflow by."""
+    return np.where(np.isfinite(values), np.clip(values, -HIGHEST, HIGHEST), np.nan)
 
 
 def _dates(times_ms: I64) -> "npt.NDArray[Any]":

@@ -72,11 +72,56 @@ def test_a_stored_model_can_be_asked_instead(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("row", "reason"),
-    [("yesterday,1", "line 2"), ("2026-11-01 00:00:00,many", "line 2")],
+    [
+        ("yesterday,1", "line 2: 'yesterday' is neither an ISO 8601 time nor Unix seconds"),
+        ("2026-11-01 00:00:00,many", "line 2"),
+        ("1767225600000,1", "line 2: '1767225600000' is beyond the year 9999: write Unix seconds"),
+        ("nan,1", "line 2"),
+        (",1", "line 2"),
+    ],
 )
 def test_a_row_that_cannot_be_read_is_named(tmp_path: Path, row: str, reason: str) -> None:
     with pytest.raises(Problem, match=reason):
         backtest(corpus=_corpus(tmp_path, [row]), out=tmp_path / "out")
+
+
+def test_seconds_of_the_epoch_are_times_too(tmp_path: Path) -> None:
+    rows = [f"{1_793_491_200 + 60 * n},{row.split(',')[1]}" for n, row in enumerate(_rows(250))]
+    backtest(corpus=_corpus(tmp_path / "a", rows), out=tmp_path / "seconds")
+    backtest(corpus=_corpus(tmp_path / "b", _rows(250)), out=tmp_path / "iso")
+    assert _scores(tmp_path / "seconds") == _scores(tmp_path / "iso")
+
+
+def test_a_file_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    """With a byte order mark, CRLF, a column more, and in no group."""
+    file = tmp_path / "corpus/data/cpu.csv"
+    file.parent.mkdir(parents=True)
+    lines = ["timestamp,value,comment", *(f"{row},x" for row in _rows(250))]
+    file.write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    backtest(corpus=tmp_path / "corpus", out=tmp_path / "out")
+    assert int(np.argmax(_scores(tmp_path / "out", "cpu.csv"))) == 250
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "timestamp,value\n2026-11-01 00:00:00,1\n".encode("utf-16"),
+        b"",
+        b'timestamp,value\n"' + b"x" * 200_000,
+    ],
+    ids=["utf-16", "empty", "huge field"],
+)
+def test_a_file_that_is_no_csv_is_named(tmp_path: Path, data: bytes) -> None:
+    corpus = _corpus(tmp_path, [])
+    (corpus / "data/web/cpu.csv").write_bytes(data)
+    with pytest.raises(Problem, match=r"web/cpu\.csv"):
+        backtest(corpus=corpus, out=tmp_path / "out")
+
+
+def test_a_place_that_cannot_be_written_to_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(Problem, match="--out"):
+        backtest(corpus=_corpus(tmp_path, _rows(250)), out=tmp_path / "out")
 
 
 def test_a_corpus_without_files_is_a_problem(tmp_path: Path) -> None:

@@ -67,6 +67,14 @@ def test_a_series_without_any_value_has_a_picture_too(tmp_path: Path) -> None:
     assert (tmp_path / "out/web/cpu.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_values_without_end_can_be_drawn(tmp_path: Path) -> None:
+    rows = _rows(250)
+    for place, value in enumerate(("1e308", "-1e308", "inf", "nan"), start=100):
+        rows[place] = f"{rows[place].split(',')[0]},{value}"
+    backtest(corpus=_corpus(tmp_path, rows), out=tmp_path / "out", png=True)
+    assert (tmp_path / "out/web/cpu.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_without_matplotlib_it_is_told_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
