@@ -81,15 +81,13 @@ def written(metric: str, labels: Mapping[str, str]) -> str:
     >>> written("cpu", {"__name__": "cpu", "host": 'a"b'}), written("up", {})
     ('cpu{host="a\\"b"}', 'up')
     >>> written("http.requests", {"service.name": "api"})
-    '{__name__="http.requests","service.name"="api"}'
+    '{"http.requests","service.name"="api"}'
     """
-    is_plain = _METRIC.fullmatch(metric) is not None
-    matched = {name: labels[name] for name in sorted(labels) if name != METRIC_NAME}
-    if metric and not is_plain:
-        matched = {METRIC_NAME: metric, **matched}
-    inside = ",".join(f"{_named(name)}={_quoted(value)}" for name, value in matched.items())
-    plain = metric if is_plain else ""
-    return f"{plain}{{{inside}}}" if inside or not plain else plain
+    pairs = sorted((name, value) for name, value in labels.items() if name != METRIC_NAME)
+    matchers = [f"{_named(name)}={_quoted(value)}" for name, value in pairs]
+    if _METRIC.fullmatch(metric):
+        return f"{metric}{{{','.join(matchers)}}}" if matchers else metric
+    return "{" + ",".join([_quoted(metric), *matchers] if metric else matchers) + "}"
 
 
 class _Parser:

@@ -31,8 +31,11 @@ def rank(
     ranks = {i.id: _answer(i, named_only=named_only) for i in find_incidents(incidents)}
     if not ranks:
         raise Problem(f"--incidents {incidents}: no incident of a known format below it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(ranks, indent=1, sort_keys=True) + "\n")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(ranks, indent=1, sort_keys=True) + "\n")
+    except OSError as error:
+        raise Problem(f"--out {out}: {error}") from error
     typer.echo(f"{len(ranks)} incidents ranked into {out}")
 
 

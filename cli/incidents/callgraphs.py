@@ -6,15 +6,17 @@ recorded at another time, so all of it is baseline; so are the samples of the wi
 alert.
 """
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import numpy as np
 
+from cli.incidents.files import LAST_S, read_columns, read_document
 from cli.incidents.incident import Incident
-from cli.incidents.table import read_columns
+from cli.problem import Problem
 from services.explainer.model.case import Case, ServiceGraph, Subject
 from services.explainer.model.windows import SeriesWindow, Values
 from services.explainer.rankers.measures import symptom_of
@@ -23,22 +25,45 @@ MARKER = "incident.json"
 Columns = dict[str, Values]
 
 
+class _Alert(msgspec.Struct):
+    node: str
+    metric: str
+    timestamp: Annotated[float, msgspec.Meta(ge=0, le=LAST_S)]
+
+
+class _About(msgspec.Struct):
+    id: str
+    alert: _Alert
+    normal: str
+    window: str
+    graph: str
+
+
+class _Graph(msgspec.Struct):
+    edges_cause_to_effect: list[tuple[str, str]]
+
+
 def read(folder: Path) -> Iterator[Incident]:
-    """The one incident of `folder`."""
-    about = json.loads((folder / MARKER).read_text())
-    normal = _normal_run(_above(folder, about["normal"]))
-    window = read_columns(folder / about["window"])
-    alert = about["alert"]
+    """The one incident of `folder`.
+
+    Raises:
+        Problem: A file that is missing or damaged.
+    """
+    about = read_document(folder / MARKER, _About)
+    normal = _normal_run(_above(folder, about.normal))
+    window = read_columns(folder / about.window)
+    if not window["time"].size:
+        raise Problem(f"{folder / about.window}: no samples in it")
     subject = Subject(
-        id=about["id"],
-        metric=alert["metric"],
-        service=alert["node"],
-        started_ms=int(alert["timestamp"]) * 1000,
-        symptom=symptom_of(alert["metric"]),
+        id=about.id,
+        metric=about.alert.metric,
+        service=about.alert.node,
+        started_ms=int(about.alert.timestamp) * 1000,
+        symptom=symptom_of(about.alert.metric),
     )
-    graph = read_graph(_above(folder, about["graph"]), alerting=alerting_nodes(folder.parent))
+    graph = read_graph(_above(folder, about.graph), alerting=alerting_nodes(folder.parent))
     case = Case(subject=subject, graph=graph, series=series_of(normal, window, subject.started_ms))
-    yield Incident(id=about["id"], collection=_collection(folder), case=case)
+    yield Incident(id=about.id, collection=_collection(folder), case=case)
 
 
 def series_of(normal: Columns, window: Columns, alert_ms: int) -> tuple[SeriesWindow, ...]:
@@ -52,8 +77,8 @@ def series_of(normal: Columns, window: Columns, alert_ms: int) -> tuple[SeriesWi
         SeriesWindow(
             evidence_id=name,
             labels={"aggregate": name.rpartition("|")[2]},
-            metric=name.split("|")[1],
-            service=name.split("|")[0],
+            metric=name.partition("|")[2].partition("|")[0],
+            service=name.partition("|")[0],
             timestamps_ms=times[order],
             values=np.concatenate([values, normal.get(name, nothing)])[order],
             observed_start_ms=alert_ms - step_ms + 1,
@@ -67,7 +92,7 @@ def series_of(normal: Columns, window: Columns, alert_ms: int) -> tuple[SeriesWi
 def alerting_nodes(incidents: Path) -> tuple[str, ...]:
     """The nodes that alert in the incidents of a collection, one per incident."""
     files = sorted(incidents.glob(f"*/{MARKER}"))
-    return tuple(json.loads(path.read_text())["alert"]["node"] for path in files)
+    return tuple(read_document(path, _About).alert.node for path in files)
 
 
 @cache
@@ -77,7 +102,7 @@ def read_graph(path: Path, *, alerting: tuple[str, ...]) -> ServiceGraph:
     Symptoms are explained by what the alerting nodes depend on, so the way round is taken in which
     those of the whole collection together reach more of the graph.
     """
-    pairs = json.loads(path.read_text())["edges_cause_to_effect"]
+    pairs = read_document(path, _Graph).edges_cause_to_effect
     as_listed = ServiceGraph(edges=frozenset((a, b) for a, b in pairs))
     turned = ServiceGraph(edges=frozenset((b, a) for a, b in pairs))
     return max(as_listed, turned, key=lambda g: sum(len(g.distances(node)) for node in alerting))
@@ -89,7 +114,10 @@ def _normal_run(path: Path) -> Columns:
 
 
 def _above(folder: Path, relative: str) -> Path:
-    return next(p / relative for p in folder.parents if (p / relative).is_file())
+    for parent in folder.parents:
+        if (parent / relative).is_file():
+            return parent / relative
+    raise Problem(f"{folder / MARKER}: names {relative}, which is nowhere above it")
 
 
 def _collection(folder: Path) -> str:

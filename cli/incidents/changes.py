@@ -6,18 +6,17 @@ metric, value; `context_commits`, `context_deploys` and `context_flags` list wha
 deployed took no effect.
 """
 
-import gzip
-import json
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+import msgspec
 import numpy as np
 
+from cli.corpus import milliseconds
+from cli.incidents.files import read_document, read_rows, reading
 from cli.incidents.incident import Incident
-from cli.incidents.table import read_rows
 from services.explainer.model.case import Case, Change, LogPattern, Subject
 from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.measures import symptom_of
@@ -27,16 +26,58 @@ BEFORE_ALERT_MS = 15 * 60_000
 """A symptom is looked for from this long before its alert on."""
 
 
+T = TypeVar("T")
+
+
+class _Alert(msgspec.Struct):
+    service: str
+    metric: str
+    fired_at: str
+
+
+class _Deploy(msgspec.Struct):
+    commit_sha: str
+    timestamp: str
+    service: str | None = None
+
+
+class _Commit(msgspec.Struct):
+    sha: str
+    timestamp: str
+    message: str | None = None
+    files_changed: list[str] | None = None
+    diff: str | None = None
+
+
+class _Flag(msgspec.Struct):
+    flag: str
+    timestamp: str
+    service: str | None = None
+
+
+class _Pattern(msgspec.Struct):
+    signature: str
+    service: str | None = None
+    count: float | str = 0.0
+    delta_vs_baseline: float | str = 0.0
+    sentiment: str | None = None
+
+
 def read(folder: Path) -> Iterator[Incident]:
-    """The one incident of `folder`."""
-    alert = _load(folder, "alert")
-    fired_ms = _ms(alert["fired_at"])
+    """The one incident of `folder`.
+
+    Raises:
+        Problem: A file that is damaged.
+    """
+    alert = read_document(folder / MARKER, _Alert)
+    with reading(folder / MARKER):
+        fired_ms = milliseconds(alert.fired_at)
     subject = Subject(
         id=folder.name,
-        metric=alert["metric"],
-        service=alert["service"],
+        metric=alert.metric,
+        service=alert.service,
         started_ms=fired_ms,
-        symptom=symptom_of(alert["metric"]),
+        symptom=symptom_of(alert.metric),
     )
     case = Case(
         subject=subject,
@@ -49,10 +90,12 @@ def read(folder: Path) -> Iterator[Incident]:
 
 
 def _series(folder: Path, fired_ms: int) -> Iterator[SeriesWindow]:
+    path = folder / "metrics.csv.gz"
     groups: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
-    for row in read_rows(folder / "metrics.csv.gz"):
-        key = row["service"], row["metric"]
-        groups[key].append((_ms(row["timestamp"]), float(row["value"] or "nan")))
+    with reading(path):
+        for row in read_rows(path):
+            key = row["service"], row["metric"]
+            groups[key].append((milliseconds(row["timestamp"]), float(row["value"] or "nan")))
     for (service, metric), samples in sorted(groups.items()):
         samples.sort()
         yield SeriesWindow(
@@ -67,49 +110,49 @@ def _series(folder: Path, fired_ms: int) -> Iterator[SeriesWindow]:
 
 
 def _changes(folder: Path) -> Iterator[Change]:
-    deploys = {d["commit_sha"]: d for d in _load(folder, "context_deploys")}
-    for commit in _load(folder, "context_commits"):
-        deploy = deploys.get(commit["sha"])
-        yield Change(
-            evidence_id=f"commit|{commit['sha']}",
-            id=commit["sha"],
-            kind="deploy" if deploy else "commit",
-            service=deploy["service"] if deploy else "",
-            at_ms=_ms(deploy["timestamp"] if deploy else commit["timestamp"]),
-            text=commit["message"],
-            files=tuple(commit["files_changed"]),
-            diff=commit["diff"] or "",
-        )
-    for flag in _load(folder, "context_flags"):
-        yield Change(
-            evidence_id=f"flag|{flag['flag']}",
-            id=flag["flag"],
-            kind="flag",
-            service=flag["service"],
-            at_ms=_ms(flag["timestamp"]),
-            text=flag["flag"],
-        )
+    deploys = {each.commit_sha: each for each in _listed(folder, "context_deploys", _Deploy)}
+    with reading(folder / _file("context_commits")):
+        for commit in _listed(folder, "context_commits", _Commit):
+            deploy = deploys.get(commit.sha)
+            yield Change(
+                evidence_id=f"commit|{commit.sha}",
+                id=commit.sha,
+                kind="deploy" if deploy else "commit",
+                service=(deploy.service or "") if deploy else "",
+                at_ms=milliseconds((deploy or commit).timestamp),
+                text=commit.message or "",
+                files=tuple(commit.files_changed or ()),
+                diff=commit.diff or "",
+            )
+    with reading(folder / _file("context_flags")):
+        for flag in _listed(folder, "context_flags", _Flag):
+            yield Change(
+                evidence_id=f"flag|{flag.flag}",
+                id=flag.flag,
+                kind="flag",
+                service=flag.service or "",
+                at_ms=milliseconds(flag.timestamp),
+                text=flag.flag,
+            )
 
 
 def _patterns(folder: Path) -> Iterator[LogPattern]:
-    for number, pattern in enumerate(_load(folder, "patterns")):
-        yield LogPattern(
-            evidence_id=f"log|{number}",
-            service=pattern["service"],
-            text=pattern["signature"],
-            count=float(pattern["count"]),
-            delta=float(pattern["delta_vs_baseline"]),
-            negative=pattern["sentiment"] == "negative",
-        )
+    with reading(folder / _file("patterns")):
+        for number, pattern in enumerate(_listed(folder, "patterns", _Pattern)):
+            yield LogPattern(
+                evidence_id=f"log|{number}",
+                service=pattern.service or "",
+                text=pattern.signature,
+                count=float(pattern.count),
+                delta=float(pattern.delta_vs_baseline),
+                negative=pattern.sentiment == "negative",
+            )
 
 
-def _load(folder: Path, name: str) -> Any:
-    path = folder / f"{name}.json.gz"
-    if not path.is_file():
-        return []
-    with gzip.open(path, "rt") as text:
-        return json.load(text)
+def _listed(folder: Path, name: str, kind: type[T]) -> list[T]:
+    path = folder / _file(name)
+    return read_document(path, list[kind]) if path.is_file() else []  # type: ignore[valid-type]
 
 
-def _ms(timestamp: str) -> int:
-    return int(datetime.fromisoformat(timestamp).timestamp() * 1000)
+def _file(name: str) -> str:
+    return f"{name}.json.gz"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cli.incidents.table import read_rows
+from cli.incidents.files import Row, read_rows, reading
 from cli.incidents.timelines import MINUTE_MS, Timeline
 from services.explainer.model.case import ServiceGraph
 
@@ -23,21 +23,25 @@ SPAN_COLUMNS = {
     "dur_p95": "span_duration_p95",
 }
 ROOT = "root"
-Row = dict[str, str]
 
 
 def read_spans(path: Path, day_ms: int) -> tuple[list[Timeline], ServiceGraph]:
-    """Series of every (service, caller, operation) and the calls between services."""
+    """Series of every (service, caller, operation) and the calls between services.
+
+    Raises:
+        Problem: A damaged file.
+    """
     rows = read_rows(path)
-    answered = {
-        (r["parent_service"], _operation(r["op"])): r["service"]
-        for r in rows
-        if r["parent_service"] != r["service"]
-    }
-    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row["service"], row["parent_service"], row["op"]].append(row)
-    found = [t for key, g in sorted(groups.items()) for t in _series(key, g, answered, day_ms)]
+    with reading(path):
+        answered = {
+            (r["parent_service"], _operation(r["op"])): r["service"]
+            for r in rows
+            if r["parent_service"] != r["service"]
+        }
+        groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+        for row in rows:
+            groups[row["service"], row["parent_service"], row["op"]].append(row)
+        found = [t for key, g in sorted(groups.items()) for t in _series(key, g, answered, day_ms)]
     edges = {(caller, s) for s, caller, _ in groups if s != caller and caller != ROOT}
     return found, ServiceGraph(edges=frozenset(edges))
 
@@ -49,15 +53,20 @@ def entry_of(timelines: list[Timeline]) -> str:
 
 
 def read_log_counts(path: Path, day_ms: int) -> list[Timeline]:
-    """Lines and error lines of each service."""
+    """Lines and error lines of each service.
+
+    Raises:
+        Problem: A damaged file.
+    """
     groups: dict[str, list[Row]] = defaultdict(list)
-    for row in read_rows(path):
-        groups[row["service"]].append(row)
-    return [
-        _timeline(metric, service, {}, rows, column, day_ms)
-        for service, rows in sorted(groups.items())
-        for column, metric in (("lines", "log_lines"), ("err", "log_errors"))
-    ]
+    with reading(path):
+        for row in read_rows(path):
+            groups[row["service"]].append(row)
+        return [
+            _timeline(metric, service, {}, rows, column, day_ms)
+            for service, rows in sorted(groups.items())
+            for column, metric in (("lines", "log_lines"), ("err", "log_errors"))
+        ]
 
 
 def _series(
@@ -90,13 +99,15 @@ def _timeline(
         service=service,
         labels=labels,
         timestamps_ms=times[order],
-        values=np.array([float(row[column]) for row in rows], dtype=np.float64)[order],
+        values=np.array([float(row[column] or "nan") for row in rows], dtype=np.float64)[order],
         bucketed=True,
     )
 
 
 def _minute_ms(minute: str, day_ms: int) -> int:
-    hours, minutes = minute[:5].split(":")
+    hours, colon, minutes = minute[:5].partition(":")
+    if not (colon and hours.isdecimal() and minutes.isdecimal()):
+        raise ValueError(f"{minute[:80]!r} is no minute of the day like 07:05")
     return day_ms + (int(hours) * 60 + int(minutes)) * MINUTE_MS
 
 

@@ -6,13 +6,15 @@ baseline: it is robust, and nothing tells them apart. Minutes marked `normal` co
 without faults.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
+
+from cli.incidents.files import LAST_S, read_columns, read_document
 from cli.incidents.incident import Incident
 from cli.incidents.spans import entry_of, read_log_counts, read_spans
-from cli.incidents.table import read_columns
 from cli.incidents.timelines import Timeline, metric_timelines
 from services.explainer.model.case import Case, ServiceGraph, Subject
 
@@ -22,22 +24,36 @@ WATCHED_MS = 4 * 60_000
 """How long after its beginning a fault is looked at."""
 
 
+class _Listed(msgspec.Struct):
+    id: str
+    inject_time: Annotated[float, msgspec.Meta(ge=0, le=LAST_S)]
+
+
+class _Day(msgspec.Struct):
+    incidents: list[_Listed]
+
+
 def read(folder: Path) -> Iterator[Incident]:
-    """Every incident of the day."""
-    about = json.loads((folder / MARKER).read_text())
+    """Every incident of the day.
+
+    Raises:
+        Problem: A file that is missing or damaged.
+    """
+    about = read_document(folder / MARKER, _Day)
+    if not about.incidents:
+        return
     timelines, graph = read_day(folder)
-    for listed in about["incidents"]:
-        case = case_at(
-            timelines, graph, id=listed["id"], begun_ms=int(listed["inject_time"]) * 1000
-        )
-        yield Incident(id=listed["id"], collection=folder.parent.name, case=case)
+    for listed in about.incidents:
+        case = case_at(timelines, graph, id=listed.id, begun_ms=int(listed.inject_time) * 1000)
+        yield Incident(id=listed.id, collection=folder.parent.name, case=case)
 
 
 def read_day(folder: Path) -> tuple[list[Timeline], ServiceGraph]:
     """All series of the day and the calls seen in its traces."""
-    about = json.loads((folder / MARKER).read_text())
-    day_ms = min(int(i["inject_time"]) for i in about["incidents"]) // DAY_S * DAY_S * 1000
-    columns = read_columns(folder / "metrics_full.csv.gz")
+    about = read_document(folder / MARKER, _Day)
+    day_ms = int(min(listed.inject_time for listed in about.incidents)) // DAY_S * DAY_S * 1000
+    metrics_file = folder / "metrics_full.csv.gz"
+    columns = read_columns(metrics_file) if metrics_file.is_file() else {}
     spans, graph = read_spans(folder / "trace_edges.csv.gz", day_ms)
     logs = read_log_counts(folder / "log_counts.csv.gz", day_ms)
     metrics, calls = metric_timelines(columns)

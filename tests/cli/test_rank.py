@@ -186,3 +186,60 @@ def test_a_directory_without_incidents_is_a_problem(tmp_path: Path) -> None:
 def test_a_day_without_metrics_is_ranked_by_its_traces(collections: Path) -> None:
     (collections / "traces" / "2023-11-14" / "metrics_full.csv.gz").unlink()
     assert ranked(collections)["d1"][0] == "cart"
+
+
+INCIDENT = "graphs/incidents/i1/incident.json"
+WINDOW = "graphs/incidents/i1/window.csv.gz"
+DAY = "traces/2023-11-14"
+CHANGE = "changes/incidents/c1"
+
+
+@pytest.mark.parametrize(
+    ("place", "content", "reason"),
+    [
+        (INCIDENT, "{", "Input data was truncated"),
+        (INCIDENT, "{}", "missing required field"),
+        (INCIDENT, '{"id": 1}', "Expected `str`"),
+        ("graphs/quiet/graph.json", '{"edges_cause_to_effect": [["a"]]}', "length 2"),
+        (WINDOW, "", "no column 'time'"),
+        (WINDOW, "time,a|b|c\n", "no samples in it"),
+        (WINDOW, "time,a|b|c\n1\n", "line 2 has 1 cells, the header 2"),
+        (WINDOW, "time,a|b|c\n1,many\n", "line 2: could not convert string to float: 'many'"),
+        (WINDOW, "time,a|b|c\n1e300,1\n", "not in Unix seconds"),
+        (f"{DAY}/incidents.json", '{"incidents": [{"id": "d1"}]}', "inject_time"),
+        (f"{DAY}/incidents.json", '{"incidents": [{"id": "d1", "inject_time": 1e300}]}', "<="),
+        (f"{DAY}/trace_edges.csv.gz", "minute,service\n00:01,a\n", "no column 'parent_service'"),
+        (f"{DAY}/log_counts.csv.gz", "minute,service,lines,err\nnoon,a,1,1\n", "'noon' is no min"),
+        (f"{CHANGE}/alert.json.gz", "[]", "Expected `object`"),
+        (f"{CHANGE}/metrics.csv.gz", "timestamp,service,metric,value\nnow,a,b,1\n", "ISO 8601"),
+        (f"{CHANGE}/context_flags.json.gz", '[{"flag": "f", "timestamp": "x"}]', "ISO 8601"),
+        (f"{CHANGE}/patterns.json.gz", '[{"signature": "s", "count": "many"}]', "many"),
+    ],
+)
+def test_a_damaged_file_is_named(collections: Path, place: str, content: str, reason: str) -> None:
+    file = collections / place
+    data = content.encode()
+    file.write_bytes(gzip.compress(data) if file.suffix == ".gz" else data)
+    with pytest.raises(Problem) as caught:
+        ranked(collections)
+    assert str(caught.value).startswith(str(file))
+    assert reason in str(caught.value)
+
+
+def test_a_file_cut_short_is_named(collections: Path) -> None:
+    file = collections / WINDOW
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(Problem, match=r"window\.csv\.gz: "):
+        ranked(collections)
+
+
+def test_what_an_incident_names_must_be_there(collections: Path) -> None:
+    (collections / "graphs/quiet/normal.csv.gz").unlink()
+    with pytest.raises(Problem, match=r"names quiet/normal\.csv\.gz, which is nowhere above it"):
+        ranked(collections)
+
+
+def test_ranks_that_cannot_be_written_are_a_problem(collections: Path) -> None:
+    (collections.parent / "out").write_text("in the way")
+    with pytest.raises(Problem, match="--out"):
+        ranked(collections)
