@@ -61,6 +61,27 @@ def test_a_rise_that_is_told_as_a_fall_is_struck(way: str) -> None:
     assert not stands(f"cpu_usage {way} from 20 % to 90.4 %.", facts())
 
 
+@pytest.mark.parametrize(
+    "sentence", ["db {} sharply [E2].", "db {} to 6.", "It {} [E2].", "db {}."]
+)
+@pytest.mark.parametrize(("way", "true"), [("rose", True), ("surged", True), ("fell", False)])
+def test_the_way_is_checked_without_both_figures(sentence: str, way: str, true: bool) -> None:
+    found = two_services(("4", "3"), ("5", "6"))
+    assert stands(sentence.format(way), found) is true
+
+
+def test_what_went_both_ways_may_be_told_so() -> None:
+    found = two_services(("4", "3"), ("5", "6"))
+    assert stands("web-1 fell as db rose [E1] [E2].", found)
+    assert not stands("web-1 rose [E1].", found)
+
+
+def test_advice_may_ask_for_the_other_way() -> None:
+    found = two_services(("4", "3"), ("5", "6"))
+    advice = Text(root_cause="", mitigation="Increase what web-1 may use.", summary="")
+    assert not check(advice, found, grounded=True).struck
+
+
 def test_figures_of_all_that_a_sentence_names_may_stand_in_it() -> None:
     found = two_services(("3", "4"), ("5", "6"))
     assert stands("web-1 reached 4 while db reached 6.", found)

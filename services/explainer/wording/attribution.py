@@ -1,7 +1,8 @@
 """Whether figures stand where they belong: a true figure of something else is not true.
 
 A number must be a figure of the evidence that its sentence cites; without a citation, of evidence
-on something that the sentence names; and "from … to …" must go the way the evidence went.
+on something that the sentence names; "from … to …" must go the way the evidence went, and so must
+"rose" and "fell" without figures.
 """
 
 import re
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from services.explainer.model.evidence import Evidence
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.figures import number_and_unit
 from services.explainer.wording.lexicon import names_of_piece
@@ -30,11 +32,13 @@ class Holder:
     Attributes:
         names: Lower-case names of what it is about.
         numbers: Its figures as they are written, in the order of time where they have one.
+        way: "up" or "down" where it shows a movement, otherwise "".
     """
 
     evidence_id: str
     names: frozenset[str]
     numbers: tuple[str, ...]
+    way: str
 
 
 def holders_of(facts: Facts) -> tuple[Holder, ...]:
@@ -44,26 +48,40 @@ def holders_of(facts: Facts) -> tuple[Holder, ...]:
             evidence_id=piece.evidence_id,
             names=frozenset(name.lower() for name in names_of_piece(piece)),
             numbers=tuple(number_and_unit(figure)[0] for figure in piece.figures),
+            way=_way_of(piece),
         )
         for piece in facts.evidence
         if piece.figures
     )
 
 
-def belongs(sentence: str, names: Sequence[str], holders: Sequence[Holder]) -> bool:
+def belongs(
+    sentence: str, names: Sequence[str], holders: Sequence[Holder], *, is_advice: bool
+) -> bool:
     """Whether every number of a sentence is where it belongs.
 
     Args:
         sentence: With its names masked, so that their digits are no numbers.
         names: The names in it.
         holders: All evidence with figures.
+        is_advice: It tells what to do: "increase" is no claim there.
     """
     about = _about(sentence, names, holders)
     rest = EVIDENCE_ID.sub(" ", sentence)
     held = {number for holder in about for number in holder.numbers}
-    return all(written(found) in held for found in NUMBER.finditer(rest)) and all(
-        _goes(way, first, second, about) for way, first, second in _changes(rest)
+    ways = set() if is_advice else {holder.way for holder in about} - {""}
+    return (
+        all(written(found) in held for found in NUMBER.finditer(rest))
+        and all(_goes(way, first, second, about) for way, first, second in _changes(rest))
+        and (not ways or all(found.lastgroup in ways for found in _WAY.finditer(rest)))
     )
+
+
+def _way_of(piece: Evidence) -> str:
+    before, after = piece.figure("baseline"), piece.figure("observed")
+    if before is None or after is None or before.value == after.value:
+        return ""
+    return "up" if after.value > before.value else "down"
 
 
 def _about(sentence: str, names: Sequence[str], holders: Sequence[Holder]) -> Sequence[Holder]:

@@ -79,12 +79,12 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
     for name in ("root_cause", "mitigation", "summary"):
         masked = lexicon.mask(_clean(getattr(text, name)))
         sentences = [each for each in _SENTENCE.split(masked.text) if each.strip()]
-        must_stand = grounded and name != "mitigation"
+        is_advice = name == "mitigation"
         good = [
             each
             for each in sentences
-            if _holds(each, lexicon, must_stand=must_stand)
-            and (not grounded or belongs(each, masked.names_in(each), holders))
+            if _holds(each, lexicon, must_stand=grounded and not is_advice)
+            and (not grounded or belongs(each, masked.names_in(each), holders, is_advice=is_advice))
         ]
         struck += [masked.restore(each) for each in sentences if each not in good]
         total += len(sentences)
