@@ -329,7 +329,7 @@ class OllamaServer:
     status: int = 200
     hang_after: int | None = None
     cut_after: int | None = None
-    done_reason: str = "stop"
+    done_reason: str | None = "stop"
     raw: bytes | None = None
     piece_chars: int = 12
     piece_every_s: float = 0.0

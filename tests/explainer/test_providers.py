@@ -75,6 +75,11 @@ async def test_server_that_knows_no_form_is_asked_by_words_alone(start: Start) -
     assert "stream_options" not in server.requests[-1]
 
 
+async def test_server_that_gives_no_reason_for_its_end_is_understood(start: Start) -> None:
+    server = OpenAIServer(answer=says(), done_reason=None)
+    assert (await worded(start, server)).wording.provider == "openai"
+
+
 async def test_server_that_does_not_stream_is_understood(start: Start) -> None:
     server = OpenAIServer(answer=says(), whole=True, content_type="application/json")
     assert (await worded(start, server)).wording.provider == "openai"
@@ -95,7 +100,8 @@ async def test_server_that_does_not_stream_is_understood(start: Start) -> None:
         (OpenAIServer(raw=b"data: {oops\n\n"), "broken stream"),
         (OpenAIServer(raw=b'{"error": "no"}\n'), "broken stream"),
         (OpenAIServer(raw=b'data: {"error": {"message": "no"}}\n\n'), "error of the server"),
-        (OpenAIServer(raw=b"data: [DONE]\n\n"), "answer cut"),
+        (OpenAIServer(raw=b"data: [DONE]\n\n"), "broken JSON"),
+        (OpenAIServer(raw=b": nothing\n\n"), "answer cut"),
         (OpenAIServer(answer="x" * 2_000_000, piece_chars=50_000), "answer too large"),
         (OpenAIServer(raw=b"x" * 2_000_000, content_type="application/json"), "answer too large"),
     ],

@@ -54,6 +54,9 @@ class _Chunk(msgspec.Struct):
 
 
 _decoder: Final = msgspec.json.Decoder(_Chunk)
+_DONE: Final = b"[DONE]"
+_END: Final = _Chunk(choices=[_Choice(finish_reason="stop")])
+"""What `[DONE]` says, which some servers send without a reason before it."""
 
 
 class OpenAI:
@@ -123,6 +126,9 @@ async def _chunks(response: httpx.Response) -> AsyncGenerator[_Chunk]:
         return
     async with aclosing(lines_of(response)) as lines:
         async for data in _data(lines):
+            if data.strip() == _DONE:
+                yield _END
+                return
             yield _decoded(data)
 
 
@@ -133,8 +139,6 @@ async def _data(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         if line.lstrip().startswith((b"{", b"<")):
             raise ProviderError("broken stream")
         if field == b"data":
-            if value.strip() == b"[DONE]":
-                return
             yield value
 
 
