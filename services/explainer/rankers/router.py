@@ -59,6 +59,9 @@ SECOND_OPINION = 0.1
 SUSPECT_ITSELF = 0.1
 """Score of the service that shows the symptom, when nothing else explains it."""
 
+SHOWS_IT = 0.05
+"""What puts the service that shows the symptom ahead of others that look alike."""
+
 
 def rank(case: Case) -> Ranking:
     """Suspects of `case`, best first; the rankers that suit its symptoms speak with full weight.
@@ -76,7 +79,12 @@ def rank(case: Case) -> Ranking:
 
 
 def merge(weighted: Iterable[tuple[Ranking, float]], *, itself: str = "") -> Ranking:
-    """The strongest opinion on each service, and a little of the others."""
+    """The strongest opinion on each service, and a little of the others.
+
+    Args:
+        weighted: What each ranker says, and how much it counts.
+        itself: The service that shows the symptom.
+    """
     opinions: dict[str, list[float]] = defaultdict(list)
     reasons: dict[str, list[Reason]] = defaultdict(list)
     strongest = ("", 0.0)
@@ -92,4 +100,6 @@ def merge(weighted: Iterable[tuple[Ranking, float]], *, itself: str = "") -> Ran
         entity: max(said) + SECOND_OPINION * (sum(said) - max(said))
         for entity, said in opinions.items()
     }
+    if scores.get(itself, 0.0) > SUSPECT_ITSELF:
+        scores[itself] += SHOWS_IT
     return ranking(scores, reasons, ranker=strongest[0])

@@ -3,6 +3,8 @@
 Every number in it is a figure of the evidence, written by `figures.shown`, or the event's time.
 """
 
+from collections.abc import Sequence
+
 from services.explainer.model.evidence import LOOKED_FOR, Evidence, EvidenceKind
 from services.explainer.model.explanation import Text
 from services.explainer.model.names import plain
@@ -12,6 +14,8 @@ from services.explainer.wording.facts import Facts
 from services.explainer.wording.figures import shown, shown_time
 
 _NAMED_MAX = 3
+_CLOSE = 0.5
+"""A share of the first suspect's confidence: whoever has more is named beside it."""
 _ADVICE = {
     Measure.CPU: "find what uses the processor there, then stop it or give it more",
     Measure.MEMORY: "find what fills the memory or disk there, then free it or give it more",
@@ -36,10 +40,25 @@ def worded(facts: Facts) -> Text:
 def _root_cause(facts: Facts) -> str:
     first = facts.suspects[0]
     entity, piece = plain(first.suspect.entity), facts.behind(first)
+    claim = f"{entity} is the most likely cause{_hardly_ahead(facts)}"
     if piece is None:
-        return f"{entity} is the most likely cause: {plain(facts.reason, 200)}."
-    moved = moved_in_words(piece, facts.subject)
-    return f"{entity} is the most likely cause: {moved} [{piece.evidence_id}]."
+        return f"{claim}: {plain(facts.reason, 200)}."
+    return f"{claim}: {moved_in_words(piece, facts.subject)} [{piece.evidence_id}]."
+
+
+def _hardly_ahead(facts: Facts) -> str:
+    """`, hardly ahead of db and cart`: who is nearly as suspect as the first."""
+    first, *others = (each.suspect for each in facts.suspects)
+    close = [each for each in others if each.confidence > _CLOSE * first.confidence]
+    named = [plain(each.entity) for each in close[: _NAMED_MAX - 1]]
+    if len(close) > len(named):
+        named.append("others")
+    return f", hardly ahead of {_listed(named)}" if named else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def moved_in_words(piece: Evidence, subject: SubjectFacts) -> str:

@@ -134,6 +134,17 @@ def test_who_shows_the_symptom_is_suspect_when_nothing_explains_it() -> None:
     assert "front" in [suspect.entity for suspect in found.suspects]
 
 
+@pytest.mark.parametrize("shows", ["cart", "db", "pay"])
+def test_of_those_that_look_alike_who_shows_the_symptom_is_first(shows: str) -> None:
+    """Whatever their noise and names; somebody far more suspect still goes before it."""
+    alike = [series(each, "cpu_usage", observed=90.0) for each in ("ads", "cart", "db", "pay")]
+    about = alert("cpu_usage", Symptom.RESOURCE, service=shows)
+    assert rank(case(*alike, subject=about)).suspects[0].entity == shows
+    worse = [each for each in alike if each.service != shows]
+    mild = series(shows, "cpu_usage", observed=16.0)
+    assert rank(case(mild, *worse, subject=about)).suspects[0].entity != shows
+
+
 def test_confidence_splits_between_suspects_that_cannot_be_told_apart() -> None:
     parts = [series(s, "cpu_usage", observed=60.0) for s in ("cart", "db")]
     found = rank(case(*parts))
