@@ -22,7 +22,7 @@ from sensus.ingest.v1 import ingest_service_pb2
 from services.gateway.config import GatewayConfig
 
 if TYPE_CHECKING:
-    from services.gateway.transcoding.frames import Call
+    Call = grpc.aio.UnaryStreamCall[Any, Any]
 
 CONTRACT: Final[dict[str, FileDescriptor]] = {
     "ingest": ingest_service_pb2.DESCRIPTOR,

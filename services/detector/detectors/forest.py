@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from services.detector.detectors import forest_format
 from services.detector.detectors.jit import COMPILED, kernel
 
 BLOCK = 512
@@ -92,9 +93,9 @@ class Forest:
 
     def to_bytes(self) -> bytes:
         """The forest as plain arrays, without pickle."""
-        from services.detector.detectors import forest_format
-
-        return forest_format.write(self)
+        return forest_format.write(
+            forest_format.Stored(self.names, self.feature, self.threshold, self.length, self.normal)
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes, *, names: tuple[str, ...] | None = None) -> "Forest":
@@ -103,9 +104,7 @@ class Forest:
         Raises:
             ValueError: not a forest, damaged, of another version or of other features.
         """
-        from services.detector.detectors import forest_format
-
-        return forest_format.read(data, names)
+        return cls(**forest_format.read(data, names)._asdict())
 
     def _checked(self, features: F32) -> F32:
         x = np.ascontiguousarray(features, dtype=np.float32)

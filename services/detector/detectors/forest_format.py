@@ -1,13 +1,11 @@
 """The stored form of a forest: every size and index is checked before it is trusted."""
 
 import io
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import ZipFile
 
 import numpy as np
 import numpy.typing as npt
-
-from services.detector.detectors.forest import Forest
 
 MAGIC = b"SNSFRST1"
 VERSION = 1
@@ -15,7 +13,17 @@ MAX_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 16
 
 
-def write(forest: Forest) -> bytes:
+class Stored(NamedTuple):
+    """What is stored of a forest; see `forest.Forest`."""
+
+    names: tuple[str, ...]
+    feature: npt.NDArray[np.uint8]
+    threshold: npt.NDArray[np.float32]
+    length: npt.NDArray[np.float64]
+    normal: float
+
+
+def write(forest: Stored) -> bytes:
     """Magic, then a NumPy archive of plain arrays."""
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -30,7 +38,7 @@ def write(forest: Forest) -> bytes:
     return MAGIC + buffer.getvalue()
 
 
-def read(data: bytes, names: tuple[str, ...] | None) -> Forest:
+def read(data: bytes, names: tuple[str, ...] | None) -> Stored:
     """The forest in `data`.
 
     Raises:
@@ -47,13 +55,13 @@ def read(data: bytes, names: tuple[str, ...] | None) -> Forest:
     return forest
 
 
-def _parse(archive: bytes) -> Forest:
+def _parse(archive: bytes) -> Stored:
     try:
         _refuse_bombs(archive)
         with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
             if int(arrays["version"]) != VERSION:
                 raise ValueError(f"forest format {int(arrays['version'])}, expected {VERSION}")
-            return Forest(
+            return Stored(
                 names=tuple(str(name) for name in np.atleast_1d(arrays["names"])),
                 feature=_typed(arrays["feature"], np.uint8),
                 threshold=_typed(arrays["threshold"], np.float32),
@@ -76,7 +84,7 @@ def _refuse_bombs(archive: bytes) -> None:
             raise ValueError("larger than allowed when unpacked")
 
 
-def _problems(forest: Forest) -> dict[str, bool]:
+def _problems(forest: Stored) -> dict[str, bool]:
     trees, inner = forest.feature.shape
     return {
         "trees": trees < 1,

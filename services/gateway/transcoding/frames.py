@@ -15,7 +15,7 @@ from mesh.drain import Drain
 from services.gateway.clients import answered
 
 if TYPE_CHECKING:
-    Call = grpc.aio.UnaryStreamCall[Any, Any]
+    from services.gateway.clients import Call
 
 
 class Event(Enum):

@@ -16,7 +16,7 @@ from services.gateway.transcoding.frames import Event, Frames, open_frames
 from services.gateway.transcoding.framing import Framing
 
 if TYPE_CHECKING:
-    from services.gateway.transcoding.frames import Call
+    from services.gateway.clients import Call
 
 _FIRST_FRAME_S: Final = 1.0
 _KEEPALIVE_S: Final = 15.0
