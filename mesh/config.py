@@ -20,6 +20,7 @@ SECRET: dict[str, Any] = {"secret": True}
 """`Meta(extra=SECRET)`: the value is never logged."""
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
+RedisUrl = Annotated[str, Meta(description="Redis, redis://:pw@host:6379/0")]
 
 
 class ConfigError(Exception):
@@ -31,7 +32,6 @@ class Common:
     """What every service is told. A service's own config inherits from it."""
 
     postgres_dsn: Annotated[str, Meta(description="PostgreSQL, postgresql://user:pw@host/db")]
-    redis_url: Annotated[str, Meta(description="Redis, redis://:pw@host:6379/0")]
     listen_host: Annotated[str, Meta(description="Address to listen on")] = "127.0.0.1"
     grpc_port: Annotated[Port, Meta(description="gRPC port; 0 takes a free one")]
     metrics_port: Annotated[Port, Meta(description="Port of /metrics; 0 serves none")] = 0

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import Common, Port
+from mesh.config import Common, Port, RedisUrl
 from services.explainer.jobs.limits import Limits
 from services.explainer.sources import Reach
 
@@ -17,6 +17,7 @@ from services.explainer.sources import Reach
 class Config(Common):
     """Settings of one explainer process."""
 
+    redis_url: RedisUrl
     grpc_port: Annotated[Port, Meta(description="gRPC port; 0 takes a free one")] = ports.EXPLAINER
     ingest_target: Annotated[str, Meta(description="ingest, host:port or dns:///name:port")] = (
         f"127.0.0.1:{ports.INGEST}"

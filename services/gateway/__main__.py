@@ -7,17 +7,17 @@ from functools import partial
 from mesh import telemetry
 from mesh.config import describe, load
 from mesh.serving import Worker, main, run
-from services.gateway.config import GatewayConfig
-from services.gateway.gateway import open_gateway
-from services.gateway.housekeeping import purge
-from services.gateway.server import HttpServer
+from services.gateway.config import Config
+from services.gateway.http.server import HttpServer
+from services.gateway.upkeep.housekeeping import purge
+from services.gateway.wiring import open_gateway
 
 logger = logging.getLogger(__name__)
 
 
 async def serve() -> None:
     """Serves until told to stop."""
-    config = load(GatewayConfig, prefix="GATEWAY")
+    config = load(Config, prefix="GATEWAY")
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(telemetry.setup("gateway", config))
         logger.info("starting", extra={"config": describe(config)})

@@ -13,8 +13,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from services.gateway.auth.authenticator import Authenticator
-from services.gateway.config import GatewayConfig
-from services.gateway.endpoint import Endpoint
+from services.gateway.config import Config
+from services.gateway.http.endpoint import Endpoint
+from services.gateway.http.problems import MethodNotAllowed, PathNotFound, problem_response
 from services.gateway.middleware.access_log import AccessLog
 from services.gateway.middleware.answer_time import AnswerTime
 from services.gateway.middleware.authentication import Authentication
@@ -24,8 +25,7 @@ from services.gateway.middleware.errors import Errors
 from services.gateway.middleware.rate_limit import Limits, RateLimit, RateLimitHeaders
 from services.gateway.middleware.security_headers import SecurityHeaders
 from services.gateway.middleware.tracing import Tracing
-from services.gateway.problems import MethodNotAllowed, PathNotFound, problem_response
-from services.gateway.rate_limiter import RateLimiter
+from services.gateway.store.rate_limiter import RateLimiter
 
 _REQUEST_HEADERS = (
     "Authorization",
@@ -54,7 +54,7 @@ class Guards:
     limiter: RateLimiter
 
 
-def build_app(endpoints: Sequence[Endpoint], guards: Guards, config: GatewayConfig) -> ASGIApp:
+def build_app(endpoints: Sequence[Endpoint], guards: Guards, config: Config) -> ASGIApp:
     """The ASGI application of these endpoints."""
     app = Starlette(
         routes=[endpoint.route() for endpoint in endpoints],
@@ -65,7 +65,7 @@ def build_app(endpoints: Sequence[Endpoint], guards: Guards, config: GatewayConf
     return app
 
 
-def _middleware(guards: Guards, config: GatewayConfig) -> list[Middleware]:
+def _middleware(guards: Guards, config: Config) -> list[Middleware]:
     limits = Limits(
         metrics=config.rate_metrics,
         alerts=config.rate_alerts,

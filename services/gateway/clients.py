@@ -19,7 +19,7 @@ from mesh.tls import channel_credentials
 from sensus.detector.v1 import detector_service_pb2
 from sensus.explainer.v1 import explainer_service_pb2
 from sensus.ingest.v1 import ingest_service_pb2
-from services.gateway.config import GatewayConfig
+from services.gateway.config import Config
 
 if TYPE_CHECKING:
     Call = grpc.aio.UnaryStreamCall[Any, Any]
@@ -131,7 +131,7 @@ def service_name(service: str) -> str:
 
 
 @asynccontextmanager
-async def open_clients(config: GatewayConfig, minter: TokenMinter) -> AsyncIterator[Clients]:
+async def open_clients(config: Config, minter: TokenMinter) -> AsyncIterator[Clients]:
     """Channels to all services. They carry no token of the gateway's own: none is ever assumed."""
     targets = {
         "ingest": config.ingest_target,

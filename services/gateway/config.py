@@ -7,16 +7,17 @@ from typing import Annotated
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import SECRET, Common, ConfigError, Port
+from mesh.config import SECRET, Common, ConfigError, Port, RedisUrl
 
 Limit = Annotated[int, Meta(ge=1)]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayConfig(Common):
+class Config(Common):
     """Read with the prefix GATEWAY: `SENSUS_GATEWAY_HTTP_PORT` wins over `SENSUS_HTTP_PORT`."""
 
+    redis_url: RedisUrl
     grpc_port: Annotated[Port, Meta(description="Not used: the gateway serves no gRPC")] = 0
     http_port: Annotated[Port, Meta(description="HTTP port; 0 takes a free one")] = ports.GATEWAY
     ingest_target: Annotated[str, Meta(description="Address of ingest")] = (

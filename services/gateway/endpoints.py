@@ -11,8 +11,8 @@ from mesh.drain import Drain
 from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.sessions import Sessions
 from services.gateway.clients import CONTRACT, Clients
-from services.gateway.endpoint import Endpoint
 from services.gateway.health import Surroundings
+from services.gateway.http.endpoint import Endpoint
 from services.gateway.intake import Producer
 from services.gateway.openapi import Comments, MessageSchemas, document, operation_of
 from services.gateway.routes.analysis import AnalysisRoutes

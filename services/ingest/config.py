@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import Common, Port
+from mesh.config import Common, Port, RedisUrl
 
 _DAY_S = 86_400.0
 
@@ -28,6 +28,7 @@ class Limits:
 class Config(Common):
     """Configuration of the ingest service."""
 
+    redis_url: RedisUrl
     grpc_port: Annotated[Port, Meta(description="gRPC port; 0 takes a free one")] = ports.INGEST
     metrics_port: Annotated[Port, Meta(description="Port of /metrics; 0 serves none")] = (
         ports.METRICS_INGEST

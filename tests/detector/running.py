@@ -26,7 +26,6 @@ class RunningDetector:
         self.keys = keys
         self.settings: dict[str, Any] = {
             "postgres_dsn": dsn,
-            "redis_url": "redis://unused",
             "grpc_port": 0,
             "consumer_id": "detector-1",
             "ingest_target": ingest_target,

@@ -18,10 +18,10 @@ from cli.embedded.redis import EmbeddedRedis
 from mesh.auth import TokenMinter, generate_key_files
 from mesh.migrations import migrate
 from services.gateway.auth.passwords import Passwords
-from services.gateway.config import GatewayConfig
-from services.gateway.gateway import Gateway, open_gateway
-from services.gateway.roles import SCOPES_BY_ROLE
-from services.gateway.server import HttpServer
+from services.gateway.auth.roles import SCOPES_BY_ROLE
+from services.gateway.config import Config
+from services.gateway.http.server import HttpServer
+from services.gateway.wiring import Gateway, open_gateway
 from tests.gateway.scripted import Script, scripted_services
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -102,7 +102,7 @@ async def gateway_dsn(postgres_dsn: str) -> str:
 @pytest.fixture
 def config(
     gateway_dsn: str, redis_url: str, keys: Path, services: tuple[Script, dict[str, str]]
-) -> GatewayConfig:
+) -> Config:
     """A config with limits that no test reaches by accident."""
     return _config(gateway_dsn, redis_url, keys, services[1])
 
@@ -111,7 +111,7 @@ Start = Callable[..., Any]
 
 
 @pytest.fixture
-def start(config: GatewayConfig, passwords: Passwords, script: Script) -> Start:
+def start(config: Config, passwords: Passwords, script: Script) -> Start:
     """Starts a gateway of this test whose config differs in the values given."""
     return lambda **changes: _started(dataclasses.replace(config, **changes), passwords)
 
@@ -163,8 +163,8 @@ async def admin(running: Running) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def _config(dsn: str, redis_url: str, keys: Path, targets: dict[str, str]) -> GatewayConfig:
-    return GatewayConfig(
+def _config(dsn: str, redis_url: str, keys: Path, targets: dict[str, str]) -> Config:
+    return Config(
         postgres_dsn=dsn,
         redis_url=redis_url,
         auth_jwks_file=keys / "jwks.json",
@@ -183,7 +183,7 @@ def _config(dsn: str, redis_url: str, keys: Path, targets: dict[str, str]) -> Ga
 
 
 @asynccontextmanager
-async def _started(config: GatewayConfig, passwords: Passwords) -> AsyncIterator[Running]:
+async def _started(config: Config, passwords: Passwords) -> AsyncIterator[Running]:
     async with open_gateway(config, passwords) as gateway:
         server = HttpServer(
             gateway.app,

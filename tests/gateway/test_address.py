@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from mesh.config import ConfigError, load
-from services.gateway.address import client_address
-from services.gateway.config import GatewayConfig
+from services.gateway.config import Config
+from services.gateway.http.address import client_address
 
 PROXIES = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
 ENVIRONMENT = {
@@ -52,7 +52,7 @@ def test_nobody_is_believed_by_default() -> None:
 
 def test_config_reads_lists_and_has_no_default_password() -> None:
     config = load(
-        GatewayConfig,
+        Config,
         ENVIRONMENT
         | {"SENSUS_GATEWAY_HTTP_PORT": "0", "SENSUS_TRUSTED_PROXIES": "10.0.0.0/8, fd00::/8"},
         prefix="GATEWAY",
@@ -63,6 +63,6 @@ def test_config_reads_lists_and_has_no_default_password() -> None:
 
 
 def test_a_proxy_that_is_no_network_is_named() -> None:
-    config = load(GatewayConfig, ENVIRONMENT | {"SENSUS_TRUSTED_PROXIES": "proxy.example"})
+    config = load(Config, ENVIRONMENT | {"SENSUS_TRUSTED_PROXIES": "proxy.example"})
     with pytest.raises(ConfigError, match="SENSUS_TRUSTED_PROXIES"):
         _ = config.proxy_networks

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mesh.drain import Drain
+from services.gateway.http.server import HttpServer
 from services.gateway.middleware.answer_time import AnswerTime, wait_longer
 from services.gateway.middleware.errors import Errors
-from services.gateway.server import HttpServer
 from tests.gateway.conftest import Start
 from tests.gateway.scripted import Script
 

@@ -17,13 +17,13 @@ from mesh.drain import Drain
 from mesh.serving import BindError
 from sensus.detector.v1 import detector_service_pb2 as detector
 from sensus.ingest.v1 import ingest_service_pb2 as ingest
-from services.gateway.config import GatewayConfig
-from services.gateway.server import HttpServer
+from services.gateway.config import Config
+from services.gateway.http.server import HttpServer
 from tests.gateway.conftest import ADMIN_PASSWORD, REPOSITORY, Running, Start
 from tests.gateway.scripted import Script
 
 
-def environment(config: GatewayConfig, port: int) -> dict[str, str]:
+def environment(config: Config, port: int) -> dict[str, str]:
     """The environment of a gateway process."""
     told = {
         "SENSUS_POSTGRES_DSN": config.postgres_dsn,
@@ -78,9 +78,7 @@ async def ready(http: httpx.AsyncClient) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_the_process_serves_and_drains_on_sigterm(
-    config: GatewayConfig, script: Script
-) -> None:
+async def test_the_process_serves_and_drains_on_sigterm(config: Config, script: Script) -> None:
     port = free_port()
     async with (
         process(environment(config, port)) as child,
@@ -101,7 +99,7 @@ async def test_the_process_serves_and_drains_on_sigterm(
     assert "Traceback" not in log
 
 
-async def test_a_missing_variable_is_named(config: GatewayConfig) -> None:
+async def test_a_missing_variable_is_named(config: Config) -> None:
     settings = environment(config, 0)
     del settings["SENSUS_POSTGRES_DSN"]
     async with process(settings) as child:

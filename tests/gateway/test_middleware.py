@@ -16,10 +16,10 @@ from starlette.responses import Response
 from mesh.drain import Drain
 from sensus.detector.v1 import detector_service_pb2 as detector
 from sensus.ingest.v1 import ingest_service_pb2 as ingest
-from services.gateway.endpoint import Endpoint
+from services.gateway.http.endpoint import Endpoint
+from services.gateway.http.server import HttpServer
 from services.gateway.middleware.body_limit import BodyLimit
 from services.gateway.middleware.errors import Errors
-from services.gateway.server import HttpServer
 from tests.gateway.conftest import Running, Start, reason_of
 from tests.gateway.scripted import Script
 

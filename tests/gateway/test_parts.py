@@ -7,13 +7,13 @@ import pytest
 
 from mesh.errors import Internal, InvalidInput, Overloaded, Unavailable
 from services.gateway.auth.passwords import Passwords
+from services.gateway.auth.ttl_cache import TtlCache
 from services.gateway.foreign.alertmanager import read_alerts
-from services.gateway.housekeeping import purge
+from services.gateway.http.problems import without_429
 from services.gateway.intake import Producer, repeatable
 from services.gateway.model import AlertChange
-from services.gateway.problems import without_429
 from services.gateway.transcoding.refusals import refusal
-from services.gateway.ttl_cache import TtlCache
+from services.gateway.upkeep.housekeeping import purge
 from tests.gateway.conftest import Running
 
 

@@ -8,8 +8,8 @@ import pytest
 from redis.asyncio import Redis
 
 from mesh.clock import SystemClock
-from services.gateway.config import GatewayConfig
-from services.gateway.rate_limiter import RateLimiter
+from services.gateway.config import Config
+from services.gateway.store.rate_limiter import RateLimiter
 from tests.gateway.conftest import Running, Start, reason_of
 
 LIMITS = {"rate_metrics": 4, "rate_alerts": 3, "rate_analysis": 2, "rate_other": 5}
@@ -23,8 +23,8 @@ async def burst(
     return [await http.request(method, path, headers=headers) for _ in range(count)]
 
 
-async def test_defaults_are_those_of_the_product(config: GatewayConfig) -> None:
-    by_name = {field.name: field.default for field in dataclasses.fields(GatewayConfig)}
+async def test_defaults_are_those_of_the_product(config: Config) -> None:
+    by_name = {field.name: field.default for field in dataclasses.fields(Config)}
     kinds = ("rate_metrics", "rate_alerts", "rate_analysis", "rate_other", "rate_api_key")
     assert [by_name[kind] for kind in kinds] == [100, 50, 30, 60, 6000]
 

@@ -5,9 +5,9 @@ import pytest
 from google.api import annotations_pb2
 
 from mesh.auth import PUBLIC
+from services.gateway.auth.roles import SCOPES_BY_ROLE
 from services.gateway.clients import CONTRACT
-from services.gateway.endpoint import Endpoint
-from services.gateway.roles import SCOPES_BY_ROLE
+from services.gateway.http.endpoint import Endpoint
 from tests.gateway.conftest import Running, reason_of
 from tests.gateway.scripted import Script
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import SECRET, Common, ConfigError, Port, describe, exports_traces, load
+from mesh.config import SECRET, Common, ConfigError, Port, RedisUrl, describe, exports_traces, load
 
 REQUIRED = {
     "SENSUS_POSTGRES_DSN": "postgresql://sensus:hunter2@db:5432/sensus",
@@ -22,6 +22,7 @@ REQUIRED = {
 class Config(Common):
     """A service's config."""
 
+    redis_url: RedisUrl
     grpc_port: Annotated[Port, Meta(description="gRPC port")] = ports.INGEST
     shards: Annotated[int, Meta(ge=1, le=1024, description="Number of shards")] = 16
     origins: Annotated[tuple[str, ...], Meta(description="CORS origins")] = ()

@@ -10,11 +10,11 @@ from mesh.auth import ADMIN, Principal, TokenVerifier
 from mesh.auth.identity import USER_ISSUER
 from mesh.clock import Clock
 from mesh.errors import SensusError, Unauthenticated
+from services.gateway.auth.roles import KEY_SCOPES, SCOPES_BY_ROLE
 from services.gateway.auth.secrets import KEY_PREFIX, hash_of
+from services.gateway.auth.ttl_cache import TtlCache
 from services.gateway.model import Account, ApiKey, Caller
-from services.gateway.roles import KEY_SCOPES, SCOPES_BY_ROLE
 from services.gateway.store import AccountStore, ApiKeyStore
-from services.gateway.ttl_cache import TtlCache
 
 _STANDING_TTL_S: Final = 5.0
 """How long a disabled account, a changed role or a revoked key may still work."""

@@ -7,9 +7,9 @@ from mesh.auth import TokenMinter
 from mesh.errors import Overloaded, Unauthenticated
 from services.gateway.auth.names import is_user_name
 from services.gateway.auth.passwords import Passwords
+from services.gateway.auth.roles import SCOPES_BY_ROLE
 from services.gateway.auth.secrets import hash_of, new_refresh_token
 from services.gateway.model import Account, Grant
-from services.gateway.roles import SCOPES_BY_ROLE
 from services.gateway.store import AccountStore, AttemptStore, RefreshTokenStore, Rotation
 
 _REFUSED: Final = {

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from mesh.errors import InvalidInput, Violation
-from services.gateway.bodies import decode
+from services.gateway.http.bodies import decode
 from services.gateway.model import AlertChange, Refusal
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]

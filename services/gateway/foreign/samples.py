@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 
 from mesh.errors import InvalidInput, Violation
-from services.gateway.bodies import decode
+from services.gateway.http.bodies import decode
 from services.gateway.model import Refusal, SentSample
 
 _SPECIAL: Final = {

@@ -8,9 +8,9 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.gateway.http.paths import is_watched, route_of
 from services.gateway.metrics import ACTIVE_REQUESTS, REQUEST_DURATION
 from services.gateway.model import Caller
-from services.gateway.paths import is_watched, route_of
 
 _CLOSED_BY_CLIENT: Final = 499
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.gateway.address import client_address
 from services.gateway.auth.authenticator import Authenticator
 from services.gateway.config import Network
+from services.gateway.http.address import client_address
+from services.gateway.http.paths import API
 from services.gateway.model import Caller
-from services.gateway.paths import API
 
 
 class Authentication:

@@ -6,7 +6,7 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.problems import BodyTooLarge, BodyTooSlow
+from services.gateway.http.problems import BodyTooLarge, BodyTooSlow
 
 _PART_S: Final = 30.0
 

@@ -6,8 +6,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.errors import Internal, SensusError, known
-from services.gateway.paths import is_webhook
-from services.gateway.problems import problem_response, without_429
+from services.gateway.http.paths import is_webhook
+from services.gateway.http.problems import problem_response, without_429
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.errors import Overloaded
+from services.gateway.http.paths import is_free, rate_class
 from services.gateway.metrics import RATE_LIMITED
 from services.gateway.model import Caller
-from services.gateway.paths import is_free, rate_class
-from services.gateway.rate_limiter import WINDOW_S, RateLimiter, Window
+from services.gateway.store.rate_limiter import WINDOW_S, RateLimiter, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

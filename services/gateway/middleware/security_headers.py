@@ -5,7 +5,7 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway.paths import API
+from services.gateway.http.paths import API
 
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",

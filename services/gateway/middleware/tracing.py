@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.telemetry import parent_of, tracer
 from mesh.telemetry.tracing import SAMPLE
-from services.gateway.paths import is_about_alerts, is_watched, route_of
+from services.gateway.http.paths import is_about_alerts, is_watched, route_of
 
 _KNOWN_METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _STREAMS: Final = ("text/event-stream", "application/x-ndjson")

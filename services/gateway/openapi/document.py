@@ -9,9 +9,9 @@ import msgspec
 from google.protobuf.descriptor import Descriptor
 
 from mesh.auth import PUBLIC
-from services.gateway.endpoint import Endpoint, Operation
+from services.gateway.http.endpoint import Endpoint, Operation
+from services.gateway.http.problems import JSON
 from services.gateway.openapi.schemas import REF, MessageSchemas
-from services.gateway.problems import JSON
 
 _INTRODUCTION: Final = (
     "Metrics and alerts in, anomalies and explanations out. Everything under /api/v1 needs a token "

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from services.gateway.endpoint import Operation
+from services.gateway.http.endpoint import Operation
 from services.gateway.openapi.comments import Comments
 from services.gateway.openapi.schemas import MessageSchemas
 from services.gateway.transcoding.fields import find, is_text

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mesh.auth import Policy, Principal
-from services.gateway.bodies import json_response
 from services.gateway.clients import Clients
 from services.gateway.convert import (
     GET_EXPLANATION,
@@ -19,9 +18,10 @@ from services.gateway.convert import (
     explanation_to_json,
     newest_done,
 )
-from services.gateway.endpoint import Endpoint, Operation, principal_of
-from services.gateway.problems import NothingYet
-from services.gateway.queries import integer, only
+from services.gateway.http.bodies import json_response
+from services.gateway.http.endpoint import Endpoint, Operation, principal_of
+from services.gateway.http.problems import NothingYet
+from services.gateway.http.queries import integer, only
 
 _READ: Final = Policy(any_of=frozenset({"read:analysis"}))
 _MOST: Final = 20

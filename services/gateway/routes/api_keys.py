@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from mesh.errors import FailedPrecondition
 from services.gateway.auth.names import known_key_id
+from services.gateway.auth.roles import check_key_scopes
 from services.gateway.auth.secrets import hash_of, new_api_key
-from services.gateway.bodies import decoded, json_response
-from services.gateway.endpoint import Endpoint, Operation, principal_of
+from services.gateway.http.bodies import decoded, json_response
+from services.gateway.http.endpoint import Endpoint, Operation, principal_of
 from services.gateway.model import ApiKey
-from services.gateway.roles import check_key_scopes
 from services.gateway.routes.users import ADMINS
 from services.gateway.store import ApiKeyStore
 

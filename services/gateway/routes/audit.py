@@ -8,10 +8,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.gateway.bodies import json_response
-from services.gateway.endpoint import Endpoint, Operation
+from services.gateway.http.bodies import json_response
+from services.gateway.http.endpoint import Endpoint, Operation
+from services.gateway.http.queries import integer, only
 from services.gateway.model import AuditEntry
-from services.gateway.queries import integer, only
 from services.gateway.routes.users import ADMINS
 from services.gateway.store import AuditStore
 

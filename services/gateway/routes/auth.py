@@ -13,8 +13,8 @@ from starlette.responses import Response
 from mesh.auth import PUBLIC
 from mesh.errors import Overloaded, Unauthenticated
 from services.gateway.auth.sessions import Sessions
-from services.gateway.bodies import decoded, json_response
-from services.gateway.endpoint import (
+from services.gateway.http.bodies import decoded, json_response
+from services.gateway.http.endpoint import (
     AUTHENTICATED,
     Endpoint,
     Operation,

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mesh.auth import PUBLIC
-from services.gateway.endpoint import Endpoint, Operation
+from services.gateway.http.endpoint import Endpoint, Operation
+from services.gateway.http.problems import JSON
 from services.gateway.openapi.page import CONTENT_SECURITY_POLICY, page
-from services.gateway.problems import JSON
 
 _JSON: Final = Operation(tag="Operation", name="GetOpenApi", summary="This document")
 _PAGE: Final = Operation(tag="Operation", name="GetDocs", summary="This document for people")

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mesh.auth import PUBLIC
-from services.gateway.bodies import json_response
-from services.gateway.endpoint import Endpoint, Handle, Operation
 from services.gateway.health import DATABASE, SERVICES, Component, Surroundings
+from services.gateway.http.bodies import json_response
+from services.gateway.http.endpoint import Endpoint, Handle, Operation
 
 _NEEDED: Final = (DATABASE, *SERVICES)
 """What Sensus cannot do without. Redis is only the fast road, the model only words."""

@@ -12,11 +12,11 @@ from starlette.responses import Response
 from mesh.auth import Policy
 from mesh.clock import Clock
 from mesh.errors import InvalidInput
-from services.gateway.bodies import OFF_LOOP_BYTES, json_response, read_json
 from services.gateway.clients import Clients
-from services.gateway.endpoint import Endpoint, Operation, principal_of
 from services.gateway.foreign.alertmanager import SentAlert, SentWebhook, read_alerts
 from services.gateway.foreign.samples import SentItem, read_samples
+from services.gateway.http.bodies import OFF_LOOP_BYTES, json_response, read_json
+from services.gateway.http.endpoint import Endpoint, Operation, principal_of
 from services.gateway.intake import Producer, repeatable, write_alerts, write_samples
 from services.gateway.model import Refusal
 

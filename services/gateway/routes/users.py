@@ -12,10 +12,10 @@ from mesh.auth import ADMIN, Policy
 from mesh.errors import InvalidInput
 from services.gateway.auth.names import check_user_name, known_user_name
 from services.gateway.auth.passwords import Passwords
-from services.gateway.bodies import decoded, json_response
-from services.gateway.endpoint import Endpoint, Operation, principal_of
+from services.gateway.auth.roles import check_role
+from services.gateway.http.bodies import decoded, json_response
+from services.gateway.http.endpoint import Endpoint, Operation, principal_of
 from services.gateway.model import Account
-from services.gateway.roles import check_role
 from services.gateway.store import AccountStore
 
 ADMINS: Final = Policy(any_of=frozenset({ADMIN}))

@@ -1,4 +1,4 @@
-"""The schema `gateway`. SQL of the gateway is here and nowhere else."""
+"""The schema `gateway`, and in Redis the windows of rate limits. SQL is here and nowhere else."""
 
 from dataclasses import dataclass
 

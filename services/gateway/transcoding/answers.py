@@ -6,7 +6,7 @@ import msgspec
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from services.gateway.bodies import OFF_LOOP_BYTES
+from services.gateway.http.bodies import OFF_LOOP_BYTES
 
 
 async def to_json(message: Message) -> bytes:

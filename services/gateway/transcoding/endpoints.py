@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 from mesh.drain import Drain
 from services.gateway.clients import Clients
-from services.gateway.endpoint import Endpoint, Operation, principal_of
+from services.gateway.http.endpoint import Endpoint, Operation, principal_of
+from services.gateway.http.problems import JSON
 from services.gateway.middleware.answer_time import wait_longer
-from services.gateway.problems import JSON
 from services.gateway.transcoding.answers import to_json
 from services.gateway.transcoding.framing import chosen
 from services.gateway.transcoding.requests import to_message

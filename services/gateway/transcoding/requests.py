@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from starlette.requests import Request
 
 from mesh.errors import InvalidInput, Violation
-from services.gateway.bodies import OFF_LOOP_BYTES, decode, read_json
+from services.gateway.http.bodies import OFF_LOOP_BYTES, decode, read_json
 from services.gateway.transcoding.fields import find, is_text, nested
 from services.gateway.transcoding.refusals import refusal
 from services.gateway.transcoding.rules import Binding

@@ -9,8 +9,8 @@ from starlette.types import Receive, Scope, Send
 
 from mesh.drain import Drain
 from mesh.errors import SensusError, Unavailable
+from services.gateway.http.problems import problem
 from services.gateway.metrics import OPEN_STREAMS
-from services.gateway.problems import problem
 from services.gateway.transcoding.answers import to_json
 from services.gateway.transcoding.frames import Event, Frames, open_frames
 from services.gateway.transcoding.framing import Framing

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mesh.errors import InvalidInput, Violation
-from services.gateway.problems import JSON, UnsupportedMediaType
+from services.gateway.http.problems import JSON, UnsupportedMediaType
 
 T = TypeVar("T")
 

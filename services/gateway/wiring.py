@@ -19,13 +19,13 @@ from services.gateway.auth.authenticator import Authenticator
 from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.sessions import Sessions
 from services.gateway.clients import open_clients
-from services.gateway.config import GatewayConfig
-from services.gateway.endpoint import Endpoint
+from services.gateway.config import Config
 from services.gateway.endpoints import Parts, all_endpoints
 from services.gateway.health import Surroundings
-from services.gateway.housekeeping import bootstrap
-from services.gateway.rate_limiter import RateLimiter
+from services.gateway.http.endpoint import Endpoint
 from services.gateway.store import Stores
+from services.gateway.store.rate_limiter import RateLimiter
+from services.gateway.upkeep.housekeeping import bootstrap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Gateway:
 
 @asynccontextmanager
 async def open_gateway(
-    config: GatewayConfig, passwords: Passwords | None = None
+    config: Config, passwords: Passwords | None = None
 ) -> AsyncIterator[Gateway]:
     """Connects to everything, makes the first user if there is none, and builds the application.
 
@@ -86,7 +86,7 @@ async def open_gateway(
 
 
 def _sessions(
-    stores: Stores, passwords: Passwords, minter: TokenMinter, config: GatewayConfig
+    stores: Stores, passwords: Passwords, minter: TokenMinter, config: Config
 ) -> Sessions:
     return Sessions(
         accounts=stores.accounts,
@@ -100,7 +100,7 @@ def _sessions(
 
 
 def _authenticator(
-    stores: Stores, verifier: TokenVerifier, clock: Clock, config: GatewayConfig
+    stores: Stores, verifier: TokenVerifier, clock: Clock, config: Config
 ) -> Authenticator:
     return Authenticator(
         verifier,
@@ -111,6 +111,6 @@ def _authenticator(
     )
 
 
-def _installation(config: GatewayConfig) -> str:
+def _installation(config: Config) -> str:
     """The same for all gateways that trust the same keys, and for no others."""
     return hashlib.blake2b(config.auth_jwks_file.read_bytes(), digest_size=6).hexdigest()

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mesh.auth import PUBLIC, Policy, Principal
+from services.gateway.http.paths import API
 from services.gateway.model import Caller
-from services.gateway.paths import API
 
 Handle = Callable[[Request], Awaitable[Response]]
 
