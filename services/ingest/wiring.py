@@ -172,7 +172,7 @@ async def _assemble(core: _Core) -> Ingest:
 def _parts(core: _Core) -> Parts:
     clock, pool = core.clock, core.pool
     bell = ArrivalBell()
-    deliveries = DeliveryStore(pool)
+    deliveries = DeliveryStore(pool, absent_after_s=core.config.lease_ttl_s)
     alerts = AlertStore(pool, timeout_s=core.config.commit_timeout_s)
     intake = Intake(core.committer, core.config.limits(), clock)
     return Parts(

@@ -1,6 +1,6 @@
 """Subscriptions to alerts: a queue with leases, attempts and dead letters."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mesh.postgres import Pool
 
 _EXPIRED: Final = "ack deadline exceeded"
+_GONE: Final = "consumer gone"
 _LAST: Final = "SELECT last_change FROM ingest.alert_head"
 _AT_TIME: Final = """
 SELECT coalesce((SELECT min(change_id) - 1 FROM ingest.alert_change WHERE commit_time >= $1),
@@ -38,6 +39,23 @@ UPDATE ingest.delivery
 SET bury_time = now(), reason = CASE WHEN reason = '' THEN '{_EXPIRED}' ELSE reason END
 WHERE subscription = $1 AND bury_time IS NULL AND due_at <= now() AND attempt >= $2
 RETURNING delivery_id
+"""  # noqa: S608
+_PRESENT: Final = """
+SELECT 1 FROM ingest.consumer
+WHERE subscription = $1 AND consumer_id = $2 AND session_id = $3 FOR SHARE
+"""
+_ORPHANED: Final = f"""
+UPDATE ingest.delivery SET due_at = now(), reason = '{_GONE}'
+WHERE subscription = $1 AND bury_time IS NULL AND due_at > now() AND consumer_id <> ''
+  AND NOT EXISTS (
+    SELECT 1 FROM ingest.consumer
+    WHERE consumer.subscription = $1 AND consumer.consumer_id = delivery.consumer_id
+      AND seen_at > now() - make_interval(secs => $2))
+"""  # noqa: S608
+_LOST: Final = f"""
+UPDATE ingest.delivery SET due_at = now(), reason = '{_GONE}'
+WHERE subscription = $1 AND bury_time IS NULL AND due_at > now() AND consumer_id = $2
+  AND NOT delivery_id = ANY($3)
 """  # noqa: S608
 # Materialized: the planner may run a plain subquery more than once, and each run skips the rows
 # that the one before has locked, so that more than LIMIT are claimed.
@@ -74,7 +92,7 @@ WHERE subscription = $1 AND delivery_id = ANY($2) AND bury_time IS NULL
 """
 _NACK: Final = """
 UPDATE ingest.delivery AS delivery
-SET reason = $4, due_at = now() + make_interval(secs => $5),
+SET reason = $4, due_at = now() + make_interval(secs => $5), consumer_id = '',
     bury_time = CASE WHEN $6 OR delivery.attempt >= $7 THEN now() END
 FROM unnest($2::bigint[], $3::integer[]) AS nacked (delivery_id, attempt)
 WHERE delivery.subscription = $1 AND delivery.delivery_id = nacked.delivery_id
@@ -110,6 +128,7 @@ class QueueTerms:
 
     subscription: str
     consumer_id: str
+    session_id: str
     selector: Selector
     ack_deadline_s: float
     max_attempts: int
@@ -126,9 +145,10 @@ class Claimed:
 class DeliveryStore:
     """The queue; its clock is that of the database, so that all processes agree on deadlines."""
 
-    def __init__(self, pool: "Pool") -> None:
-        """Uses `pool` for each question."""
+    def __init__(self, pool: "Pool", *, absent_after_s: float) -> None:
+        """A consumer unseen for `absent_after_s` loses what it has not acked."""
         self._pool = pool
+        self._absent_after_s = absent_after_s
 
     async def change_at(self, time_ms: int | None) -> int:
         """The change before what was committed at or after a time; None is now."""
@@ -151,14 +171,29 @@ class DeliveryStore:
                 await connection.execute(_QUEUE, name, wanted)
                 await connection.execute(_MOVE, name, rows[-1]["change_id"])
 
+    async def reclaim(self, terms: QueueTerms, sent: Collection[int]) -> None:
+        """Makes due what is leased to this consumer and was never sent to it, or to its forerunner.
+
+        Args:
+            terms: Of the stream that asks.
+            sent: Deliveries that this stream has sent.
+        """
+        with guard("reclaim"):
+            await self._pool.execute(_LOST, terms.subscription, terms.consumer_id, [*sent])
+
     async def claim(self, terms: QueueTerms, most: int) -> Claimed:
-        """Leases up to `most` deliveries that are due, oldest first."""
+        """Leases up to `most` deliveries that are due, oldest first; none to a replaced stream.
+
+        Those of consumers that are gone are due.
+        """
+        name, consumer = terms.subscription, terms.consumer_id
         with guard("claim"):
             async with self._pool.acquire() as connection, connection.transaction():
-                buried = await connection.fetch(_BURY_SPENT, terms.subscription, terms.max_attempts)
-                rows = await connection.fetch(
-                    _CLAIM, terms.subscription, terms.consumer_id, terms.ack_deadline_s, most
-                )
+                if not await connection.fetchval(_PRESENT, name, consumer, terms.session_id):
+                    return Claimed([], 0)
+                await connection.execute(_ORPHANED, name, self._absent_after_s)
+                buried = await connection.fetch(_BURY_SPENT, name, terms.max_attempts)
+                rows = await connection.fetch(_CLAIM, name, consumer, terms.ack_deadline_s, most)
                 changes = await connection.fetch(_AS_OF, [row["change_id"] for row in rows])
         found = {row["change_id"]: _as_of(row) for row in changes}
         return Claimed(

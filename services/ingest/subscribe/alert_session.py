@@ -65,29 +65,32 @@ class AlertSession:
         self._opened = opened
         self._put = put
         self._delivered = 0
+        self._unacked: set[int] = set()
         self._purse = Purse()
         self._purse.add(opened.credit)
         self._terms = QueueTerms(
             subscription=opened.subscription,
             consumer_id=opened.consumer_id,
+            session_id=member.session_id,
             selector=opened.selector,
             ack_deadline_s=opened.ack_deadline_s,
             max_attempts=opened.max_attempts,
         )
 
     async def run(self, frames: AsyncIterator[ConsumerFrame]) -> None:
-        """Returns when the consumer has half-closed, or after the grace of a drain."""
+        """Returns when the consumer has half-closed, or after the grace of a drain.
+
+        A consumer whose stream breaks keeps its deliveries for a while: it may come back.
+        """
         works = (self._stay, self._deliver, self._beat)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(work()) for work in works]
-                reading = tasks.create_task(self._read(frames))
-                running.append(tasks.create_task(self._stop(reading)))
-                await asyncio.wait([reading])
-                for task in running:
-                    task.cancel()
-        finally:
-            await asyncio.shield(self._leave())
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(work()) for work in works]
+            reading = tasks.create_task(self._read(frames))
+            running.append(tasks.create_task(self._stop(reading)))
+            await asyncio.wait([reading])
+            for task in running:
+                task.cancel()
+        await asyncio.shield(self._leave())
 
     async def _read(self, frames: AsyncIterator[ConsumerFrame]) -> None:
         async for frame in frames:
@@ -97,6 +100,7 @@ class AlertSession:
                 case Ack():
                     ids = [number for number, _ in _numbers(frame.delivery_ids)]
                     await self._parts.deliveries.ack(self._terms.subscription, ids)
+                    self._unacked.difference_update(ids)
                 case Nack():
                     await self._nack(frame)
                 case Open():
@@ -104,22 +108,28 @@ class AlertSession:
                     raise InvalidInput(told, reason="OPEN_TWICE")
 
     async def _nack(self, frame: Nack) -> None:
+        attempts = _numbers(frame.delivery_ids)
         buried = await self._parts.deliveries.nack(
             self._terms,
-            _numbers(frame.delivery_ids),
+            attempts,
             reason=frame.reason,
             after_s=frame.redeliver_after_s,
             permanent=frame.permanent,
         )
+        self._unacked.difference_update(number for number, _ in attempts)
         BURIED.labels(self._terms.subscription).inc(buried)
 
     async def _deliver(self) -> None:
+        all_were_sent = False  # what is leased to this consumer: not after a broken stream or claim
         while not self._parts.drain.started:
             await self._purse.wait()
             try:
+                if not all_were_sent:
+                    await self._parts.deliveries.reclaim(self._terms, self._unacked)
+                    all_were_sent = True
                 count = await self._deliver_due()
             except Unavailable:
-                count = 0
+                count, all_were_sent = 0, False
             if count == 0:
                 await self._parts.bell.wait(_LOOK_EVERY_S)
 
@@ -130,6 +140,7 @@ class AlertSession:
         BURIED.labels(self._terms.subscription).inc(claimed.buried)
         for delivery in claimed.deliveries:
             self._delivered = max(self._delivered, delivery.change_id)
+            self._unacked.add(delivery.delivery_id)
             self._purse.spend(1, _DELIVERY_BYTES)
             DELIVERED.labels(self._terms.subscription).inc()
             await self._put(delivery)

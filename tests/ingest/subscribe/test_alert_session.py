@@ -1,14 +1,18 @@
 """SHARED subscriptions: competing consumers, deadlines, attempts, dead letters."""
 
 import asyncio
+import dataclasses
 import time
 
 import asyncpg
 import grpc
 import pytest
 
+from mesh.postgres import open_pool
+from mesh.selector import Selector
 from sensus.core.v1 import alert_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
+from services.ingest.store.deliveries import DeliveryStore, QueueTerms
 from tests.ingest.consumers import alerts_open, consuming
 from tests.ingest.harness import Running, Stream, alert, opened, status_of, until
 
@@ -41,6 +45,15 @@ async def nothing_waits(service: Running) -> bool:
     connection = await asyncpg.connect(service.dsn)
     try:
         return await connection.fetchval("SELECT NOT EXISTS (SELECT 1 FROM ingest.delivery)")
+    finally:
+        await connection.close()
+
+
+async def waiting(service: Running, count: int) -> bool:
+    """Whether so many deliveries are not acked."""
+    connection = await asyncpg.connect(service.dsn)
+    try:
+        return bool(await connection.fetchval("SELECT count(*) FROM ingest.delivery") == count)
     finally:
         await connection.close()
 
@@ -122,6 +135,79 @@ async def test_a_delivery_of_a_dead_consumer_goes_to_another(service: Running) -
         await ack(stream, first.delivery_id)
         await until(lambda: nothing_waits(service))
         await stream.nothing("alert", 0.1)
+
+
+def patient(consumer: str) -> pb.SubscribeRequest:
+    """A consumer that may take its time."""
+    frame = alerts_open(consumer)
+    frame.open.ack_deadline.FromSeconds(3600)
+    return frame
+
+
+async def test_a_consumer_that_comes_back_gets_at_once_what_it_has_not_acked(
+    service: Running,
+) -> None:
+    await write(service, *[alert(start_ms=NOW - n) for n in range(3)])
+    async with opened(service.stub.Subscribe, patient("a")) as stream:
+        first, *others = [await stream.next("alert") for _ in range(3)]
+        await ack(stream, first.delivery_id)
+        await until(lambda: waiting(service, 2))
+    async with opened(service.stub.Subscribe, patient("a")) as stream:
+        again = [await stream.next("alert", timeout_s=1.0) for _ in range(2)]
+        await stream.nothing("alert", 0.7)
+    assert [each.alert for each in again] == [each.alert for each in others]
+    assert [each.attempt for each in again] == [2, 2]
+
+
+async def test_deliveries_of_a_consumer_that_is_gone_go_to_another(service: Running) -> None:
+    """Not while it may come back, and not those of one that is only slow."""
+    await write(service, alert(start_ms=NOW - 5000))
+    async with opened(service.stub.Subscribe, patient("b")) as other:
+        await other.next("opened")
+        its = await other.next("alert")
+        async with opened(service.stub.Subscribe, patient("a")) as stream:
+            await stream.nothing("alert", 3.0)
+    async with opened(service.stub.Subscribe, patient("a")) as stream:
+        await stream.nothing("alert", 0.5)
+        again = await stream.next("alert", timeout_s=5.0)
+    assert (again.alert, again.attempt) == (its.alert, 2)
+
+
+async def test_deliveries_of_a_consumer_that_leaves_go_to_another_at_once(
+    service: Running,
+) -> None:
+    await write(service, alert(start_ms=NOW - 5000))
+    async with opened(service.stub.Subscribe, patient("a")) as stream:
+        await stream.next("alert")
+        await stream.call.done_writing()
+        assert await stream.next("never") is None
+    async with opened(service.stub.Subscribe, patient("b")) as stream:
+        assert (await stream.next("alert", timeout_s=1.0)).attempt == 2
+
+
+async def test_what_was_leased_but_never_sent_is_sent(service: Running) -> None:
+    """As after a commit whose answer was lost; a stream that was replaced leases nothing."""
+    await write(service, *[alert(start_ms=NOW - n) for n in range(2)])
+    async with opened(service.stub.Subscribe, alerts_open("a", credit=0)) as stream:
+        session = (await stream.next("opened")).session_id
+        async with open_pool(service.dsn, application_name="test") as pool:
+            store = DeliveryStore(pool, absent_after_s=60.0)
+            terms = QueueTerms(
+                subscription="explainer",
+                consumer_id="a",
+                session_id=session,
+                selector=Selector(),
+                ack_deadline_s=3600.0,
+                max_attempts=5,
+            )
+            await store.fill(terms)
+            old = dataclasses.replace(terms, session_id="older")
+            assert not (await store.claim(old, 9)).deliveries
+            one, two = (await store.claim(terms, 9)).deliveries
+            assert not (await store.claim(terms, 9)).deliveries
+            await store.reclaim(terms, {one.delivery_id})
+            (again,) = (await store.claim(terms, 9)).deliveries
+            assert (again.delivery_id, again.attempt) == (two.delivery_id, 2)
 
 
 async def test_a_nack_brings_a_delivery_back_when_it_says(service: Running) -> None:

@@ -138,6 +138,8 @@ async def test_an_unused_subscription_goes_with_all_that_waits_for_it(service: R
     await write(service, alert(start_ms=NOW))
     async with opened(service.stub.Subscribe, alerts_open()) as stream:
         await stream.next("alert")
+        await stream.call.done_writing()
+        assert await stream.next("never") is None
     await service.stub.WriteBatch(batch_request("p", 1, [(1, NOW, 1.0)]))
     async with consuming(service, samples_open()) as consumer:
         await consumer.until_count(1)

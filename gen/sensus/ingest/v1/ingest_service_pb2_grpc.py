@@ -144,8 +144,8 @@ class IngestServiceServicer:
 
         The first frame must be `open`. Nothing is delivered without credit. SHARDED: each shard belongs to one consumer of the
         subscription at a time; the consumer answers an assignment with `shard_start` and gets the shard's deliveries in order; acks are
-        cumulative per shard. SHARED: deliveries go to any consumer, are acked one by one, come back after the ack deadline, and are
-        buried as dead letters after max_attempts. A `gap` tells that history was dropped by retention before it was delivered.
+        cumulative per shard. SHARED: deliveries go to any consumer, are acked one by one, come back after the ack deadline, or at once
+        when their consumer half-closes, opens a new stream or is gone, and are buried as dead letters after max_attempts. A `gap` tells that history was dropped by retention before it was delivered.
 
         Errors: INVALID_ARGUMENT (OPEN_REQUIRED, OPEN_TWICE, MESSAGE_EMPTY, INVALID_SUBSCRIPTION, INVALID_SELECTOR,
         MODE_UNSUPPORTED); PERMISSION_DENIED (SUBSCRIPTION_OWNED) when another caller opened the subscription first and the caller is no
