@@ -211,7 +211,7 @@ def _compile(settings: Settings) -> None:
     """Runs every kernel of the engine once, with a forest of one empty tree."""
     forest = Forest(
         names=FEATURES,
-        feature=np.zeros((1, 1), dtype=np.int32),
+        feature=np.zeros((1, 1), dtype=np.uint8),
         threshold=np.zeros((1, 1), dtype=np.float32),
         length=np.ones((1, 3)),
         normal=1.0,

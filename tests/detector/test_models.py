@@ -97,6 +97,28 @@ async def test_candidate_that_is_better_is_activated(pool: "Pool") -> None:
     assert not await keeper_of(pool).evaluate_if_due()
 
 
+async def test_a_candidate_takes_over_from_a_version_that_cannot_be_used(pool: "Pool") -> None:
+    await ModelStore(pool).add_and_activate(a_model(), 1)
+    await pool.execute("UPDATE detector.model SET artifact = 'x' WHERE version = 1")
+    await collect(pool, 1, 100)
+    await TrainingStore(pool).ask("mine", "demand")
+    assert await keeper_of(pool).work()
+    training = await TrainingStore(pool).find("mine")
+    assert training is not None
+    assert training.message == "activated: version 1 cannot be used"
+    assert await ModelStore(pool).active_version() == 2
+
+
+async def test_one_version_is_active_whoever_activates_at_a_time(pool: "Pool") -> None:
+    await ModelStore(pool).add_and_activate(a_model(), 1)
+    for version in range(2, 8):
+        await ModelStore(pool).add_shadow(a_model(), version)
+    store = VersionStore(pool)
+    for _ in range(5):
+        assert all(await asyncio.gather(*(store.activate(version) for version in range(1, 8))))
+    assert await pool.fetchval("SELECT count(*) FROM detector.model WHERE active") == 1
+
+
 async def test_versions_are_measured_on_stored_series(pool: "Pool") -> None:
     """Two of them make other figures than made-up ones alone; without ingest those must do."""
     await ModelStore(pool).add_and_activate(a_model(), 1)
@@ -140,6 +162,15 @@ def test_training_forgets_true_alarms_and_repeats_false_ones() -> None:
     learnt, repeated = taught(seen, judged)
     assert (len(learnt), repeated) == (197 + 9, 9)
     assert (learnt[-9:] == 7).all()
+
+
+def test_alarms_are_known_though_they_were_stored_to_three_digits() -> None:
+    seen = rows(200)
+    stored = seen[:3].astype(np.float16).astype(np.float32)
+    assert not np.array_equal(stored, seen[:3])
+    judged = Judged(true_alarms=stored, false_alarms=np.zeros((0, len(FEATURES)), np.float32))
+    learnt, _ = taught(seen, judged)
+    assert len(learnt) == 197
 
 
 @pytest.mark.parametrize(

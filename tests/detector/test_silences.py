@@ -50,6 +50,24 @@ def test_series_that_stops_is_told_of_once_with_the_interval_expected() -> None:
     assert scorer.sweep(last_ms + 700_000, last_ms) == []
 
 
+@pytest.mark.parametrize("job", [None, "api"])
+def test_series_that_die_one_after_another_are_all_told_of(job: str | None) -> None:
+    """Hosts that were retired long ago do not silence the rest of their job."""
+    scorer, last_ms = fed(8, job=job, interval_ms=60_000)
+    told = []
+    for hour in range(8):
+        alive = np.arange(hour + 2, 9, dtype=np.int64)
+        times = last_ms + hour * 3_600_000 + 60_000 * np.arange(1, 61)
+        sent = Samples(
+            series_ids=np.tile(alive, len(times)),
+            timestamps_ms=np.repeat(times, len(alive)),
+            values=np.full(len(alive) * len(times), 5.0),
+        )
+        scorer.score(sent, 2 + hour, {})
+        told += [each.series_id for each in scorer.sweep(int(times[-1]), last_ms)]
+    assert told == list(range(1, 9))
+
+
 def test_series_that_sends_again_may_be_told_of_again() -> None:
     scorer, last_ms = fed(1)
     assert len(scorer.sweep(last_ms + 70_000, last_ms)) == 1

@@ -6,7 +6,8 @@ only when the spread has doubled or halved, so cells keep their meaning for long
 is carried over.
 
 Cost: O(1), 24 bytes per signal.
-Weakness: one huge value widens the cells for a while (a three-thousandth of its square per sample).
+A value beyond `FARTHEST` spreads widens the spread no more than one at that distance.
+Weakness: after a shift of the level the cells are coarse for a while.
 """
 
 import math
@@ -19,6 +20,8 @@ from services.detector.detectors.sample import Reach
 WIDTHS = 5
 MEMORY = 3000
 FINEST = -2
+FARTHEST, SETTLED = 100.0, 50
+"""Spreads from the mean that count in full, once so many values have been seen."""
 LIMIT = 1e37
 """Larger values count as this large: what is derived from them must fit float32."""
 
@@ -37,7 +40,7 @@ STATE = np.dtype(
 @kernel
 def cell(grid: np.void, value: float) -> int:
     """Index of the finest cell that holds `value`; index >> k is its cell k widths up."""
-    place = value / math.ldexp(1.0, grid["level"] + FINEST)
+    place = value / math.ldexp(1.0, int(grid["level"]) + FINEST)
     return math.floor(min(max(place, -1e15), 1e15))
 
 
@@ -53,6 +56,10 @@ def learn(grid: np.void, value: float, count: int) -> int:
     rate = max(1.0 / (count + 1.0), 1.0 / MEMORY)
     off = value - grid["mean"]
     spread = np.float64(grid["spread"])
+    smallest = 1e-9 * abs(grid["mean"]) + 1e-37
+    if count >= SETTLED:
+        most = FARTHEST * max(spread, smallest)
+        off = min(max(off, -most), most)
     if count == 0 or value < grid["lowest"]:
         grid["lowest"] = _outward(value, -1.0)
     if count == 0 or value > grid["highest"]:

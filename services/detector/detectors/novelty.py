@@ -31,6 +31,7 @@ NARROW = (5, 5, 5, 4, 4)
 OLDEST = 65535
 ENOUGH = 6
 """Visits before a part of the calendar counts as known."""
+_LOW = np.uint64(0xFFFFFFFF)
 _X, _Y, _Z = np.uint64(0xC13FA9A9), np.uint64(0x91E10DA5), np.uint64(0x8CB92BA7)
 
 
@@ -87,7 +88,10 @@ def beyond(cell: int, reach: Reach, width: int) -> bool:
 @kernel
 def lattice(x: int, y: int, z: int) -> np.uint64:
     """32-bit key whose leading bits tell neighbouring cells apart: collisions are far away."""
-    return (np.uint64(x) * _X + np.uint64(y) * _Y + np.uint64(z) * _Z) & np.uint64(0xFFFFFFFF)
+    first = (np.uint64(x & 0xFFFFFFFF) * _X) & _LOW
+    second = (np.uint64(y & 0xFFFFFFFF) * _Y) & _LOW
+    third = (np.uint64(z & 0xFFFFFFFF) * _Z) & _LOW
+    return (first + second + third) & _LOW
 
 
 @kernel

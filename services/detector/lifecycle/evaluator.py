@@ -79,6 +79,14 @@ class Evaluator:
                 await self._versions.put_evaluation(version, evaluation)
         return measured
 
+    async def is_usable(self, version: int) -> bool:
+        """Whether this build can score with a version."""
+        try:
+            await self.usable_artifact(version)
+        except FailedPrecondition:
+            return False
+        return True
+
     async def usable_artifact(self, version: int) -> bytes:
         """The artifact of a version that this build can score with.
 

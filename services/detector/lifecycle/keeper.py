@@ -160,6 +160,9 @@ class Keeper:
 
     async def _compare(self, active: int, candidate: int) -> str:
         versions = [active, candidate] if candidate else [active]
+        if candidate and not await self._evaluator.is_usable(active):
+            await self._versions.activate(candidate)
+            return f"activated: version {active} cannot be used"
         try:
             first, *others = await self._evaluator.evaluate(versions)
         except SensusError as error:

@@ -124,11 +124,12 @@ def simulated_rows_for(count: int) -> int:
 def taught(rows: F32, judged: Judged) -> tuple[F32, int]:
     """The rows without alarms judged true, and with those judged false repeated; how many were.
 
-    What is frequent in training is hard to isolate, so it scores lower.
+    What is frequent in training is hard to isolate, so it scores lower. Alarms are known to three
+    digits.
     """
     if len(judged.true_alarms) and len(rows):
-        alarms = {row.tobytes() for row in judged.true_alarms}
-        rows = rows[[row.tobytes() not in alarms for row in rows]]
+        alarms = {row.tobytes() for row in judged.true_alarms.astype(np.float16)}
+        rows = rows[[row.tobytes() not in alarms for row in rows.astype(np.float16)]]
     if not len(judged.false_alarms):
         return rows, 0
     wanted = max(len(judged.false_alarms), int(FALSE_ALARM_SHARE * len(rows)))

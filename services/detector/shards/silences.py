@@ -22,7 +22,8 @@ IMPROBABLE: Final = 1e-5
 TIMES_LONGEST: Final = 3.0
 SHORTEST_MS: Final = 60_000.0
 PER_JOB: Final = 3
-"""Open absences of a job in one shard that are told one by one."""
+TOGETHER_MS: Final = 600_000.0
+"""Absences of a job in one shard that are told one by one within this time."""
 SCORE: Final = 0.8
 
 F64 = npt.NDArray[np.float64]
@@ -42,6 +43,7 @@ class ShardSilences:
         self._silent = np.zeros(0, dtype=np.bool_)
         self._stored = np.zeros(0, dtype=np.bool_)
         self._worst_ms = np.zeros(0)
+        self._fallen_ms = np.zeros(0)
 
     def add(self, series_ids: Sequence[int], labels: Sequence[Labels]) -> None:
         """Watches the next rows too."""
@@ -51,6 +53,7 @@ class ShardSilences:
         self._silent = np.concatenate([self._silent, known])
         self._stored = np.concatenate([self._stored, known])
         self._worst_ms = np.concatenate([self._worst_ms, np.zeros(len(series_ids))])
+        self._fallen_ms = np.concatenate([self._fallen_ms, np.zeros(len(series_ids))])
 
     def heard(self, rows: I32, newest_before_ms: I64, now_ms: int | None) -> None:
         """These rows sent something; how long they seemed silent before is remembered.
@@ -69,8 +72,9 @@ class ShardSilences:
         gap_ms = now_ms - np.maximum(newest_ms, since_ms).astype(np.float64)
         patience_ms = np.maximum(allowed_ms, TIMES_LONGEST * self._worst_ms)
         fallen = np.flatnonzero(warm & ~self._silent & (gap_ms > patience_ms))
-        told = self._chosen(fallen)
+        told = self._chosen(fallen, now_ms)
         self._silent[fallen] = True
+        self._fallen_ms[fallen] = now_ms
         longest_ms = engine.longest_interval_ms()
         raw = engine.silence(np.array([row for row, _ in told], dtype=np.int32), now_ms)
         return [
@@ -105,15 +109,18 @@ class ShardSilences:
         allowed: F64 = np.maximum(np.maximum(rare, TIMES_LONGEST * longest_ms), SHORTEST_MS)
         return allowed
 
-    def _chosen(self, fallen: npt.NDArray[np.intp]) -> list[tuple[int, int]]:
+    def _chosen(self, fallen: npt.NDArray[np.intp], now_ms: int) -> list[tuple[int, int]]:
         """Rows that are told of, and for how many series each speaks."""
         rows_of_job: dict[str, list[int]] = {}
         for row in fallen.tolist():
             rows_of_job.setdefault(self._labels[row].get("job", ""), []).append(row)
-        return [each for job, rows in rows_of_job.items() for each in self._spoken(job, rows)]
+        return [
+            each for job, rows in rows_of_job.items() for each in self._spoken(job, rows, now_ms)
+        ]
 
-    def _spoken(self, job: str, rows: list[int]) -> list[tuple[int, int]]:
-        silent = np.flatnonzero(self._silent).tolist()
+    def _spoken(self, job: str, rows: list[int], now_ms: int) -> list[tuple[int, int]]:
+        lately = self._silent & (self._fallen_ms > now_ms - TOGETHER_MS)
+        silent = np.flatnonzero(lately).tolist()
         free = PER_JOB - sum(self._labels[row].get("job", "") == job for row in silent)
         if len(rows) <= free:
             return [(row, 1) for row in rows]

@@ -1,5 +1,6 @@
-"""The engine's state cut into one value per series, each with the header that tells its version."""
+"""The engine's state cut into one value per series: a header that tells its version, and a CRC."""
 
+import zlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ from services.detector.detectors.engine import Engine
 from services.detector.model.checkpoints import StoredSeries
 
 _HEADER_BYTES: Final = 16
+_CRC_BYTES: Final = 4
 
 
 def state_of_rows(engine: Engine, rows: npt.NDArray[np.int32]) -> list[bytes]:
@@ -19,7 +21,7 @@ def state_of_rows(engine: Engine, rows: npt.NDArray[np.int32]) -> list[bytes]:
     data = engine.export_rows(rows)
     header, body = data[:_HEADER_BYTES], memoryview(data)[_HEADER_BYTES:]
     size = len(body) // len(rows)
-    return [header + body[at : at + size] for at in range(0, len(body), size)]
+    return [_sealed(header + body[at : at + size]) for at in range(0, len(body), size)]
 
 
 def import_states(engine: Engine, series: Sequence[StoredSeries]) -> list[int]:
@@ -46,8 +48,20 @@ def _imported(engine: Engine, row: int, state: bytes) -> bool:
 def _import(engine: Engine, stored: Sequence[tuple[int, bytes]]) -> None:
     if not stored:
         return
-    header = stored[0][1][:_HEADER_BYTES]
-    if any(state[:_HEADER_BYTES] != header for _, state in stored):
+    states = [_opened(state) for _, state in stored]
+    header = states[0][:_HEADER_BYTES]
+    if any(state[:_HEADER_BYTES] != header for state in states):
         raise ValueError("states of different versions")
     rows = np.array([row for row, _ in stored], dtype=np.int32)
-    engine.import_rows(rows, header + b"".join(state[_HEADER_BYTES:] for _, state in stored))
+    engine.import_rows(rows, header + b"".join(state[_HEADER_BYTES:] for state in states))
+
+
+def _sealed(state: bytes) -> bytes:
+    return state + zlib.crc32(state).to_bytes(_CRC_BYTES, "little")
+
+
+def _opened(sealed: bytes) -> bytes:
+    state, crc = sealed[:-_CRC_BYTES], sealed[-_CRC_BYTES:]
+    if zlib.crc32(state).to_bytes(_CRC_BYTES, "little") != crc:
+        raise ValueError("damaged state of a series")
+    return state

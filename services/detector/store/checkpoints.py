@@ -1,5 +1,6 @@
 """Checkpoints of shards: states, cursor and anomalies move together or not at all."""
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from mesh.postgres import Pool
 
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+logger = logging.getLogger(__name__)
 
 _ANOMALY_LOCK: Final = 0x44455443
 _FINDINGS_AT_ONCE: Final = 500
@@ -148,7 +151,7 @@ async def _checkpoint(
         collected_samples=row["collected_samples"],
         series=[StoredSeries(**each) for each in series],
         episodes=[Episode(**each) for each in episodes],
-        training_rows=None if features is None else _from_bytes(features),
+        training_rows=None if features is None else _from_bytes(features, shard),
     )
 
 
@@ -239,5 +242,11 @@ def _finding_columns(findings: Sequence[Finding]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _from_bytes(data: bytes) -> npt.NDArray[np.float32]:
-    return np.frombuffer(data, dtype="<f4").reshape(-1, len(FEATURES)).astype(np.float32)
+def _from_bytes(data: bytes, shard: int) -> npt.NDArray[np.float32] | None:
+    """The rows; None when they are damaged: a shard goes on without them."""
+    try:
+        rows = np.frombuffer(data, dtype="<f4").reshape(-1, len(FEATURES)).astype(np.float32)
+    except ValueError:
+        logger.error("damaged training rows left aside", extra={"shard": shard})
+        return None
+    return rows if np.isfinite(rows).all() else None

@@ -45,6 +45,9 @@ WHERE kind = 1 ORDER BY created_at DESC, anomaly_id LIMIT 2000
 """
 
 
+_LOCK: Final = 0x56455253
+
+
 class VersionStore:
     """Questions about versions; none reads an artifact."""
 
@@ -76,6 +79,7 @@ class VersionStore:
         """Makes it the one that scores, in one transaction; False when there is no such one."""
         with guard("activate_model"):
             async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
                 await connection.execute(_RETIRE, version)
                 return bool(await connection.execute(_ACTIVATE, version) == "UPDATE 1")
 

@@ -6,7 +6,14 @@ from dataclasses import fields
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.detectors.engine import Engine, Forest, Scores, Settings
+from services.detector.detectors.engine import (
+    FEATURES,
+    Engine,
+    Forest,
+    Scores,
+    Settings,
+    train,
+)
 from services.detector.detectors.first_forest import first_forest
 
 START_MS = 1_780_000_000_000
@@ -41,6 +48,15 @@ def stream(series: int = 3, ticks: int = 400, seed: int = 0) -> Batch:
     values[ticks // 3, :] = np.nan
     rows = np.tile(np.arange(series, dtype=np.int32), ticks)
     return rows, np.repeat(times, series), values.reshape(-1)
+
+
+def some_scores() -> npt.NDArray[np.float64]:
+    """Raw and alert scores of a short stream by a forest of noise; quick without numba, too."""
+    noise = np.random.default_rng(0).uniform(0, 3, (300, len(FEATURES))).astype(np.float32)
+    made = Engine(forest=train(noise, seed=0), settings=SETTINGS)
+    made.add_series(3)
+    scores = made.process(*stream(3, ticks=120))
+    return np.concatenate([np.nan_to_num(scores.raw), scores.alert, scores.features.sum(axis=1)])
 
 
 def cut(batch: Batch, start: int, stop: int) -> Batch:

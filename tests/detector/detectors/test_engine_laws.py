@@ -1,6 +1,8 @@
 """Laws that hold for the whole engine on any stream."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -116,6 +118,33 @@ def test_a_constant_series_alerts_only_when_it_moves() -> None:
     scores = made.engine(1).process(*made.one([5.0] * 400 + [5.5] + [5.0] * 50))
     assert np.flatnonzero(scores.alert)[0] == 400
     assert scores.raw[400] > 0.9
+
+
+@pytest.mark.parametrize("outlier", [1e6, -1e9, 1e308])
+def test_one_outlier_does_not_hide_the_faults_after_it(outlier: float) -> None:
+    """However far it was: a fault of 150 spreads is heard a day later."""
+    random = np.random.default_rng(0)
+    calm = random.normal(10.0, 1.0, 20_000)
+    calm[2000], calm[18_000:18_010] = outlier, 160.0
+    scores = made.engine(1).process(*made.one(calm.tolist()))
+    assert scores.alert[18_000:18_010].max() > 0.5
+    assert scores.expected_high[17_999] < 100.0
+
+
+def test_without_numba_the_scores_are_the_same() -> None:
+    script = (
+        "import sys; sys.modules['numba'] = None\n"
+        "from services.detector.detectors import jit\n"
+        "from tests.detector.detectors import made\n"
+        "assert not jit.COMPILED\n"
+        "print(*made.some_scores())\n"
+    )
+    plain = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert plain.returncode == 0, plain.stderr[-2000:]
+    found = np.array([float(each) for each in plain.stdout.split()])
+    assert np.allclose(found, made.some_scores(), rtol=0.0, atol=1e-9)
 
 
 def test_a_value_of_1e308_is_one_alert_and_the_series_recovers() -> None:
