@@ -55,7 +55,7 @@ async def backtest_stored(
     """Writes a CSV for every series, named by its id, and prints what differs; how many there were.
 
     Raises:
-        Problem: No series matches, or none has samples.
+        Problem: No series matches, none has samples, or `out` cannot be written to.
     """
     end = datetime.now(UTC)
     start = end - timedelta(days=question.days)
@@ -69,9 +69,12 @@ async def backtest_stored(
                 await rescored(detector, each, version, question.alerts_per_week)
                 for version in question.versions
             ]
-            _write(out, each, question, scores)
-            if question.png:
-                _draw(out, each, question, scores)
+            try:
+                _write(out, each, question, scores)
+                if question.png:
+                    _draw(out, each, question, scores)
+            except OSError as error:
+                raise Problem(f"--out {out}: {error}") from error
             compared.append(_compare(each, scores))
     console.print(_table(question, compared))
     return len(series)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mesh.clients import closing
+from mesh.errors import translated
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1.detector_service_pb2_grpc import DetectorServiceStub
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
@@ -46,26 +47,36 @@ class Rescored:
 async def stored_series(
     channel: grpc.aio.Channel, selector: str, start: datetime, end: datetime
 ) -> list[StoredSeries]:
-    """All series that the selector matches, with their samples from `start` to before `end`."""
+    """All series that the selector matches, with their samples from `start` to before `end`.
+
+    Raises:
+        SensusError: What ingest said.
+    """
     request = ingest_pb.QuerySamplesRequest(selector=selector)
     request.start_time.FromDatetime(start)
     request.end_time.FromDatetime(end)
     parts: dict[int, list[ingest_pb.SeriesSamples]] = {}
-    async with closing(IngestServiceStub(channel).QuerySamples(request)) as call:
-        async for answer in call:
-            for part in answer.series:
-                parts.setdefault(part.series.series_id, []).append(part)
+    with translated():
+        async with closing(IngestServiceStub(channel).QuerySamples(request)) as call:
+            async for answer in call:
+                for part in answer.series:
+                    parts.setdefault(part.series.series_id, []).append(part)
     return [_whole(each) for each in parts.values()]
 
 
 async def rescored(
     channel: grpc.aio.Channel, series: StoredSeries, version: int, alerts_per_week: float | None
 ) -> Rescored:
-    """The series from its first sample through `version`; 0 is the active one."""
+    """The series from its first sample through `version`; 0 is the active one.
+
+    Raises:
+        SensusError: What the detector said.
+    """
     answers: list[detector_pb.ScoreResult] = []
     frames = _frames(series, version, alerts_per_week)
-    async with closing(DetectorServiceStub(channel).Score(frames)) as call:
-        answers.extend([each.result async for each in call if each.HasField("result")])
+    with translated():
+        async with closing(DetectorServiceStub(channel).Score(frames)) as call:
+            answers.extend([each.result async for each in call if each.HasField("result")])
     return Rescored(
         raw=_column([each.raw_scores for each in answers]),
         alert=_column([each.alert_scores for each in answers]),

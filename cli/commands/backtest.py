@@ -26,6 +26,8 @@ from services.detector.detectors.forest import Forest
 from services.detector.detectors.replay import replay
 from services.detector.detectors.settings import Settings
 
+MOST = 2**31 - 1
+
 
 class Score(StrEnum):
     """Which of the two numbers is written."""
@@ -55,10 +57,12 @@ def backtest(
         float, typer.Option(min=0.01, max=31, help="With --selector: how far back.")
     ] = 7.0,
     version: Annotated[
-        int, typer.Option(min=0, help="With --selector: of the model; 0 is the active one.")
+        int,
+        typer.Option(min=0, max=MOST, help="With --selector: of the model; 0 is the active one."),
     ] = 0,
     against: Annotated[
-        int | None, typer.Option(min=0, help="With --selector: a second version, to compare.")
+        int | None,
+        typer.Option(min=0, max=MOST, help="With --selector: a second version, to compare."),
     ] = None,
     png: Annotated[
         bool, typer.Option("--png", help="A picture beside each CSV; needs sensus[plot].")
@@ -73,6 +77,10 @@ def backtest(
     """
     if (corpus is None) == (selector is None):
         raise Problem("name either --corpus or --selector")
+    if corpus is not None and (version or against is not None):
+        raise Problem("--version and --against are for --selector; a corpus takes --model FILE")
+    if selector is not None and model is not None:
+        raise Problem("--model is for --corpus; stored series take --version N")
     if png:
         require_matplotlib()
     if corpus is not None:

@@ -136,6 +136,13 @@ def test_a_file_that_is_no_model_is_a_problem(tmp_path: Path) -> None:
         backtest(corpus=corpus, out=tmp_path / "out", model=tmp_path / "model")
 
 
+def test_options_of_the_other_way_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="--version and --against are for --selector"):
+        backtest(corpus=tmp_path, out=tmp_path / "out", version=2)
+    with pytest.raises(Problem, match="--model is for --corpus"):
+        backtest(selector="cpu", out=tmp_path / "out", model=tmp_path / "model")
+
+
 def test_a_budget_that_means_nothing_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="--alerts-per-week"):
         backtest(corpus=tmp_path, out=tmp_path / "out", alerts_per_week=-1.0)
