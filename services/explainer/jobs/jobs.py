@@ -199,6 +199,8 @@ class Jobs:
 
     async def _adopt(self) -> None:
         room = self._limits.running_max - len(self._task_by_owner)
+        if room <= 0:  # those asked for at the same moment may be more
+            return
         for claim in await self._claims.take_over(min(room, _TAKE_OVER_AT_ONCE)):
             logger.warning("taking over an explanation", extra=_note(claim))
             metrics.TAKEOVERS.inc()

@@ -13,6 +13,9 @@ from services.explainer.model.prompt import Prompt
 _ECHO_CHARS: Final = 40
 """A sentence of the instructions at least this long does not come into an answer by chance."""
 
+TEXT_CHARS_MAX: Final = 4000
+"""More than twice the longest text that is shown; checking takes the square of it."""
+
 _SENTENCE: Final = re.compile(r"(?<=[.!?:]) ")
 
 
@@ -37,10 +40,20 @@ def read(answer: str, prompt: Prompt) -> Text:
         told = msgspec.convert(found, _Answer)
     except (msgspec.MsgspecError, RecursionError):
         raise ProviderError("schema ignored") from None
-    text = Text(root_cause=told.root_cause, mitigation=told.mitigation, summary=told.summary)
+    text = Text(
+        root_cause=_sound(told.root_cause),
+        mitigation=_sound(told.mitigation),
+        summary=_sound(told.summary),
+    )
     if _echoes(text, prompt):
         raise ProviderError("prompt told again")
     return text
+
+
+def _sound(text: str) -> str:
+    """Text that can be stored: no halves of characters, and no more than anyone would read."""
+    whole = text[:TEXT_CHARS_MAX].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\x00", " ")
 
 
 def _echoes(text: Text, prompt: Prompt) -> bool:
