@@ -11,6 +11,7 @@ READERS = (callgraphs, traces, changes)
 
 def find_incidents(directory: Path) -> Iterator[Incident]:
     """Every incident below `directory`, in the order of the paths; reads no `labels` folder."""
+    directory = directory.resolve()  # what an incident names may lie above
     for folder in sorted([directory, *(p for p in directory.rglob("*") if p.is_dir())]):
         if "labels" in folder.relative_to(directory).parts:
             continue

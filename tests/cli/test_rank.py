@@ -239,6 +239,14 @@ def test_what_an_incident_names_must_be_there(collections: Path) -> None:
         ranked(collections)
 
 
+def test_an_incident_can_be_named_from_where_it_lies(
+    collections: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(collections / "graphs/incidents")
+    rank(incidents=Path("i1"), out=Path("ranks.json"))
+    assert json.loads(Path("ranks.json").read_text())["i1"][0] == "db"
+
+
 def test_ranks_that_cannot_be_written_are_a_problem(collections: Path) -> None:
     (collections.parent / "out").write_text("in the way")
     with pytest.raises(Problem, match="--out"):
