@@ -6,6 +6,7 @@ brings nothing on both collections is not worth its memory and its time.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -51,10 +52,7 @@ def _with(signal: Signal | None, times: I64, values: F64) -> Measured:
     if signal is None:
         return seen
     column = _novelty(signal(times, values), seen.ready, np.zeros(1, STATE)[0])
-    features = np.column_stack([seen.features, column.astype(np.float32)])
-    return Measured(
-        features=features, elapsed_ms=seen.elapsed_ms, ready=seen.ready, values=seen.values
-    )
+    return replace(seen, features=np.column_stack([seen.features, column.astype(np.float32)]))
 
 
 def _forest(signal: Signal | None) -> Forest:

@@ -27,6 +27,7 @@ from services.detector.detectors.replay import replay
 from services.detector.detectors.settings import Settings
 
 MOST = 2**31 - 1
+"""No installation has had more versions; a larger number is a slip."""
 
 
 class Score(StrEnum):

@@ -12,14 +12,24 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
+from cli.corpus import YEAR_10000_S
 from cli.problem import Problem
 from services.explainer.model.windows import Values
 
 T = TypeVar("T")
 Row = dict[str, str]
 
-LAST_S = 253_402_300_799
-"""The last second of the year 9999."""
+LAST_S = YEAR_10000_S - 1
+
+_DAMAGED = (
+    msgspec.MsgspecError,
+    OSError,
+    EOFError,
+    zlib.error,
+    csv.Error,
+    ValueError,
+    OverflowError,
+)
 
 
 @contextmanager
@@ -33,9 +43,7 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise Problem(f"{path}: no column {error}") from error
-    except msgspec.MsgspecError as error:
-        raise Problem(f"{path}: {error}") from error
-    except (OSError, EOFError, zlib.error, csv.Error, ValueError, OverflowError) as error:
+    except _DAMAGED as error:
         raise Problem(f"{path}: {error}") from error
 
 

@@ -23,7 +23,7 @@ from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
-from services.detector.clients.ingest import StoredSeries
+from services.detector.clients.ingest import IngestClient
 from services.detector.config import Config
 from services.detector.consumer import Consumer
 from services.detector.detectors import threshold
@@ -75,7 +75,7 @@ class Detector:
     live: LiveFigures
     bars: BarFeed
     checkpoints: CheckpointStore
-    history: StoredSeries
+    history: IngestClient
 
 
 @asynccontextmanager
@@ -118,7 +118,7 @@ async def _assemble(
     checkpoints, forests = CheckpointStore(pool), ForestFeed(ModelStore(pool))
     models, versions, trainings = ModelStore(pool), VersionStore(pool), TrainingStore(pool)
     ingest: ingest_grpc.IngestServiceAsyncStub = ingest_grpc.IngestServiceStub(channel)
-    live, history = LiveFigures(versions, clock), StoredSeries(ingest, clock)
+    live, history = LiveFigures(versions, clock), IngestClient(ingest, clock)
     evaluator = Evaluator(models, versions, history, clock)
     needs = Needs(samples=config.warmup_samples, wait_s=config.warmup_s)
     bars = BarFeed(FeedbackStore(pool))

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh.clients import closing
 from mesh.clock import Clock
@@ -33,8 +32,8 @@ ANSWER_S: Final = 10.0
 _DAY_MS: Final = 86_400_000
 
 
-class StoredSeries:
-    """The recent past of some series, the same ones as long as the same are stored."""
+class IngestClient:
+    """Reads from ingest the recent past of some series, the same as long as the same are stored."""
 
     def __init__(self, stub: "pb_grpc.IngestServiceAsyncStub", clock: Clock) -> None:
         """Uses `stub` for every call."""
@@ -91,11 +90,11 @@ class StoredSeries:
         labels = {label.name: label.value for label in series.labels}
         request = pb.QuerySamplesRequest(
             selector=written(labels.get(METRIC_NAME, ""), labels),
-            start_time=_stamp(now_ms - DAYS * _DAY_MS),
-            end_time=_stamp(now_ms),
             max_series=SIBLINGS_MAX,
             max_samples_per_series=SAMPLES,
         )
+        request.start_time.FromMilliseconds(now_ms - DAYS * _DAY_MS)
+        request.end_time.FromMilliseconds(now_ms)
         with translated():
             async with closing(self._stub.QuerySamples(request, timeout=ANSWER_S)) as call:
                 async for answer in call:
@@ -106,9 +105,3 @@ class StoredSeries:
 def _lot(series: series_pb2.Series) -> int:
     """A number of chance that stays the same."""
     return zlib.crc32(series.series_id.to_bytes(8, "little", signed=True))
-
-
-def _stamp(milliseconds: int) -> Timestamp:
-    found = Timestamp()
-    found.FromMilliseconds(milliseconds)
-    return found

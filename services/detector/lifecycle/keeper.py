@@ -160,14 +160,14 @@ class Keeper:
 
     async def _compare(self, active: int, candidate: int) -> str:
         versions = [active, candidate] if candidate else [active]
-        if candidate and not await self._evaluator.is_usable(active):
-            await self._versions.activate(candidate)
-            return f"activated: version {active} cannot be used"
         try:
             first, *others = await self._evaluator.evaluate(versions)
         except SensusError as error:
             if not candidate:
                 raise
+            if not await self._evaluator.is_usable(active):
+                await self._versions.activate(candidate)
+                return f"activated: version {active} cannot be used"
             return f"stays in the shadow: {error.message}"
         for other in others:
             figures = f"score {other.score:.4f}, version {active} has {first.score:.4f}"
