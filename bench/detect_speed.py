@@ -32,7 +32,7 @@ MINUTE_MS = 60_000
 def main() -> None:
     """Prints the tables."""
     forest = first_forest(0)
-    per_series = SERIES.itemsize + 2 * len(FEATURES) + 8
+    per_series = SERIES.itemsize + 8
     costs = {size: _engine_us(forest, size) for size in SIZES}
     header = ["series", "us per sample, batches of 10 000", "memory, MB"]
     rows: list[list[object]] = [[n, us, n * per_series / 1e6] for n, us in costs.items()]
@@ -86,7 +86,7 @@ def _shard_us(forest: Forest, *, rules: int, shadow: bool = False) -> float:
         times = np.full(BATCH, tick * MINUTE_MS, dtype=np.int64)
         samples = Samples(series_ids=ids, timestamps_ms=times, values=random.normal(size=BATCH))
         begin = time.perf_counter()
-        scorer.score(samples, tick + 1, labels, int(times[0]))
+        scorer.score(samples, tick + 1, labels)
         spent += time.perf_counter() - begin if tick >= WARM_TICKS else 0.0
     return spent / (TIMED_BATCHES * BATCH) * 1e6
 

@@ -220,7 +220,7 @@ def _compile(settings: Settings) -> None:
     rows = np.full(settings.warm_up + 2, engine.add_series(1), dtype=np.int32)
     ticks = np.arange(len(rows), dtype=np.int64)
     engine.process(rows, ticks, ticks.astype(np.float64))
-    engine.contributions(engine.features_of_last(rows[:1]))
+    engine.contributions(np.zeros((1, len(FEATURES)), dtype=np.float32))
     _compile_thresholds(rows, ticks)
 
 

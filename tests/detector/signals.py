@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from sensus.core.v1 import series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
@@ -39,6 +40,7 @@ def part(whole: Samples, start: int, stop: int) -> Samples:
         series_ids=whole.series_ids[start:stop],
         timestamps_ms=whole.timestamps_ms[start:stop],
         values=whole.values[start:stop],
+        arrived_ms=None if whole.arrived_ms is None else whole.arrived_ms[start:stop],
     )
 
 
@@ -56,8 +58,11 @@ def delivery(
     shard: int, cursor: int, chunk: Samples, traceparent: str = TRACEPARENT
 ) -> ingest_pb.SampleDelivery:
     """The samples as ingest would deliver them; series and epoch are left to the stream."""
+    commit_time = Timestamp()
+    commit_time.FromMilliseconds(int(chunk.arrivals_ms().max(initial=START_MS)))
     return ingest_pb.SampleDelivery(
         shard=shard,
+        commit_time=commit_time,
         cursor=cursor,
         series_ids=chunk.series_ids.astype("<i8").tobytes(),
         timestamps_ms=chunk.timestamps_ms.astype("<i8").tobytes(),

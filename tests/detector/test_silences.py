@@ -94,11 +94,15 @@ def test_only_time_that_was_watched_counts_as_silence() -> None:
 def test_series_that_comes_in_portions_is_known_to_do_so() -> None:
     """Its timestamps are a second apart, but they arrive every five minutes."""
     scorer, last_ms = fed(1)
-    portion = dataclasses.replace(regular(1), timestamps_ms=regular(1).timestamps_ms + 300_000)
-    scorer.score(portion, 2, {}, last_ms + 300_000)
-    last_ms += 300_000
-    assert scorer.sweep(last_ms + 800_000, last_ms) == []
-    assert len(scorer.sweep(last_ms + 2_000_000, last_ms)) == 1
+    for number in range(1, 4):
+        moved = regular(1).timestamps_ms + number * 300_000
+        arrived = np.full(TICKS, last_ms + number * 300_000)
+        portion = dataclasses.replace(regular(1), timestamps_ms=moved, arrived_ms=arrived)
+        told = scorer.score(portion, 1 + number, {}, last_ms).findings
+        assert len(told) == (number == 1), "only the first pause was too long"
+    last_ms += 900_000
+    assert scorer.sweep(last_ms + 800_000, START_MS) == []
+    assert len(scorer.sweep(last_ms + 2_000_000, START_MS)) == 1
 
 
 @pytest.mark.parametrize(("series", "told"), [(3, 3), (4, 1), (500, 1)])
@@ -123,6 +127,21 @@ def test_move_of_the_shard_tells_nothing_twice() -> None:
     without = scorer_of(checkpoint=dataclasses.replace(checkpoint, episodes=()))
     same: list[Finding] = without.sweep(last_ms + 90_000, last_ms)
     assert [each.anomaly_id for each in same] == [each.anomaly_id for each in found]
+
+
+def test_silence_that_nobody_lived_to_tell_is_told_when_the_series_returns() -> None:
+    """A holder killed between the heartbeat and its commit takes what he knew with him."""
+    (scorer, last_ms), (lost, _) = fed(1), fed(1)
+    back = dataclasses.replace(regular(1, ticks=1), timestamps_ms=np.array([last_ms + 90_000]))
+    swept = lost.sweep(last_ms + 70_000, START_MS)
+    assert scorer.score(back, 2, {}, START_MS).findings == swept
+    assert lost.score(back, 2, {}, START_MS).findings == []
+
+
+def test_return_after_a_time_that_was_not_watched_tells_nothing() -> None:
+    scorer, last_ms = fed(1)
+    back = dataclasses.replace(regular(1, ticks=1), timestamps_ms=np.array([last_ms + 90_000]))
+    assert scorer.score(back, 2, {}, last_ms + 85_000).findings == []
 
 
 def beat(stream_ms: int, lag: int = 0) -> ingest_pb.Heartbeat:

@@ -66,15 +66,18 @@ def delivery(frame: ingest_pb.SampleDelivery) -> Delivery:
     if not len(frame.series_ids) == len(frame.timestamps_ms) == len(frame.values):
         told = f"columns of shard {frame.shard} at {frame.cursor} differ in length"
         raise Unavailable(told, reason="DELIVERY_INVALID")
+    commit_ms = frame.commit_time.ToMilliseconds()
     samples = Samples(
         series_ids=np.frombuffer(frame.series_ids, dtype="<i8"),
         timestamps_ms=np.frombuffer(frame.timestamps_ms, dtype="<i8"),
         values=np.frombuffer(frame.values, dtype="<f8"),
+        arrived_ms=np.full(len(frame.series_ids) // 8, commit_ms, dtype=np.int64),
     )
     return Delivery(
         shard=frame.shard,
         epoch=frame.epoch,
         cursor=frame.cursor,
+        commit_ms=commit_ms,
         samples=samples,
         size_bytes=cost_bytes(len(samples), len(frame.new_series)),
         traceparents=tuple(frame.traceparents),

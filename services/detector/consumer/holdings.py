@@ -141,6 +141,7 @@ class Holdings:
             credit=self._credit,
             labels_by_id=self.labels_by_id,
             committed=lambda cursor, free: self._committed(held, cursor, free),
+            watched=checkpoint.watched,
         )
         self._send(frames.start(held.shard, held.epoch, scorer.cursor))
         return held.worker

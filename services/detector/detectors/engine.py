@@ -5,7 +5,8 @@ API (stable; the maths behind it is not):
     engine = Engine(forest=train(rows, seed=0), settings=Settings())
     first = engine.add_series(1000)                      # rows first .. first + 999
     scores = engine.process(rows, timestamps_ms, values) # one batch, in order within a series
-    engine.features_of_last(rows), engine.contributions(features)
+    scores = engine.process(rows, timestamps_ms, values, arrived_ms) # when silence is of interest
+    engine.contributions(scores.features)
     data = engine.export_rows(rows); engine.import_rows(rows, data)
 
 How a sample is scored: seven detectors tell how surprising its contexts are (`contexts`), an
@@ -18,6 +19,7 @@ batches, and after export and import of the state in mid-stream.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +36,9 @@ F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+
+SPARE: Final = 32
+"""One row in so many is kept free, so that series may come one by one at little cost."""
 
 __all__ = ["FEATURES", "Engine", "Forest", "Scores", "Settings", "train"]
 
@@ -52,6 +57,8 @@ class Scores:
         features: float32[n, F], how surprising each context of the sample was; 0 in warm-up.
         warm: the sample is past its series' warm-up and a model is present.
         silenced: the sample would have given an alert but for `require`.
+        silence_ms: float64[n, 3], how long nothing of the series had arrived before the sample,
+            how long that may be, and the longest it had been; NaN at the first sample.
     """
 
     raw: F64
@@ -61,6 +68,7 @@ class Scores:
     features: F32
     warm: Flags
     silenced: Flags
+    silence_ms: F64
 
 
 class Engine:
@@ -74,7 +82,6 @@ class Engine:
         """
         self._settings = settings or Settings()
         self._state = np.zeros(0, dtype=state_rows.SERIES)
-        self._last = np.zeros((0, len(FEATURES)), dtype=np.float16)
         self._least = np.zeros(0, dtype=np.float64)
         self._count = 0
         self._reservoir = reservoir.empty(len(FEATURES))
@@ -99,9 +106,8 @@ class Engine:
         """Adds `count` series that have seen nothing; returns the row of the first."""
         first, self._count = self._count, self._count + count
         if self._count > len(self._state):
-            more = max(self._count, 2 * first) - len(self._state)
+            more = self._count + self._count // SPARE - len(self._state)
             self._state = np.concatenate([self._state, np.zeros(more, self._state.dtype)])
-            self._last = np.concatenate([self._last, np.zeros((more, len(FEATURES)), np.float16)])
             self._least = np.concatenate([self._least, np.zeros(more)])
         return first
 
@@ -117,8 +123,12 @@ class Engine:
         self._least[:] = 0.0
         self._least[rows] = scores
 
-    def process(self, rows: I32, timestamps_ms: I64, values: F64) -> Scores:
+    def process(
+        self, rows: I32, timestamps_ms: I64, values: F64, arrived_ms: I64 | None = None
+    ) -> Scores:
         """Scores and learns one batch; samples of one series must be in order.
+
+        Without `arrived_ms` samples arrive at their timestamps.
 
         Cost: O(1) per sample. Samples whose timestamp does not pass the last one of their series,
         and values that are NaN or infinite, are not scored and change nothing.
@@ -129,13 +139,25 @@ class Engine:
         rows = np.ascontiguousarray(rows, dtype=np.int32)
         times = np.ascontiguousarray(timestamps_ms, dtype=np.int64)
         x = np.ascontiguousarray(values, dtype=np.float64)
-        self._check(rows, times, x)
+        arrived = times if arrived_ms is None else np.ascontiguousarray(arrived_ms, dtype=np.int64)
+        self._check(rows, times, x, arrived)
         n, warm_up = len(rows), self._settings.warm_up
         features = np.zeros((n, len(FEATURES)), dtype=np.float32)
-        expected, elapsed_ms = np.full((n, 2), np.nan), np.zeros(n)
-        ready = np.zeros(n, dtype=np.bool_)
-        stages.measure(self._state, rows, times, x, warm_up, features, expected, ready, elapsed_ms)
-        self._last[rows[ready]] = features[ready]
+        expected, silence_ms = np.full((n, 2), np.nan), np.full((n, 3), np.nan)
+        ready, elapsed_ms = np.zeros(n, dtype=np.bool_), np.zeros(n)
+        stages.measure(
+            self._state,
+            rows,
+            times,
+            x,
+            arrived,
+            warm_up,
+            features,
+            expected,
+            ready,
+            elapsed_ms,
+            silence_ms,
+        )
         reservoir.keep(self._reservoir, rows, times, features)
         raw, alert = self._judge(rows, elapsed_ms, features, ready)
         strength = np.maximum(alert, 0.0)
@@ -147,11 +169,8 @@ class Engine:
             features=features,
             warm=ready & (self._forest is not None),
             silenced=alert < 0.0,
+            silence_ms=silence_ms,
         )
-
-    def features_of_last(self, rows: I32) -> F32:
-        """Feature vectors float32[k, F] of the last scored sample of each series, to 3 digits."""
-        return self._last[: self._count][rows].astype(np.float32)
 
     def contributions(self, features: F32) -> F64:
         """Share of each feature in the forest's verdict, float64[k, F]; zeros without a forest."""
@@ -172,20 +191,29 @@ class Engine:
         out[new] = features[new].sum(axis=1, dtype=np.float64) * isolation
         return out
 
-    def silence(self, rows: I32, now_ms: int) -> F64:
-        """Tail probability score in [0, 1) of having no newer sample of each series at `now_ms`."""
-        state = self._state[: self._count][rows]
-        clock, longest = state["clock"], state["absence"]["longest_ms"]
-        return absence.silence(longest, clock["count"], now_ms - clock["last_ms"])
-
     def newest_ms(self) -> I64:
         """Timestamp of the newest sample of every series; the lowest int64 before the first."""
         clock = self._state[: self._count]["clock"]
         return np.where(clock["count"] > 0, clock["last_ms"], np.iinfo(np.int64).min)
 
-    def longest_interval_ms(self) -> F64:
-        """The longest interval between samples of every series, faded; see `absence`."""
-        return self._state[: self._count]["absence"]["longest_ms"].astype(np.float64)
+    def arrivals_ms(self) -> F64:
+        """When the newest sample of every series arrived; the lowest int64 before the first."""
+        delay_ms = self._state[: self._count]["arrival"]["delay_ms"]
+        return np.asarray(self.newest_ms() + delay_ms.astype(np.float64))
+
+    def patience_ms(self) -> F64:
+        """How long every series may be silent from then on; see `absence`."""
+        state = self._state[: self._count]
+        longest, pause = state["absence"]["longest_ms"], state["arrival"]["pause_ms"]
+        return absence.patiences_ms(
+            longest.astype(np.float64), self.sample_counts(), pause.astype(np.float64)
+        )
+
+    def longest_silence_ms(self) -> F64:
+        """The longest that every series was silent, faded; see `absence`."""
+        state = self._state[: self._count]
+        longest, pause = state["absence"]["longest_ms"], state["arrival"]["pause_ms"]
+        return np.asarray(np.maximum(longest, pause), dtype=np.float64)
 
     def sample_counts(self) -> I64:
         """Samples that every series has taken."""
@@ -227,9 +255,10 @@ class Engine:
             )
         return raw, alert
 
-    def _check(self, rows: I32, times: I64, x: F64) -> None:
-        if not (rows.ndim == 1 and rows.shape == times.shape == x.shape):
-            raise ValueError(f"columns differ: {rows.shape}, {times.shape}, {x.shape}")
+    def _check(self, rows: I32, times: I64, x: F64, arrived: I64) -> None:
+        if not (rows.ndim == 1 and rows.shape == times.shape == x.shape == arrived.shape):
+            shapes = f"{rows.shape}, {times.shape}, {x.shape}, {arrived.shape}"
+            raise ValueError(f"columns differ: {shapes}")
         self._check_rows(rows)
 
     def _check_rows(self, rows: npt.NDArray[np.integer]) -> None:

@@ -26,8 +26,9 @@ class Episode:
     """An open episode of a series that no anomaly score keeps.
 
     Attributes:
-        source: What opened it: a rule's id.
-        since_warning_ms, since_critical_ms: Since when it has been beyond; None when it is not.
+        source: What opened it: a rule's id, or that of `shards.silences`.
+        since_warning_ms, since_critical_ms: Since when it has been beyond, or silent; None when
+            it is not.
         said: 0 before anything was announced, 1 after a warning, 2 after a critical one.
     """
 
@@ -36,6 +37,14 @@ class Episode:
     since_warning_ms: int | None
     since_critical_ms: int | None
     said: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """Time without a break in the signs of life of ingest, on its clock."""
+
+    since_ms: int
+    until_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,6 +59,7 @@ class Checkpoint:
     series: Sequence[StoredSeries] = ()
     episodes: Sequence[Episode] = ()
     training_rows: npt.NDArray[np.float32] | None = None
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +80,7 @@ class Changes:
         episodes: Open ones that are new or changed.
         ended_episodes: Source and series of those that are not open any more.
         training_rows: Replaces what is stored; None to leave that as it is.
+        watched: None before the first sign of life.
     """
 
     shard: int
@@ -88,6 +99,7 @@ class Changes:
     episodes: Sequence[Episode] = ()
     ended_episodes: Sequence[tuple[str, int]] = ()
     training_rows: npt.NDArray[np.float32] | None = None
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,22 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:
-    """Columns of equal length in log order: int64 series ids, int64 ms, float64 values."""
+    """Columns of equal length in log order: int64 series ids, int64 ms, float64 values.
+
+    `arrived_ms` is when ingest committed each; None where that does not matter.
+    """
 
     series_ids: npt.NDArray[np.int64]
     timestamps_ms: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
+    arrived_ms: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.series_ids)
+
+    def arrivals_ms(self) -> npt.NDArray[np.int64]:
+        """When each arrived: at its timestamp where nothing else is known."""
+        return self.timestamps_ms if self.arrived_ms is None else self.arrived_ms
 
     @staticmethod
     def concatenate(parts: "Sequence[Samples]") -> "Samples":
@@ -29,6 +37,7 @@ class Samples:
             series_ids=np.concatenate([part.series_ids for part in parts]),
             timestamps_ms=np.concatenate([part.timestamps_ms for part in parts]),
             values=np.concatenate([part.values for part in parts]),
+            arrived_ms=np.concatenate([part.arrivals_ms() for part in parts]),
         )
 
 
@@ -38,6 +47,7 @@ class Delivery:
 
     Attributes:
         cursor: Place in the log; resume after it.
+        commit_ms: When ingest committed it.
         size_bytes: What it costs of the credit in bytes.
         traceparents: Of the batches inside.
     """
@@ -45,6 +55,7 @@ class Delivery:
     shard: int
     epoch: int
     cursor: int
+    commit_ms: int
     samples: Samples
     size_bytes: int
     traceparents: tuple[str, ...] = ()

@@ -21,12 +21,11 @@ from services.detector.model.anomalies import (
     anomaly_id,
     ranked,
 )
-from services.detector.model.checkpoints import Changes, Checkpoint
+from services.detector.model.checkpoints import Changes, Checkpoint, Watched
 from services.detector.model.model_life import Live
 from services.detector.model.models import ActiveModel
 from services.detector.model.rules import Rule
 from services.detector.model.samples import Labels, Samples
-from services.detector.shards.evidence import Evidence
 from services.detector.shards.series_rows import SeriesRows
 from services.detector.shards.silences import SOURCE, ShardSilences
 from services.detector.shards.states import import_states, state_of_rows
@@ -101,39 +100,34 @@ class ShardScorer:
         """Series that fell silent by `now_ms`; only time after `since_ms` counts as silence."""
         return self._silences.sweep(self._engine, self._warm, now_ms, since_ms)
 
-    def newest_ms(self) -> int:
-        """Time of the newest sample of the shard; 0 before the first."""
-        return int(self._engine.newest_ms().max(initial=0))
-
     def score(
         self,
         samples: Samples,
         cursor: int,
         labels_by_id: Mapping[int, Labels],
-        now_ms: int | None = None,
+        since_ms: int = 0,
     ) -> Outcome:
         """Scores and learns samples that end at `cursor`.
 
-        `now_ms` is the time, and None while the shard is catching up.
+        Only time after `since_ms` counts as silence of a series.
 
         Raises:
             LookupError: A series is neither known nor in `labels_by_id`; nothing was scored.
         """
         self._add_series(self._series.unknown(samples.series_ids), labels_by_id)
         rows = self._series.rows_of(samples.series_ids)
-        evidence = Evidence(self._engine, rows)
-        newest_ms = self._engine.newest_ms()
-        fresh = _fresh(rows, samples, newest_ms.copy())
-        self._silences.heard(np.unique(rows[fresh]), newest_ms, now_ms)
-        scores = self._engine.process(rows, samples.timestamps_ms, samples.values)
+        fresh = _fresh(rows, samples, self._engine.newest_ms())
+        arrived_ms = samples.arrivals_ms()
+        scores = self._engine.process(rows, samples.timestamps_ms, samples.values, arrived_ms)
+        silent = self._silences.heard(rows, arrived_ms, scores, fresh, since_ms)
         ready = np.isfinite(scores.expected_low)
         self._warm[rows[ready]] = True
         self._changed[rows] = True
         self.cursor = cursor
         self.processed_samples += len(samples)
         self.collected_samples += int(ready.sum())
-        alarms = self._find(samples, scores, evidence)
-        found = [*alarms, *self._beyond_thresholds(samples, rows, fresh, scores)]
+        alarms = self._find(samples, scores)
+        found = [*alarms, *self._beyond_thresholds(samples, rows, fresh, scores), *silent]
         found.sort(key=lambda each: (each.event_ms, each.series_id, each.kind, each.anomaly_id))
         live = self._observer.look(scores.features) if self._observer else {}
         silenced = int(np.count_nonzero(scores.silenced))
@@ -144,7 +138,13 @@ class ShardScorer:
         """Goes on after `cursor`: what lies between is gone for good."""
         self.cursor = max(self.cursor, cursor)
 
-    def changes(self, findings: Sequence[Finding], *, with_training_rows: bool) -> Changes:
+    def changes(
+        self,
+        findings: Sequence[Finding],
+        *,
+        with_training_rows: bool,
+        watched: Watched | None = None,
+    ) -> Changes:
         """Everything since the last checkpoint. Nothing may be scored until it is committed."""
         rows = np.flatnonzero(self._changed).astype(np.int32)
         episodes, ended = self._rules.changes()
@@ -166,6 +166,7 @@ class ShardScorer:
             episodes=episodes + fallen,
             ended_episodes=ended + back,
             training_rows=self._training_rows() if with_training_rows else None,
+            watched=watched,
         )
 
     def committed(self) -> None:
@@ -236,12 +237,11 @@ class ShardScorer:
             for hit in self._rules.evaluate(samples, rows, fresh)
         ]
 
-    def _find(self, samples: Samples, scores: Scores, evidence: Evidence) -> list[Finding]:
+    def _find(self, samples: Samples, scores: Scores) -> list[Finding]:
         indices = np.flatnonzero(scores.alert > 0)
         if not len(indices) or self._model is None:
             return []
-        forest, version = self._model.forest, self._model.version
-        features = evidence.features_at(indices, samples, self._settings, forest)
+        features, version = scores.features[indices], self._model.version
         shares = self._engine.contributions(features)
         return [
             self._finding(index, samples, scores, contributions(features[k], shares[k]), version)

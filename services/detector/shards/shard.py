@@ -17,7 +17,7 @@ from mesh.errors import Conflict, Unavailable
 from mesh.telemetry import span
 from services.detector import metrics
 from services.detector.model.anomalies import Finding
-from services.detector.model.checkpoints import Changes
+from services.detector.model.checkpoints import Changes, Watched
 from services.detector.model.model_life import Live
 from services.detector.model.models import ActiveModel
 from services.detector.model.rules import Rule
@@ -25,14 +25,11 @@ from services.detector.model.samples import Delivery, Labels, Samples
 from services.detector.shards.announce import announced
 from services.detector.shards.credit import Amount, Credit
 from services.detector.shards.scoring import Outcome, ShardScorer
+from services.detector.shards.watch import Watch
 from services.detector.store import CheckpointStore
 
 ANNOUNCED_AT_ONCE: Final = 100
 """Then the event loop gets its turn: a storm of anomalies must not hold up heartbeats."""
-
-BEAT_MISSED_MS: Final = 60_000
-BEHIND_MS: Final = 300_000
-"""A shard whose newest sample is older while more wait says nothing about silence."""
 
 logger = logging.getLogger(__name__)
 
@@ -72,21 +69,6 @@ class Skip:
     cursor: int
 
 
-@dataclass(slots=True, kw_only=True)
-class Watch:
-    """Since when it is known what series of the shard send, so that silence means something.
-
-    Attributes:
-        since_ms: None while catching up, or after ingest itself was silent.
-        due: Whether to look for silent series.
-    """
-
-    now_ms: int = 0
-    since_ms: int | None = None
-    beat_ms: int = 0
-    due: bool = False
-
-
 class ShardWorker:
     """Processes one shard until it is told to stop."""
 
@@ -99,6 +81,7 @@ class ShardWorker:
         credit: Credit,
         labels_by_id: Mapping[int, Labels],
         committed: Callable[[int, Amount], None],
+        watched: Watched | None = None,
     ) -> None:
         """Starts with nothing to do.
 
@@ -109,6 +92,7 @@ class ShardWorker:
             credit: Of the stream.
             labels_by_id: Series the stream has named so far; grows while the worker runs.
             committed: Called after each commit with the cursor and with what is out of memory.
+            watched: By the last holder.
         """
         self.shard = shard
         self._scorer = scorer
@@ -119,7 +103,7 @@ class ShardWorker:
         self._waiting: deque[Delivery | Skip] = deque()
         self._woken = asyncio.Event()
         self._stopping = False
-        self._watch = Watch()
+        self._watch = Watch(watched)
         self._findings: list[Finding] = []
         self._held = Amount()
         self._checkpoint_s = self._kept_rows_s = terms.clock.monotonic_s()
@@ -146,16 +130,7 @@ class ShardWorker:
 
     def beat(self, now_ms: int, lag_samples: int) -> None:
         """Ingest lives: its clock, and what it has committed of the shard and nobody acked yet."""
-        if now_ms - self._watch.beat_ms > BEAT_MISSED_MS:
-            self._watch.since_ms = None
-        self._watch.beat_ms = now_ms
-        newest_ms = self._scorer.newest_ms()
-        if lag_samples and now_ms - newest_ms > BEHIND_MS:
-            self._watch.since_ms = None
-            return
-        self._watch.now_ms = min(now_ms, newest_ms) if lag_samples else now_ms
-        self._watch.since_ms = self._watch.since_ms or self._watch.now_ms
-        self._watch.due = True
+        self._watch.beat(now_ms, lag_samples)
         self._woken.set()
 
     def stop(self) -> None:
@@ -199,7 +174,7 @@ class ShardWorker:
             self._scorer.skip_to(first.cursor)
         elif batch := self._take():
             await self._score(batch)
-        elif self._watch.due and not self._stopping:
+        elif self._watch.is_due and not self._stopping:
             await self._sweep()
         if self._is_checkpoint_due():
             await self._checkpoint()
@@ -215,6 +190,8 @@ class ShardWorker:
             delivery = self._waiting[0]
             if isinstance(delivery, Skip):
                 break
+            if batch and self._watch.is_break(delivery.commit_ms):
+                break
             self._waiting.popleft()
             self._held.add(Amount(samples=len(delivery.samples), size_bytes=delivery.size_bytes))
             if delivery.cursor > cursor:
@@ -228,6 +205,8 @@ class ShardWorker:
         self._scorer.use_bars(self._terms.bars())
         links = [each for delivery in batch for each in delivery.traceparents]
         samples = Samples.concatenate([delivery.samples for delivery in batch])
+        for delivery in batch:
+            self._watch.scored(delivery.commit_ms)
         attributes = {"sensus.shard": self.shard, "messaging.batch.message_count": len(samples)}
         with span("process samples", kind=SpanKind.CONSUMER, links=links, attributes=attributes):
             outcome = await self._run_engine(samples, batch[-1].cursor)
@@ -242,9 +221,7 @@ class ShardWorker:
 
     async def _sweep(self) -> None:
         """Looks for series that fell silent while the shard was watched."""
-        self._watch.due = False
-        if self._watch.since_ms is None:
-            return
+        self._watch.is_due = False
         arguments = (self._watch.now_ms, self._watch.since_ms)
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._terms.pool, self._scorer.sweep, *arguments)
@@ -253,8 +230,7 @@ class ShardWorker:
     async def _run_engine(self, samples: Samples, cursor: int) -> Outcome:
         loop = asyncio.get_running_loop()
         started_s = self._terms.clock.monotonic_s()
-        now_ms = None if self._watch.since_ms is None else self._terms.clock.now_ms()
-        arguments = (samples, cursor, self._labels_by_id, now_ms)
+        arguments = (samples, cursor, self._labels_by_id, self._watch.since_ms)
         try:
             outcome = await loop.run_in_executor(self._terms.pool, self._scorer.score, *arguments)
         except LookupError as error:
@@ -266,15 +242,17 @@ class ShardWorker:
         waited_s = self._terms.clock.monotonic_s() - self._checkpoint_s
         return bool(
             self._findings
+            or self._watch.unstored
             or waited_s >= self._terms.checkpoint_interval_s
             or self._credit.half_used
         )
 
     async def _checkpoint(self) -> None:
-        if self._scorer.dirty or self._findings:
+        if self._scorer.dirty or self._findings or self._watch.unstored:
             changes = await self._changes()
             await self._commit(changes)
             self._scorer.committed()
+            self._watch.committed(changes.watched)
             for finding in self._findings:
                 severity, kind = finding.severity.name.lower(), finding.kind.name.lower()
                 metrics.ANOMALIES.labels(severity, kind).inc()
@@ -288,7 +266,9 @@ class ShardWorker:
         keep = self._is_training_rows_due()
         return await loop.run_in_executor(
             self._terms.pool,
-            lambda: self._scorer.changes(self._findings, with_training_rows=keep),
+            lambda: self._scorer.changes(
+                self._findings, with_training_rows=keep, watched=self._watch.so_far
+            ),
         )
 
     def _is_training_rows_due(self) -> bool:

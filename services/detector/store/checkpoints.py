@@ -18,6 +18,7 @@ from services.detector.model.checkpoints import (
     NewSeries,
     ShardLost,
     StoredSeries,
+    Watched,
 )
 from services.detector.store.notices import CHANNEL
 
@@ -35,7 +36,7 @@ _CLAIM: Final = """
 INSERT INTO detector.shard (shard, epoch, holder) VALUES ($1, $2, $3)
 ON CONFLICT (shard) DO UPDATE SET epoch = $2, holder = $3
 WHERE shard.epoch <= $2
-RETURNING cursor, processed_samples, collected_samples
+RETURNING cursor, processed_samples, collected_samples, watched_since_ms, watched_until_ms
 """
 _SERIES: Final = """
 SELECT series_id, labels, state, coalesce(warm, false) AS warm
@@ -48,6 +49,7 @@ SELECT features FROM detector.training_rows WHERE shard = $1 AND feature_names =
 _FENCE: Final = """
 UPDATE detector.shard SET cursor = $4, processed_samples = $5, collected_samples = $6,
     series_count = $7, warm_series_count = $8, checkpoint_time = now(),
+    watched_since_ms = $9, watched_until_ms = $10,
     start_time = coalesce(start_time, now())
 WHERE shard = $1 AND epoch = $2 AND cursor = $3
 """
@@ -152,7 +154,13 @@ async def _checkpoint(
         series=[StoredSeries(**each) for each in series],
         episodes=[Episode(**each) for each in episodes],
         training_rows=None if features is None else _from_bytes(features, shard),
+        watched=_watched(row),
     )
+
+
+def _watched(row: asyncpg.Record) -> Watched | None:
+    since_ms, until_ms = row["watched_since_ms"], row["watched_until_ms"]
+    return None if since_ms is None else Watched(since_ms=since_ms, until_ms=until_ms)
 
 
 async def _move(connection: "Connection", changes: Changes) -> None:
@@ -166,6 +174,8 @@ async def _move(connection: "Connection", changes: Changes) -> None:
         changes.collected_samples,
         changes.series_count,
         changes.warm_series_count,
+        changes.watched.since_ms if changes.watched else None,
+        changes.watched.until_ms if changes.watched else None,
     )
     if done != "UPDATE 1":
         told = f"shard {changes.shard} is not at {changes.from_cursor} of epoch {changes.epoch}"

@@ -217,19 +217,35 @@ def test_contributions_name_the_feature_that_was_new() -> None:
     assert parts.sum() == pytest.approx(made.forest().score(scores.features[-1:])[0] - 0.5)
 
 
-def test_features_of_last_are_those_of_the_batch_to_three_digits() -> None:
-    made_engine = made.engine(3)
-    scores = made_engine.process(*made.stream())
-    last = made_engine.features_of_last(np.arange(3, dtype=np.int32))
-    np.testing.assert_allclose(last, scores.features[-3:], rtol=1e-3)
+def test_patience_before_a_sample_is_what_the_engine_said_after_the_one_before() -> None:
+    made_engine, (rows, times, values) = made.engine(1), made.one([1.0] * 500)
+    late = np.random.default_rng(3).integers(0, 400 * made.MINUTE_MS, 500).astype(np.int64)
+    arrived = np.maximum.accumulate(times + late)
+    for at in range(500):
+        one = slice(at, at + 1)
+        known = made_engine.arrivals_ms(), made_engine.patience_ms()
+        longest = made_engine.longest_silence_ms()
+        scores = made_engine.process(rows[one], times[one], values[one], arrived[one])
+        quiet, patience, usual = scores.silence_ms[0]
+        if at:
+            assert (arrived[at] - quiet, patience) == (known[0][0], known[1][0])
+            assert usual == longest[0]
+        else:
+            assert np.isnan([quiet, patience, usual]).all()
 
 
-def test_a_silence_longer_than_any_before_is_improbable() -> None:
-    made_engine, row = made.engine(1), np.zeros(1, np.int32)
-    made_engine.process(*made.one([1.0] * 500))
-    last = made.START_MS + 499 * made.MINUTE_MS
-    assert made_engine.silence(row, last + made.MINUTE_MS)[0] == 0
-    assert made_engine.silence(row, last + 10 * made.MINUTE_MS)[0] > 0.99
+def test_an_outage_teaches_little_and_fades_towards_the_usual_pause() -> None:
+    made_engine, tick = made.engine(1), np.arange(500, dtype=np.int64) * 1000
+    row, ones = np.zeros(500, np.int32), np.ones(500)
+    made_engine.process(row, made.START_MS + tick, ones)
+    assert made_engine.patience_ms()[0] == 60_000
+    after = made.START_MS + 500_000 + tick
+    made_engine.process(row[:1], after[:1], ones[:1], after[:1] + 86_400_000)
+    assert made_engine.patience_ms()[0] == 3 * 600_000
+    for part in range(16):
+        times = after + part * 500_000
+        made_engine.process(row, times, ones, np.full(500, times[-1]))
+    assert 3 * 450_000 < made_engine.patience_ms()[0] <= 3 * 500_000
 
 
 @pytest.mark.parametrize("per_week", [0.5, 2.0, 10.0])

@@ -1,0 +1,194 @@
+"""What a shard finds follows from the log alone, whoever held it, and whenever he was killed."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from services.detector.model.anomalies import Finding, Kind
+from services.detector.model.checkpoints import Changes, Checkpoint, Episode, StoredSeries, Watched
+from services.detector.model.models import ActiveModel
+from services.detector.model.rules import Comparison, Rule
+from services.detector.model.samples import Samples
+from services.detector.shards.scoring import ShardScorer
+from services.detector.shards.watch import Watch
+from tests.detector.signals import SETTINGS, START_MS, forest, labels_of
+
+F64 = npt.NDArray[np.float64]
+
+SERIES = 6
+TICKS, TICK_MS = 240, 10_000
+LABELS = {n: dict(labels_of(n)) | {"job": f"job-{n % 2}"} for n in range(1, SERIES + 1)}
+RULES = [
+    Rule(
+        rule_id="rule",
+        name="high",
+        selector='{__name__="made"}',
+        comparison=Comparison.ABOVE,
+        warning=30.0,
+        critical=60.0,
+        hysteresis=5.0,
+        hold_ms=3 * TICK_MS,
+    )
+]
+
+
+class Beat(NamedTuple):
+    """A heartbeat at a time when nothing waits."""
+
+    now_ms: int
+
+
+Event = Samples | Beat
+
+
+class Table:
+    """What the store keeps: commits whole, or not at all."""
+
+    def __init__(self) -> None:
+        self.series: dict[int, StoredSeries] = {}
+        self.episodes: dict[tuple[str, int], Episode] = {}
+        self.findings: dict[str, Finding] = {}
+        self.cursor = 0
+        self.watched: Watched | None = None
+
+    def commit(self, changes: Changes) -> None:
+        assert changes.from_cursor == self.cursor
+        for new in changes.new_series:
+            self.series[new.row_number] = StoredSeries(
+                series_id=new.series_id, labels=new.labels, state=None, warm=False
+            )
+        for row, state, warm in zip(changes.row_numbers, changes.states, changes.warm, strict=True):
+            self.series[row] = dataclasses.replace(self.series[row], state=state, warm=warm)
+        for key in changes.ended_episodes:
+            self.episodes.pop(key, None)
+        self.episodes |= {(each.source, each.series_id): each for each in changes.episodes}
+        for each in changes.findings:
+            assert each.anomaly_id not in self.findings, "told twice"
+            self.findings[each.anomaly_id] = each
+        self.cursor, self.watched = changes.to_cursor, changes.watched
+
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint(
+            shard=0,
+            epoch=1,
+            cursor=self.cursor,
+            series=[self.series[row] for row in sorted(self.series)],
+            episodes=list(self.episodes.values()),
+            watched=self.watched,
+        )
+
+
+class Holder:
+    """Does what `ShardWorker` does with the events after the checkpoint."""
+
+    def __init__(self, table: Table) -> None:
+        checkpoint = table.checkpoint()
+        self.table, self.findings = table, list[Finding]()
+        self.scorer = ShardScorer(checkpoint, SETTINGS)
+        self.scorer.use_model(ActiveModel(version=3, forest=forest()))
+        self.scorer.use_rules(RULES)
+        self.watch = Watch(checkpoint.watched)
+
+    def take(self, event: Event, cursor: int) -> None:
+        if isinstance(event, Beat):
+            self.watch.beat(event.now_ms, 0)
+            now_ms, since_ms = self.watch.now_ms, self.watch.since_ms
+            self.findings += self.scorer.sweep(now_ms, since_ms)
+        else:
+            self.watch.scored(int(event.arrivals_ms()[0]))
+            outcome = self.scorer.score(event, cursor, LABELS, self.watch.since_ms)
+            self.findings += outcome.findings
+
+    def checkpoint(self) -> None:
+        changes = self.scorer.changes(
+            self.findings, with_training_rows=False, watched=self.watch.so_far
+        )
+        self.table.commit(changes)
+        self.scorer.committed()
+        self.findings = []
+
+
+def log(seed: int) -> list[Event]:
+    """Series with spikes, levels beyond a threshold, outages of one or of all, and portions."""
+    random = np.random.default_rng(seed)
+    values = random.normal(10.0, 1.0, (TICKS, SERIES))
+    values[random.integers(30, TICKS, 8), random.integers(0, SERIES, 8)] += 70.0
+    start = random.integers(40, 180)
+    values[start : start + 20, 1] += 35.0
+    sends = np.ones((TICKS, SERIES), dtype=np.bool_)
+    for _ in range(6):
+        first, length = random.integers(40, 200), random.integers(3, 60)
+        sends[first : first + length, random.integers(0, SERIES)] = False
+    if seed % 3 == 0:
+        sends[150:165, :] = False
+    waiting, events = list[int](), list[Event]()
+    for tick in range(TICKS):
+        now_ms = START_MS + tick * TICK_MS
+        ids = [n for n in range(1, SERIES) if sends[tick, n - 1]]
+        rows = [(n, tick) for n in ids]
+        waiting.append(tick)
+        if tick % 12 == 11:
+            rows += [(SERIES, each) for each in waiting if sends[each, SERIES - 1]]
+            waiting.clear()
+        if rows:
+            events.append(_delivery(rows, values, now_ms + 500))
+        events.append(Beat(now_ms + 5_000))
+    return events
+
+
+def _delivery(rows: Sequence[tuple[int, int]], values: F64, now_ms: int) -> Samples:
+    return Samples(
+        series_ids=np.array([n for n, _ in rows], dtype=np.int64),
+        timestamps_ms=np.array([START_MS + tick * TICK_MS for _, tick in rows], dtype=np.int64),
+        values=np.array([values[tick, n - 1] for n, tick in rows]),
+        arrived_ms=np.full(len(rows), now_ms, dtype=np.int64),
+    )
+
+
+def held(events: Sequence[Event], killed: Callable[[int], bool], every: int) -> Table:
+    """The whole log; a holder that is killed loses what he did since his checkpoint.
+
+    His successor takes the samples again; heartbeats are gone for good.
+    """
+    table = Table()
+    holder, lost_since = Holder(table), 0
+    for at, event in enumerate(events):
+        holder.take(event, at + 1)
+        if holder.findings or at % every == 0:
+            if killed(at):
+                holder = Holder(table)
+                for again in range(lost_since, at + 1):
+                    if isinstance(events[again], Samples) and again + 1 > table.cursor:
+                        holder.take(events[again], again + 1)
+            else:
+                holder.checkpoint()
+                lost_since = at + 1
+    holder.checkpoint()
+    return table
+
+
+@hypothesis_settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 40),
+    kills=st.sets(st.integers(0, 2 * TICKS), max_size=40),
+    every=st.integers(1, 12),
+)
+def test_kill_at_any_moment_changes_no_anomaly(seed: int, kills: set[int], every: int) -> None:
+    """Just before a commit is the worst moment: everything since the last one is lost."""
+    events = log(seed)
+    undisturbed = held(events, lambda _: False, every=3)
+    disturbed = held(events, kills.__contains__, every=every)
+    assert sorted(disturbed.findings) == sorted(undisturbed.findings)
+    told = [disturbed.findings[each] for each in sorted(undisturbed.findings)]
+    assert told == [undisturbed.findings[each] for each in sorted(undisturbed.findings)]
+
+
+def test_made_logs_hold_every_kind_of_anomaly() -> None:
+    kinds = {each.kind for each in held(log(0), lambda _: False, every=3).findings.values()}
+    assert kinds == {Kind.VALUE, Kind.THRESHOLD, Kind.ABSENCE}
