@@ -71,7 +71,7 @@ MODEL_VERSION: Final = Gauge(
 )
 MODELS_REFUSED: Final = Counter(
     "sensus_detector_models_refused_total",
-    "Active models that could not be read; the one before scores on. Must stay 0: see the log.",
+    "Models that could not be read; another one scores. Must stay 0: see the log.",
 )
 MODEL_DRIFT: Final = Gauge(
     "sensus_detector_model_drift_ratio",

@@ -229,4 +229,4 @@ def _compile_thresholds(rows: "npt.NDArray[np.int32]", ticks: "npt.NDArray[np.in
     threshold.in_order(rows, ticks, values, ticks[:1] - 1, fresh)
     hits = np.zeros(len(ticks), dtype=np.int8)
     terms = threshold.Terms(1.0, 2.0, 0.0, 0)
-    threshold.step(threshold.empty(1), rows, ticks, values, fresh, terms, hits)
+    threshold.step(threshold.empty(1), rows, ticks, values, fresh, ~fresh, terms, hits)

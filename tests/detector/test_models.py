@@ -14,13 +14,14 @@ from mesh.errors import SensusError, Unavailable, from_rpc_error
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.detectors.engine import FEATURES
 from services.detector.detectors.evaluation import BINS, Track, made_up
-from services.detector.feeds.forests import ForestFeed
+from services.detector.feeds.forests import RETRY_AFTER, ForestFeed
 from services.detector.lifecycle.evaluator import Evaluator
-from services.detector.lifecycle.keeper import Keeper, Schedule
+from services.detector.lifecycle.keeper import DRIFT, Keeper, Schedule
 from services.detector.lifecycle.trainer import Needs, Trainer, simulated_rows_for, taught
 from services.detector.model.model_life import Evaluation, Judged, Live, Stage
 from services.detector.model.models import TrainedModel
 from services.detector.store import ModelStore, TrainingStore, VersionStore
+from services.detector.store.trainings import WAITING_MAX
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import deliveries, forest, samples
@@ -209,6 +210,44 @@ async def test_drift_of_the_scores_asks_for_one_training(pool: "Pool") -> None:
     assert [each["request_id"] for each in asked] == ["drift-1"]
 
 
+async def test_what_was_live_long_ago_is_no_drift(pool: "Pool") -> None:
+    reference, other = [0] * (BINS - 1) + [5000], [90_000] + [0] * (BINS - 1)
+    await ModelStore(pool).add_and_activate(
+        dataclasses.replace(a_model(), score_histogram=reference), 1
+    )
+    versions = VersionStore(pool)
+    await versions.add_live(1, Live(samples=1, loud=1, loud_with_active=1, histogram=other))
+    await pool.execute("UPDATE detector.live_score SET updated_at = now() - interval '30 days'")
+    for _ in range(2):
+        await versions.add_live(1, Live(samples=1, loud=1, loud_with_active=1, histogram=reference))
+    live = await versions.active()
+    assert live is not None
+    assert live.drift is not None
+    assert live.drift < DRIFT
+    assert live.live is not None
+    assert live.live.histogram[-1] == pytest.approx(10_000, rel=1e-3)
+
+
+async def test_damaged_active_version_asks_for_a_training(pool: "Pool") -> None:
+    await ModelStore(pool).add_and_activate(a_model(), 1)
+    await pool.execute("UPDATE detector.model SET artifact = 'x'")
+    await keeper_of(pool).ask_for_what_is_due()
+    asked = await pool.fetch("SELECT request_id FROM detector.training")
+    assert [each["request_id"] for each in asked] == ["unusable-1"]
+
+
+async def test_trainings_that_wait_are_bounded(detector: RunningDetector, pool: "Pool") -> None:
+    asked = [await TrainingStore(pool).ask(f"mine-{n}", "demand") for n in range(WAITING_MAX + 1)]
+    assert asked == [True] * WAITING_MAX + [False]
+    await detector.start([])
+    async with detector.client(ADMIN) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            async for _ in stub.TrainModel(detector_pb.TrainModelRequest(), wait_for_ready=True):
+                pass
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert from_rpc_error(caught.value).reason == "TRAININGS_WAITING"
+
+
 async def test_training_that_its_leader_left_behind_is_done_by_the_next(pool: "Pool") -> None:
     await ModelStore(pool).add_and_activate(a_model(), 1)
     await collect(pool, 1, 100)
@@ -349,6 +388,24 @@ async def test_shadow_looks_at_live_samples_and_announces_nothing(
     assert one.live.samples == two.live.samples > 0
     assert two.live.loud > 0
     assert {each.model_version for each in await detector.anomalies()} == {1}
+
+
+async def test_start_with_a_damaged_active_version_scores_with_the_newest_usable(
+    pool: "Pool",
+) -> None:
+    store = ModelStore(pool)
+    for version in (1, 2, 3, 4):
+        await store.add_and_activate(a_model(), version)
+    await pool.execute("UPDATE detector.model SET artifact = 'x' WHERE version IN (3, 4)")
+    feed = ForestFeed(store)
+    await feed.refresh()
+    assert feed.model() is not None
+    assert feed.model().version == 2  # type: ignore[union-attr]
+    mended = a_model().artifact
+    await pool.execute("UPDATE detector.model SET artifact = $1 WHERE version = 4", mended)
+    for _ in range(RETRY_AFTER):
+        await feed.refresh()
+    assert feed.model().version == 4  # type: ignore[union-attr]
 
 
 async def test_shadow_becomes_active_without_being_read_again(pool: "Pool") -> None:

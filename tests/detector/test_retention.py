@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mesh.clock import SystemClock
-from services.detector.store import AnomalyStore, FeedbackStore
+from services.detector.store import AnomalyStore, FeedbackStore, ModelStore, VersionStore
 from services.detector.store import retention as portions
 from services.detector.store.retention import RetentionStore
 from services.detector.upkeep import retention
 from services.detector.upkeep.retention import Retention
 from tests.detector.test_anomalies import Log, a_finding
+from tests.detector.test_training import a_model
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -25,6 +26,22 @@ class Noon(SystemClock):
 
     async def sleep(self, seconds: float) -> None:
         return
+
+
+async def test_versions_that_nothing_uses_are_forgotten(
+    pool: "Pool", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portions, "VERSIONS_KEPT", 2)
+    store = ModelStore(pool)
+    for version in range(1, 7):
+        await store.add_and_activate(a_model(), version)
+    await VersionStore(pool).activate(1)
+    await pool.execute(
+        "UPDATE detector.model SET created_at = CASE WHEN version = 3 THEN now() "
+        "ELSE now() - interval '100 years' END"
+    )
+    await Retention(RetentionStore(pool), 7, Noon()).drop()
+    assert [each.version for each in await VersionStore(pool).list(100, 10)] == [6, 5, 3, 1]
 
 
 async def test_what_is_older_than_whole_days_is_forgotten(

@@ -79,6 +79,16 @@ def test_rule_speaks_once_per_episode_and_once_more_when_it_worsens(
     assert announced(values, rule) == expected
 
 
+def test_time_in_which_the_series_was_silent_does_not_count_as_held() -> None:
+    rule = dataclasses.replace(RULE, hold_ms=60_000)
+    scorer, (early, late) = scorer_of(rule), (series_of([90.0]), series_of([90.0, 90.0]))
+    assert scorer.score(early, 1, {1: labels_of(1)}).findings == []
+    after = dataclasses.replace(late, timestamps_ms=late.timestamps_ms + 7_200_000)
+    assert [each.kind for each in scorer.score(after, 2, {}, 2**62).findings] == []
+    held = dataclasses.replace(early, timestamps_ms=after.timestamps_ms[:1] + 60_000)
+    assert len(scorer.score(held, 3, {}, 2**62).findings) == 1
+
+
 def test_value_must_stay_beyond_the_threshold_for_the_hold_time() -> None:
     patient = dataclasses.replace(RULE, hold_ms=2000)
     assert announced([80, 80, 79, 80, 80, 80], patient) == [(5, "WARNING")]

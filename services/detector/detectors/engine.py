@@ -57,6 +57,7 @@ class Scores:
         features: float32[n, F], how surprising each context of the sample was; 0 in warm-up.
         warm: the sample is past its series' warm-up and a model is present.
         silenced: the sample would have given an alert but for `require`.
+        apart: the interval before the sample was longer than the series may be silent.
         silence_ms: float64[n, 3], how long nothing of the series had arrived before the sample,
             how long that may be, and the longest it had been; NaN at the first sample.
     """
@@ -68,6 +69,7 @@ class Scores:
     features: F32
     warm: Flags
     silenced: Flags
+    apart: Flags
     silence_ms: F64
 
 
@@ -169,6 +171,7 @@ class Engine:
             features=features,
             warm=ready & (self._forest is not None),
             silenced=alert < 0.0,
+            apart=elapsed_ms > silence_ms[:, 1],
             silence_ms=silence_ms,
         )
 

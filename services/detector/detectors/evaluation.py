@@ -144,11 +144,11 @@ def histogram(strangeness: F64) -> I64:
     return np.bincount(np.clip(places, 0, BINS - 1).astype(np.int64), minlength=BINS)
 
 
-def drift(live: I64, reference: I64) -> float | None:
+def drift(live: F64, reference: F64) -> float | None:
     """Population stability index; None before enough live samples. Above 0.25 counts as drift.
 
-    >>> calm = np.full(BINS, 1000)
-    >>> drift(calm, calm), round(drift(np.roll(np.arange(BINS) * 1000, 5), calm), 1) > 0.25
+    >>> calm = np.full(BINS, 1000.0)
+    >>> drift(calm, calm), round(drift(np.roll(np.arange(BINS) * 1000.0, 5), calm), 1) > 0.25
     (0.0, True)
     """
     if live.sum() < PSI_SAMPLES_MIN or reference.sum() == 0:

@@ -1,13 +1,14 @@
 """Thresholds with hysteresis and hold time: the episodes of one rule over many series.
 
 What it measures: whether a series has stayed beyond a threshold long enough. One hit when the
-episode begins, one more when it turns from warning to critical.
+episode begins, one more when it turns from warning to critical. Time in which the series was
+silent too long does not count.
 Cost: O(1) per sample, 24 bytes per series that the rule watches.
 Weakness: a series that stops sending keeps its episode open.
 
 >>> state, hits = empty(1), np.zeros(4, np.int8)
 >>> step(state, np.zeros(4, np.int32), np.arange(4) * 1000, np.array([81.0, 82.0, 96.0, 97.0]),
-...      np.ones(4, np.bool_), Terms(80.0, 95.0, 5.0, 1000), hits)
+...      np.ones(4, np.bool_), np.zeros(4, np.bool_), Terms(80.0, 95.0, 5.0, 1000), hits)
 >>> hits.tolist(), int(state[0]["said"])
 ([0, 1, 0, 2], 2)
 """
@@ -56,18 +57,21 @@ def step(
     times: Times,
     values: Column,
     fresh: Flags,
+    apart: Flags,
     terms: Terms,
     hits: Hits,
 ) -> None:
     """Takes samples in order; writes 1 (warning) or 2 (critical) where an anomaly begins.
 
     `places` is the place of each sample's series in `state`; samples that are not `fresh` change
-    nothing.
+    nothing, and those that are `apart` from the one before count from their own time on.
     """
     lowest = min(terms.warning, terms.critical)
     for i in range(places.shape[0]):
         if fresh[i]:
             s, x = state[places[i]], values[i]
+            if apart[i]:
+                s["since_warning"] = s["since_critical"] = NEVER
             _clock(s, x, times[i], terms)
             hits[i] = _speak(s, times[i], terms.hold_ms)
             if s["said"] > 0 and x < lowest - terms.hysteresis:

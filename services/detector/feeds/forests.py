@@ -7,13 +7,17 @@ from services.detector import metrics
 from services.detector.model.models import ActiveModel
 from services.detector.store import ModelStore
 
+RETRY_AFTER: Final = 60
+"""Refreshes before a version that could not be read is tried again: it may have been mended."""
+
 logger = logging.getLogger(__name__)
 
 
 class ForestFeed:
     """Follows the active version and its shadow.
 
-    One that cannot be read is refused and changes nothing.
+    One that cannot be read is refused and changes nothing; where nothing scored before, the newest
+    version that can be read does.
     """
 
     subject: Final = "active model"
@@ -21,7 +25,7 @@ class ForestFeed:
     def __init__(self, store: ModelStore) -> None:
         """Knows nothing before `refresh`."""
         self._store = store
-        self._refused = {0}
+        self._refused = dict[int, int]()
         self._model: ActiveModel | None = None
         self._shadow: ActiveModel | None = None
 
@@ -35,14 +39,22 @@ class ForestFeed:
 
     async def refresh(self) -> None:
         """Asks once, and takes the versions when they are others."""
+        self._refused = {version: left - 1 for version, left in self._refused.items() if left > 1}
         active = await self._store.active_version()
         if active:
-            self._model = await self._taken(active, self._model)
+            self._model = await self._taken(active, self._model) or await self._newest_usable()
         else:
             self._model = None
         metrics.MODEL_VERSION.set(self._model.version if self._model else 0)
         shadow = await self._store.shadow_version()
         self._shadow = await self._taken(shadow, self._shadow) if shadow else None
+
+    async def _newest_usable(self) -> ActiveModel | None:
+        for version in await self._store.newest_versions():
+            if (model := await self._taken(version, None)) is not None:
+                logger.warning("an earlier model scores", extra={"version": version})
+                return model
+        return None
 
     async def _taken(self, version: int, held: ActiveModel | None) -> ActiveModel | None:
         if (held is not None and held.version == version) or version in self._refused:
@@ -53,7 +65,7 @@ class ForestFeed:
         try:
             model = await self._store.load(version)
         except ValueError as error:
-            self._refused.add(version)
+            self._refused[version] = RETRY_AFTER
             metrics.MODELS_REFUSED.inc()
             note = {"version": version, "cause": str(error)}
             logger.error("model refused, the one before stays", extra=note)

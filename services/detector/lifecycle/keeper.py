@@ -83,7 +83,7 @@ class Keeper:
             await self._clock.sleep(await self._wait_s(self._step))
 
     async def ask_for_what_is_due(self) -> None:
-        """Asks for the daily training, and for one when the scores of the active have drifted."""
+        """Asks for the daily training, and for one when the active has drifted or is damaged."""
         active = await self._versions.active()
         if active is None:
             return
@@ -91,6 +91,8 @@ class Keeper:
         newest = (await self._versions.list(NEWEST, 1))[0]
         if newest.created_at < due:
             await self._trainings.ask(f"daily-{due:%Y-%m-%d}", "daily")
+        if not await self._evaluator.is_usable(active.version):
+            await self._trainings.ask(f"unusable-{active.version}", "unusable")
         drift = active.drift
         metrics.MODEL_DRIFT.set(drift or 0.0)
         if drift is not None and drift > DRIFT:
@@ -132,6 +134,10 @@ class Keeper:
         except (TrainingError, MeasuringError, FailedPrecondition) as error:
             metrics.TRAININGS_FAILED.inc()
             logger.error("training failed", extra={"cause": str(error)})
+            return AFTER_FAILURE_S
+        except Exception:
+            metrics.TRAININGS_FAILED.inc()
+            logger.exception("training failed")
             return AFTER_FAILURE_S
         return LOOK_EVERY_S
 

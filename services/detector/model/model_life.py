@@ -73,12 +73,17 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """What a version did on live samples about which anything was new."""
+    """What a version did on live samples about which anything was new.
+
+    Attributes:
+        loud, loud_with_active: How many were strange to it, and to the active version, too.
+        histogram: Of their strangeness; as stored, older samples count half per day.
+    """
 
     samples: int
     loud: int
     loud_with_active: int
-    histogram: Sequence[int]
+    histogram: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +111,8 @@ class ModelVersion:
         """How far the live scores are from those of the training; None when not known yet."""
         if self.live is None or not self.score_histogram:
             return None
-        live = np.array(self.live.histogram, dtype=np.int64)
-        return drift(live, np.array(self.score_histogram, dtype=np.int64))
+        live = np.array(self.live.histogram, dtype=np.float64)
+        return drift(live, np.array(self.score_histogram, dtype=np.float64))
 
 
 def evaluation_of(stored: Mapping[str, Any] | None) -> Evaluation | None:

@@ -8,7 +8,7 @@ import grpc
 
 from mesh.clock import Clock
 from mesh.drain import Drain
-from mesh.errors import NotFound, Unavailable
+from mesh.errors import NotFound, Overloaded, Unavailable
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
 from services.detector.convert import models as convert
@@ -52,6 +52,9 @@ class ModelMethods(detector_service_pb2_grpc.DetectorServiceServicer):
         """Asks for a training and tells how far it is."""
         request_id = convert.request_id(request.request_id) or uuid.uuid4().hex
         await self._trainings.ask(request_id, "demand")
+        if await self._trainings.find(request_id) is None:
+            told = "too many trainings wait: follow one of them, or try again in a minute"
+            raise Overloaded(told, reason="TRAININGS_WAITING", retry_after_s=60.0)
         async for training in self._steps(request_id):
             yield convert.training_message(training)
 

@@ -234,7 +234,7 @@ class ShardScorer:
                 float(np.nan_to_num(scores.raw[hit.index])),
                 version,
             )
-            for hit in self._rules.evaluate(samples, rows, fresh)
+            for hit in self._rules.evaluate(samples, rows, fresh, scores.apart)
         ]
 
     def _find(self, samples: Samples, scores: Scores) -> list[Finding]:

@@ -24,6 +24,7 @@ _SEVERITIES: Final = {
 }
 
 I32 = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +77,11 @@ class ShardRules:
         self._ended |= self._waiting.keys()
         self._waiting = {}
 
-    def evaluate(self, samples: Samples, rows: I32, fresh: npt.NDArray[np.bool_]) -> list[Hit]:
-        """Takes one batch in order."""
-        return [hit for watch in self._watches for hit in watch.evaluate(samples, rows, fresh)]
+    def evaluate(self, samples: Samples, rows: I32, fresh: Flags, apart: Flags) -> list[Hit]:
+        """Takes one batch in order; samples that are `apart` came after a gap in their series."""
+        return [
+            hit for watch in self._watches for hit in watch.evaluate(samples, rows, fresh, apart)
+        ]
 
     def changes(self) -> tuple[list[Episode], list[tuple[str, int]]]:
         """Episodes that are open and changed since `committed`, and those that ended."""
@@ -142,7 +145,7 @@ class _Watch:
         place = self._place_of_row[row]
         self.state[place] = self.before[place] = (first, second, episode.said)
 
-    def evaluate(self, samples: Samples, rows: I32, fresh: npt.NDArray[np.bool_]) -> Iterator[Hit]:
+    def evaluate(self, samples: Samples, rows: I32, fresh: Flags, apart: Flags) -> Iterator[Hit]:
         places = self._place_of_row[rows]
         mine = np.flatnonzero(places >= 0)
         if not len(mine):
@@ -154,6 +157,7 @@ class _Watch:
             samples.timestamps_ms[mine],
             samples.values[mine] * self.rule.sign,
             fresh[mine],
+            apart[mine],
             self.rule.terms,
             hits,
         )

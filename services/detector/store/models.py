@@ -27,6 +27,9 @@ SELECT version FROM detector.model WHERE active AND feature_names = $1
 _SHADOW_VERSION: Final = """
 SELECT version FROM detector.model WHERE shadow AND feature_names = $1
 """
+_NEWEST: Final = """
+SELECT version FROM detector.model WHERE feature_names = $1 ORDER BY version DESC LIMIT 10
+"""
 _ARTIFACT: Final = """
 SELECT artifact, artifact_sha256, loud FROM detector.model WHERE version = $1
 """
@@ -76,6 +79,12 @@ class ModelStore:
         with guard("latest_model"):
             query = "SELECT coalesce(max(version), 0) FROM detector.model"
             return int(await self._pool.fetchval(query))
+
+    async def newest_versions(self) -> list[int]:
+        """The newest versions for these features, active or not; the newest first."""
+        with guard("newest_models"):
+            rows = await self._pool.fetch(_NEWEST, list(FEATURES))
+        return [row["version"] for row in rows]
 
     async def load(self, version: int) -> ActiveModel:
         """Reads a stored model.

@@ -1,4 +1,4 @@
-"""Forgetting: anomalies, feedback and finished trainings that are older than is kept."""
+"""Forgetting: anomalies, feedback, finished trainings and versions that are older than is kept."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -22,6 +22,14 @@ _DROP_TRAININGS: Final = """
 DELETE FROM detector.training WHERE request_id IN (
     SELECT request_id FROM detector.training WHERE updated_at < $1 AND stage >= 4 LIMIT $2)
 """
+_DROP_VERSIONS: Final = """
+DELETE FROM detector.model WHERE version IN (
+    SELECT version FROM detector.model
+    WHERE created_at < $1 AND NOT active AND NOT shadow
+        AND version NOT IN (SELECT version FROM detector.model ORDER BY version DESC LIMIT $3)
+    LIMIT $2)
+"""
+VERSIONS_KEPT: Final = 30
 
 
 class RetentionStore:
@@ -43,7 +51,11 @@ class RetentionStore:
         """At most `AT_ONCE` trainings finished earlier; how many there were."""
         return await self._drop("drop_trainings", _DROP_TRAININGS, before)
 
-    async def _drop(self, name: str, statement: str, before: datetime) -> int:
+    async def drop_versions(self, before: datetime) -> int:
+        """At most `AT_ONCE` made earlier that nothing uses; the newest are kept however old."""
+        return await self._drop("drop_versions", _DROP_VERSIONS, before, VERSIONS_KEPT)
+
+    async def _drop(self, name: str, statement: str, before: datetime, *more: int) -> int:
         with guard(name):
-            done = await self._pool.execute(statement, before, AT_ONCE)
+            done = await self._pool.execute(statement, before, AT_ONCE, *more)
         return int(done.removeprefix("DELETE "))

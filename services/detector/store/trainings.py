@@ -10,9 +10,12 @@ from services.detector.model.model_life import Stage, Training
 if TYPE_CHECKING:
     from mesh.postgres import Pool
 
+WAITING_MAX: Final = 10
+
 _COLUMNS: Final = "request_id, trigger, stage, progress, message, version"
 _ASK: Final = """
-INSERT INTO detector.training (request_id, trigger) VALUES ($1, $2)
+INSERT INTO detector.training (request_id, trigger)
+SELECT $1, $2 WHERE (SELECT count(*) FROM detector.training WHERE stage < 4) < $3
 ON CONFLICT (request_id) DO NOTHING
 """
 _NEXT: Final = f"""
@@ -33,9 +36,10 @@ class TrainingStore:
         self._pool = pool
 
     async def ask(self, request_id: str, trigger: str) -> bool:
-        """Asks for a training; whether it is a new one."""
+        """Asks for a training; False when that was asked for before, or `WAITING_MAX` wait."""
         with guard("ask_training"):
-            return bool(await self._pool.execute(_ASK, request_id, trigger) == "INSERT 0 1")
+            done = await self._pool.execute(_ASK, request_id, trigger, WAITING_MAX)
+        return bool(done == "INSERT 0 1")
 
     async def find(self, request_id: str) -> Training | None:
         """How far a training is."""

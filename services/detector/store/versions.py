@@ -29,8 +29,11 @@ ON CONFLICT (version) DO UPDATE SET
     samples = live_score.samples + $2,
     loud = live_score.loud + $3,
     loud_with_active = live_score.loud_with_active + $4,
-    histogram = (SELECT array_agg(a + b ORDER BY place)
-        FROM unnest(live_score.histogram, $5::bigint[]) WITH ORDINALITY AS bins (a, b, place))
+    histogram = (
+        SELECT array_agg(a * 0.5 ^ (extract(epoch FROM now() - live_score.updated_at) / 86400.0) + b
+            ORDER BY place)
+        FROM unnest(live_score.histogram, $5::float8[]) WITH ORDINALITY AS bins (a, b, place)),
+    updated_at = now()
 """
 _ACTIVATE: Final = """
 UPDATE detector.model SET active = true, shadow = false, activated_at = now() WHERE version = $1

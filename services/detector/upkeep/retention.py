@@ -40,6 +40,7 @@ class Retention:
         await self._in_portions("anomaly", self._store.drop_anomalies, before)
         await self._in_portions("feedback", self._store.drop_feedback, before)
         await self._in_portions("training", self._store.drop_trainings, before)
+        await self._in_portions("version", self._store.drop_versions, before)
 
     async def _in_portions(
         self, kind: str, drop: Callable[[datetime], Awaitable[int]], before: datetime
