@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis.asyncio
 from opentelemetry import trace
@@ -17,6 +18,8 @@ from mesh import telemetry
 from tests.databases import database, execute, renamed
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 _FAST = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
 
 

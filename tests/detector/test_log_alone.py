@@ -61,7 +61,11 @@ class Table:
         assert changes.from_cursor == self.cursor
         for new in changes.new_series:
             self.series[new.row_number] = StoredSeries(
-                series_id=new.series_id, labels=new.labels, state=None, warm=False
+                row_number=new.row_number,
+                series_id=new.series_id,
+                labels=new.labels,
+                state=None,
+                warm=False,
             )
         for row, state, warm in zip(changes.row_numbers, changes.states, changes.warm, strict=True):
             self.series[row] = dataclasses.replace(self.series[row], state=state, warm=warm)

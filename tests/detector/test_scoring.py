@@ -39,7 +39,11 @@ def reopened(stored: dict[int, StoredSeries], changes: Changes) -> Checkpoint:
     """What the store would hand to the next holder after these changes."""
     for new in changes.new_series:
         stored[new.row_number] = StoredSeries(
-            series_id=new.series_id, labels=new.labels, state=None, warm=False
+            row_number=new.row_number,
+            series_id=new.series_id,
+            labels=new.labels,
+            state=None,
+            warm=False,
         )
     for row, state, warm in zip(changes.row_numbers, changes.states, changes.warm, strict=True):
         stored[row] = dataclasses.replace(stored[row], state=state, warm=warm)

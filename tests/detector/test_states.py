@@ -13,7 +13,7 @@ SERIES = 3
 
 def stored(states: list[bytes]) -> list[StoredSeries]:
     return [
-        StoredSeries(series_id=n, labels={}, state=state, warm=True)
+        StoredSeries(row_number=n, series_id=n, labels={}, state=state, warm=True)
         for n, state in enumerate(states)
     ]
 

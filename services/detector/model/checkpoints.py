@@ -15,6 +15,7 @@ from services.detector.model.samples import Labels
 class StoredSeries:
     """A series of a shard; `state` is None until its first sample was taken."""
 
+    row_number: int
     series_id: int
     labels: Labels
     state: bytes | None
@@ -79,6 +80,7 @@ class Changes:
         row_numbers, states, warm: One entry for each series whose state changed.
         episodes: Open ones that are new or changed.
         ended_episodes: Source and series of those that are not open any more.
+        forgotten_rows: Row numbers of series that are to be deleted.
         training_rows: Replaces what is stored; None to leave that as it is.
         watched: None before the first sign of life.
     """
@@ -98,6 +100,7 @@ class Changes:
     findings: Sequence[Finding]
     episodes: Sequence[Episode] = ()
     ended_episodes: Sequence[tuple[str, int]] = ()
+    forgotten_rows: Sequence[int] = ()
     training_rows: npt.NDArray[np.float32] | None = None
     watched: Watched | None = None
 

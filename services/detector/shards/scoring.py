@@ -26,6 +26,7 @@ from services.detector.model.model_life import Live
 from services.detector.model.models import ActiveModel
 from services.detector.model.rules import Rule
 from services.detector.model.samples import Labels, Samples
+from services.detector.shards.forgetting import NOTHING, without_forgotten
 from services.detector.shards.series_rows import SeriesRows
 from services.detector.shards.silences import SOURCE, ShardSilences
 from services.detector.shards.states import import_states, state_of_rows
@@ -62,7 +63,8 @@ class ShardScorer:
         self.processed_samples = checkpoint.processed_samples
         self.collected_samples = checkpoint.collected_samples
         self._inherited_rows = checkpoint.training_rows
-        self._restore(checkpoint)
+        kept, self._forgotten = without_forgotten(checkpoint)
+        self._restore(kept)
 
     @property
     def dirty(self) -> bool:
@@ -159,12 +161,13 @@ class ShardScorer:
             series_count=len(self._series),
             warm_series_count=self.warm_series_count,
             new_series=self._series.added_since(self._stored_series),
-            row_numbers=rows.tolist(),
+            row_numbers=self._series.numbers_of(rows),
             states=state_of_rows(self._engine, rows),
             warm=self._warm[rows].tolist(),
             findings=findings,
             episodes=episodes + fallen,
-            ended_episodes=ended + back,
+            ended_episodes=[*ended, *back, *self._forgotten.episodes],
+            forgotten_rows=self._forgotten.row_numbers,
             training_rows=self._training_rows() if with_training_rows else None,
             watched=watched,
         )
@@ -174,6 +177,7 @@ class ShardScorer:
         self._changed[:] = False
         self._stored_series = len(self._series)
         self._stored_cursor = self.cursor
+        self._forgotten = NOTHING
         self._rules.committed()
         self._silences.committed()
 

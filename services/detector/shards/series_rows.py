@@ -17,6 +17,7 @@ class SeriesRows:
     def __init__(self, stored: Sequence[StoredSeries]) -> None:
         """Takes the stored series in the order of their rows."""
         self._ids = [each.series_id for each in stored]
+        self._numbers = [each.row_number for each in stored]
         self._labels: list[Labels] = [each.labels for each in stored]
         self._sort()
 
@@ -42,6 +43,8 @@ class SeriesRows:
             LookupError: The labels of one are not known; none was added.
         """
         labels = [_labels_of(series_id, labels_by_id) for series_id in series_ids]
+        first = max(self._numbers[-1:], default=-1) + 1
+        self._numbers.extend(range(first, first + len(series_ids)))
         self._ids.extend(series_ids)
         self._labels.extend(labels)
         self._sort()
@@ -55,10 +58,16 @@ class SeriesRows:
         """The labels of a known series."""
         return self._labels[int(self.rows_of(np.array([series_id]))[0])]
 
+    def numbers_of(self, rows: npt.NDArray[np.int32]) -> list[int]:
+        """The numbers under which these rows are stored: in their order, with holes."""
+        return [self._numbers[row] for row in rows.tolist()]
+
     def added_since(self, count: int) -> list[NewSeries]:
         """The series in row `count` and after."""
         return [
-            NewSeries(row_number=row, series_id=self._ids[row], labels=self._labels[row])
+            NewSeries(
+                row_number=self._numbers[row], series_id=self._ids[row], labels=self._labels[row]
+            )
             for row in range(count, len(self._ids))
         ]
 

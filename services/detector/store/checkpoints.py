@@ -39,7 +39,7 @@ WHERE shard.epoch <= $2
 RETURNING cursor, processed_samples, collected_samples, watched_since_ms, watched_until_ms
 """
 _SERIES: Final = """
-SELECT series_id, labels, state, coalesce(warm, false) AS warm
+SELECT row_number, series_id, labels, state, coalesce(warm, false) AS warm
 FROM detector.series LEFT JOIN detector.series_state USING (shard, row_number)
 WHERE shard = $1 ORDER BY row_number
 """
@@ -56,6 +56,12 @@ WHERE shard = $1 AND epoch = $2 AND cursor = $3
 _ADD_SERIES: Final = """
 INSERT INTO detector.series (shard, row_number, series_id, labels)
 SELECT $1, * FROM unnest($2::integer[], $3::bigint[], $4::jsonb[])
+"""
+_FORGET_STATES: Final = """
+DELETE FROM detector.series_state WHERE shard = $1 AND row_number = ANY($2::integer[])
+"""
+_FORGET_SERIES: Final = """
+DELETE FROM detector.series WHERE shard = $1 AND row_number = ANY($2::integer[])
 """
 _PUT_STATES: Final = """
 INSERT INTO detector.series_state (shard, row_number, warm, state)
@@ -183,6 +189,9 @@ async def _move(connection: "Connection", changes: Changes) -> None:
 
 
 async def _put_series(connection: "Connection", changes: Changes) -> None:
+    if changes.forgotten_rows:
+        for statement in (_FORGET_STATES, _FORGET_SERIES):
+            await connection.execute(statement, changes.shard, list(changes.forgotten_rows))
     if changes.new_series:
         await connection.execute(_ADD_SERIES, changes.shard, *_series_columns(changes.new_series))
     if changes.row_numbers:
