@@ -7,7 +7,7 @@ unit of the scores, not to a data set, and `make bench-explain` prints both side
 """
 
 from collections.abc import Sequence
-from math import exp
+from math import exp, log
 
 MIDDLE = 1.4
 """Best score about which a fault is as likely as none."""
@@ -21,8 +21,14 @@ CLOSE = 0.3
 SUREST = 0.95
 """No more is ever claimed: of the surest verdicts on recorded incidents one in twenty was wrong."""
 
+MANY, PER_FOLD = 50, 0.25
+"""Among more suspects than that the best of mere noise scores higher, so much per e-fold."""
+
 ENOUGH = 0.5
 """Nobody is named when a fault is less likely than this."""
+
+LEAST = 0.15
+"""Nobody is named when the first suspect is less likely than this: too many look alike."""
 
 
 def standing(ranked: Sequence[float]) -> float:
@@ -33,7 +39,8 @@ def standing(ranked: Sequence[float]) -> float:
     """
     if not ranked or ranked[0] <= 0:
         return 0.0
-    return SUREST / (1.0 + exp(-STEEPNESS * (ranked[0] - MIDDLE)))
+    middle = MIDDLE + PER_FOLD * max(0.0, log(len(ranked) / MANY))
+    return SUREST / (1.0 + exp(-STEEPNESS * (ranked[0] - middle)))
 
 
 def shares(ranked: Sequence[float]) -> list[float]:

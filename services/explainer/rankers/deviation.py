@@ -3,9 +3,10 @@
 A level counts when two neighbouring samples reach it, so a lone spike does not. The distance is
 measured from the median of the baseline in robust standard deviations: the interquartile range
 or, when the baseline is long enough to show one or the range is nil, its tail on that side, so
-a series that often jumps must jump farther. It must also be a change against the samples just
-before: what was already so before the symptom began did not cause it. The unit of the series
-does not matter.
+a series that often jumps must jump farther. What the baseline reaches in every second stretch as
+long as the observed one is usual, however few samples it takes. It must also be a change against
+the samples just before: what was already so before the symptom began did not cause it. The unit
+of the series does not matter.
 
 >>> import numpy as np
 >>> from services.explainer.model.case import SeriesWindow
@@ -42,6 +43,9 @@ TAIL_SAMPLES = 100
 USUAL_SIGMAS = 3.0
 """Farther from the median than this is outside the usual range."""
 
+LEAST_STRETCHES = 2
+"""Stretches of the baseline from which on they say how far the series often goes."""
+
 MOST_SIGMAS = 100.0
 """Nothing is farther: it bounds what a baseline that never moved can contribute."""
 
@@ -70,7 +74,8 @@ def deviation(window: SeriesWindow, *, towards: int = 0) -> Deviation:
 
 
 def _along(way: int, times: Timestamps, seen: Values, usual: Values, recent: Values) -> Deviation:
-    rise = _rise(times, seen * way, np.sort(usual * way), recent * way)
+    reached = _often_reached(usual * way, seen.size)
+    rise = _rise(times, seen * way, np.sort(usual * way), recent * way, reached)
     return replace(
         rise,
         direction=way * rise.direction,
@@ -79,10 +84,13 @@ def _along(way: int, times: Timestamps, seen: Values, usual: Values, recent: Val
     )
 
 
-def _rise(times: Timestamps, seen: Values, ordered: Values, recent: Values) -> Deviation:
+def _rise(
+    times: Timestamps, seen: Values, ordered: Values, recent: Values, reached: float
+) -> Deviation:
     centre = quantile(ordered, 0.5)
     level = sustained(seen)
     spread = _spread(ordered, centre, largest=float(np.abs(seen).max()))
+    spread = max(spread, (reached - centre) / USUAL_SIGMAS)
     before = float(np.median(recent)) if recent.size else centre
     size = (level - max(centre, before)) / spread
     size = min(max(size, 0.0), MOST_SIGMAS) if np.isfinite(size) else 0.0
@@ -124,6 +132,15 @@ def _spread(ordered: Values, centre: float, *, largest: float) -> float:
         spread = max(spread, (quantile(ordered, 0.95) - centre) / NORMAL_P95)
     level = max(abs(centre), float(np.abs(ordered).mean()))
     return max(spread, SCALE_FLOOR * level, largest / MOST_SIGMAS) or 1.0
+
+
+def _often_reached(usual: Values, length: int) -> float:
+    """What every second stretch of the baseline, as long as what is observed, reaches."""
+    stretches = usual.size // length
+    if stretches < LEAST_STRETCHES:
+        return -np.inf
+    highest = usual[: stretches * length].reshape(stretches, length).max(axis=1)
+    return float(np.sort(highest)[stretches // 2])
 
 
 def _just_before(times: Timestamps, window: SeriesWindow) -> Mask:

@@ -7,7 +7,7 @@ the picture that the suspect explains. So scores of different rankers can be com
 from collections.abc import Mapping, Sequence
 
 from services.explainer.model.ranking import Ranking, Reason, Suspect
-from services.explainer.rankers.confidence import ENOUGH, shares, standing
+from services.explainer.rankers.confidence import ENOUGH, LEAST, shares, standing
 
 REASONS = 5
 """Most reasons kept per suspect."""
@@ -39,14 +39,23 @@ def ranking(
             zip(order, ranked, believed, strict=True), start=1
         )
     )
-    abstained = fault < ENOUGH
+    doubt = _doubt(fault, believed)
     return Ranking(
         suspects=suspects,
         confidence=believed[0] if believed else 0.0,
-        abstained=abstained,
-        reason="no service stands out from the rest" if abstained else f"decided by {ranker}",
+        abstained=bool(doubt),
+        reason=doubt or f"decided by {ranker}",
         ranker=ranker,
     )
+
+
+def _doubt(fault: float, believed: Sequence[float]) -> str:
+    """Why nobody should be named; "" when the first may be."""
+    if fault < ENOUGH:
+        return "no service stands out from the rest"
+    if believed[0] < LEAST:
+        return "too many services moved alike: look at what they share"
+    return ""
 
 
 def _best(reasons: Sequence[Reason]) -> tuple[Reason, ...]:

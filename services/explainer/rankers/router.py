@@ -7,6 +7,7 @@ less.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 
 from services.explainer.model.case import Case, Symptom
 from services.explainer.model.ranking import Ranking, Reason
@@ -59,6 +60,12 @@ SECOND_OPINION = 0.1
 SUSPECT_ITSELF = 0.1
 """Score of the service that shows the symptom, when nothing else explains it."""
 
+UNTIED = 0.5
+"""What a suspicion is worth when the subject has no label in common with any series."""
+
+SAYS_NO_PLACE = frozenset({"alertname", "severity", "prometheus", "__name__"})
+"""Labels that tell what an alert is, not where."""
+
 SHOWS_IT = 0.05
 """What puts the service that shows the symptom ahead of others that look alike."""
 
@@ -73,9 +80,33 @@ def rank(case: Case) -> Ranking:
     weighted = [(ranker.rank(case), 1.0) for ranker in suited]
     weighted += [(ranker.rank(case), UNSUITED if suited else 1.0) for ranker in others]
     merged = merge(weighted, itself=case.subject.service)
-    if merged.suspects and merged.suspects[0].score > SUSPECT_ITSELF:
-        return merged
-    return LargestDeviation().rank(case)
+    if not merged.suspects or merged.suspects[0].score <= SUSPECT_ITSELF:
+        merged = LargestDeviation().rank(case)
+    return merged if is_tied(case) else doubted(merged)
+
+
+def is_tied(case: Case) -> bool:
+    """Whether more than the time ties the subject to what is known of services."""
+    subject = case.subject
+    told = {name: value for name, value in subject.labels.items() if name not in SAYS_NO_PLACE}
+    return (
+        not subject.labels
+        or any(subject.service in edge for edge in case.graph.edges)
+        or any(
+            subject.service == window.service
+            or subject.metric == window.metric
+            or told.items() & window.labels.items()
+            for window in case.series
+        )
+    )
+
+
+def doubted(found: Ranking) -> Ranking:
+    """The same suspects, half as likely: what happened at the same time may be another matter."""
+    suspects = tuple(replace(s, confidence=UNTIED * s.confidence) for s in found.suspects)
+    reason = f"{found.reason}; only the time ties it to the event"
+    confidence = UNTIED * found.confidence
+    return replace(found, suspects=suspects, confidence=confidence, reason=reason)
 
 
 def merge(weighted: Iterable[tuple[Ranking, float]], *, itself: str = "") -> Ranking:

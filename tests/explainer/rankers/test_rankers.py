@@ -1,5 +1,6 @@
 """Rankers of one kind of evidence, and their router."""
 
+import numpy as np
 import pytest
 
 from services.explainer.model.case import Subject, Symptom
@@ -143,6 +144,41 @@ def test_of_those_that_look_alike_who_shows_the_symptom_is_first(shows: str) -> 
     worse = [each for each in alike if each.service != shows]
     mild = series(shows, "cpu_usage", observed=16.0)
     assert rank(case(mild, *worse, subject=about)).suspects[0].entity != shows
+
+
+@pytest.mark.parametrize(
+    ("labels", "confidence"),
+    [
+        ({"alertname": "Watchdog", "severity": "none"}, 0.475),
+        ({"alertname": "Slow", "cluster": "elsewhere"}, 0.475),
+        ({"alertname": "Slow", "cluster": "east"}, 0.95),
+    ],
+)
+def test_alert_that_only_the_time_ties_to_a_move_is_doubted(
+    labels: dict[str, str], confidence: float
+) -> None:
+    moved = series("cart", "cpu_usage", observed=90.0, labels={"cluster": "east"})
+    about = Subject(id="a", labels=labels, metric="")
+    found = rank(case(moved, subject=about))
+    assert found.confidence == pytest.approx(confidence, abs=0.01)
+    assert ("only the time" in found.reason) == (confidence < 0.5)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_every_second_stretch_of_the_baseline_reaches_is_usual(seed: int) -> None:
+    """Rare events, never two in a row before: a pair of them is no fault yet."""
+    events = np.random.default_rng(seed).random(USUAL) < 0.15
+    moved = window("cart", "http_errors", [*events.astype(float), 0.0, 1.0, 1.0, 0.0, 0.0])
+    assert rank(case(moved)).abstained
+    clearly = window("cart", "http_errors", [*events.astype(float), 0.0, 9.0, 9.0, 9.0, 0.0])
+    assert not rank(case(clearly)).abstained
+
+
+def test_nobody_is_named_when_too_many_look_alike() -> None:
+    found = rank(case(*(series(f"host-{n}", "cpu_usage", observed=90.0) for n in range(17))))
+    assert found.abstained
+    assert found.reason.startswith("too many services moved alike")
+    assert len(found.suspects) == 17
 
 
 def test_confidence_splits_between_suspects_that_cannot_be_told_apart() -> None:
