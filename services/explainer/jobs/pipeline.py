@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -159,10 +160,21 @@ class Pipeline:
             template = check(worded(material), material, grounded=False)
             if template.struck:
                 logger.error("the template said what is not in evidence: %s", template.struck)
-            text, wording = _chosen(template, draft, material)
+            text, wording = _chosen_or_template(template, draft, material)
             if wording.struck_claims:
                 degraded.append("struck what the evidence does not hold")
         return text, wording
+
+
+def _chosen_or_template(template: Checked, draft: Draft, material: Facts) -> tuple[Text, Wording]:
+    """What is chosen; the template's text where checking the model's fails unforeseen."""
+    try:
+        return _chosen(template, draft, material)
+    except Exception:
+        error_id = uuid.uuid4().hex
+        logger.exception("unforeseen error while checking", extra={"error_id": error_id})
+        told = f"{draft.provider}: checking its text failed with internal error {error_id}"
+        return _chosen(template, replace(draft, text=None, reason=told), material)
 
 
 def _chosen(template: Checked, draft: Draft, material: Facts) -> tuple[Text, Wording]:
