@@ -41,6 +41,20 @@ async def test_alert_is_explained_by_the_series_that_jumped(explainer: Running) 
     assert result.create_time.ToMilliseconds() <= result.finish_time.ToMilliseconds()
 
 
+async def test_no_suspect_has_the_same_reason_twice(explainer: Running, ingest: Ingest) -> None:
+    """Rankers that look at the same series word it differently; shown, it reads the same."""
+    ingest.alerts["slow"] = alert("slow", name="HighLatency", service="shop")
+    ingest.series = [
+        jumping("http_request_duration_seconds", level=0.2, to=2.0, service="shop"),
+        jumping("http_request_errors_total", level=5.0, to=50.0, service="shop"),
+        jumping("cpu_usage", service="shop"),
+    ]
+    result = await explainer.result("slow")
+    told = [(reason.text, *reason.evidence_ids) for reason in result.suspects[0].reasons]
+    assert told
+    assert len(set(told)) == len(told)
+
+
 async def test_frames_come_in_order_with_exactly_one_result_at_the_end(explainer: Running) -> None:
     frames = await explainer.explain()
     assert [frame.sequence for frame in frames] == list(range(1, len(frames) + 1))

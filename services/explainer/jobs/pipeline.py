@@ -211,11 +211,12 @@ def _suspects(
     by_id = {piece.evidence_id: piece for piece in gathered.evidence}
     found: list[NamedSuspect] = []
     for suspect in ranking.suspects:
-        reasons = tuple(
+        told = [
             _in_words(reason, by_id[reason.evidence_id], facts)
             for reason in suspect.reasons
             if reason.evidence_id in by_id
-        )
+        ]
+        reasons = _each_once(told)
         if suspect.score > 0 and reasons and len(found) < SUSPECTS_MAX:
             labels = naming_labels(
                 gathered.labels_by_entity.get(suspect.entity, {}), suspect.entity
@@ -223,6 +224,14 @@ def _suspects(
             shown = replace(suspect, rank=len(found) + 1, reasons=reasons)
             found.append(NamedSuspect(suspect=shown, labels=labels))
     return tuple(found)
+
+
+def _each_once(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+    """In the same order; what rankers said of the same evidence may now be in the same words."""
+    once: dict[tuple[str, str], Reason] = {}
+    for each in reasons:
+        once.setdefault((each.text, each.evidence_id), each)
+    return tuple(once.values())
 
 
 def _in_words(reason: Reason, piece: Evidence, facts: SubjectFacts) -> Reason:
