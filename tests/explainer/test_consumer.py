@@ -274,7 +274,7 @@ async def test_consumers_go_on_after_an_unforeseen_error(
         detector.announce(anomaly())
         await until(lambda: ingest.acked == ["d1"])
         async with asyncio.timeout(15):
-            while len(await explanations(explainer)) < 2:
+            while len(await explanations(explainer)) < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     assert sorted(broken) == ["AlertSession", "AnomalyWatch"]
 
