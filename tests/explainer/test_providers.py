@@ -8,16 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import grpc
-import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mesh.config import ConfigError, named_secret
 from mesh.wire import OWN_CONNECTIONS
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from services.explainer.llm.address import GuardedTransport
-from services.explainer.llm.breaker import Breaker
-from services.explainer.llm.provider import Endpoint, ProviderError, Usage
+from services.explainer.llm.provider import Endpoint, Usage
 from services.explainer.llm.specs import endpoints_of
 from services.explainer.model.templates import Template, pick
 from services.explainer.wiring import FULL_NAME
@@ -188,117 +185,6 @@ def test_base_of_an_openai_address_may_lie_deeper() -> None:
         ["openai:https://h.example/api/v1/a/b"], private_hosts=LOCAL, secret=str
     )
     assert (endpoint.base_url, endpoint.model) == ("https://h.example/api/v1", "a/b")
-
-
-class Scripted:
-    """A resolver and a transport that note what they are asked for."""
-
-    def __init__(self, *addresses: str) -> None:
-        """Answers with these addresses."""
-        self.addresses = list(addresses)
-        self.seen: list[tuple[str, str, object]] = []
-
-    async def resolve(self, host: str, port: int) -> list[str]:
-        """The addresses, once more each time."""
-        return list(self.addresses)
-
-    def answer(self, request: httpx.Request) -> httpx.Response:
-        """Notes where it went."""
-        sni = request.extensions.get("sni_hostname")
-        self.seen.append((request.url.host, request.headers["host"], sni))
-        if request.url.host == "203.0.113.1":
-            raise httpx.ConnectError("no")
-        return httpx.Response(200)
-
-    async def get(self, url: str, **more: Any) -> httpx.Response:
-        """One call through the guard."""
-        transport = GuardedTransport(
-            httpx.MockTransport(self.answer),
-            private_hosts=frozenset(more.get("private", ())),
-            within_s=1,
-            resolve=self.resolve,
-        )
-        async with httpx.AsyncClient(transport=transport) as http:
-            return await http.get(url)
-
-
-async def test_connection_goes_to_the_address_that_was_checked_under_its_name() -> None:
-    scripted = Scripted("93.184.216.34")
-    await scripted.get("https://llm.example/v1")
-    assert scripted.seen == [("93.184.216.34", "llm.example", "llm.example")]
-
-
-async def test_name_with_one_private_address_is_refused_whole() -> None:
-    scripted = Scripted("93.184.216.34", "10.0.0.7")
-    with pytest.raises(ProviderError, match="its address is private and not allowed"):
-        await scripted.get("https://llm.example/v1")
-    assert scripted.seen == []
-    assert (await scripted.get("https://llm.example/v1", private=["llm.example"])).is_success
-
-
-async def test_metadata_address_is_refused_even_for_an_allowed_name() -> None:
-    scripted = Scripted("169.254.169.254")
-    with pytest.raises(ProviderError, match="its address is never allowed"):
-        await scripted.get("http://llm.internal/v1", private=["llm.internal"])
-
-
-async def test_next_address_is_tried_when_the_first_refuses() -> None:
-    scripted = Scripted("93.184.216.34", "93.184.216.35")
-    scripted.answer = _first_refuses(scripted)  # type: ignore[method-assign]
-    await scripted.get("https://llm.example/v1")
-    assert [seen[0] for seen in scripted.seen] == ["93.184.216.34", "93.184.216.35"]
-
-
-def _first_refuses(scripted: Scripted) -> Any:
-    def answer(request: httpx.Request) -> httpx.Response:
-        scripted.seen.append((request.url.host, "", None))
-        if len(scripted.seen) == 1:
-            raise httpx.ConnectError("no")
-        return httpx.Response(200)
-
-    return answer
-
-
-def fail(breaker: Breaker, **more: float) -> None:
-    """One call that fails."""
-    with pytest.raises(ProviderError), breaker.attempt():
-        raise ProviderError("status 500", **more)
-
-
-def test_breaker_opens_after_three_failures_and_closes_after_a_good_trial() -> None:
-    now = [0.0]
-    breaker = Breaker(lambda: now[0])
-    for _ in range(3):
-        assert not breaker.is_open
-        fail(breaker)
-    assert breaker.is_open
-    with pytest.raises(ProviderError, match="left alone after failures"), breaker.attempt():
-        pass
-    now[0] = 30.0
-    with breaker.attempt(), pytest.raises(ProviderError, match="left alone"), breaker.attempt():
-        pass
-    assert not breaker.is_open
-
-
-def test_breaker_waits_twice_as_long_after_a_bad_trial() -> None:
-    now = [0.0]
-    breaker = Breaker(lambda: now[0])
-    for at in (0.0, 0.0, 0.0, 30.0):
-        now[0] = at
-        fail(breaker)
-    now[0] = 30.0 + 59.0
-    assert breaker.is_open
-    now[0] = 30.0 + 60.0
-    assert not breaker.is_open
-
-
-def test_breaker_heeds_what_the_server_asks_for() -> None:
-    now = [0.0]
-    breaker = Breaker(lambda: now[0])
-    fail(breaker, retry_after_s=7.0)
-    assert breaker.is_open
-    now[0] = 7.0
-    assert not breaker.is_open
 
 
 async def test_provider_that_keeps_failing_is_left_alone(start: Start, ingest: Ingest) -> None:
