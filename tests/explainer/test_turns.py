@@ -16,6 +16,10 @@ from tests.explainer.test_language_model import GOOD, says
 
 KEY = "alert|critical|HighCPU"
 
+_ENDS = """
+UPDATE explainer.explanation SET state = $2, result = '', headline = '', finish_time = now()
+WHERE explanation_id = $1
+"""
 _LEASE_ENDS = "UPDATE explainer.explanation SET lease_until = now() WHERE explanation_id = $1"
 
 
@@ -92,10 +96,20 @@ async def test_turn_stays_with_a_text_and_for_a_while_with_one_that_was_struck(
     first, second = await begun(explainer), await begun(explainer)
     assert await turn(groups, first) == first
     await Prompts(pool).keep(first, outcome)
-    await pool.execute(_LEASE_ENDS, first)
+    await pool.execute(_ENDS, first, "done")
     assert await turn(groups, second) == (second if passes_on else first)
     await pool.execute("UPDATE explainer.outcome SET create_time = now() - interval '61 s'")
     assert await turn(groups, second) == (first if outcome.used else second)
+
+
+async def test_turn_passes_on_when_what_was_worded_failed_after_all(explainer: Running) -> None:
+    pool = explainer.explainer.pool
+    groups = Groups(pool, window_s=300)
+    first, second = await begun(explainer), await begun(explainer)
+    assert await turn(groups, first) == first
+    await Prompts(pool).keep(first, fared(used=True, provider="ollama"))
+    await pool.execute(_ENDS, first, "failed")
+    assert await turn(groups, second) == second
 
 
 async def test_next_like_alert_is_worded_when_the_first_wording_failed(start: Start) -> None:

@@ -34,14 +34,11 @@ SELECT worded_by FROM explainer.like_group WHERE key = $1 AND group_id = $2 FOR 
 """
 _TURN = "UPDATE explainer.like_group SET worded_by = $3 WHERE key = $1 AND group_id = $2"
 _HOLDS = """
-SELECT EXISTS (
-    SELECT FROM explainer.explanation
-    WHERE explanation_id = $1 AND state = 'running' AND lease_until > now()
-) OR EXISTS (
-    SELECT FROM explainer.outcome
-    WHERE explanation_id = $1
-        AND (used OR provider <> '' AND create_time > now() - $2 * interval '1 s')
-)
+SELECT e.state = 'running' AND e.lease_until > now()
+    OR e.state = 'done' AND o.explanation_id IS NOT NULL AND (
+        o.used OR o.provider <> '' AND o.create_time > now() - $2 * interval '1 s')
+FROM explainer.explanation e LEFT JOIN explainer.outcome o USING (explanation_id)
+WHERE e.explanation_id = $1
 """
 
 
