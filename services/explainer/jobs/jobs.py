@@ -115,10 +115,8 @@ class Jobs:
         facts = await self._subjects.fetch(ref)
         if resume_after:
             _check_resume(await self._records.by_subject(ref, facts.state), resume_after)
-        places = self._room.take()
+        places = await self._place(ref, facts.state)
         try:
-            if not places:
-                await self._check_known(ref, facts.state)
             trail = parent or facts.traceparent or traceparent()
             found, claim = await self._claims.begin(
                 ref, facts.state, request_id=request_id, traceparent=trail
@@ -199,9 +197,18 @@ class Jobs:
         with suppress(Unavailable):
             await self._claims.release(list(running))
 
-    async def _check_known(self, ref: SubjectRef, state: str) -> None:
-        if await self._records.by_subject(ref, state) is None:
+    async def _place(self, ref: SubjectRef, state: str) -> int:
+        """Takes a place; 0 when there is none and none is needed, as it is known already.
+
+        It looks twice: places may be taken for a moment by what comes to nothing.
+        """
+        if places := self._room.take():
+            return places
+        known = await self._records.by_subject(ref, state)
+        places = self._room.take()
+        if not places and known is None:
             raise Unavailable("too many explanations run: try again", reason="TOO_MANY_JOBS")
+        return places
 
     async def _renew(self) -> None:
         owners = set(self._task_by_owner)
