@@ -1,5 +1,7 @@
 """What people see: colour and a spinner on a terminal, plain lines in a pipe."""
 
+import errno
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,13 +23,30 @@ _STYLE_BY_STATE = {
 }
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        """An error like any other, so that what is open is closed on the way out."""
+        self.quiet = True
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def make_console(*, error: bool = False) -> Console:
     """A console that neither wraps nor colours its lines when they go into a pipe."""
-    console = Console(stderr=error, highlight=False)
+    return _made(Console, error=error)
+
+
+def make_output() -> Console:
+    """The same for a stream of answers, which may be read in part.
+
+    Raises BrokenPipeError once nobody reads any more; the command then ends with status 1.
+    """
+    return _made(_Output, error=False)
+
+
+def _made(kind: type[Console], *, error: bool) -> Console:
+    console = kind(stderr=error, highlight=False)
     return (
-        console
-        if console.is_terminal
-        else Console(stderr=error, width=_PIPE_WIDTH, highlight=False)
+        console if console.is_terminal else kind(stderr=error, width=_PIPE_WIDTH, highlight=False)
     )
 
 

@@ -1,10 +1,12 @@
 """One explanation, frame by frame, across lost connections."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import grpc
 
+from cli.clients.subjects import none_of
 from mesh.clients import Backoff, closing, may_open_again
 from mesh.errors import InvalidInput, NotFound, SensusError, translated
 from sensus.explainer.v1 import explainer_service_pb2 as pb
@@ -15,30 +17,36 @@ Frame = pb.ExplainResponse
 _GIVE_UP_AFTER = 8
 
 
-async def explain(channel: grpc.aio.Channel, subject_id: str) -> AsyncIterator[Frame]:
+async def explain(channel: grpc.aio.Channel, subject_id: str) -> AsyncGenerator[Frame]:
     """Frames up to the result, without keepalives. The id is of an alert or of an anomaly.
 
     Raises:
         NotFound: neither an alert nor an anomaly has this id.
     """
     try:
-        async for frame in _frames(channel, pb.Subject(alert_id=subject_id)):
-            yield frame
+        async with aclosing(_frames(channel, pb.Subject(alert_id=subject_id))) as frames:
+            async for frame in frames:
+                yield frame
+        return
     except (NotFound, InvalidInput):
-        async for frame in _frames(channel, pb.Subject(anomaly_id=subject_id)):
-            yield frame
+        other = pb.Subject(anomaly_id=subject_id)
+    with none_of(subject_id):
+        async with aclosing(_frames(channel, other)) as frames:
+            async for frame in frames:
+                yield frame
 
 
-async def _frames(channel: grpc.aio.Channel, subject: pb.Subject) -> AsyncIterator[Frame]:
+async def _frames(channel: grpc.aio.Channel, subject: pb.Subject) -> AsyncGenerator[Frame]:
     request = pb.ExplainRequest(subject=subject, request_id=str(uuid.uuid4()))
     waits, failures = Backoff(), 0
     while True:
         try:
-            async for frame in _session(channel, request):
-                request.resume_after_sequence, failures = frame.sequence, 0
-                yield frame
-                if frame.HasField("result"):
-                    return
+            async with aclosing(_session(channel, request)) as frames:
+                async for frame in frames:
+                    request.resume_after_sequence, failures = frame.sequence, 0
+                    yield frame
+                    if frame.HasField("result"):
+                        return
         except SensusError as error:
             failures += 1
             if not may_open_again(error) or failures > _GIVE_UP_AFTER:
@@ -46,7 +54,7 @@ async def _frames(channel: grpc.aio.Channel, subject: pb.Subject) -> AsyncIterat
         await waits.wait()
 
 
-async def _session(channel: grpc.aio.Channel, request: pb.ExplainRequest) -> AsyncIterator[Frame]:
+async def _session(channel: grpc.aio.Channel, request: pb.ExplainRequest) -> AsyncGenerator[Frame]:
     with translated():
         async with closing(ExplainerServiceStub(channel).Explain(request)) as call:
             async for frame in call:

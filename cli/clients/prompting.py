@@ -2,6 +2,7 @@
 
 import grpc
 
+from cli.clients.subjects import none_of
 from mesh.errors import InvalidInput, NotFound, translated
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.explainer.v1.explainer_service_pb2_grpc import ExplainerServiceStub
@@ -45,7 +46,8 @@ async def attempt(
     except (NotFound, InvalidInput) as error:
         if error.reason == "PROMPT_NOT_FOUND":
             raise
-        return await _attempt(channel, prompt_id, pb.Subject(anomaly_id=subject_id))
+        with none_of(subject_id):
+            return await _attempt(channel, prompt_id, pb.Subject(anomaly_id=subject_id))
 
 
 async def _attempt(

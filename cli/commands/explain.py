@@ -1,6 +1,7 @@
 """`sensus explain`: why, live."""
 
 import asyncio
+from contextlib import aclosing
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from cli.clients.explaining import explain as frames_of
 from cli.directory import DataDirectory
 from cli.options import DEFAULT_DATA_DIR, DataDir
 from cli.reports import show_explanation, show_stage
-from cli.screen import make_console
+from cli.screen import make_output
 
 
 def explain(
@@ -19,13 +20,16 @@ def explain(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Tell why: suspects, evidence and text."""
-    asyncio.run(follow_explanation(DataDirectory(data_dir), subject_id, make_console()))
+    asyncio.run(follow_explanation(DataDirectory(data_dir), subject_id, make_output()))
 
 
 async def follow_explanation(directory: DataDirectory, subject_id: str, console: Console) -> None:
     """Prints each stage as it ends, the model's words as they come, then the checked answer."""
-    async with connect(directory, EXPLAINER) as channel:
-        async for frame in frames_of(channel, subject_id):
+    async with (
+        connect(directory, EXPLAINER) as channel,
+        aclosing(frames_of(channel, subject_id)) as frames,
+    ):
+        async for frame in frames:
             match frame.WhichOneof("frame"):
                 case "stage":
                     show_stage(console, frame.stage)

@@ -15,6 +15,7 @@ from cli.clients import prompting
 from cli.clients.connection import EXPLAINER, connect
 from cli.directory import DataDirectory
 from cli.options import DEFAULT_DATA_DIR, DataDir
+from cli.problem import Problem
 from cli.reports import show_explanation
 from cli.screen import make_console
 from sensus.explainer.v1 import explainer_service_pb2 as pb
@@ -87,7 +88,7 @@ def write_prompt(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Keep a text as the next version of a template, with weight 0."""
-    text = file.read_text(encoding="utf-8")
+    text = _text_of(file)
     kept = _asked(data_dir, lambda channel: prompting.write(channel, name, text))
     typer.echo(kept.prompt_id)
 
@@ -106,6 +107,16 @@ def weigh_prompt(
 
     kept = _asked(data_dir, ask)
     typer.echo(f"{kept.prompt_id} {kept.weight:g}")
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        told = f"{file}: byte {error.start} is not UTF-8: save the text as UTF-8"
+        raise Problem(told) from None
+    except OSError as error:
+        raise Problem(f"{file}: {error.strerror}") from None
 
 
 def _asked(data_dir: Path, ask: Callable[[grpc.aio.Channel], Awaitable[T]]) -> T:

@@ -16,7 +16,7 @@ from cli.clients.watching import AlertWatch, AnomalyWatch
 from cli.directory import DataDirectory
 from cli.options import DEFAULT_DATA_DIR, DataDir
 from cli.reports import show_alert, show_anomaly
-from cli.screen import make_console
+from cli.screen import make_console, make_output
 from mesh.errors import SensusError
 
 Shown = Callable[[Any], None]
@@ -35,7 +35,7 @@ def tail(
     Until Ctrl-C, across restarts of the services. At the end it tells the cursor from which
     --after goes on.
     """
-    console = make_console()
+    console = make_output()
     anomaly_shown: Shown = lambda anomaly: show_anomaly(console, anomaly)  # noqa: E731
     alert_shown: Shown = lambda alert: show_alert(console, alert)  # noqa: E731
     if as_json:
@@ -68,7 +68,7 @@ async def _follow(
             async with asyncio.TaskGroup() as group:
                 group.create_task(anomalies.run())
                 group.create_task(alerts.run())
-        except* SensusError as errors:
+        except* (SensusError, OSError) as errors:  # such as a pipe that nobody reads any more
             raise errors.exceptions[0] from None
         finally:
             _tell_cursor(make_console(error=True), anomalies.after_cursor)

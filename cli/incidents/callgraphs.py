@@ -7,6 +7,7 @@ alert.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -63,7 +64,7 @@ def read(folder: Path) -> Iterator[Incident]:
     )
     graph = read_graph(_above(folder, about.graph), alerting=alerting_nodes(folder.parent))
     case = Case(subject=subject, graph=graph, series=series_of(normal, window, subject.started_ms))
-    yield Incident(id=about.id, collection=_collection(folder), case=case)
+    yield Incident(id=about.id, collection=_collection(folder), place=folder / MARKER, case=case)
 
 
 def series_of(normal: Columns, window: Columns, alert_ms: int) -> tuple[SeriesWindow, ...]:
@@ -90,9 +91,12 @@ def series_of(normal: Columns, window: Columns, alert_ms: int) -> tuple[SeriesWi
 
 
 def alerting_nodes(incidents: Path) -> tuple[str, ...]:
-    """The nodes that alert in the incidents of a collection, one per incident."""
-    files = sorted(incidents.glob(f"*/{MARKER}"))
-    return tuple(read_document(path, _About).alert.node for path in files)
+    """The nodes that alert in the incidents of a collection, one per incident that can be read."""
+    found = []
+    for path in sorted(incidents.glob(f"*/{MARKER}")):
+        with suppress(Problem):
+            found.append(read_document(path, _About).alert.node)
+    return tuple(found)
 
 
 @cache

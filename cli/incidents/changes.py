@@ -86,7 +86,9 @@ def read(folder: Path) -> Iterator[Incident]:
         log_patterns=tuple(_patterns(folder)),
     )
     name = folder.parents[1].name
-    yield Incident(id=folder.name, collection=name, case=case, answers="change")
+    yield Incident(
+        id=folder.name, collection=name, place=folder / MARKER, case=case, answers="change"
+    )
 
 
 def _series(folder: Path, fired_ms: int) -> Iterator[SeriesWindow]:

@@ -1,6 +1,7 @@
 """What every reader yields."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.explainer.model.case import Case
 
@@ -12,10 +13,12 @@ class Incident:
     Attributes:
         id: Name under which its ranks are written.
         collection: Folder of the collection it came from.
+        place: File that tells of it.
         answers: "service" when a service is asked for, "change" when a commit is.
     """
 
     id: str
     collection: str
+    place: Path
     case: Case
     answers: str = "service"

@@ -45,7 +45,9 @@ def read(folder: Path) -> Iterator[Incident]:
     timelines, graph = read_day(folder)
     for listed in about.incidents:
         case = case_at(timelines, graph, id=listed.id, begun_ms=int(listed.inject_time) * 1000)
-        yield Incident(id=listed.id, collection=folder.parent.name, case=case)
+        yield Incident(
+            id=listed.id, collection=folder.parent.name, place=folder / MARKER, case=case
+        )
 
 
 def read_day(folder: Path) -> tuple[list[Timeline], ServiceGraph]:

@@ -12,6 +12,7 @@ from cli.commands.rank import rank
 from cli.incidents import find_incidents
 from cli.incidents.callgraphs import read_graph
 from cli.problem import Problem
+from tests.cli.test_commands import sensus
 
 T0 = 1_700_000_000 // 86_400 * 86_400
 DICE = np.random.default_rng(0)
@@ -251,3 +252,62 @@ def test_ranks_that_cannot_be_written_are_a_problem(collections: Path) -> None:
     (collections.parent / "out").write_text("in the way")
     with pytest.raises(Problem, match="--out"):
         ranked(collections)
+
+
+def test_the_others_are_ranked_when_one_is_damaged(collections: Path) -> None:
+    damaged = collections / "graphs/incidents/i0/incident.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{")
+    (collections / DAY / "incidents.json").write_text("[]")
+    with pytest.raises(Problem) as caught:
+        ranked(collections)
+    out = collections.parent / "out" / "ranks.json"
+    written = json.loads(out.read_text())
+    assert (written["i1"][0], written["c1"], len(written)) == ("db", ["abc"], 2)
+    first, second, last = str(caught.value).splitlines()
+    assert first.startswith(f"{damaged}: Input data was truncated")
+    assert second.startswith(f"{collections / DAY / 'incidents.json'}: Expected `object`")
+    assert last == f"left out what is named above; the other 2 are in {out}"
+
+
+def test_nothing_is_written_when_all_is_damaged(collections: Path) -> None:
+    (collections / INCIDENT).write_text("{")
+    with pytest.raises(Problem, match=r"ranks\.json is not written"):
+        ranked(collections / "graphs")
+    assert not (collections / "out").exists()
+
+
+def test_incidents_of_the_same_id_are_named_and_left_out(collections: Path) -> None:
+    call_graph_collection(collections / "more graphs")
+    with pytest.raises(Problem) as caught:
+        ranked(collections)
+    found = [
+        collections / part / "incidents/i1/incident.json" for part in ("graphs", "more graphs")
+    ]
+    assert str(caught.value).startswith(f"{found[0]} and {found[1]}: these are all incident 'i1'")
+    written = json.loads((collections.parent / "out" / "ranks.json").read_text())
+    assert set(written) == {"c1", "d1"}
+
+
+def test_an_incident_that_breaks_a_ranker_is_named(
+    collections: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(case: object) -> object:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("cli.commands.rank.rank_changes", breaks)
+    with pytest.raises(Problem, match=r"incident 'c1' cannot be ranked: ZeroDivisionError\(\)"):
+        ranked(collections)
+    written = json.loads((collections.parent / "out" / "ranks.json").read_text())
+    assert set(written) == {"i1", "d1"}
+
+
+async def test_what_is_damaged_is_told_on_stderr_with_status_1(
+    collections: Path, tmp_path: Path
+) -> None:
+    (collections / INCIDENT).write_text("{")
+    out = tmp_path / "ranks.json"
+    status, output, errors = await sensus("rank", "--incidents", collections, "--out", out)
+    assert (status, output) == (1, f"2 incidents ranked into {out}\n")
+    assert errors.startswith(f"sensus: {collections / INCIDENT}: Input data was truncated")
+    assert set(json.loads(out.read_text())) == {"c1", "d1"}

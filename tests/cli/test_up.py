@@ -198,7 +198,11 @@ async def check_alert(running: Up) -> None:
     assert status == 0
     assert re.search(r"(?s)gathering .*Explanation\n  Cause: .*trace [0-9a-f]{32}\n", output)
     status, output = await sensus("explain", "--data-dir", running.directory, "nothing")
-    assert (status, output) == (1, "sensus: no anomaly 'nothing': check the id\n")
+    assert (status, output) == (
+        1,
+        "sensus: no alert and no anomaly has the id 'nothing': give the id at the end of a line of "
+        "`sensus tail`; explanations, groups and series have other ids\n",
+    )
 
 
 async def check_restarts(running: Up) -> None:

@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from mesh.clients import Backoff
 from mesh.errors import Unavailable
 from sensus.core.v1 import series_pb2
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
+from services.explainer.consumer.alerts import AlertSession
+from services.explainer.consumer.anomalies import AnomalyWatch
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import RESOLVED, Detector, Ingest, alert, anomaly
 
@@ -257,3 +261,31 @@ async def test_anomaly_that_is_gone_does_not_hold_the_others_up(
     async with working(explainer, "anomalies"):
         await until_cursor(explainer, 2)
     assert [e.subject.anomaly_id for e in await explanations(explainer)] == ["n2"]
+
+
+async def test_consumers_go_on_after_an_unforeseen_error(
+    explainer: Running, ingest: Ingest, detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = []
+    for kind in (AlertSession, AnomalyWatch):
+        _break_once(monkeypatch, kind, broken)
+    async with working(explainer, "alerts", "anomalies"):
+        ingest.deliver(alert("a1"), "d1")
+        detector.announce(anomaly())
+        await until(lambda: ingest.acked == ["d1"])
+        async with asyncio.timeout(15):
+            while len(await explanations(explainer)) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    assert sorted(broken) == ["AlertSession", "AnomalyWatch"]
+
+
+def _break_once(monkeypatch: pytest.MonkeyPatch, kind: Any, broken: list[str]) -> None:
+    run = kind.run
+
+    async def breaks(self: Any, *about: Any) -> None:
+        if kind.__name__ not in broken:
+            broken.append(kind.__name__)
+            raise KeyError("nobody foresaw it")
+        await run(self, *about)
+
+    monkeypatch.setattr(kind, "run", breaks)

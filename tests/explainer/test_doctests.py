@@ -7,6 +7,8 @@ import pytest
 
 MODULES = (
     "services.explainer.evidence.calls",
+    "services.explainer.llm.address",
+    "services.explainer.llm.ranges",
     "services.explainer.model.names",
     "services.explainer.model.promql",
     "services.explainer.wording.figures",

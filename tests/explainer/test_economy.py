@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 import uuid
 from typing import Any
 
@@ -11,8 +12,8 @@ from redis.asyncio import Redis
 
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
-from services.explainer.llm.cache import Answer, AnswerCache
-from services.explainer.llm.provider import ProviderError
+from services.explainer.llm.cache import Answer, AnswerCache, key_of
+from services.explainer.llm.provider import Endpoint, ProviderError
 from services.explainer.model.explanation import State
 from services.explainer.model.subjects import SubjectKind, SubjectRef
 from tests.explainer.conftest import Running, Start
@@ -144,6 +145,52 @@ async def test_turn_of_a_replica_that_died_passes_on(redis_url: str) -> None:
     assert (answer.summary, kept) == ("a", False)
 
 
+async def test_waiting_for_another_replica_and_asking_keep_to_one_deadline(
+    redis_url: str,
+) -> None:
+    async with Redis.from_url(redis_url, protocol=3) as redis:
+        await redis.set("sensus:explainer:answer:k:turn", b"dead", px=800)
+        began_s = time.perf_counter()
+        with pytest.raises(ProviderError, match="timeout"):
+            await AnswerCache(redis).once("k", _hangs, within_s=1.2)
+        assert time.perf_counter() - began_s < 1.6
+        assert not await redis.exists("sensus:explainer:answer:k:turn")
+
+
+async def test_replica_that_dies_while_asking_holds_the_others_up_for_seconds_only(
+    redis_url: str,
+) -> None:
+    async with Redis.from_url(redis_url, protocol=3) as redis:
+        asking = asyncio.create_task(AnswerCache(redis).once("k", _hangs, within_s=600))
+        await asyncio.sleep(1.5)
+        assert 1000 < await redis.pttl("sensus:explainer:answer:k:turn") <= 3000
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert not await redis.exists("sensus:explainer:answer:k:turn")
+
+
+async def test_turn_is_kept_by_who_asks_for_long(redis_url: str) -> None:
+    async with Redis.from_url(redis_url, protocol=3) as redis:
+        asking = asyncio.create_task(AnswerCache(redis).once("k", _hangs, within_s=600))
+        await asyncio.sleep(3.5)
+        assert await redis.exists("sensus:explainer:answer:k:turn")
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_answer_that_cannot_be_kept_is_given(redis_url: str) -> None:
+    half = "\udc80"
+    async with Redis.from_url(redis_url, protocol=3) as redis:
+        for _ in range(2):
+            answer, kept = await AnswerCache(redis).once("k", _says(half), within_s=1)
+            assert (answer.summary, kept) == (half, False)
+
+
+def test_question_with_halves_of_characters_has_a_name() -> None:
+    endpoint = Endpoint(kind="ollama", name="a", base_url="b", model="\udc80")
+    assert key_of(endpoint, "plain@1", "s", "u") != key_of(endpoint, "plain@1", "su", "")
+
+
 async def test_without_redis_every_question_is_asked() -> None:
     async with Redis.from_url("redis://127.0.0.1:1", protocol=3) as redis:
         answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=5)
@@ -162,6 +209,11 @@ async def test_group_id_that_is_none_is_refused(explainer: Running) -> None:
         await listed(explainer, group_id="x")
     assert caught.value.details() == "group_id must be a UUID"
     assert await listed(explainer, group_id=str(uuid.uuid4())) == []
+
+
+async def _hangs() -> Answer:
+    await asyncio.sleep(60)
+    raise AssertionError("nobody waits that long")
 
 
 def _says(text: str) -> Any:

@@ -109,6 +109,18 @@ async def test_tried_template_words_a_subject_and_nothing_is_kept(start: Start) 
     assert (await prompts(explainer))["brief@1"].outcomes.asked == 0
 
 
+async def test_template_is_tried_on_the_model_itself_each_time(start: Start) -> None:
+    """A kept answer would tell nothing of the model as it is now."""
+    ollama = OllamaServer(answer=says())
+    async with ollama.serve() as provider:
+        explainer = await start(scopes=ADMIN, llm_providers=(provider,))
+        await explainer.result()
+        request = pb.TryPromptRequest(prompt_id="plain@1", subject=pb.Subject(alert_id="a1"))
+        tried = [await explainer.stub.TryPrompt(request) for _ in range(2)]
+    assert len(ollama.requests) == 3
+    assert [each.explanation.wording.cached for each in tried] == [False, False]
+
+
 @pytest.mark.parametrize(
     ("request_", "error_type", "reason"),
     [

@@ -18,6 +18,7 @@ from sensus.core.v1 import alert_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from services.explainer import metrics
+from services.explainer.consumer.surviving import surviving
 from services.explainer.jobs.jobs import Jobs
 from services.explainer.model.explanation import State
 from services.explainer.model.subjects import SubjectKind, SubjectRef
@@ -75,8 +76,9 @@ class AlertConsumer:
     async def _session(self, waits: Backoff) -> None:
         if self._drain.started:
             await asyncio.Event().wait()
-        session = AlertSession(self._stub, self._jobs, self._opening(), waits.reset)
-        await session.run(self._drain)
+        with surviving("alerts"):
+            session = AlertSession(self._stub, self._jobs, self._opening(), waits.reset)
+            await session.run(self._drain)
 
     def _opening(self) -> pb.SubscribeRequest:
         return pb.SubscribeRequest(

@@ -22,6 +22,7 @@ from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
 from services.explainer import metrics
+from services.explainer.consumer.surviving import surviving
 from services.explainer.jobs.jobs import Jobs
 from services.explainer.model.explanation import State
 from services.explainer.model.subjects import SubjectKind, SubjectRef
@@ -81,6 +82,10 @@ class AnomalyConsumer:
     async def _session(self, waits: Backoff) -> None:
         if self._drain.started:
             await asyncio.Event().wait()
+        with surviving("anomalies"):
+            await self._hold_and_watch(waits)
+
+    async def _hold_and_watch(self, waits: Backoff) -> None:
         cursor = await self._cursors.hold(WATCH, self._owner)
         if cursor is None:
             raise Unavailable("another replica watches", retry_after_s=_HOLD_EVERY_S)

@@ -31,6 +31,7 @@ from services.explainer import metrics
 from services.explainer.jobs.feed import Feed
 from services.explainer.jobs.following import Following
 from services.explainer.jobs.limits import Limits
+from services.explainer.jobs.room import Room
 from services.explainer.jobs.run import Run
 from services.explainer.model.explanation import Claim, Explanation, Record, State, Text, Verdict
 from services.explainer.model.subjects import SubjectFacts, SubjectRef
@@ -82,6 +83,7 @@ class Jobs:
         self._clock = clock
         self._drain = drain
         self._limits = limits
+        self._room = Room(limits.running_max)
         self._following = Following(frames, clock=clock, drain=drain, limits=limits)
         self._task_by_owner: dict[UUID, asyncio.Task[None]] = {}
         self._running_by_owner: dict[UUID, UUID] = {}
@@ -113,14 +115,20 @@ class Jobs:
         facts = await self._subjects.fetch(ref)
         if resume_after:
             _check_resume(await self._records.by_subject(ref, facts.state), resume_after)
-        await self._check_room(ref, facts.state)
-        trail = parent or facts.traceparent or traceparent()
-        found, claim = await self._claims.begin(
-            ref, facts.state, request_id=request_id, traceparent=trail
-        )
-        if claim is not None:
-            self._launch(claim, facts)
-        return found
+        places = await self._place(ref, facts.state)
+        try:
+            trail = parent or facts.traceparent or traceparent()
+            found, claim = await self._claims.begin(
+                ref, facts.state, request_id=request_id, traceparent=trail
+            )
+            if claim is not None and places:
+                self._launch(claim, facts)
+                places = 0
+            elif claim is not None:  # what was known has just failed: whoever has room makes it
+                await self._claims.release([claim.owner])
+            return found
+        finally:
+            self._room.give_back(places)
 
     def follow(self, explanation_id: UUID, after: int = 0) -> AsyncGenerator[bytes | None]:
         """See `Following.follow`."""
@@ -170,10 +178,14 @@ class Jobs:
     async def keep(self) -> None:
         """Renews the leases of what runs here and takes over what died elsewhere, for ever."""
         while True:
-            with suppress(SensusError):
+            try:
                 await self._renew()
                 if not self._drain.started:
                     await self._adopt()
+            except SensusError as error:
+                logger.info("leases not renewed yet", extra={"cause": error.message})
+            except Exception:
+                logger.exception("unforeseen error while keeping the leases")
             await self._clock.sleep(self._limits.lease_s / 3)
 
     async def close(self) -> None:
@@ -185,11 +197,18 @@ class Jobs:
         with suppress(Unavailable):
             await self._claims.release(list(running))
 
-    async def _check_room(self, ref: SubjectRef, state: str) -> None:
-        if len(self._task_by_owner) < self._limits.running_max:
-            return
-        if await self._records.by_subject(ref, state) is None:
+    async def _place(self, ref: SubjectRef, state: str) -> int:
+        """Takes a place; 0 when there is none and none is needed, as it is known already.
+
+        It looks twice: places may be taken for a moment by what comes to nothing.
+        """
+        if places := self._room.take():
+            return places
+        known = await self._records.by_subject(ref, state)
+        places = self._room.take()
+        if not places and known is None:
             raise Unavailable("too many explanations run: try again", reason="TOO_MANY_JOBS")
+        return places
 
     async def _renew(self) -> None:
         owners = set(self._task_by_owner)
@@ -198,13 +217,16 @@ class Jobs:
             self._task_by_owner[owner].cancel()
 
     async def _adopt(self) -> None:
-        room = self._limits.running_max - len(self._task_by_owner)
-        if room <= 0:  # those asked for at the same moment may be more
-            return
-        for claim in await self._claims.take_over(min(room, _TAKE_OVER_AT_ONCE)):
-            logger.warning("taking over an explanation", extra=_note(claim))
-            metrics.TAKEOVERS.inc()
-            self._launch(claim, None, await self._left_behind(claim))
+        places = self._room.take(_TAKE_OVER_AT_ONCE)
+        try:
+            claims = await self._claims.take_over(places) if places else []
+            for claim in claims:
+                logger.warning("taking over an explanation", extra=_note(claim))
+                metrics.TAKEOVERS.inc()
+                self._launch(claim, None, await self._left_behind(claim))
+                places -= 1
+        finally:
+            self._room.give_back(places)
 
     async def _left_behind(self, claim: Claim) -> list[bytes]:
         frames: list[bytes] = []
@@ -216,6 +238,7 @@ class Jobs:
     def _launch(
         self, claim: Claim, facts: SubjectFacts | None, left_behind: list[bytes] | None = None
     ) -> None:
+        """Runs it in a place that was taken for it."""
         feed = Feed(left_behind or ())
         self._following.add(claim.explanation_id, feed)
         run = Run(claim, self._frames, feed)
@@ -229,6 +252,7 @@ class Jobs:
         if not ended.cancelled() and (error := ended.exception()):
             logger.error("run died, to be taken over", exc_info=error, extra=_note(claim))
         metrics.JOBS_RUNNING.dec()
+        self._room.give_back()
         self._task_by_owner.pop(claim.owner, None)
         self._running_by_owner.pop(claim.owner, None)
         self._following.remove(claim.explanation_id, feed)

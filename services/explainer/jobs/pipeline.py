@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -159,10 +160,21 @@ class Pipeline:
             template = check(worded(material), material, grounded=False)
             if template.struck:
                 logger.error("the template said what is not in evidence: %s", template.struck)
-            text, wording = _chosen(template, draft, material)
+            text, wording = _chosen_or_template(template, draft, material)
             if wording.struck_claims:
                 degraded.append("struck what the evidence does not hold")
         return text, wording
+
+
+def _chosen_or_template(template: Checked, draft: Draft, material: Facts) -> tuple[Text, Wording]:
+    """What is chosen; the template's text where checking the model's fails unforeseen."""
+    try:
+        return _chosen(template, draft, material)
+    except Exception:
+        error_id = uuid.uuid4().hex
+        logger.exception("unforeseen error while checking", extra={"error_id": error_id})
+        told = f"{draft.provider}: checking its text failed with internal error {error_id}"
+        return _chosen(template, replace(draft, text=None, reason=told), material)
 
 
 def _chosen(template: Checked, draft: Draft, material: Facts) -> tuple[Text, Wording]:
@@ -199,11 +211,12 @@ def _suspects(
     by_id = {piece.evidence_id: piece for piece in gathered.evidence}
     found: list[NamedSuspect] = []
     for suspect in ranking.suspects:
-        reasons = tuple(
+        told = [
             _in_words(reason, by_id[reason.evidence_id], facts)
             for reason in suspect.reasons
             if reason.evidence_id in by_id
-        )
+        ]
+        reasons = _each_once(told)
         if suspect.score > 0 and reasons and len(found) < SUSPECTS_MAX:
             labels = naming_labels(
                 gathered.labels_by_entity.get(suspect.entity, {}), suspect.entity
@@ -211,6 +224,14 @@ def _suspects(
             shown = replace(suspect, rank=len(found) + 1, reasons=reasons)
             found.append(NamedSuspect(suspect=shown, labels=labels))
     return tuple(found)
+
+
+def _each_once(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+    """In the same order; what rankers said of the same evidence may now be in the same words."""
+    once: dict[tuple[str, str], Reason] = {}
+    for each in reasons:
+        once.setdefault((each.text, each.evidence_id), each)
+    return tuple(once.values())
 
 
 def _in_words(reason: Reason, piece: Evidence, facts: SubjectFacts) -> Reason:

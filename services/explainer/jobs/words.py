@@ -1,18 +1,24 @@
 """Whether a language model is asked to word an explanation, and with which prompt."""
 
+import logging
+import uuid
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from mesh.errors import SensusError
 from services.explainer import metrics
+from services.explainer.llm.cache import asking_anew
 from services.explainer.model.explanation import Group, Wording
 from services.explainer.model.subjects import SubjectFacts, SubjectKind
 from services.explainer.model.templates import Template, pick
-from services.explainer.store import Groups, Outcome, Prompts
+from services.explainer.store import Groups, Outcome, OwnershipLostError, Prompts
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.writer import Draft, Say, Writer
 
 _NO_CAUSE = "the evidence names no cause to be worded"
+
+logger = logging.getLogger(__name__)
 
 
 class Words(Protocol):
@@ -49,7 +55,7 @@ class OncePerGroup:
             return Draft(reason=f"like alerts are worded once: see explanation {worded}"), group
         kept = await self.prompts.all()
         template = pick([each.template for each in kept], explanation_id)
-        return await self.writer.draft(facts, template, say), group
+        return await drafted(self.writer, facts, template, say), group
 
     async def keep(self, explanation_id: UUID, draft: Draft, wording: Wording) -> None:
         """See `Words.keep`."""
@@ -73,7 +79,7 @@ class OncePerGroup:
 
 @dataclass(slots=True)
 class OneTemplate:
-    """Asks with a given template and keeps nothing; `last` is what came."""
+    """Asks anew with a given template and keeps nothing; `last` is what came."""
 
     writer: Writer
     template: Template
@@ -83,11 +89,29 @@ class OneTemplate:
         """See `Words.draft`."""
         self.last = Draft(reason=_NO_CAUSE)
         if facts.suspects:
-            self.last = await self.writer.draft(facts, self.template, say)
+            with asking_anew():
+                self.last = await drafted(self.writer, facts, self.template, say)
         return self.last, Group(group_id=explanation_id, size=0)
 
     async def keep(self, explanation_id: UUID, draft: Draft, wording: Wording) -> None:
         """See `Words.keep`."""
+
+
+async def drafted(writer: Writer, facts: Facts, template: Template, say: Say) -> Draft:
+    """A draft, without a text when the writer fails in a way that nobody foresaw.
+
+    Raises:
+        SensusError, OwnershipLostError: `say` raised it.
+    """
+    try:
+        return await writer.draft(facts, template, say)
+    except (SensusError, OwnershipLostError):
+        raise
+    except Exception:
+        error_id = uuid.uuid4().hex
+        logger.exception("unforeseen error while wording", extra={"error_id": error_id})
+        reason = f"the wording failed with internal error {error_id}"
+        return Draft(reason=reason, prompt_id=template.id)
 
 
 def likeness(subject: SubjectFacts) -> str:

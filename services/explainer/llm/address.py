@@ -6,19 +6,18 @@ address that was checked: a name that changes its answer in between gains nothin
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
 from typing import Final
 
 import httpx
 
 from services.explainer.llm.provider import ProviderError
+from services.explainer.llm.ranges import Address, carried, is_never_a_server, is_public
 
-Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 _ADDRESSES_TRIED: Final = 3
-_NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
 def refusal(address: Address, *, private_allowed: bool) -> str:
@@ -31,10 +30,10 @@ def refusal(address: Address, *, private_allowed: bool) -> str:
     >>> refusal(ip_address("10.0.0.1"), private_allowed=True)
     ''
     """
-    every = list(_meant(address))
-    if any(each.is_link_local or each.is_multicast or each.is_unspecified for each in every):
+    every = [address, *carried(address)]
+    if any(is_never_a_server(each) for each in every):
         return "its address is never allowed"
-    if not private_allowed and not all(each.is_global for each in every):
+    if not private_allowed and not all(is_public(each) for each in every):
         return "its address is private and not allowed"
     return ""
 
@@ -98,13 +97,3 @@ def _pinned(request: httpx.Request, address: str) -> httpx.Request:
         stream=request.stream,
         extensions={**request.extensions, "sni_hostname": request.url.host},
     )
-
-
-def _meant(address: Address) -> Iterator[Address]:
-    """The address, and those that it carries inside for a translator on the way."""
-    yield address
-    if isinstance(address, IPv6Address):
-        inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in _NAT64:
-            inside.append(IPv4Address(int(address) & 0xFFFFFFFF))
-        yield from (each for each in inside if each is not None)

@@ -1,12 +1,16 @@
 """What is common to the answers of all servers: bounded lines, and failures in few words."""
 
+import logging
+import math
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 import httpx
 
-from services.explainer.llm.provider import ProviderError
+from services.explainer.llm.provider import ProviderError, Usage
 
 ANSWER_BYTES_MAX: Final = 1024 * 1024
 LINE_BYTES_MAX: Final = 256 * 1024
@@ -15,17 +19,25 @@ PLAIN: Final = {"Accept-Encoding": "identity"}
 """No compression: a small answer could unpack into one that fills the memory."""
 
 _RETRY_AFTER_MAX_S: Final = 300.0
+_TOKENS_MAX: Final = 2**31 - 1
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
 def in_few_words() -> Iterator[None]:
-    """Raises `ProviderError` for whatever HTTP cannot do."""
+    """Raises `ProviderError` for whatever goes wrong inside."""
     try:
         yield
+    except ProviderError:
+        raise
     except httpx.TimeoutException as error:
         raise ProviderError("timeout") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ProviderError("unreachable") from error
+    except Exception as error:
+        logger.exception("unforeseen error of a language model")
+        raise ProviderError("unforeseen error") from error
 
 
 def check_status(response: httpx.Response) -> None:
@@ -64,6 +76,38 @@ async def body_of(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
+def usage_of(input_tokens: int | None, output_tokens: int | None) -> Usage:
+    """Tokens as a server told them, within what can be stored; 0 for none."""
+    return Usage(input_tokens=_bounded(input_tokens), output_tokens=_bounded(output_tokens))
+
+
+def _bounded(tokens: int | None) -> int:
+    return max(0, min(tokens or 0, _TOKENS_MAX))
+
+
 def _retry_after_s(response: httpx.Response) -> float:
-    told = response.headers.get("retry-after", "")
-    return min(float(told), _RETRY_AFTER_MAX_S) if told.isascii() and told.isdigit() else 0.0
+    """How long to wait, at most five minutes; 0 when nothing that can be read is said."""
+    told = response.headers.get("retry-after", "").strip()
+    wait_s = _seconds(told)
+    if wait_s is None:
+        wait_s = _seconds_until(told)
+    return min(max(0.0, wait_s), _RETRY_AFTER_MAX_S)
+
+
+def _seconds(told: str) -> float | None:
+    try:
+        seconds = float(told)
+    except ValueError:
+        return None
+    return None if math.isnan(seconds) else seconds
+
+
+def _seconds_until(told: str) -> float:
+    """Seconds from now to an HTTP date, by the clock of this machine."""
+    try:
+        at = parsedate_to_datetime(told)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return (at - datetime.now(UTC)).total_seconds()

@@ -5,8 +5,11 @@ Kept in Redis and never needed: while Redis is away, every question is asked.
 
 import asyncio
 import hashlib
+import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -26,6 +29,14 @@ KEEP_FAILURE_S: Final = 5
 _PREFIX: Final = "sensus:explainer:answer:"
 _LOOK_EVERY_S: Final = 0.1
 _ANSWER_S: Final = 1.0
+_TURN_S: Final = 3.0
+"""A replica that died holds the others up no longer than that."""
+
+_RENEW_EVERY_S: Final = 1.0
+_RENEW: Final = """
+if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end
+return 0
+"""
 _GIVE_BACK: Final = """
 if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end
 return 0
@@ -59,11 +70,29 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Answer).decode
 
 
+_asks_anew: ContextVar[bool] = ContextVar("_asks_anew", default=False)
+
+
+@contextmanager
+def asking_anew() -> Iterator[None]:
+    """Inside, every question is asked, and its answer is not kept."""
+    token = _asks_anew.set(True)
+    try:
+        yield
+    finally:
+        _asks_anew.reset(token)
+
+
 class Answers(Protocol):
     """Where answers may be had without asking."""
 
     async def once(self, key: str, ask: Ask, *, within_s: float) -> tuple[Answer, bool]:
         """The answer to a question, asked now unless it is known or being asked.
+
+        Args:
+            key: Names the question.
+            ask: Asks it, and keeps to `within_s` by itself.
+            within_s: Longest time for all, waiting for those who ask the same included.
 
         Returns:
             The answer, and whether it was there without asking.
@@ -91,21 +120,24 @@ class AnswerCache:
 
     async def once(self, key: str, ask: Ask, *, within_s: float) -> tuple[Answer, bool]:
         """See `Answers.once`."""
+        if _asks_anew.get():
+            return await ask(), False
         mine = uuid.uuid4().hex.encode()
+        timely = _within(ask, within_s)
         try:
             async with asyncio.timeout(within_s):
-                known = await self._known_or_turn(key, mine, within_s)
+                known = await self._known_or_turn(key, mine)
         except Unavailable:
-            return await ask(), False
+            return await timely(), False
         except TimeoutError:
             raise ProviderError("timeout") from None
         if known is None:
-            return await self._asked(key, mine, ask), False
+            return await self._asked(key, mine, timely), False
         if known.failed:
             raise ProviderError(known.failed)
         return known, True
 
-    async def _known_or_turn(self, key: str, mine: bytes, within_s: float) -> Answer | None:
+    async def _known_or_turn(self, key: str, mine: bytes) -> Answer | None:
         """The answer, or None once it is for us to ask."""
         while True:
             with guard():
@@ -113,34 +145,73 @@ class AnswerCache:
                     if found := _read(await self._redis.get(_PREFIX + key)):
                         return found
                     taken = await self._redis.set(
-                        _PREFIX + key + ":turn", mine, nx=True, px=round(1000 * within_s)
+                        _turn_of(key), mine, nx=True, px=round(1000 * _TURN_S)
                     )
             if taken:
                 return None
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _asked(self, key: str, mine: bytes, ask: Ask) -> Answer:
-        try:
-            answer = await ask()
+        async with self._holding(key, mine):
+            try:
+                answer = await ask()
+            except ProviderError as error:
+                await self._keep(key, Answer(failed=error.reason), KEEP_FAILURE_S)
+                raise
             await self._keep(key, answer, KEEP_S)
             return answer
-        except ProviderError as error:
-            await self._keep(key, Answer(failed=error.reason), KEEP_FAILURE_S)
-            raise
+
+    @asynccontextmanager
+    async def _holding(self, key: str, mine: bytes) -> AsyncIterator[None]:
+        """Keeps the turn for as long as the block lasts, and gives it back."""
+        renewing = asyncio.create_task(self._renew_for_ever(key, mine))
+        try:
+            yield
         finally:
-            await self._give_back(key, mine)
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+            await _tried(self._redis.eval(_GIVE_BACK, 1, _turn_of(key), mine))
+
+    async def _renew_for_ever(self, key: str, mine: bytes) -> None:
+        while True:
+            await asyncio.sleep(_RENEW_EVERY_S)
+            values = (mine, str(round(1000 * _TURN_S)))
+            await _tried(self._redis.eval(_RENEW, 1, _turn_of(key), *values))
 
     async def _keep(self, key: str, answer: Answer, keep_s: int) -> None:
-        await _tried(self._redis.set(_PREFIX + key, _encode(answer), ex=keep_s))
-
-    async def _give_back(self, key: str, mine: bytes) -> None:
-        await _tried(self._redis.eval(_GIVE_BACK, 1, _PREFIX + key + ":turn", mine))
+        try:
+            encoded = _encode(answer)
+        except (ValueError, OverflowError):  # asked again then
+            return
+        await _tried(self._redis.set(_PREFIX + key, encoded, ex=keep_s))
 
 
 def key_of(endpoint: Endpoint, prompt_id: str, *prompt: str) -> str:
     """Names a question: the model, the version of the prompt, and all that the prompt says."""
     parts = (endpoint.base_url, endpoint.model, prompt_id, *prompt)
-    return hashlib.sha256(_encode(parts)).hexdigest()
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _turn_of(key: str) -> str:
+    return f"{_PREFIX}{key}:turn"
+
+
+def _within(ask: Ask, within_s: float) -> Ask:
+    """The same question; asked late, it gets what is left of `within_s` from now on."""
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+
+    async def timely() -> Answer:
+        spent_s = loop.time() - began_s
+        if spent_s < _LOOK_EVERY_S:
+            return await ask()
+        try:
+            async with asyncio.timeout(within_s - spent_s):
+                return await ask()
+        except TimeoutError:
+            raise ProviderError("timeout") from None
+
+    return timely
 
 
 def _read(raw: bytes | str | None) -> Answer | None:

@@ -8,22 +8,28 @@ from typing import Any
 import httpx
 import msgspec
 
-from services.explainer.llm.answers import PLAIN, check_status, in_few_words, lines_of
+from services.explainer.llm.answers import (
+    PLAIN,
+    check_status,
+    in_few_words,
+    lines_of,
+    usage_of,
+)
 from services.explainer.llm.provider import Endpoint, ProviderError, Usage
 from services.explainer.model.prompt import SCHEMA, Prompt
 
 
 class _Message(msgspec.Struct):
-    content: str = ""
+    content: str | None = None
 
 
 class _Chunk(msgspec.Struct):
-    message: _Message = msgspec.field(default_factory=_Message)
+    message: _Message | None = None
     done: bool = False
-    done_reason: str = ""
-    error: str = ""
-    prompt_eval_count: int = 0
-    eval_count: int = 0
+    done_reason: str | None = None
+    error: str | None = None
+    prompt_eval_count: int | None = None
+    eval_count: int | None = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -81,11 +87,11 @@ async def _pieces(lines: AsyncIterator[bytes]) -> AsyncIterator[str | Usage]:
             raise ProviderError("broken stream") from None
         if chunk.error:
             raise ProviderError("error of the server")
-        if chunk.message.content:
+        if chunk.message and chunk.message.content:
             yield chunk.message.content
         if chunk.done:
             if chunk.done_reason == "length":
                 raise ProviderError("answer cut")
-            yield Usage(input_tokens=chunk.prompt_eval_count, output_tokens=chunk.eval_count)
+            yield usage_of(chunk.prompt_eval_count, chunk.eval_count)
             return
     raise ProviderError("answer cut")

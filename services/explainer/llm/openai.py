@@ -1,17 +1,25 @@
 """The chat API that most servers share: `POST {base}/chat/completions`, answered as SSE.
 
 Servers differ in how an answer can be bound to a form. The strictest way is tried first; a server
-that refuses it is asked in the next way from then on.
+that refuses it, and takes the same question in the next way, is asked in that one for a while.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, Final
 
 import httpx
 import msgspec
 
-from services.explainer.llm.answers import PLAIN, body_of, check_status, in_few_words, lines_of
+from services.explainer.llm.answers import (
+    PLAIN,
+    body_of,
+    check_status,
+    in_few_words,
+    lines_of,
+    usage_of,
+)
 from services.explainer.llm.provider import Endpoint, ProviderError, Usage
 from services.explainer.model.prompt import SCHEMA, Prompt
 
@@ -29,7 +37,12 @@ _WAYS: Final[tuple[dict[str, Any], ...]] = (
 )
 """`json_object` carries the schema as llama.cpp wants it; the last way asks by words alone."""
 
-_REFUSED: Final = frozenset({400, 415, 422, 500, 501})
+_REFUSED_S: Final = dict.fromkeys((400, 404, 415, 422, 501), 3600.0) | {500: 60.0}
+"""How long a stricter way is left alone by the status that refused it.
+
+That the same question was taken in another form proves that a request was wrong in its form. A 500
+is also what some servers say to a schema, but it may have passed by itself.
+"""
 
 
 class _Text(msgspec.Struct):
@@ -37,18 +50,24 @@ class _Text(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
-    delta: _Text = msgspec.field(default_factory=_Text)
-    message: _Text = msgspec.field(default_factory=_Text)
+    delta: _Text | None = None
+    message: _Text | None = None
     finish_reason: str | None = None
+
+    @property
+    def content(self) -> str:
+        """What is said, streamed or at once."""
+        parts = (part.content for part in (self.delta, self.message) if part)
+        return next((said for said in parts if said), "")
 
 
 class _Tokens(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class _Chunk(msgspec.Struct):
-    choices: list[_Choice] = []
+    choices: list[_Choice] | None = None
     usage: _Tokens | None = None
     error: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -60,30 +79,47 @@ _END: Final = _Chunk(choices=[_Choice(finish_reason="stop")])
 
 
 class OpenAI:
-    """One model on one server. Remembers which way of binding the form the server took."""
+    """One model on one server. Remembers for a while which way of binding the form it took."""
 
-    def __init__(self, *, http: httpx.AsyncClient, endpoint: Endpoint) -> None:
-        """The read timeout of `http` bounds the silence between two pieces."""
+    def __init__(
+        self,
+        *,
+        http: httpx.AsyncClient,
+        endpoint: Endpoint,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """The read timeout of `http` bounds the silence between two pieces.
+
+        `now` tells seconds that never step back.
+        """
         self.endpoint = endpoint
         self._http = http
+        self._now = now
         self._way = 0
+        self._way_until_s = 0.0
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Usage]:
         """See `Provider.stream`."""
         url = f"{self.endpoint.base_url}/chat/completions"
+        refused_s: list[float] = []
         with in_few_words():
-            for way in range(self._way, len(_WAYS)):
+            for way in range(self._first_way(), len(_WAYS)):
                 async with self._http.stream(
                     "POST", url, json=self._body(prompt) | _WAYS[way], headers=self._headers()
                 ) as response:
-                    if response.status_code in _REFUSED and way + 1 < len(_WAYS):
+                    if response.status_code in _REFUSED_S and way + 1 < len(_WAYS):
+                        refused_s.append(_REFUSED_S[response.status_code])
                         continue
                     check_status(response)
-                    self._way = way
+                    if refused_s:
+                        self._way, self._way_until_s = way, self._now() + min(refused_s)
                     async with aclosing(_pieces(response)) as pieces:
                         async for piece in pieces:
                             yield piece
                     return
+
+    def _first_way(self) -> int:
+        return self._way if self._now() < self._way_until_s else 0
 
     def _headers(self) -> dict[str, str]:
         key = self.endpoint.key
@@ -107,15 +143,15 @@ async def _pieces(response: httpx.Response) -> AsyncGenerator[str | Usage]:
     finished = False
     async with aclosing(_chunks(response)) as chunks:
         async for chunk in chunks:
-            for choice in chunk.choices[:1]:
-                if said := choice.delta.content or choice.message.content:
-                    yield said
+            for choice in (chunk.choices or [])[:1]:
+                if choice.content:
+                    yield choice.content
                 if choice.finish_reason == "length":
                     raise ProviderError("answer cut")
                 finished = finished or choice.finish_reason is not None
             if chunk.usage is not None:
                 told = chunk.usage
-                yield Usage(input_tokens=told.prompt_tokens, output_tokens=told.completion_tokens)
+                yield usage_of(told.prompt_tokens, told.completion_tokens)
     if not finished:
         raise ProviderError("answer cut")
 

@@ -4,6 +4,7 @@ Each is `kind:url/model;option=value;…`. The path of an Ollama address is its 
 OpenAI address is read up to `v1`, the rest is the model.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Final
@@ -18,6 +19,10 @@ FORMS: Final = {
     "openai": "openai:https://api.example.com/v1/some-model;key=NAME_OF_A_VARIABLE",
 }
 _OPTIONS: Final = ("name", "key", "context", "answer", "cost")
+_PROMPT_TOKENS_MIN: Final = 1024
+"""Less holds the instructions and hardly any evidence."""
+
+_DIGITS_MAX: Final = 9
 
 Secret = Callable[[str], str]
 
@@ -41,7 +46,7 @@ def endpoints_of(
 def _endpoint(spec: str, private_hosts: frozenset[str], secret: Secret) -> Endpoint:
     where, *rest = spec.split(";")
     kind, _, address = where.partition(":")
-    url = urlsplit(address)
+    url = _url(address)
     base, model = _split(kind, url)
     if url.username or url.password:
         raise _problem("put no user or password into an address")
@@ -50,18 +55,34 @@ def _endpoint(spec: str, private_hosts: frozenset[str], secret: Secret) -> Endpo
         raise _problem(f"{kind!r} provider is not usable: write it like {form}")
     _check_literal(url.hostname, private_hosts)
     options = _options(rest)
-    prices = _numbers(options.get("cost", "0/0"), "cost")
+    prices = _prices(options.get("cost", "0/0"))
+    context = _whole(options.get("context", "8192"), "context", at_least=2048)
+    answer = _whole(options.get("answer", "800"), "answer", at_least=100)
+    if answer > context - _PROMPT_TOKENS_MIN:
+        left = (
+            f"leave at least {_PROMPT_TOKENS_MIN} of the {context} tokens of context to the prompt"
+        )
+        raise _problem(f"answer: {left}: give at most {context - _PROMPT_TOKENS_MIN}")
     return Endpoint(
         kind=kind,
         name=options.get("name", kind),
         base_url=f"{url.scheme}://{url.netloc}{base}",
         model=model,
         key=secret(options["key"]) if "key" in options else "",
-        context_tokens=_whole(options.get("context", "8192"), "context", at_least=2048),
-        answer_tokens=_whole(options.get("answer", "800"), "answer", at_least=100),
+        context_tokens=context,
+        answer_tokens=answer,
         input_price=prices[0],
         output_price=prices[1],
     )
+
+
+def _url(address: str) -> SplitResult:
+    try:
+        url = urlsplit(address)
+        url.port  # noqa: B018  reading it checks it
+    except ValueError as error:
+        raise _problem(f"an address cannot be read ({error}): check its host and port") from None
+    return url
 
 
 def _split(kind: str, url: SplitResult) -> tuple[str, str]:
@@ -93,16 +114,19 @@ def _options(parts: Sequence[str]) -> dict[str, str]:
 
 
 def _whole(text: str, option: str, *, at_least: int) -> int:
-    if not text.isdecimal() or int(text) < at_least:
-        raise _problem(f"{option}: give a number of tokens, at least {at_least}")
+    if not text.isdecimal() or len(text) > _DIGITS_MAX or int(text) < at_least:
+        at_most = 10**_DIGITS_MAX - 1
+        raise _problem(f"{option}: give a number of tokens, at least {at_least}, at most {at_most}")
     return int(text)
 
 
-def _numbers(text: str, option: str) -> tuple[float, float]:
+def _prices(text: str) -> tuple[float, float]:
     try:
         first, second = (float(part) for part in text.split("/"))
     except ValueError:
-        raise _problem(f"{option}: give the prices as in 0.15/0.60") from None
+        raise _problem("cost: give the prices as in 0.15/0.60") from None
+    if not all(math.isfinite(price) and price >= 0 for price in (first, second)):
+        raise _problem("cost: give prices that are numbers of at least 0, as in 0.15/0.60")
     return first, second
 
 

@@ -133,4 +133,14 @@ def merge(weighted: Iterable[tuple[Ranking, float]], *, itself: str = "") -> Ran
     }
     if scores.get(itself, 0.0) > SUSPECT_ITSELF:
         scores[itself] += SHOWS_IT
-    return ranking(scores, reasons, ranker=strongest[0])
+    told = {entity: _each_once(said) for entity, said in reasons.items()}
+    return ranking(scores, told, ranker=strongest[0])
+
+
+def _each_once(reasons: Iterable[Reason]) -> list[Reason]:
+    """In the order in which they came, of equal ones the strongest."""
+    once: dict[tuple[str, str], Reason] = {}
+    for each in reasons:
+        key = each.text, each.evidence_id
+        once[key] = max(once.get(key, each), each, key=lambda reason: reason.score)
+    return list(once.values())

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from mesh.postgres import Pool
 
 _LONGEST_S = 3600
+_STRUCK_S = 60
+"""What was struck cost tokens, and a like text would be struck alike: the turn rests that long."""
+
 _KNOWN = "SELECT group_id FROM explainer.explanation WHERE explanation_id = $1"
 _JOIN = """
 WITH bound AS (SELECT now() - $3 * interval '1 s' AS last, now() - $4 * interval '1 s' AS begun)
@@ -26,9 +29,16 @@ RETURNING group_id
 """
 _SIZE = "SELECT count(*) FROM explainer.explanation WHERE group_id = $1"
 _MARK = "UPDATE explainer.explanation SET group_id = $2 WHERE explanation_id = $1"
-_TURN = """
-UPDATE explainer.like_group SET worded_by = coalesce(worded_by, $3)
-WHERE key = $1 AND group_id = $2 RETURNING worded_by
+_HOLDER = """
+SELECT worded_by FROM explainer.like_group WHERE key = $1 AND group_id = $2 FOR UPDATE
+"""
+_TURN = "UPDATE explainer.like_group SET worded_by = $3 WHERE key = $1 AND group_id = $2"
+_HOLDS = """
+SELECT e.state = 'running' AND e.lease_until > now()
+    OR e.state = 'done' AND o.explanation_id IS NOT NULL AND (
+        o.used OR o.provider <> '' AND o.create_time > now() - $2 * interval '1 s')
+FROM explainer.explanation e LEFT JOIN explainer.outcome o USING (explanation_id)
+WHERE e.explanation_id = $1
 """
 
 
@@ -56,7 +66,21 @@ class Groups:
         return Group(group_id=found or explanation_id, size=size)
 
     async def words(self, explanation_id: UUID, key: str, group_id: UUID) -> UUID:
-        """The explanation of the group that is worded: this one, if it asks first."""
+        """The explanation of the group that is worded: this one, if it has the turn or gets it.
+
+        The turn stays with an explanation that is being made, under the lease of its run, and with
+        one whose text was used. It is free once its holder was cancelled, failed, got no text or
+        died.
+        """
         with guard("word_group"):
-            found: UUID | None = await self._pool.fetchval(_TURN, key, group_id, explanation_id)
-        return found or group_id
+            async with self._pool.acquire() as connection, connection.transaction():
+                group = await connection.fetchrow(_HOLDER, key, group_id)
+                if group is None:  # another one has begun since
+                    return group_id
+                holder: UUID | None = group["worded_by"]
+                if holder not in (None, explanation_id) and await connection.fetchval(
+                    _HOLDS, holder, _STRUCK_S
+                ):
+                    return holder
+                await connection.execute(_TURN, key, group_id, explanation_id)
+        return explanation_id

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from services.explainer.model.case import Subject, Symptom
+from services.explainer.model.ranking import Reason
 from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.confidence import ENOUGH, MIDDLE, SUREST, standing
 from services.explainer.rankers.hops import SlowHops
@@ -11,8 +12,9 @@ from services.explainer.rankers.largest import LargestDeviation
 from services.explainer.rankers.measures import Measure, measure_of, measure_of_series, symptom_of
 from services.explainer.rankers.missing import MissingCalls
 from services.explainer.rankers.omitted import OmittedCalls
+from services.explainer.rankers.ranking import ranking
 from services.explainer.rankers.resource import ResourceShortage
-from services.explainer.rankers.router import rank
+from services.explainer.rankers.router import merge, rank
 from services.explainer.rankers.symptoms import symptoms_of
 from tests.explainer.rankers.cases import OBSERVED, USUAL, alert, case, latencies, series, window
 
@@ -179,6 +181,16 @@ def test_nobody_is_named_when_too_many_look_alike() -> None:
     assert found.abstained
     assert found.reason.startswith("too many services moved alike")
     assert len(found.suspects) == 17
+
+
+def test_what_two_rankers_say_in_the_same_words_is_told_once() -> None:
+    weak, strong, other = (
+        Reason(text=text, evidence_id="E1", score=score)
+        for text, score in (("it rose", 1.0), ("it rose", 3.0), ("it fell", 2.0))
+    )
+    said = [ranking({"db": 5.0}, {"db": [each]}, ranker="r") for each in (weak, other, strong)]
+    (suspect,) = merge([(each, 1.0) for each in said]).suspects
+    assert suspect.reasons == (strong, other)
 
 
 def test_confidence_splits_between_suspects_that_cannot_be_told_apart() -> None:
