@@ -43,8 +43,8 @@ def harmless(text: str) -> str:
     What would act stands in brackets or as a sign that looks alike; all other text is the same.
     It never looks past a blank, so that a text may be given word by word; twice is like once.
 
-    >>> print(harmless("@here **see** [this](//evil.test/x) &lt;b&gt; at www.evil.test:80"))
-    [@]here ∗∗see∗∗ [this] (//evil[.]test/x) [&]lt;b[&]gt; at www[.]evil[.]test:80
+    >>> print(harmless("@here see [this](//evil.test/x) &lt;b&gt; at www.evil.test:80"))
+    [@]here see [this] (//evil[.]test/x) [&]lt;b[&]gt; at www[.]evil[.]test:80
     >>> print(harmless("web-1 waits for db.prod.svc.cluster.local, 20.5 % of 10.0.0.1:9100 [E1]."))
     web-1 waits for db.prod.svc.cluster.local, 20.5 % of 10.0.0.1:9100 [E1].
     """
