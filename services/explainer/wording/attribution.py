@@ -17,10 +17,9 @@ from operator import or_
 from typing import Final
 
 from services.explainer.model.evidence import Evidence, Figure
-from services.explainer.wording.facts import Facts
-from services.explainer.wording.figures import number_and_unit
+from services.explainer.model.subjects import SubjectFacts
 from services.explainer.wording.known import fold
-from services.explainer.wording.lexicon import names_of_piece
+from services.explainer.wording.lexicon import Piece
 from services.explainer.wording.numbers import NUMBER, written
 from services.explainer.wording.offsets import AFTER, BEFORE, Event, offsets_in
 
@@ -64,7 +63,7 @@ class Holders:
         return cited or _union(self.by_name, map(fold, names)) or -1
 
 
-def holders_of(facts: Facts) -> Holders:
+def holders_of(subject: SubjectFacts, pieces: Iterable[Piece]) -> Holders:
     """All evidence that has figures."""
     by_id: defaultdict[str, int] = defaultdict(int)
     by_name: defaultdict[str, int] = defaultdict(int)
@@ -72,14 +71,14 @@ def holders_of(facts: Facts) -> Holders:
     by_way: defaultdict[str, int] = defaultdict(int)
     by_pair: defaultdict[tuple[str, str], int] = defaultdict(int)
     by_offset: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for place, piece in enumerate(each for each in facts.evidence if each.figures):
+    for place, piece in enumerate(each for each in pieces if each.numbers):
         bit = 1 << place
-        numbers = [number_and_unit(figure)[0] for figure in piece.figures]
-        by_id[piece.evidence_id] |= bit
-        by_way[_way_of(piece)] |= bit
-        for name in {fold(name) for name in names_of_piece(piece)}:
+        numbers = [number for number, _ in piece.numbers]
+        by_id[piece.evidence.evidence_id] |= bit
+        by_way[_way_of(piece.evidence)] |= bit
+        for name in {fold(name) for name in piece.names}:
             by_name[name] |= bit
-        for number, figure in zip(numbers, piece.figures, strict=True):
+        for number, figure in zip(numbers, piece.evidence.figures, strict=True):
             by_number[number] |= bit
             by_offset[_side_of(figure), number] |= bit
         for pair in combinations(numbers, 2):
@@ -91,7 +90,7 @@ def holders_of(facts: Facts) -> Holders:
         by_pair=by_pair,
         by_way=by_way,
         by_offset=by_offset,
-        event=Event.of(facts.subject),
+        event=Event.of(subject),
     )
 
 

@@ -48,9 +48,10 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
         facts: What it may be made of.
         grounded: Also ask that sentences stand on evidence; for text of a model.
     """
+    lexicon = lexicon_of(facts)
     against = _Known(
-        lexicon=lexicon_of(facts),
-        holders=holders_of(facts),
+        lexicon=lexicon,
+        holders=holders_of(facts.subject, lexicon.pieces),
         blame=Blame.of(facts),
         grounded=grounded,
     )
@@ -58,7 +59,7 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
     kept: dict[str, str] = {}
     total = 0
     for name in ("root_cause", "mitigation", "summary"):
-        masked = against.lexicon.mask(_clean(getattr(text, name)))
+        masked = lexicon.mask(_clean(getattr(text, name)))
         sentences = [each for each in _SENTENCE.split(masked.text) if each.strip()]
         good: list[str] = []
         for each in sentences:

@@ -22,14 +22,30 @@ _CALL: Final = re.compile(r", | calls | and more$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A piece of evidence as texts may tell of it.
+
+    Attributes:
+        names: What it is about.
+        numbers: Its figures as they are written, each with its unit.
+    """
+
+    evidence: Evidence
+    names: frozenset[str]
+    numbers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lexicon:
     """What a sentence may use.
 
     Attributes:
+        pieces: All evidence.
         units_by_number: Each figure as it is written, with the words its unit may have.
         words: Lower-case words of all names, and their parts.
     """
 
+    pieces: tuple[Piece, ...]
     names: KnownNames
     instants: Instants
     evidence_ids: frozenset[str]
@@ -43,15 +59,18 @@ class Lexicon:
 
 def lexicon_of(facts: Facts) -> Lexicon:
     """The lexicon of everything that was found."""
-    names = {name for name in _names(facts) if is_name(name)}
+    pieces = tuple(_piece_of(each) for each in facts.evidence)
+    names = {*_names(facts), *(name for piece in pieces for name in piece.names)}
+    names = {name for name in names if is_name(name)}
     units: dict[str, set[str]] = {}
-    for figure in (figure for piece in facts.evidence for figure in piece.figures):
-        number, unit = number_and_unit(figure)
-        spoken = SPOKEN.get(unit or figure.unit, (unit.lower(),) if unit else ())
-        units.setdefault(number, set()).update(spoken)
+    for piece in pieces:
+        for (number, unit), figure in zip(piece.numbers, piece.evidence.figures, strict=True):
+            spoken = SPOKEN.get(unit or figure.unit, (unit.lower(),) if unit else ())
+            units.setdefault(number, set()).update(spoken)
     together = "\n".join(names)
     words = {*_WORD.findall(together), *_WHOLE_WORD.findall(together)}
     return Lexicon(
+        pieces=pieces,
         names=KnownNames(names),
         instants=instants_of(facts),
         evidence_ids=frozenset(piece.evidence_id for piece in facts.evidence),
@@ -66,12 +85,17 @@ def _names(facts: Facts) -> Iterator[str]:
     yield from _label_names(subject.labels.items())
     for named in facts.suspects:
         yield plain(named.suspect.entity)
-    for piece in facts.evidence:
-        yield from names_of_piece(piece)
 
 
-def names_of_piece(piece: Evidence) -> Iterator[str]:
-    """What a piece of evidence is about, as texts may call it."""
+def _piece_of(evidence: Evidence) -> Piece:
+    return Piece(
+        evidence=evidence,
+        names=frozenset(_names_of(evidence)),
+        numbers=tuple(number_and_unit(figure) for figure in evidence.figures),
+    )
+
+
+def _names_of(piece: Evidence) -> Iterator[str]:
     yield from (piece.title, plain(piece.title, 200), series_name(piece.labels))
     yield from _label_names(piece.labels.items())
     if piece.kind is EvidenceKind.CHANGE:
@@ -82,5 +106,5 @@ def names_of_piece(piece: Evidence) -> Iterator[str]:
 
 def _label_names(labels: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, value in labels:
-        if name in _NAMING and not any(each.isspace() for each in value):
+        if name in _NAMING and not any(map(str.isspace, value)):
             yield plain(value)

@@ -23,8 +23,8 @@ SPOKEN: Final = {
 
 _MEASURES_LIST: Final = """
 ms us ns \u00b5s \u03bcs msec usec nsec m min mins minute minutes h hr hrs hour hours day days week
-weeks month months year years k kb mb gb tb pb kib mib gib tib pib b bit bits byte bytes kbps mbps gbps
-bps kilobytes megabytes gigabytes terabytes petabytes milliseconds microseconds nanoseconds
+weeks month months year years k kb mb gb tb pb kib mib gib tib pib b bit bits byte bytes kbps mbps
+gbps kilobytes megabytes gigabytes terabytes petabytes milliseconds microseconds nanoseconds
 hz khz mhz ghz w kw v ma pp points point fold percent percentage permille promille ppm bps rpm rps
 qps per degree kelvin fahrenheit euro euros dollar dollars usd eur more less higher lower above
 below over under squared cubed
