@@ -163,7 +163,9 @@ def test_honest_cause_stands(sentence: str) -> None:
         "90.4 E9", "90.4\u00b2", "90.4 x", "90.4 times", "90.4 quadrillion", "90.4 mega",
         "90.4 squared", "90.4 furlongs", "90.4 alerts", "90.4 s", "90.4 \u00b0C",
         "90.4 % squared", "1/90.4 %", "90.4 * 2", "90.4 \u043c\u0441", "90.4 % \u00b1",
-        "90.4\u2030", "90.4 points", "90.4 K",
+        "90.4\u2030", "90.4 points", "90.4 K", "90.4 % (in MB)", "90.4 %, in thousands",
+        "90.4 %-ile",
+        "a 90.4-fold level", "90.4 % o", "90.4, millions", "90.4 \u2014 million", "90.4_000",
     ],
 )  # fmt: skip
 def test_other_unit_or_multiplier_is_struck(amount: str) -> None:
@@ -182,6 +184,20 @@ def test_other_unit_or_multiplier_is_struck(amount: str) -> None:
 def test_other_sign_is_struck(sign: str) -> None:
     assert not stands(f"cpu_usage of web-1 rose to {sign}90.4 % [E1].")
     assert sign[0].isalpha() or not stands(f"cpu_usage of web-1 was{sign}90.4 % [E1].")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "web-1 rose by 90.4 %.", "cpu_usage rose 70.1 times [E1].",
+        "It is slow by a factor of 70.1.",
+        "cpu_usage rose 70.1x higher [E1].", "cpu_usage did not reach 90.4 %.",
+        "It never was at 20 %.",
+        "cpu_usage followed the alert by 120 s.", "cpu_usage rose to 90.4 %, not 20 %.",
+    ],
+)  # fmt: skip
+def test_true_figure_that_is_told_as_what_it_is_not_is_struck(sentence: str) -> None:
+    assert not stands(sentence)
 
 
 def test_true_sign_stands_and_a_missing_one_is_struck() -> None:
@@ -263,7 +279,9 @@ def test_offset_between_two_things_that_are_not_the_event_is_struck() -> None:
         "web-1-db", "web-1.com", "web-1/admin", "web-1@evil", "web-1:80", "web-1_x", "my-web-1",
         "x.web-1", "a/web-1", "web-1+2", "web-1=x", "web-1&lt", "root@web-1", "web-1\u2010db",
         "web-1\u2011db", "web-1.db", "db-2", "cart-svc-2", "payments-db", "auth-service",
-        "cpu_usage:sum", "web-1\u0301", "web-1~1",
+        "cpu_usage:sum", "web-1\u0301", "web-1~1", "web-1 -db", "web-1- db", "web-1 .com",
+        "(web-1)-db",
+        "\u201cweb-1\u201d-db", "[web-1]db", "web-1 /admin",
     ],
 )  # fmt: skip
 def test_name_that_is_more_than_a_known_one_is_struck(name: str) -> None:
@@ -281,6 +299,7 @@ def test_name_that_is_more_than_a_known_one_is_struck(name: str) -> None:
         "web-1 Zephyr is slow.", "w\u0435b-1 is slow [E1].", "web-1 \u7e41\u5fd9 [E1].",
         "web-1 \u0437\u0430\u043d\u044f\u0442 [E1].", "web-1 is na\u00efve [E1].",
         "\u212aube and web-1 are slow.", "web-1 \U0001f525 [E1].", "web-1 is \u017flow.",
+        "payments is slow on web-1.",
     ],
 )  # fmt: skip
 def test_foreign_name_or_script_is_struck(sentence: str) -> None:
@@ -297,6 +316,9 @@ def test_foreign_name_or_script_is_struck(sentence: str) -> None:
         "Neither web-1 nor db did it.", "web-1 suffers, but db is the most likely cause.",
         "web-1 never was the problem.", "The cause is db rather than web-1.",
         "web-1 is hardly the culprit.", "web-1 isn\u2019t to blame.",
+        "It is db. web-1 suffers.", "db made web-1 slow.", "web-1 is a victim of db.",
+        "web-1? No, db is.",
+        "web-1 slowed because db failed first.", "Everything points away from web-1.",
     ],
 )  # fmt: skip
 def test_cause_that_denies_the_first_suspect_is_struck(sentence: str) -> None:

@@ -15,7 +15,8 @@ _NAME: Final = "somename"
 _NO: Final = (
     r"(?:\b(?:not|no|never|neither|nor|none|cannot|without|unlikely|hardly|barely|except|unrelated"
     r"|innocent|unaffected|healthy|fine|excluded|exonerated|cleared|ruled out|rules out|wrong"
-    r"|wrongly|false|falsely|rather than|instead of|other than|anything but)\b|n['\u2019]t\b)"
+    r"|wrongly|false|falsely|victim|away from|rather than|instead of|other than|anything but)\b"
+    r"|n['\u2019]t\b)"
 )
 _CAUSE: Final = r"(?:cause|culprit|source|origin|reason|responsible|fault|to blame)\b"
 _DENIED: Final = re.compile(_NO, re.IGNORECASE)
@@ -25,8 +26,10 @@ _CLAUSE: Final = re.compile(
 )
 _BLAMES_OTHER: Final = re.compile(
     rf"\b{_OTHER} (?:is|was|remains|seems|appears|looks)(?: (?!not\b|no\b)\w+){{0,4}} {_CAUSE}"
-    rf"|\b(?:(?:caused|triggered|driven) by|because of|due to|stems from|blames?|blamed on"
-    rf"|{_CAUSE} (?:is|was|lies in|lies with))(?: (?!not\b)\w+){{0,2}} {_OTHER}\b",
+    rf"|\b{_OTHER} (?:caused|causes|made|slowed|triggered|broke|drove|led to)\b"
+    rf"|\b{_OTHER} (?:is|was|did)(?: it)?\W*$"
+    r"|\b(?:(?:caused|triggered|driven) by|because(?: of)?|due to|it (?:is|was)|stems from|blames?"
+    rf"|blamed on|{_CAUSE} (?:is|was|lies in|lies with))(?: (?!not\b)\w+){{0,2}} {_OTHER}\b",
     re.IGNORECASE,
 )
 

@@ -21,8 +21,15 @@ from services.explainer.wording.blame import Blame
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.known import Masked
 from services.explainer.wording.lexicon import Lexicon, lexicon_of
-from services.explainer.wording.numbers import NUMBER, signed, stands_free, written
-from services.explainer.wording.units import end_of_unit, may_follow
+from services.explainer.wording.numbers import (
+    NUMBER,
+    is_denied,
+    is_difference,
+    signed,
+    stands_free,
+    written,
+)
+from services.explainer.wording.units import RATIOS, end_of_unit, may_follow
 from services.explainer.wording.words import are_plain
 
 LENGTH_MAX: Final = {"root_cause": 500, "mitigation": 800, "summary": 2000}
@@ -111,7 +118,9 @@ def _without_numbers(sentence: str, lexicon: Lexicon) -> str | None:
     parts, done = [], 0
     for found in NUMBER.finditer(sentence):
         units = lexicon.units_by_number.get(written(found))
-        if units is None or not stands_free(found):
+        if units is None or not stands_free(found) or is_denied(found):
+            return None
+        if is_difference(found) and not units & RATIOS:
             return None
         end = end_of_unit(sentence, found.end(), units)
         told, counts = end > found.end(), not units

@@ -26,7 +26,7 @@ def fold(name: str) -> str:
     >>> fold("Web-1"), fold("\u212a-1") == "k-1"
     ('web-1', False)
     """
-    return name.translate(_FOLD)
+    return name.lower() if name.isascii() else name.translate(_FOLD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,14 @@ NUMBER: Final = re.compile(r"(?<![\w.])\d+(?:[.,:]\d+)*(?:e[-+]?\d+)?")
 _SIGNS: Final = re.compile(rf"[{DASHES}+][{DASHES}+\s]*$")
 _SIGNS_CHARS_MAX: Final = 8
 _SIGN_WORD: Final = re.compile(r"\b(?:minus|negative)\W{0,3}(?=\d)", re.IGNORECASE)
+_DENIED: Final = re.compile(
+    r"(?:\b(?:not|never|neither|nor|without)\b|n['\u2019]t\b)[^,;:.]*$", re.IGNORECASE
+)
+_CLAUSE_CHARS: Final = 60
+_DIFFERENCE: Final = re.compile(
+    r"\bby (?:(?:about|around|some|nearly|roughly|only|an?|the|another|over|at least) ){0,2}$",
+    re.IGNORECASE,
+)
 _MAY_STAND_BEFORE: Final = re.compile(
     r"""(?:^|[\w\s()\[\],;:="'\u2018-\u201f\U000f0000-\U000ffffd])$"""
 )
@@ -46,5 +54,15 @@ def stands_free(found: re.Match[str]) -> bool:
     return bool(_MAY_STAND_BEFORE.search(before))
 
 
-def _before(found: re.Match[str]) -> str:
-    return found.string[max(0, found.start() - _SIGNS_CHARS_MAX) : found.start()]
+def is_denied(found: re.Match[str]) -> bool:
+    """Whether its clause denies the number: "did not reach 3"."""
+    return bool(_DENIED.search(_before(found, _CLAUSE_CHARS)))
+
+
+def is_difference(found: re.Match[str]) -> bool:
+    """Whether it is told as what lies between two others: "rose by 3"; no figure is that."""
+    return bool(_DIFFERENCE.search(_before(found, _CLAUSE_CHARS)))
+
+
+def _before(found: re.Match[str], chars: int = _SIGNS_CHARS_MAX) -> str:
+    return found.string[max(0, found.start() - chars) : found.start()]

@@ -33,7 +33,7 @@ _PRONOUN: Final = re.compile(
     re.IGNORECASE,
 )
 _IS_EVENT: Final = re.compile(
-    rf"\W*(?:\w+ ){{0,3}}?(?:{_EVENT}|alert|alarm|anomaly|event|incident|problem|outage|issue|page"
+    rf"\W*(?:\w+ ){{0,3}}?(?:{_EVENT}|alarm|event|incident|problem|outage|issue|page"
     r"|notification|firing|fired|triggered)\b",
     re.IGNORECASE,
 )
@@ -41,15 +41,18 @@ _IS_EVENT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """The folded names by which a text may call the event."""
+    """By which folded names a text may call the event, and of what kind it is."""
 
     names: frozenset[str]
+    kind: str
 
     @classmethod
     def of(cls, subject: SubjectFacts) -> Self:
         """What an alert or an anomaly is called."""
         named = (subject.title, subject.labels.get("alertname", ""))
-        return cls(names=frozenset(fold(name) for name in named if name))
+        return cls(
+            names=frozenset(fold(name) for name in named if name), kind=subject.ref.kind.value
+        )
 
 
 def offsets_in(sentence: str, names: Sequence[str], event: Event) -> Iterator[tuple[str, str]]:
@@ -57,6 +60,7 @@ def offsets_in(sentence: str, names: Sequence[str], event: Event) -> Iterator[tu
 
     The side is UNKNOWN when the offset is told of two things neither of which is the event.
     """
+    sentence = re.sub(rf"\b{event.kind}\b", _EVENT, sentence, flags=re.IGNORECASE)
     spoken = said(sentence, [_EVENT if fold(name) in event.names else _NAME for name in names])
     for found in NUMBER.finditer(spoken):
         before = spoken[max(0, found.start() - _CLAUSE_CHARS) : found.start()]

@@ -21,6 +21,9 @@ SPOKEN: Final = {
 }
 """The words for a unit, by how figures are shown with it."""
 
+RATIOS: Final = frozenset({"times", "x", "\u00d7"})
+"""Words after which it must be told of what a number is the multiple."""
+
 _MEASURES_LIST: Final = """
 ms us ns \u00b5s \u03bcs msec usec nsec m min mins minute minutes h hr hrs hour hours day days week
 weeks month months year years k kb mb gb tb pb kib mib gib tib pib b bit bits byte bytes kbps mbps
@@ -61,6 +64,9 @@ _NEXT: Final = re.compile(
     re.DOTALL,
 )
 _ENDS: Final = frozenset(".,;:!?)]\"'\u2013\u2014\u2018\u2019\u201c\u201d\u2026")
+_OF_WHAT: Final = re.compile(
+    r"[^.;]{0,40}?\b(?:spreads?|deviations?|variations?|sigmas?|noise|range)\b", re.IGNORECASE
+)
 _NAME: Final = 0xF0000
 
 
@@ -71,7 +77,11 @@ def end_of_unit(text: str, at: int, units: Collection[str]) -> int:
     (12, 4)
     """
     found = _UNIT.match(text, at)
-    return found.end() if found and found[1].lower() in units else at
+    if found is None or found[1].lower() not in units:
+        return at
+    if found[1].lower() in RATIOS and not _OF_WHAT.match(text, found.end()):
+        return at
+    return found.end()
 
 
 def may_follow(text: str, at: int, *, told: bool, counts: bool, words: Collection[str]) -> bool:

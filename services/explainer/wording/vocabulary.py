@@ -20,13 +20,14 @@ jan feb apr jun jul aug sept oct nov dec
 """
 _TIMES: Final = """
 yesterday today tomorrow tonight noon midday midnight morning afternoon evening nights? overnight
-weekends? dawn dusk sunrise sunset o'clock ago fortnights? am pm
+weekends? dawn dusk sunrise sunset o'clock lunchtime ago fortnights? am pm
 seconds secs? minutes? mins? hours? hrs? days? weeks? months? years? decades? century centuries
 """
 
 NUMBER_WORDS: Final = re.compile(
     rf"\b(?:(?:{'|'.join(_UNITS_OF_TEN.split())})s?(?:-?fold)?"
-    rf"|(?:many|multi|several)-?fold|orders? of magnitude|{'|'.join(_SPELLED.split())})\b",
+    r"|(?:many|multi|several)-?fold|orders? of magnitude|factors? of"
+    rf"|{'|'.join(_SPELLED.split())})\b",
     re.IGNORECASE,
 )
 """Numbers, fractions and multipliers in words."""
@@ -34,6 +35,7 @@ NUMBER_WORDS: Final = re.compile(
 TIME_WORDS: Final = re.compile(
     rf"\b(?:{'|'.join((*_DAYS.split(), *_MONTHS.split(), *_TIMES.split()))})\b"
     r"|\b(?:an?|one|this|that|each|every|last|next|past|few|several|many|split) second\b"
+    r"|\b(?:in|last|this|next|since) (?:the )?(?:spring|summer|autumn|fall|winter)\b"
     r"|\b(?:in|on|of|since|until|by|last|next|early|late|mid|this) (?:may|march)\b",
     re.IGNORECASE,
 )
@@ -89,6 +91,7 @@ waits waited serves served handles handled uses used runs ran needs needed depen
 sends sent receives received went goes became becomes remains remained stays stayed caused causing
 crashed failed fails hung leaks leaked exceeded exceeds exhausted consumes consumed began started
 stopped recovered responds responded returned returns throws threw
+offload shed evict cordon tell request  bring place put
 busiest slowest largest biggest
 dependent saturated restarted stopped running observed measured elevated reported
 """

@@ -16,7 +16,7 @@ from services.explainer.wording.vocabulary import (
 )
 
 _UNSAFE: Final = re.compile(
-    r"[<>`{}|\\$;^~*@#]|//|\]\(|\]:|&(?! )|\bwww\b|\b(?:javascript|vbscript|data|mailto) ?:"
+    r"[<>`{}|\\$^~*@#]|;(?! )|//|\]\(|\]:|&(?! )|\bwww\b|\b(?:javascript|vbscript|data|mailto) ?:"
     r"|\b(?:rm|sudo|curl|wget|chmod|eval)\b",
     re.IGNORECASE,
 )
@@ -26,7 +26,9 @@ _MADE_UP: Final = re.compile(r"[_/:@]|\w\.\w|[A-Za-z]\d|\d[A-Za-z]|[a-z][A-Z]")
 _KINDS: Final = "service|pod|host|node|container|deployment|database|instance|server"
 _BEFORE_A_KIND: Final = re.compile(rf"(?<![\w-])([\w-]{{1,64}}) (?:{_KINDS})\b", re.IGNORECASE)
 _AFTER_A_KIND: Final = re.compile(rf"\b(?:{_KINDS}) ([\w-]{{1,64}})", re.IGNORECASE)
-_CAPITAL: Final = re.compile(r"(?<![\w-])[A-Z][\w\u2010\u2011-]{1,64}")
+_CAPITAL: Final = re.compile(
+    r"(?<![\w-])[A-Z][\w\u2010\u2011-]{1,64}|\A[a-z][\w\u2010\u2011-]{1,64}"
+)
 _COMPOUND: Final = re.compile(r"(?<![\w-])[A-Za-z]{1,64}(?:[-\u2010\u2011][A-Za-z]{1,64})+")
 _HYPHEN: Final = re.compile(r"[-\u2010\u2011]")
 _BEGINS: Final = re.compile(r"(?:^|[:.\u2014])[\s\"'(\u2018\u201c]{0,4}$")
@@ -34,7 +36,20 @@ _AFTER_A_VERB: Final = re.compile(
     r" (?:the|an?|its|their|this|that|these|those|any|all|each|every|what|who|why|how|whether)\b"
     r"| (?=[\U000f0000-\U000ffffd])"
 )
+_LOOSE: Final = re.compile(
+    r"\s[-./@:+=]+(?:[^\W\d]|[\U000f0000-\U000ffffd])"
+    r"|[\U000f0000-\U000ffffd][-/@+=]|[)\]\"\u201d][-./@+=]?[\w\U000f0000-\U000ffffd]"
+)
+"""What is put beside a name so that it can be read as a part of it."""
+_MEASURES: Final = re.compile(
+    r"\b(?:[kmgtp]i?b|[kmgt]?bps|(?:kilo|mega|giga|tera|peta)(?:bytes?|bits?)?|ms|ns|[\u00b5\u03bc]s"
+    r"|(?:milli|micro|nano)seconds?|[kmg]?hz|permille|promille)\b",
+    re.IGNORECASE,
+)
 _SIGNS: Final = frozenset("\u2018\u2019\u201c\u201d\u2026\u2013\u2014\u2010\u2011\u2022\u2212")
+
+
+_BANNED: Final = (NUMBER_WORDS, TIME_WORDS, _UNSAFE, _LOOSE, _MEASURES)
 
 
 def are_plain(sentence: str, words: Collection[str]) -> bool:
@@ -46,7 +61,7 @@ def are_plain(sentence: str, words: Collection[str]) -> bool:
     """
     if GLUED in sentence or any(each.isnumeric() for each in sentence):
         return False
-    if any(banned.search(sentence) for banned in (NUMBER_WORDS, TIME_WORDS, _UNSAFE)):
+    if any(banned.search(sentence) for banned in _BANNED):
         return False
     if any(_MADE_UP.search(each) for each in _IDENTIFIER.findall(sentence)):
         return False
