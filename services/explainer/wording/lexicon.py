@@ -61,14 +61,14 @@ def lexicon_of(facts: Facts) -> Lexicon:
     """The lexicon of everything that was found."""
     pieces = tuple(_piece_of(each) for each in facts.evidence)
     names = {*_names(facts), *(name for piece in pieces for name in piece.names)}
-    names = {name for name in names if is_name(name)}
+    names = {" ".join(name.split()) for name in names if is_name(name)}
     units: dict[str, set[str]] = {}
     for piece in pieces:
         for (number, unit), figure in zip(piece.numbers, piece.evidence.figures, strict=True):
             spoken = SPOKEN.get(unit or figure.unit, (unit.lower(),) if unit else ())
             units.setdefault(number, set()).update(spoken)
-    together = "\n".join(names)
-    words = {*_WORD.findall(together), *_WHOLE_WORD.findall(together)}
+    whole = set(_WHOLE_WORD.findall("\n".join(names)))
+    words = {*whole, *_WORD.findall("\n".join(whole))}
     return Lexicon(
         pieces=pieces,
         names=KnownNames(names),
