@@ -115,6 +115,12 @@ def advice_stands(sentence: str) -> bool:
         "The 120-second lead of web-1 points to it as the first to move.",
         "HighCPU may be a symptom of what happened on web-1.",
         "The second suspect is db [E2].",
+        "As a result, db slowed down [E2].",
+        "cpu_usage rose to 90.4 %, i.e. far above its baseline [E1].",
+        "web-1 hit 90.4 % 120 s before the alert; it has been saturated since 22:11:20 UTC.",
+        "The CPU usage of web-1 is at 90.4% (baseline: 20%), up from 20%.",
+        "Resource exhaustion on web-1 explains the alert.",
+        "According to E1, cpu_usage had risen by 22:11 UTC.",
     ],
 )
 def test_honest_sentence_stands(sentence: str) -> None:
@@ -164,8 +170,8 @@ def test_honest_cause_stands(sentence: str) -> None:
         "90.4 squared", "90.4 furlongs", "90.4 alerts", "90.4 s", "90.4 \u00b0C",
         "90.4 % squared", "1/90.4 %", "90.4 * 2", "90.4 \u043c\u0441", "90.4 % \u00b1",
         "90.4\u2030", "90.4 points", "90.4 K", "90.4 % (in MB)", "90.4 %, in thousands",
-        "90.4 %-ile",
-        "a 90.4-fold level", "90.4 % o", "90.4, millions", "90.4 \u2014 million", "90.4_000",
+        "90.4 %-ile", "a 90.4-fold level", "90.4 % o", "90.4, millions", "90.4 \u2014 million",
+        "90.4_000", "& 90.4 %", "~ 90.4 %", "50%90.4",
     ],
 )  # fmt: skip
 def test_other_unit_or_multiplier_is_struck(amount: str) -> None:

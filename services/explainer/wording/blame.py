@@ -26,7 +26,8 @@ _CLAUSE: Final = re.compile(
 )
 _BLAMES_OTHER: Final = re.compile(
     rf"\b{_OTHER} (?:is|was|remains|seems|appears|looks)(?: (?!not\b|no\b)\w+){{0,4}} {_CAUSE}"
-    rf"|\b{_OTHER} (?:caused|causes|made|slowed|triggered|broke|drove|led to)\b"
+    rf"|\b{_OTHER} (?:caused|causes|made|triggered|broke|drove|led to)\b"
+    rf"|\b{_OTHER} slowed(?: down)? (?:\w+ ){{0,2}}(?:{_FIRST}|{_NAME})\b"
     rf"|\b{_OTHER} (?:is|was|did)(?: it)?\W*$"
     r"|\b(?:(?:caused|triggered|driven) by|because(?: of)?|due to|it (?:is|was)|stems from|blames?"
     rf"|blamed on|{_CAUSE} (?:is|was|lies in|lies with))(?: (?!not\b)\w+){{0,2}} {_OTHER}\b",

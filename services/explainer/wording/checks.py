@@ -34,7 +34,7 @@ from services.explainer.wording.words import are_plain
 
 LENGTH_MAX: Final = {"root_cause": 500, "mitigation": 800, "summary": 2000}
 
-_SENTENCE: Final = re.compile(r"(?<=[.!?]) ")
+_SENTENCE: Final = re.compile(r"(?<=[.!?])(?<!\bi\.e\.)(?<!\be\.g\.) ")
 _CITED: Final = re.compile(r" ?(?:\[E\d+(?:(?:, ?| and | ?& ?|; ?)E\d+)*\]|\(E\d+(?:, ?E\d+)*\))")
 
 

@@ -20,7 +20,7 @@ _DIFFERENCE: Final = re.compile(
     re.IGNORECASE,
 )
 _MAY_STAND_BEFORE: Final = re.compile(
-    r"""(?:^|[\w\s()\[\],;:="'\u2018-\u201f\U000f0000-\U000ffffd])$"""
+    r"""(?:^|%\s|[\w()\[\],;:="'\u2018-\u201f\U000f0000-\U000ffffd])\s*$"""
 )
 
 
@@ -47,10 +47,10 @@ def written(found: re.Match[str]) -> str:
 def stands_free(found: re.Match[str]) -> bool:
     """Whether nothing before the number makes it another one, like a "~" or a currency.
 
-    >>> [stands_free(each) for each in NUMBER.finditer("from 3 (-4) to ~5 and $6")]
+    >>> [stands_free(each) for each in NUMBER.finditer("from 3 (-4) to ~5 and $ 6")]
     [True, True, False, False]
     """
-    before = _SIGNS.sub("", _before(found)).rstrip()
+    before = _SIGNS.sub("", _before(found))
     return bool(_MAY_STAND_BEFORE.search(before))
 
 

@@ -104,6 +104,8 @@ def may_follow(text: str, at: int, *, told: bool, counts: bool, words: Collectio
     word = found["word"].lower()
     if found.start("word") == at or word in _MEASURES:
         return False
+    if word[0].isdigit():
+        return told
     if word in _MAY_FOLLOW or (word.endswith("ly") and word not in _NO_ADVERBS):
         return True
     if told and word in _WHAT_IS_MEASURED:

@@ -92,6 +92,9 @@ sends sent receives received went goes became becomes remains remained stays sta
 crashed failed fails hung leaks leaked exceeded exceeds exhausted consumes consumed began started
 stopped recovered responds responded returned returns throws threw
 offload shed evict cordon tell request  bring place put
+resource resources exhaustion contention pressure spike spikes jump rise drop growth failure
+failures timeout timeouts crash crashes outage problem problems issue issues data value values time
+figures people team teams access availability performance health status state log contact
 busiest slowest largest biggest
 dependent saturated restarted stopped running observed measured elevated reported
 """

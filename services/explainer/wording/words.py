@@ -22,6 +22,7 @@ _UNSAFE: Final = re.compile(
 )
 _WORD: Final = re.compile(r"\w+")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z][\w.:/@-]{0,128}\w")
+_SHORT_FOR: Final = re.compile(r"\b(?:i\.e|e\.g)\.(?= )", re.IGNORECASE)
 _MADE_UP: Final = re.compile(r"[_/:@]|\w\.\w|[A-Za-z]\d|\d[A-Za-z]|[a-z][A-Z]")
 _KINDS: Final = "service|pod|host|node|container|deployment|database|instance|server"
 _BEFORE_A_KIND: Final = re.compile(rf"(?<![\w-])([\w-]{{1,64}}) (?:{_KINDS})\b", re.IGNORECASE)
@@ -63,7 +64,8 @@ def are_plain(sentence: str, words: Collection[str]) -> bool:
         return False
     if any(banned.search(sentence) for banned in _BANNED):
         return False
-    if any(_MADE_UP.search(each) for each in _IDENTIFIER.findall(sentence)):
+    identifiers = _IDENTIFIER.findall(_SHORT_FOR.sub(" ", sentence))
+    if any(_MADE_UP.search(each) for each in identifiers):
         return False
     return (
         _is_in_script(sentence, words)
