@@ -345,6 +345,15 @@ def test_markup_and_mentions_are_struck(markup: str) -> None:
     assert not advice_stands(f"Restart {markup} now.")
 
 
+def test_cause_that_names_the_first_suspect_only_where_it_is_cut_is_struck() -> None:
+    assert not cause_stands(f"{'It is cpu_usage [E1]. ' * 30}web-1 is the cause.")
+    assert not cause_stands("firstsuspect is the cause [E1].")
+
+
+def test_first_suspect_is_found_in_any_case() -> None:
+    assert cause_stands("WEB-1 is the cause.")
+
+
 def test_template_stands_by_itself() -> None:
     found = incident()
     assert check(worded(found), found, grounded=False).struck == ()

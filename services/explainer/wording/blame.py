@@ -7,11 +7,11 @@ from typing import Final, Self
 
 from services.explainer.model.names import plain
 from services.explainer.wording.facts import Facts
-from services.explainer.wording.known import fold, said
+from services.explainer.wording.known import RARE, fold, said
 
-_FIRST: Final = "firstsuspect"
-_OTHER: Final = "othersuspect"
-_NAME: Final = "somename"
+_FIRST: Final = f"{RARE}first"
+_OTHER: Final = f"{RARE}other"
+_NAME: Final = f"{RARE}name"
 _NO: Final = (
     r"(?:\b(?:not|no|never|neither|nor|none|cannot|without|unlikely|hardly|barely|except|unrelated"
     r"|innocent|unaffected|healthy|fine|excluded|exonerated|cleared|ruled out|rules out|wrong"

@@ -12,6 +12,7 @@ not their product.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from services.explainer.model.explanation import Text
@@ -74,10 +75,11 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
             (good if held else struck).append(each if held else masked.restore(each))
         total += len(sentences)
         shown = _shortened([harmless(masked.restore(each)) for each in good], LENGTH_MAX[name])
-        if name == "root_cause" and grounded and shown and not against.names_first(good, masked):
-            struck.append(shown)
-            shown = ""
-        kept[name] = shown
+        kept[name] = " ".join(shown)
+        is_cause = name == "root_cause" and grounded and shown
+        if is_cause and not against.names_first(good[: len(shown)], masked):
+            struck.append(kept[name])
+            kept[name] = ""
     return Checked(text=Text(**kept), struck=tuple(struck), sentences=total)
 
 
@@ -136,11 +138,7 @@ def _clean(text: str) -> str:
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
-def _shortened(sentences: Sequence[str], chars_max: int) -> str:
-    size, kept = 0, []
-    for sentence in sentences:
-        if size + len(sentence) > chars_max:
-            break
-        size += len(sentence) + 1
-        kept.append(sentence)
-    return " ".join(kept)
+def _shortened(sentences: Sequence[str], chars_max: int) -> Sequence[str]:
+    """The first sentences that together are no longer than that."""
+    ends = accumulate(len(each) + 1 for each in sentences)
+    return [each for each, end in zip(sentences, ends, strict=True) if end - 1 <= chars_max]

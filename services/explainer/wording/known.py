@@ -10,6 +10,9 @@ from typing import Final
 GLUED: Final = "\ue000"
 """Stands before a known name that is part of a longer word: that word is no known name."""
 
+RARE: Final = "\ua66e"
+"""A letter for words that stand for names: no text that holds has it, unless the evidence does."""
+
 _MARK: Final = 0xF0000
 _MARKS: Final = 60_000
 _FOLD: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)

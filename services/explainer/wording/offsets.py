@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from services.explainer.model.subjects import SubjectFacts
-from services.explainer.wording.known import fold, said
+from services.explainer.wording.known import RARE, fold, said
 from services.explainer.wording.numbers import NUMBER, written
 
 BEFORE: Final = "before"
@@ -17,8 +17,8 @@ AFTER: Final = "after"
 UNKNOWN: Final = "unknown"
 
 _OTHER: Final = {BEFORE: AFTER, AFTER: BEFORE}
-_EVENT: Final = "theevent"
-_NAME: Final = "somename"
+_EVENT: Final = f"{RARE}event"
+_NAME: Final = f"{RARE}name"
 _CLAUSE_CHARS: Final = 80
 _SAID: Final = re.compile(
     r"\s*(?:°?[A-Za-z]+\s+)?(?:(?P<before>before|prior to|ahead of|earlier than)"
