@@ -159,14 +159,28 @@ def test_long_text_is_shortened_at_a_sentence() -> None:
     assert summary.endswith("web-1 is busy.")
 
 
+DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
+SIGNS = [*DASHES, *(f"{dash} " for dash in DASHES), "minus ", "negative ", "\u00b1", "~", "$"]
+MULTIPLIERS = [
+    " millions", " gigabytes", " \u2030", " \u00d7", "\u00d7", " thousand", "-fold", " kilo",
+    " (million)",
+    " [E1] billion", "\u00a0millions", "  mega", "\nmillion", "e6", " E6", "k", " 000", "\u00b3",
+    " dozen",
+    " % of a million", " % per second", " \u043c\u0441", " squared", "/1000", " percentage points",
+]  # fmt: skip
+"""What makes another number of one, before it and behind it."""
+
+
 def mutations(number: str) -> st.SearchStrategy[str]:
     """One edit of a number as a person or a model might make it."""
     places = st.integers(0, len(number))
-    chars = st.sampled_from("0123456789.,-\uff11\u0663\u00bd")
+    chars = st.sampled_from("0123456789.,-\uff11\u0663\u00bd\u2013\u2014\u2212\u2010\uff0d")
     inserted = st.builds(lambda at, char: number[:at] + char + number[at:], places, chars)
     deleted = st.builds(lambda at: number[:at] + number[at + 1 :], places)
     replaced = st.builds(lambda at, char: number[:at] + char + number[at + 1 :], places, chars)
     scaled = st.sampled_from(["{}0", "{}e3", "{} million", "-{}", "1{}", "{}.5", "{},5"])
+    scaled |= st.builds("{}{{}}".format, st.sampled_from(SIGNS))
+    scaled |= st.builds("{{}}{}".format, st.sampled_from(MULTIPLIERS))
     return inserted | deleted | replaced | scaled.map(lambda form: form.format(number))
 
 
@@ -225,6 +239,20 @@ def test_any_mutation_of_a_figure_is_caught(data: st.DataObject) -> None:
         root_cause=cause.replace(f" {number} ", f" {changed} ", 1), mitigation="", summary=""
     )
     assert check(lie, known, grounded=True).text.root_cause == ""
+
+
+@given(
+    st.sampled_from(["20", "90.4", "70.1", "120"]),
+    st.sampled_from(SIGNS) | st.just(""),
+    st.sampled_from(MULTIPLIERS) | st.just(""),
+    st.sampled_from(["web-1 reached {}.", "It was {} on web-1.", "At {} web-1 is busy [E1]."]),
+)
+def test_figure_with_another_sign_or_multiplier_is_caught(
+    number: str, sign: str, multiplier: str, sentence: str
+) -> None:
+    assert holds(sentence.format(number))
+    if sign or multiplier:
+        assert not holds(sentence.format(f"{sign}{number}{multiplier}"))
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "GiB", "million", "x", "degrees", "minutes", "kB"])

@@ -12,7 +12,11 @@ MODULES = (
     "services.explainer.model.names",
     "services.explainer.model.promql",
     "services.explainer.wording.figures",
+    "services.explainer.wording.instants",
+    "services.explainer.wording.known",
+    "services.explainer.wording.numbers",
     "services.explainer.wording.partial",
+    "services.explainer.wording.units",
 )
 
 

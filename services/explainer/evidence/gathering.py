@@ -21,7 +21,7 @@ from services.explainer.evidence.measuring import (
 )
 from services.explainer.model.case import Case, Change, ServiceGraph, Subject, Symptom
 from services.explainer.model.evidence import Evidence, EvidenceKind
-from services.explainer.model.names import entities, entity_of
+from services.explainer.model.names import entities, entity_of, plain
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts
 from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.measures import symptom_of
@@ -123,7 +123,7 @@ async def _add_told(
     added = await ledger.add(change_evidence(change, facts) for change in changes)
     await ledger.add_missing((note for each in told for note in each.missing), facts.event_ms)
     return tuple(
-        replace(change, evidence_id=piece.evidence_id)
+        replace(change, evidence_id=piece.evidence_id, service=plain(change.service))
         for change, piece in zip(changes, added, strict=True)
     )
 

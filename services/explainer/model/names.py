@@ -20,19 +20,67 @@ PLACE_LABELS: Final = (
 )  # fmt: skip
 """Labels by which an alert and a series, or two series, belong together; narrow first."""
 
-_HARMLESS: Final = {ord("<"): "\u2039", ord(">"): "\u203a", ord("`"): "'"}
+_PLAIN_ALREADY: Final = re.compile(r"[\w{}=\"',/;()+-]+(?: [\w{}=\"',/;()+-]+)*", re.ASCII)
+_LOOK_ALIKES: Final = {ord("<"): "\u2039", ord(">"): "\u203a", ord("`"): "'", ord("*"): "\u2217"}
+_ACTING: Final = re.compile(
+    r"(?P<address>:)//"
+    r"|(?<=javascript)(?P<script>:)|(?<=vbscript)(?P<basic>:)|(?<=data)(?P<data>:)(?=[\w/;,])"
+    r"|(?<=mailto)(?P<mail>:)|(?<=xmpp)(?P<chat>:)|(?<=tel)(?P<call>:)(?=[\d+])"
+    r"|(?P<mention>[@\uff20])(?=\w)|(?P<entity>&)(?=[\w#])|(?<!\S)(?P<heading>#)",
+    re.IGNORECASE,
+)
+_DOTTED: Final = re.compile(r"(?<![\w-])[\w-]+(?:[.\u3002\uff0e\uff61][\w-]+)+")
+_DOT: Final = re.compile(r"[.\u3002\uff0e\uff61]")
+_DOMAIN: Final = re.compile(r"[^\W\d_]{2,}(?![^\W_])|xn--", re.IGNORECASE)
+_NOT_PUBLIC: Final = frozenset({"local", "localhost", "localdomain", "internal", "svc", "lan"})
+_LINK: Final = re.compile(r"\](?=[(\[:])")
 _NUMBER_LIKE = re.compile(r"[-+]?\d+([.,]\d+)?\s*[a-zA-Z%°]{0,4}")
+
+
+def harmless(text: str) -> str:
+    """Text in which no console, browser or chat finds a tag, an address, a mention or a link.
+
+    What would act stands in brackets or as a sign that looks alike; all other text is the same.
+    It never looks past a blank, so that a text may be given word by word; twice is like once.
+
+    >>> print(harmless("@here see [this](//evil.test/x) &lt;b&gt; at www.evil.test:80"))
+    [@]here see [this] (//evil[.]test/x) [&]lt;b[&]gt; at www[.]evil[.]test:80
+    >>> print(harmless("web-1 waits for db.prod.svc.cluster.local, 20.5 % of 10.0.0.1:9100 [E1]."))
+    web-1 waits for db.prod.svc.cluster.local, 20.5 % of 10.0.0.1:9100 [E1].
+    """
+    shown = "".join(each if each.isprintable() or each == "\n" else " " for each in text)
+    shown = _ACTING.sub(_bracketed, shown.translate(_LOOK_ALIKES))
+    shown = _DOTTED.sub(_undotted, shown)
+    return _LINK.sub("] ", shown)
 
 
 def plain(text: str, chars_max: int = NAME_CHARS_MAX) -> str:
     """Foreign text fit for a sentence: one line, no markup, no address that anything would link.
 
     >>> print(plain("a `b` http://evil.test"))
-    a 'b' http[:]//evil.test
+    a 'b' http[:]//evil[.]test
     """
-    visible = "".join(each if each.isprintable() else " " for each in text)
-    shown = " ".join(visible.translate(_HARMLESS).replace("://", "[:]//").split())
-    return shown if len(shown) <= chars_max else shown[: chars_max - 1] + "…"
+    if len(text) <= chars_max and _PLAIN_ALREADY.fullmatch(text):
+        return text
+    shown = harmless(" ".join(harmless(text).split()))
+    if len(shown) <= chars_max:
+        return shown
+    size = chars_max - 1
+    while harmless(cut := f"{shown[:size].rstrip()}…") != cut:
+        size -= 1
+    return cut
+
+
+def _bracketed(found: re.Match[str]) -> str:
+    sign = found[found.lastgroup or 0]
+    return found[0].replace(sign, f"[{sign}]", 1)
+
+
+def _undotted(found: re.Match[str]) -> str:
+    first, *_, last = _DOT.split(found[0])
+    if first.lower() != "www" and (not _DOMAIN.match(last) or last.lower() in _NOT_PUBLIC):
+        return found[0]
+    return _DOT.sub(r"[\g<0>]", found[0])
 
 
 def is_name(text: str) -> bool:

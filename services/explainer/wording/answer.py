@@ -14,7 +14,7 @@ _ECHO_CHARS: Final = 40
 """A sentence of the instructions at least this long does not come into an answer by chance."""
 
 TEXT_CHARS_MAX: Final = 4000
-"""More than twice the longest text that is shown; checking takes the square of it."""
+"""Twice the longest text that is shown; checking takes time in proportion to it."""
 
 _SENTENCE: Final = re.compile(r"(?<=[.!?:]) ")
 

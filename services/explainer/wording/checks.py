@@ -1,58 +1,42 @@
 """Checks a text against the evidence; sentences that the evidence does not hold are struck.
 
-A sentence falls when it has a number that no figure has (or one with another unit), a number in
-words, the id of no evidence, the name of something that is not in the evidence, or anything that
-a console, a browser or a chat would act on. Of a model's text more is asked: each sentence of the
-cause and the summary must stand on something, its figures must belong to what it is about
-(`attribution`), and the cause must name the first suspect.
+A sentence falls when it has a number that no figure has, or one with another unit, sign or
+multiplier (`units`, `numbers`); a number or a time in words; the id of no evidence; the name of
+something that is not in the evidence (`known`, `words`); or anything that a console, a browser or
+a chat would act on. Of a model's text more is asked: each sentence of the cause and the summary
+must stand on something, its figures must belong to what it is about (`attribution`), and the cause
+must name the first suspect and nobody else (`blame`). Cost: what the text and the evidence cost,
+not their product.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from services.explainer.model.explanation import Text
-from services.explainer.model.names import plain
-from services.explainer.wording.attribution import EVIDENCE_ID, belongs, holders_of
+from services.explainer.model.names import harmless
+from services.explainer.wording.attribution import EVIDENCE_ID, Holders, belongs, holders_of
+from services.explainer.wording.blame import Blame
 from services.explainer.wording.facts import Facts
+from services.explainer.wording.known import Masked
 from services.explainer.wording.lexicon import Lexicon, lexicon_of
-from services.explainer.wording.numbers import NUMBER, written
+from services.explainer.wording.numbers import (
+    NUMBER,
+    is_denied,
+    is_difference,
+    signed,
+    stands_free,
+    written,
+)
+from services.explainer.wording.units import RATIOS, end_of_unit, may_follow
+from services.explainer.wording.words import are_plain
 
 LENGTH_MAX: Final = {"root_cause": 500, "mitigation": 800, "summary": 2000}
 
-_SPELLED: Final = """
-zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundreds?
-thousands? millions? billions? dozens? twice thrice doubled? tripled? quadrupled? half halved
-third quarter minus fold
-"""
-_WELL_KNOWN: Final = """
-redis valkey memcached kafka zookeeper rabbitmq nats pulsar postgres postgresql mysql mariadb oracle
-mongodb cassandra elasticsearch opensearch clickhouse influxdb nginx apache haproxy envoy istio
-traefik consul etcd vault docker containerd jenkins argocd cloudflare aws azure gcp ec2 s3 lambda
-dynamodb snowflake tomcat java python golang nodejs php celery prometheus grafana jaeger ollama
-"""
-_ENGLISH: Final = """
-a an the this that its it their each every any no same other another affected first failing slow
-busy upstream downstream whole single one is was has had and or of on in at to from with by which
-where when itself before after between rose fell shows named called also not may might can under
-down up restart check utc cpu ram io api http https dns tls tcp sql ssd gc jvm oom kubernetes linux
-i monday tuesday wednesday thursday friday saturday sunday
-"""
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
-_NUMBER_WORDS = re.compile(rf"\b(?:{'|'.join(_SPELLED.split())})\b", re.IGNORECASE)
-_UNSAFE = re.compile(r"://|\bwww\.|[<>`{}|\\$;^~]|\]\(|&&|\b(?:rm|sudo|curl|wget|chmod|eval)\b")
-_WORD = re.compile(r"[A-Za-z]\w+")
-_IDENTIFIER = re.compile(r"[A-Za-z][\w.:/@-]*\w")
-_MADE_UP = re.compile(r"[_/:@]|\w\.\w|[A-Za-z]\d|\d[A-Za-z]|[a-z][A-Z]")
-_KINDS: Final = "service|pod|host|node|container|deployment|database|instance|server"
-_THING = re.compile(
-    rf"\b(?P<before>[\w-]+) (?:{_KINDS})\b|\b(?:{_KINDS}) (?P<after>[\w-]+)", re.IGNORECASE
-)
-_CAPITAL = re.compile(r"(?<=[a-z,;)\]] )[A-Z][\w-]+")
-_COMMON: Final = frozenset(_ENGLISH.split())
-_PRODUCTS: Final = frozenset(_WELL_KNOWN.split())
-"""Names that models like to bring in; struck unless the evidence has them."""
+_SENTENCE: Final = re.compile(r"(?<=[.!?])(?<!\bi\.e\.)(?<!\be\.g\.) ")
+_CITED: Final = re.compile(r" ?(?:\[E\d+(?:(?:, ?| and | ?& ?|; ?)E\d+)*\]|\(E\d+(?:, ?E\d+)*\))")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,78 +56,89 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
         facts: What it may be made of.
         grounded: Also ask that sentences stand on evidence; for text of a model.
     """
-    lexicon, holders = lexicon_of(facts), holders_of(facts)
+    lexicon = lexicon_of(facts)
+    against = _Known(
+        lexicon=lexicon,
+        holders=holders_of(facts.subject, lexicon.pieces),
+        blame=Blame.of(facts),
+        grounded=grounded,
+    )
     struck: list[str] = []
     kept: dict[str, str] = {}
     total = 0
     for name in ("root_cause", "mitigation", "summary"):
         masked = lexicon.mask(_clean(getattr(text, name)))
         sentences = [each for each in _SENTENCE.split(masked.text) if each.strip()]
-        is_advice = name == "mitigation"
-        good = [
-            each
-            for each in sentences
-            if _holds(each, lexicon, must_stand=grounded and not is_advice)
-            and (not grounded or belongs(each, masked.names_in(each), holders, is_advice=is_advice))
-        ]
-        struck += [masked.restore(each) for each in sentences if each not in good]
+        good: list[str] = []
+        for each in sentences:
+            held = against.holds(each, masked.names_in(each), is_advice=name == "mitigation")
+            (good if held else struck).append(each if held else masked.restore(each))
         total += len(sentences)
-        kept[name] = _shortened([masked.restore(each) for each in good], LENGTH_MAX[name])
-    if grounded and kept["root_cause"] and not _names_first(kept["root_cause"], facts):
-        struck.append(kept["root_cause"])
-        kept["root_cause"] = ""
+        shown = _shortened([harmless(masked.restore(each)) for each in good], LENGTH_MAX[name])
+        kept[name] = " ".join(shown)
+        is_cause = name == "root_cause" and grounded and shown
+        if is_cause and not against.names_first(good[: len(shown)], masked):
+            struck.append(kept[name])
+            kept[name] = ""
     return Checked(text=Text(**kept), struck=tuple(struck), sentences=total)
 
 
-def _holds(sentence: str, lexicon: Lexicon, *, must_stand: bool) -> bool:
-    ids = EVIDENCE_ID.findall(sentence)
-    rest = EVIDENCE_ID.sub(" ", sentence)
-    numbers = list(NUMBER.finditer(rest))
-    if must_stand and not (ids or numbers or lexicon.has_name(sentence)):
-        return False
-    return (
-        all(each in lexicon.evidence_ids for each in ids)
-        and all(_number_holds(each, lexicon) for each in numbers)
-        and _wordless(NUMBER.sub(" ", rest), lexicon)
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What sentences are held against."""
+
+    lexicon: Lexicon
+    holders: Holders
+    blame: Blame
+    grounded: bool
+
+    def holds(self, sentence: str, names: Sequence[str], *, is_advice: bool) -> bool:
+        """Whether a masked sentence stands."""
+        ids = EVIDENCE_ID.findall(sentence)
+        bare = signed(EVIDENCE_ID.sub(" ", _CITED.sub("", sentence)))
+        if not all(each in self.lexicon.evidence_ids for each in ids):
+            return False
+        rest = _without_numbers(bare, self.lexicon)
+        if rest is None or not are_plain(rest, self.lexicon.words):
+            return False
+        if not self.grounded:
+            return True
+        if not is_advice:
+            if not (ids or names or NUMBER.search(bare)):
+                return False
+            if self.blame.is_on_another(bare, names):
+                return False
+        return belongs(bare, ids, names, self.holders, is_advice=is_advice)
+
+    def names_first(self, sentences: Sequence[str], masked: Masked) -> bool:
+        """Whether one of the sentences of a cause says that it is the first suspect."""
+        return any(self.blame.is_told(each, masked.names_in(each)) for each in sentences)
 
 
-def _number_holds(found: re.Match[str], lexicon: Lexicon) -> bool:
-    unit = found["unit"] or ""
-    units = lexicon.units_by_number.get(written(found))
-    if units is None:
-        return False
-    if found["gap"] and unit.lower() not in lexicon.unit_words:
-        return True
-    return not unit or unit.lower() in units
-
-
-def _wordless(rest: str, lexicon: Lexicon) -> bool:
-    """Whether what is left has no number, no foreign name and nothing that acts."""
-    if any(each.isnumeric() for each in rest) or _NUMBER_WORDS.search(rest) or _UNSAFE.search(rest):
-        return False
-    if any(_MADE_UP.search(each) for each in _IDENTIFIER.findall(rest)):
-        return False
-    things = [each for found in _THING.finditer(rest) for each in found.groups() if each]
-    products = [each for each in _WORD.findall(rest) if each.lower() in _PRODUCTS]
-    words = [*things, *_CAPITAL.findall(rest), *products]
-    return all(each.lower() in _COMMON or each.lower() in lexicon.words for each in words)
-
-
-def _names_first(cause: str, facts: Facts) -> bool:
-    first = plain(facts.suspects[0].suspect.entity) if facts.suspects else ""
-    return bool(first) and first.lower() in cause.lower()
+def _without_numbers(sentence: str, lexicon: Lexicon) -> str | None:
+    """The sentence without its numbers and their units; None when one is not of the evidence."""
+    parts, done = [], 0
+    for found in NUMBER.finditer(sentence):
+        units = lexicon.units_by_number.get(written(found))
+        if units is None or not stands_free(found) or is_denied(found):
+            return None
+        if is_difference(found) and not units & RATIOS:
+            return None
+        end = end_of_unit(sentence, found.end(), units)
+        told, counts = end > found.end(), not units
+        if not may_follow(sentence, end, told=told, counts=counts, words=lexicon.words):
+            return None
+        parts.append(sentence[done : found.start()])
+        done = end
+    return " ".join([*parts, sentence[done:]])
 
 
 def _clean(text: str) -> str:
-    """Control and private characters become blanks; lines stay apart."""
-    return "".join(each if each == "\n" or each.isprintable() else " " for each in text)
+    """One line: control and private characters become blanks, and many blanks one."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
-def _shortened(sentences: list[str], chars_max: int) -> str:
-    kept: list[str] = []
-    for sentence in sentences:
-        if sum(len(each) + 1 for each in kept) + len(sentence) > chars_max:
-            break
-        kept.append(sentence)
-    return " ".join(kept)
+def _shortened(sentences: Sequence[str], chars_max: int) -> Sequence[str]:
+    """The first sentences that together are no longer than that."""
+    ends = accumulate(len(each) + 1 for each in sentences)
+    return [each for each, end in zip(sentences, ends, strict=True) if end - 1 <= chars_max]

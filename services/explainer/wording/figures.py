@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from services.explainer.model.evidence import Figure
@@ -31,6 +32,7 @@ def number_and_unit(figure: Figure) -> tuple[str, str]:
     return rounded(figure.value), _UNIT_WORDS.get(figure.unit, "")
 
 
+@lru_cache(maxsize=4096)
 def rounded(value: float) -> str:
     """Three significant digits, without an exponent where that stays readable.
 

@@ -5,43 +5,34 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from services.explainer.model.evidence import Evidence
+from services.explainer.model.evidence import Evidence, EvidenceKind
 from services.explainer.model.names import ENTITY_LEVELS, is_name, plain, series_name
 from services.explainer.wording.facts import Facts
-from services.explainer.wording.figures import number_and_unit, shown_time
+from services.explainer.wording.figures import number_and_unit
+from services.explainer.wording.instants import Instants, instants_of
+from services.explainer.wording.known import KnownNames, Masked
+from services.explainer.wording.units import SPOKEN
 
-_MARK: Final = 0xF0000
-_MARKS: Final = 60_000
-_WORD = re.compile(r"[A-Za-z][a-z]*|[A-Za-z]+|\w+")
-_SPOKEN: Final = {
-    "s": ("s", "sec", "second", "seconds"),
-    "%": ("%", "percent"),
-    "°C": ("°c", "celsius", "degrees"),
-    "1": ("times", "x", "sigma", "sigmas"),
-}
-_UNITS: Final = """
-ms us ns µs m min minute minutes h hour hours day days week weeks k kb mb gb tb kib mib gib tib
-b byte bytes million billion thousand trillion hz khz mhz ghz fold pp
-"""
-_OTHER_UNITS: Final = frozenset(_UNITS.split())
+_WORD: Final = re.compile(r"[A-Za-z][a-z]*|[A-Za-z]+|\w+")
+_WHOLE_WORD: Final = re.compile(r"\w+")
+_NAMING: Final = frozenset(
+    {"__name__", "alertname", *(name for level in ENTITY_LEVELS for name in level)}
+)
+_CALL: Final = re.compile(r", | calls | and more$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Masked:
-    """A text in which each known name is one private character."""
+class Piece:
+    """A piece of evidence as texts may tell of it.
 
-    text: str
-    names: tuple[str, ...]
+    Attributes:
+        names: What it is about.
+        numbers: Its figures as they are written, each with its unit.
+    """
 
-    def restore(self, part: str) -> str:
-        """The part with its names back in place."""
-        return "".join(
-            self.names[ord(each) - _MARK] if ord(each) >= _MARK else each for each in part
-        ).strip()
-
-    def names_in(self, part: str) -> list[str]:
-        """The names in a part of the text."""
-        return [self.names[ord(each) - _MARK] for each in part if ord(each) >= _MARK]
+    evidence: Evidence
+    names: frozenset[str]
+    numbers: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,75 +40,71 @@ class Lexicon:
     """What a sentence may use.
 
     Attributes:
+        pieces: All evidence.
         units_by_number: Each figure as it is written, with the words its unit may have.
-        words: Lower-case words of all names.
-        unit_words: Lower-case words that are units wherever they follow a number.
+        words: Lower-case words of all names, and their parts.
     """
 
-    pattern: re.Pattern[str]
+    pieces: tuple[Piece, ...]
+    names: KnownNames
+    instants: Instants
     evidence_ids: frozenset[str]
     units_by_number: dict[str, frozenset[str]]
     words: frozenset[str]
-    unit_words: frozenset[str]
 
     def mask(self, text: str) -> Masked:
-        """Takes the known names out of a text, the longest first."""
-        names: list[str] = []
-
-        def mark(found: re.Match[str]) -> str:
-            if len(names) >= _MARKS:
-                return found[0]
-            names.append(found[0])
-            return chr(_MARK + len(names) - 1)
-
-        return Masked(text=self.pattern.sub(mark, text), names=tuple(names))
-
-    def has_name(self, masked: str) -> bool:
-        """Whether a masked text has a known name."""
-        return any(ord(each) >= _MARK for each in masked)
+        """Takes the known names and times out of a text."""
+        return self.names.mask(text, self.instants.spans_in(text))
 
 
 def lexicon_of(facts: Facts) -> Lexicon:
     """The lexicon of everything that was found."""
-    names = sorted({name for name in _names(facts) if is_name(name)}, key=len, reverse=True)
-    choices = "|".join(re.escape(name) for name in names) or r"(?!)"
+    pieces = tuple(_piece_of(each) for each in facts.evidence)
+    names = {*_names(facts), *(name for piece in pieces for name in piece.names)}
+    names = {" ".join(name.split()) for name in names if is_name(name)}
     units: dict[str, set[str]] = {}
-    for figure in (figure for piece in facts.evidence for figure in piece.figures):
-        number, unit = number_and_unit(figure)
-        spoken = _SPOKEN.get(unit or figure.unit, (unit.lower(),) if unit else ())
-        units.setdefault(number, set()).update(spoken)
+    for piece in pieces:
+        for (number, unit), figure in zip(piece.numbers, piece.evidence.figures, strict=True):
+            spoken = SPOKEN.get(unit or figure.unit, (unit.lower(),) if unit else ())
+            units.setdefault(number, set()).update(spoken)
+    whole = set(_WHOLE_WORD.findall("\n".join(names)))
+    words = {*whole, *_WORD.findall("\n".join(whole))}
     return Lexicon(
-        pattern=re.compile(rf"(?<!\w)(?:{choices})(?!\w)", re.IGNORECASE),
+        pieces=pieces,
+        names=KnownNames(names),
+        instants=instants_of(facts),
         evidence_ids=frozenset(piece.evidence_id for piece in facts.evidence),
         units_by_number={number: frozenset(said) for number, said in units.items()},
-        words=frozenset(word.lower() for name in names for word in _WORD.findall(name)),
-        unit_words=_OTHER_UNITS | {word for words in _SPOKEN.values() for word in words},
+        words=frozenset(word.lower() for word in words),
     )
 
 
 def _names(facts: Facts) -> Iterator[str]:
     subject = facts.subject
-    yield from (
-        subject.title,
-        facts.reason and plain(facts.reason, 200),
-        shown_time(subject.event_ms),
-    )
+    yield from (subject.title, facts.reason and plain(facts.reason, 200))
     yield from _label_names(subject.labels.items())
     for named in facts.suspects:
         yield plain(named.suspect.entity)
-    for piece in facts.evidence:
-        yield from (shown_time(piece.start_ms), shown_time(piece.end_ms))
-        yield from names_of_piece(piece)
 
 
-def names_of_piece(piece: Evidence) -> Iterator[str]:
-    """What a piece of evidence is about, as texts may call it."""
+def _piece_of(evidence: Evidence) -> Piece:
+    return Piece(
+        evidence=evidence,
+        names=frozenset(_names_of(evidence)),
+        numbers=tuple(number_and_unit(figure) for figure in evidence.figures),
+    )
+
+
+def _names_of(piece: Evidence) -> Iterator[str]:
     yield from (piece.title, plain(piece.title, 200), series_name(piece.labels))
     yield from _label_names(piece.labels.items())
+    if piece.kind is EvidenceKind.CHANGE:
+        yield plain(piece.reference_id)
+    if piece.kind is EvidenceKind.TOPOLOGY:
+        yield from _CALL.split(piece.title)
 
 
 def _label_names(labels: Iterable[tuple[str, str]]) -> Iterator[str]:
-    naming = {"__name__", "alertname", *(name for level in ENTITY_LEVELS for name in level)}
     for name, value in labels:
-        if name in naming and not any(each.isspace() for each in value):
+        if name in _NAMING and not any(map(str.isspace, value)):
             yield plain(value)

@@ -2,7 +2,11 @@
 
 from typing import Final
 
+from services.explainer.model.names import harmless
+
 _ESCAPED: Final = {"n": "\n", "t": " ", "r": " ", "b": " ", "f": " "}
+
+_WORD_CHARS_MAX: Final = 200
 
 
 class StringValues:
@@ -60,3 +64,35 @@ class StringValues:
         if not self._is_value:
             return ""
         return char if char == "\n" or char.isprintable() else " "
+
+
+class WholeWords:
+    r"""Makes text harmless that comes in pieces; the last word waits until it is whole.
+
+    What would act in two pieces is so never told in two pieces. A word that does not end is
+    cut at 200 characters by a blank.
+
+    >>> words = WholeWords()
+    >>> [words.feed(piece) for piece in ("see [x]", "(//ev", "il.test) @he", "re\n")], words.rest()
+    (['see ', '', '[x] (//evil[.]test) ', '[@]here\n'], '')
+    """
+
+    def __init__(self) -> None:
+        """Nothing read yet."""
+        self._waiting = ""
+
+    def feed(self, piece: str) -> str:
+        """The whole words that are not told yet."""
+        text = self._waiting + piece
+        end = max(text.rfind(" "), text.rfind("\n")) + 1
+        self._waiting = text[end:]
+        told = harmless(text[:end])
+        while len(self._waiting) > _WORD_CHARS_MAX:
+            told += f"{harmless(self._waiting[:_WORD_CHARS_MAX])} "
+            self._waiting = self._waiting[_WORD_CHARS_MAX:]
+        return told
+
+    def rest(self) -> str:
+        """The last word, at the end."""
+        told, self._waiting = harmless(self._waiting), ""
+        return told

@@ -19,7 +19,7 @@ from services.explainer.model.prompt import Prompt
 from services.explainer.model.templates import Template
 from services.explainer.wording.answer import read
 from services.explainer.wording.facts import Facts
-from services.explainer.wording.partial import StringValues
+from services.explainer.wording.partial import StringValues, WholeWords
 from services.explainer.wording.prompt import prompt_of
 
 TOLD_EVERY_S: Final = 0.2
@@ -178,17 +178,17 @@ async def _listen(provider: Provider, prompt: Prompt, say: Say) -> tuple[str, Us
     """The whole answer; what it says so far is told a few times a second."""
     answer: list[str] = []
     usage = Usage()
-    values, pending, told_s = StringValues(), "", time.monotonic()
+    values, words, pending, told_s = StringValues(), WholeWords(), "", time.monotonic()
     async with aclosing(provider.stream(prompt)) as pieces:
         async for piece in pieces:
             if isinstance(piece, Usage):
                 usage = piece
                 continue
             answer.append(piece)
-            pending += values.feed(piece)
+            pending += words.feed(values.feed(piece))
             if pending and time.monotonic() - told_s >= TOLD_EVERY_S:
                 await say(pending)
                 pending, told_s = "", time.monotonic()
-    if pending:
+    if pending := pending + words.rest():
         await say(pending)
     return "".join(answer), usage
