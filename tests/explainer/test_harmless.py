@@ -13,12 +13,13 @@ from tests.explainer.conftest import Start
 from tests.explainer.peers import OllamaServer
 
 ACTS = re.compile(
-    r"://|www\.\w|javascript:|[<>`*]|\]\(|@\w|&[\w#]|(?<!\S)#|\w\.(?:com|test|io)\b", re.IGNORECASE
+    r"://|www\.\w|javascript:|[<>`*]|\]\(|@\w|&[\w#]|(?<!\S)#|\w\.(?:com|test|io)(?::\d+)?/",
+    re.IGNORECASE,
 )
 EVIL = (
     "@channel", "@here", "**bold**", "# head", "`id`", "&lt;b&gt;", "[x](//evil.test)", "&#60;",
-    "www.evil.com", "JavaScript:alert(1)", "<script>", "see evil.com.", "a@evil.io", "http://e.io/x",
-    "evil.com:80/x", "evil.com[.]x", "[x]: //evil.com", "sub.evil.com,",
+    "www.evil.com", "JavaScript:alert(1)", "<script>", "see evil.com/.", "a@evil.io", "http://e.io/x",
+    "evil.com:80/x", "evil.com/[.]x", "[x]: //evil.com/", "sub.evil.com/,",
 )  # fmt: skip
 pieces = st.lists(st.sampled_from(["a", " ", "\n", *EVIL]), max_size=8).map("".join)
 rough = st.text(alphabet="aB1.@#&:/]([)<*_-\u3002\u200b xcom", max_size=80)
@@ -34,7 +35,8 @@ def test_what_acts_does_not_leave(evil: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "web-1", "10.0.0.1:9100", "orders.prod.svc.cluster.local:80", 'cpu{host="a",core="7"}',
+        "web-1", "10.0.0.1:9100", "db1.prod.example.com:9100", "node1.example.com", "main.py",
+        "orders.prod.svc.cluster.local:80", 'cpu{host="a",core="7"}',
         "job:errors:rate5m", "v1.2.3", "/var/lib/a_b", "R&D", "größe-1", "C#",
     ],
 )  # fmt: skip

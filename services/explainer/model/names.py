@@ -29,7 +29,12 @@ _ACTING: Final = re.compile(
     r"|(?P<mention>[@\uff20])(?=\w)|(?P<entity>&)(?=[\w#])|(?<!\S)(?P<heading>#)",
     re.IGNORECASE,
 )
-_DOTTED: Final = re.compile(r"(?<![\w-])[\w-]+(?:[.\u3002\uff0e\uff61][\w-]+)+")
+_DOTTED: Final = re.compile(
+    r"(?<![\w-])(?:[\w-]+(?:[.\u3002\uff0e\uff61][\w-]+)+(?=(?::\d*)?[/?])"
+    r"|(?<=//)[\w-]+(?:[.\u3002\uff0e\uff61][\w-]+)+"
+    r"|www(?:[.\u3002\uff0e\uff61][\w-]+)+)",
+    re.IGNORECASE,
+)
 _DOT: Final = re.compile(r"[.\u3002\uff0e\uff61]")
 _DOMAIN: Final = re.compile(r"[^\W\d_]{2,}(?![^\W_])|xn--", re.IGNORECASE)
 _NOT_PUBLIC: Final = frozenset({"local", "localhost", "localdomain", "internal", "svc", "lan"})
@@ -40,13 +45,14 @@ _NUMBER_LIKE = re.compile(r"[-+]?\d+([.,]\d+)?\s*[a-zA-Z%°]{0,4}")
 def harmless(text: str) -> str:
     """Text in which no console, browser or chat finds a tag, an address, a mention or a link.
 
-    What would act stands in brackets or as a sign that looks alike; all other text is the same.
-    It never looks past a blank, so that a text may be given word by word; twice is like once.
+    What would act stands in brackets or as a sign that looks alike; all other text is the same,
+    so hosts keep their names unless a path makes an address of them. It never looks past a blank,
+    so that a text may be given word by word; twice is like once.
 
     >>> print(harmless("@here see [this](//evil.test/x) &lt;b&gt; at www.evil.test:80"))
     [@]here see [this] (//evil[.]test/x) [&]lt;b[&]gt; at www[.]evil[.]test:80
-    >>> print(harmless("web-1 waits for db.prod.svc.cluster.local, 20.5 % of 10.0.0.1:9100 [E1]."))
-    web-1 waits for db.prod.svc.cluster.local, 20.5 % of 10.0.0.1:9100 [E1].
+    >>> print(harmless("web-1 waits for db1.example.com:9100, 20.5 % of 10.0.0.1:9100 [E1]."))
+    web-1 waits for db1.example.com:9100, 20.5 % of 10.0.0.1:9100 [E1].
     """
     shown = "".join(each if each.isprintable() or each == "\n" else " " for each in text)
     shown = _ACTING.sub(_bracketed, shown.translate(_LOOK_ALIKES))
@@ -57,8 +63,8 @@ def harmless(text: str) -> str:
 def plain(text: str, chars_max: int = NAME_CHARS_MAX) -> str:
     """Foreign text fit for a sentence: one line, no markup, no address that anything would link.
 
-    >>> print(plain("a `b` http://evil.test"))
-    a 'b' http[:]//evil[.]test
+    >>> print(plain("a `b` http://evil.test/x"))
+    a 'b' http[:]//evil[.]test/x
     """
     if len(text) <= chars_max and _PLAIN_ALREADY.fullmatch(text):
         return text
