@@ -47,13 +47,13 @@ def read_recording(corpus: Path, file: Path) -> Recording:
     """
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
-            cells = list(_cells(file, csv.DictReader(lines)))
+            rows = list(_rows(file, csv.DictReader(lines)))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise Problem(f"{file}: {error}") from error
-    parsed = list(_parse(file, cells))
+    parsed = [_parse(file, *row) for row in rows]
     return Recording(
         place=file.relative_to(corpus / "data"),
-        cells=cells,
+        cells=[(time, value) for _, time, value in rows],
         times_ms=np.array([time_ms for time_ms, _ in parsed], dtype=np.int64),
         values=np.array([value for _, value in parsed], dtype=np.float64),
     )
@@ -79,19 +79,19 @@ def write_scores(out: Path, recording: Recording, scores: npt.NDArray[np.float64
         raise Problem(f"--out {out}: {error}") from error
 
 
-def _cells(file: Path, rows: "csv.DictReader[str]") -> Iterator[tuple[str, str]]:
+def _rows(file: Path, rows: "csv.DictReader[str]") -> Iterator[tuple[int, str, str]]:
+    """Line, timestamp and value of each row that is not blank."""
     if not {"timestamp", "value"} <= set(rows.fieldnames or ()):
         raise Problem(f"{file}: the first line must name the columns timestamp and value")
     for row in rows:
-        yield row["timestamp"] or "", row["value"] or ""
+        yield rows.line_num, row["timestamp"] or "", row["value"] or ""
 
 
-def _parse(file: Path, cells: Sequence[tuple[str, str]]) -> Iterator[tuple[int, float]]:
-    for line, (time, value) in enumerate(cells, start=2):
-        try:
-            yield milliseconds(time), float(value) if value.strip() else float("nan")
-        except (ValueError, OverflowError) as error:
-            raise Problem(f"{file}, line {line}: {error}") from error
+def _parse(file: Path, line: int, time: str, value: str) -> tuple[int, float]:
+    try:
+        return milliseconds(time), float(value) if value.strip() else float("nan")
+    except (ValueError, OverflowError) as error:
+        raise Problem(f"{file}, line {line}: {error}") from error
 
 
 def milliseconds(text: str) -> int:

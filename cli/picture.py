@@ -23,6 +23,10 @@ WIDTH_INCHES, DOTS_PER_INCH = 14.0, 100
 COLUMNS: Final = 1200
 """Pixel columns of the drawing, about; more samples are drawn by column."""
 
+EARLIEST_MS: Final = -62_100_000_000_000
+LATEST_MS: Final = 253_370_000_000_000
+"""An axis has a margin, and matplotlib knows the years 1 to 9999."""
+
 HIGHEST: Final = 1e300
 """Larger values are drawn as this large."""
 
@@ -82,7 +86,14 @@ def require_matplotlib() -> None:
 
 
 def draw(picture: Picture, file: Path) -> None:
-    """Writes the PNG; makes its directory. Without samples the axes are empty."""
+    """Writes the PNG; makes its directory. Without samples the axes are empty.
+
+    Raises:
+        Problem: Its times have no place on an axis of dates.
+    """
+    times = np.append(picture.times_ms, np.array(picture.windows, dtype=np.int64))
+    if times.min(initial=0) < EARLIEST_MS or times.max(initial=0) > LATEST_MS:
+        raise Problem(f"--png: {picture.title} has times or labels before the year 2 or after 9998")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

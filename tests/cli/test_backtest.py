@@ -78,6 +78,7 @@ def test_a_stored_model_can_be_asked_instead(tmp_path: Path) -> None:
         ("1767225600000,1", "line 2: '1767225600000' is beyond the year 9999: write Unix seconds"),
         ("nan,1", "line 2"),
         (",1", "line 2"),
+        ("\n2026-11-01 00:00:00,1\n\n2026-11-01 00:01:00,x", "line 5: .*'x'"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_named(tmp_path: Path, row: str, reason: str) -> None:

@@ -35,6 +35,15 @@ def test_each_series_gets_a_picture_beside_its_scores(tmp_path: Path) -> None:
     assert _share_of(picture, np.array([0xC8, 0x10, 0x2E]) / 255) > 0.0002
 
 
+@pytest.mark.parametrize("year", ["0001", "9999"])
+def test_times_without_a_place_on_an_axis_are_refused(tmp_path: Path, year: str) -> None:
+    rows = [row.replace("2026", year) for row in _rows(250)]
+    with pytest.raises(Problem, match="before the year 2 or after 9998"):
+        backtest(corpus=_corpus(tmp_path, rows), out=tmp_path / "out", png=True)
+    with pytest.raises(Problem, match="before the year 2 or after 9998"):
+        _drawn(tmp_path / "a", windows=[[f"{year}-01-01", f"{year}-12-31"]])
+
+
 def test_what_people_marked_is_shown(tmp_path: Path) -> None:
     window = [["2026-11-01 01:00:00", "2026-11-01 02:00:00"]]
     plain, marked = _drawn(tmp_path / "a"), _drawn(tmp_path / "b", windows=window)
