@@ -91,8 +91,8 @@ def figures_of(
         strange = np.where(series.ready, strangeness(series.features), 0.0)
         raw, alert = np.zeros(len(strange)), np.zeros(len(strange))
         state, rows = np.zeros(1, SERIES), np.zeros(len(strange), np.int32)
-        least = np.zeros(1)
-        stages.judge(state, rows, series.elapsed_ms, strange, series.ready, 0.0, least, raw, alert)
+        asked = np.zeros(1), np.ones(1, np.float32)
+        stages.judge(state, rows, series.elapsed_ms, strange, series.ready, 0.0, *asked, raw, alert)
         raws[name], alerts[name] = raw, strange if every_sample else alert
     figures = quality(scorer, corpus, alerts)
     has_exact_ranges = any(file["rng"] is not file["win"] for file in corpus.values())

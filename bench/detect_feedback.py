@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.detect_corpora import COLLECTIONS, Corpus, corpora_or_exit, series_of, table, weeks
-from services.detector.detectors import strictness
 from services.detector.detectors.engine import Engine
 from services.detector.detectors.first_forest import first_forest
 from services.detector.detectors.forest import Forest
 from services.detector.detectors.settings import Settings
+from services.detector.detectors.strictness import strictness
 
 BUDGETS = (None, 4.0, 2.0, 1.0)
 AT_ONCE = 10
@@ -78,7 +78,8 @@ def _listen(
                 found.update(inside)
                 (true_scores if inside else false_scores).append(float(alert[index - start]))
         if learns:
-            engine.require(rows[:1], np.array([strictness.bar(false_scores, true_scores)]))
+            asked = strictness(false_scores, true_scores)
+            engine.require(rows[:1], np.array([asked.bar]), np.array([asked.allowance]))
     return Heard(len(false_scores), len(found), len(windows))
 
 

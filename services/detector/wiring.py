@@ -28,10 +28,10 @@ from services.detector.config import Config
 from services.detector.consumer import Consumer
 from services.detector.detectors import threshold
 from services.detector.detectors.engine import FEATURES, Engine, Forest, Settings
-from services.detector.feeds.bars import BarFeed
 from services.detector.feeds.feed import Following
 from services.detector.feeds.forests import ForestFeed
 from services.detector.feeds.rulebook import RuleFeed
+from services.detector.feeds.strictness import StrictnessFeed
 from services.detector.lifecycle.evaluator import Evaluator
 from services.detector.lifecycle.keeper import Keeper
 from services.detector.lifecycle.live import LiveFigures
@@ -73,7 +73,7 @@ class Detector:
     forests: ForestFeed
     rules: RuleFeed
     live: LiveFigures
-    bars: BarFeed
+    strictness: StrictnessFeed
     checkpoints: CheckpointStore
     history: IngestClient
 
@@ -121,9 +121,9 @@ async def _assemble(
     live, history = LiveFigures(versions, clock), IngestClient(ingest, clock)
     evaluator = Evaluator(models, versions, history, clock)
     needs = Needs(samples=config.warmup_samples, wait_s=config.warmup_s)
-    bars = BarFeed(FeedbackStore(pool))
+    strictness = StrictnessFeed(FeedbackStore(pool))
     rules = RuleFeed(RuleStore(pool))
-    feeds = Following([forests, rules, bars], clock)
+    feeds = Following([forests, rules, strictness], clock)
     keeper = Keeper(
         trainer=Trainer(models, needs, clock),
         evaluator=evaluator,
@@ -145,7 +145,7 @@ async def _assemble(
             shadow=forests.shadow,
             seen=live.add,
             rules=rules.rules,
-            bars=bars.bars,
+            strictness=strictness.by_series,
             clock=clock,
             batch_samples=config.batch_samples,
             checkpoint_interval_s=config.checkpoint_interval_s,
@@ -186,7 +186,7 @@ async def _assemble(
         forests=forests,
         rules=rules,
         live=live,
-        bars=bars,
+        strictness=strictness,
         checkpoints=checkpoints,
         history=history,
     )

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mesh.errors import from_rpc_error
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.detectors.engine import FEATURES
-from services.detector.detectors.strictness import HIGHEST, bar
-from services.detector.feeds.bars import bars_of
+from services.detector.detectors.strictness import HIGHEST, Strictness, allowance, bar
+from services.detector.feeds.strictness import strictness_of
 from services.detector.model.feedback import Judgement
 from services.detector.model.models import ActiveModel
 from services.detector.store import VersionStore
@@ -46,7 +46,18 @@ def test_alarm_that_is_judged_false_again_and_again_is_silent_at_last(score: flo
 def test_only_series_with_false_alarms_are_stricter() -> None:
     said = [(1, 0.5, False), (1, 0.9, True), (2, 0.9, True)]
     judgements = [Judgement(series_id=i, alert_score=s, true_alarm=t) for i, s, t in said]
-    assert bars_of(judgements) == {1: pytest.approx(0.15 / 1.15)}
+    asked = strictness_of(judgements)
+    assert asked == {1: (pytest.approx(0.15 / 1.15), 1.5), 2: (0.0, 2.0)}
+
+
+@pytest.mark.parametrize(("false", "true"), [(0, 9), (9, 9), (1, 3), (3, 1)])
+def test_allowance_leaves_the_accepted_number_of_false_alarms(false: int, true: int) -> None:
+    """Of as many alarms as are allowed, no more are false than the budget accepts."""
+    budget = 4.0
+    allowed = budget * allowance(false, true)
+    assert allowed * false / (false + true) <= budget
+    assert allowed <= 2 * budget
+    assert allowance(false, 0) == 1.0
 
 
 def test_weaker_alarms_of_a_stricter_series_stay_silent() -> None:
@@ -54,7 +65,7 @@ def test_weaker_alarms_of_a_stricter_series_stay_silent() -> None:
     found = scorer.score(samples(), 1, LABELS).findings
     again = scorer_of(ActiveModel(version=3, forest=forest()))
     height = sorted(each.alert_score for each in found if each.series_id == 1)[-1]
-    again.use_bars({1: height})
+    again.use_strictness({1: Strictness(bar=height)})
     outcome = again.score(samples(), 1, LABELS)
     assert [each for each in outcome.findings if each.series_id == 1] == []
     assert outcome.silenced == sum(each.series_id == 1 for each in found)
@@ -80,7 +91,7 @@ async def test_feedback_is_kept_listed_and_learnt_from(
     feedback = got.anomaly.feedback
     assert (feedback.verdict, feedback.comment) == (FALSE, "a drill")
     assert feedback.subject == "user:test"
-    await eventually(lambda: 1 in detector.parts.bars.bars())
+    await eventually(lambda: 1 in detector.parts.strictness.by_series())
     judged = await VersionStore(pool).judged()
     assert judged.true_alarms.shape == (0, len(FEATURES))
     assert judged.false_alarms.shape == (1, len(FEATURES))

@@ -37,7 +37,7 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-SPARE: Final = 32
+SPARE: Final = 64
 """One row in so many is kept free, so that series may come one by one at little cost."""
 
 __all__ = ["FEATURES", "Engine", "Forest", "Scores", "Settings", "train"]
@@ -84,13 +84,19 @@ class Engine:
         """
         self._settings = settings or Settings()
         self._state = np.zeros(0, dtype=state_rows.SERIES)
-        self._least = np.zeros(0, dtype=np.float64)
+        self._least = np.zeros(0)
+        self._allowance = np.ones(0, dtype=np.float32)
         self._count = 0
         self._reservoir = reservoir.empty(len(FEATURES))
         self.use_forest(forest)
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of the series, with the rows that are kept free."""
+        return self._state.nbytes + self._least.nbytes + self._allowance.nbytes
 
     def use_forest(self, forest: Forest | None) -> None:
         """Scores the next batch with `forest`; series keep their state.
@@ -111,19 +117,23 @@ class Engine:
             more = self._count + self._count // SPARE - len(self._state)
             self._state = np.concatenate([self._state, np.zeros(more, self._state.dtype)])
             self._least = np.concatenate([self._least, np.zeros(more)])
+            self._allowance = np.concatenate([self._allowance, np.ones(more, np.float32)])
         return first
 
-    def require(self, rows: I32, scores: F64) -> None:
+    def require(self, rows: I32, scores: F64, allowances: F64 | None = None) -> None:
         """Lets only alerts above these alert scores speak, in [0, 1) and 0 for all other rows.
 
-        What stays silent costs nothing of the noise budget. Not part of the state.
+        What stays silent costs nothing of the noise budget, of which these rows have `allowances`
+        times as much, and all others what the settings say. Not part of the state.
 
         Raises:
             ValueError: a row that does not exist.
         """
         self._check_rows(rows)
-        self._least[:] = 0.0
+        self._least[:], self._allowance[:] = 0.0, 1.0
         self._least[rows] = scores
+        if allowances is not None:
+            self._allowance[rows] = allowances
 
     def process(
         self, rows: I32, timestamps_ms: I64, values: F64, arrived_ms: I64 | None = None
@@ -253,6 +263,7 @@ class Engine:
                 ready,
                 per_week,
                 self._least,
+                self._allowance,
                 raw,
                 alert,
             )

@@ -30,6 +30,7 @@ REACH = 3.0
 Rows = npt.NDArray[np.int32]
 Times = npt.NDArray[np.int64]
 Column = npt.NDArray[np.float64]
+Factors = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 Features = npt.NDArray[np.float32]
 States = npt.NDArray[np.void]
@@ -86,13 +87,14 @@ def judge(
     ready: Flags,
     per_week: float,
     least: Column,
+    allowance: Factors,
     raw: Column,
     alert: Column,
 ) -> None:
     """Second pass: raw score and strength of the alert of each sample that can be scored.
 
     `least` has the alert score that must be passed, by row; strengths of those that do not are
-    negative.
+    negative. `allowance` is by how many times the budget is larger.
     """
     for i in range(rows.shape[0]):
         if ready[i]:
@@ -103,7 +105,7 @@ def judge(
                 strangeness[i],
                 s["tension"]["level"],
                 elapsed_ms[i],
-                per_week,
+                per_week * allowance[rows[i]],
                 least[rows[i]],
             )
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.detector.detectors.engine import FEATURES, Engine, Scores, Settings
+from services.detector.detectors.strictness import Strictness
 from services.detector.detectors.threshold import in_order
 from services.detector.lifecycle.live import Observer
 from services.detector.model.anomalies import (
@@ -57,7 +58,7 @@ class ShardScorer:
         self._model: ActiveModel | None = None
         self._shadow: ActiveModel | None = None
         self._observer: Observer | None = None
-        self._bars: Mapping[int, float] = {}
+        self._strictness: Mapping[int, Strictness] = {}
         self._epoch, self._shard = checkpoint.epoch, checkpoint.shard
         self._stored_cursor = self.cursor = checkpoint.cursor
         self.processed_samples = checkpoint.processed_samples
@@ -92,10 +93,10 @@ class ShardScorer:
         """Watches the next samples by `rules`."""
         self._rules.use(rules)
 
-    def use_bars(self, bars: Mapping[int, float]) -> None:
-        """Keeps silent alarms of the next samples that do not pass the bar of their series."""
-        if bars is not self._bars:
-            self._bars = bars
+    def use_strictness(self, by_series: Mapping[int, Strictness]) -> None:
+        """Asks this of the alarms of the next samples; those that do not pass stay silent."""
+        if by_series is not self._strictness:
+            self._strictness = by_series
             self._require()
 
     def sweep(self, now_ms: int, since_ms: int) -> list[Finding]:
@@ -217,10 +218,14 @@ class ShardScorer:
         return np.concatenate([self._inherited_rows, own])[-TRAINING_ROWS_MAX:]
 
     def _require(self) -> None:
-        """Tells the engine the bars of the series that it knows."""
-        known = self._series.known(np.array(list(self._bars), dtype=np.int64))
-        bars = np.array([self._bars[each] for each in known.tolist()], dtype=np.float64)
-        self._engine.require(self._series.rows_of(known), bars)
+        """Tells the engine what is asked of the series that it knows."""
+        known = self._series.known(np.array(list(self._strictness), dtype=np.int64))
+        asked = [self._strictness[each] for each in known.tolist()]
+        self._engine.require(
+            self._series.rows_of(known),
+            np.array([each.bar for each in asked], dtype=np.float64),
+            np.array([each.allowance for each in asked], dtype=np.float64),
+        )
 
     def _beyond_thresholds(
         self,

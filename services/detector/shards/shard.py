@@ -16,6 +16,7 @@ from mesh.clock import Clock
 from mesh.errors import Conflict, Unavailable
 from mesh.telemetry import span
 from services.detector import metrics
+from services.detector.detectors.strictness import Strictness
 from services.detector.model.anomalies import Finding
 from services.detector.model.checkpoints import Changes, Watched
 from services.detector.model.model_life import Live
@@ -46,7 +47,7 @@ class Terms:
         training_rows_interval_s: Between two times that the training rows are stored while a
             model is active; without one they are stored with every checkpoint.
         rules: Gives the rules that are enabled now.
-        bars: Gives the alert score that an alarm must pass, by series.
+        strictness: Gives what feedback asks of alarms, by series.
     """
 
     store: CheckpointStore
@@ -55,7 +56,7 @@ class Terms:
     shadow: Callable[[], ActiveModel | None]
     seen: Callable[[Mapping[int, Live]], None]
     rules: Callable[[], Sequence[Rule]]
-    bars: Callable[[], Mapping[int, float]]
+    strictness: Callable[[], Mapping[int, Strictness]]
     clock: Clock
     batch_samples: int
     checkpoint_interval_s: float
@@ -202,7 +203,7 @@ class ShardWorker:
     async def _score(self, batch: Sequence[Delivery]) -> None:
         self._scorer.use_model(self._terms.model(), self._terms.shadow())
         self._scorer.use_rules(self._terms.rules())
-        self._scorer.use_bars(self._terms.bars())
+        self._scorer.use_strictness(self._terms.strictness())
         links = [each for delivery in batch for each in delivery.traceparents]
         samples = Samples.concatenate([delivery.samples for delivery in batch])
         for delivery in batch:

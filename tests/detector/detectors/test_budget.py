@@ -58,6 +58,18 @@ def heard_at_the_end(values: F64, silent_before: int) -> float:
     return float(heard.mean())
 
 
+def test_a_series_with_a_larger_allowance_raises_more_alerts() -> None:
+    values = noise(5000)
+    engine, heard = made.engine(len(values), Settings(warm_up=20, alerts_per_week=20.0)), 0
+    rows, half = np.arange(len(values), dtype=np.int32), len(values) // 2
+    engine.require(rows[:0], np.zeros(0))
+    engine.require(rows[:half], np.zeros(half), np.full(half, 2.0))
+    for tick, now in enumerate(values.T):
+        alert = engine.process(rows, np.full(len(rows), made.START_MS + tick * 600_000), now).alert
+        heard += int((alert[:half] > 0).sum()) - int((alert[half : 2 * half] > 0).sum())
+    assert heard > 0
+
+
 def test_a_bar_of_an_unknown_row_is_refused() -> None:
     engine = made.engine(1)
     with pytest.raises(ValueError, match="row out of range: the engine holds 1 series"):

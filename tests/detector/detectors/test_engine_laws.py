@@ -234,6 +234,14 @@ def test_patience_before_a_sample_is_what_the_engine_said_after_the_one_before()
             assert np.isnan([quiet, patience, usual]).all()
 
 
+def test_a_hundred_thousand_series_need_at_most_60_megabytes_however_they_come() -> None:
+    at_once, one_by_one = Engine(forest=None), Engine(forest=None)
+    at_once.add_series(100_000)
+    for _ in range(1000):
+        one_by_one.add_series(100)
+    assert max(at_once.size_bytes, one_by_one.size_bytes) <= 60e6
+
+
 def test_an_outage_teaches_little_and_fades_towards_the_usual_pause() -> None:
     made_engine, tick = made.engine(1), np.arange(500, dtype=np.int64) * 1000
     row, ones = np.zeros(500, np.int32), np.ones(500)
