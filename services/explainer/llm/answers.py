@@ -15,9 +15,6 @@ from services.explainer.llm.provider import ProviderError, Usage
 ANSWER_BYTES_MAX: Final = 1024 * 1024
 LINE_BYTES_MAX: Final = 256 * 1024
 
-PLAIN: Final = {"Accept-Encoding": "identity"}
-"""No compression: a small answer could unpack into one that fills the memory."""
-
 _RETRY_AFTER_MAX_S: Final = 300.0
 _TOKENS_MAX: Final = 2**31 - 1
 

@@ -9,13 +9,13 @@ import httpx
 import msgspec
 
 from services.explainer.llm.answers import (
-    PLAIN,
     check_status,
     in_few_words,
     lines_of,
     usage_of,
 )
 from services.explainer.llm.provider import Endpoint, ProviderError, Usage
+from services.explainer.llm.questions import headers_of, messages_of
 from services.explainer.model.prompt import SCHEMA, Prompt
 
 
@@ -51,24 +51,17 @@ class Ollama:
         url = f"{self.endpoint.base_url}/api/chat"
         with in_few_words():
             async with self.http.stream(
-                "POST", url, json=self._body(prompt), headers=self._headers()
+                "POST", url, json=self._body(prompt), headers=headers_of(self.endpoint)
             ) as response:
                 check_status(response)
                 async with aclosing(lines_of(response)) as lines:
                     async for piece in _pieces(lines):
                         yield piece
 
-    def _headers(self) -> dict[str, str]:
-        key = self.endpoint.key
-        return PLAIN | ({"Authorization": f"Bearer {key}"} if key else {})
-
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         return {
             "model": self.endpoint.model,
-            "messages": [
-                {"role": "system", "content": prompt.system},
-                {"role": "user", "content": prompt.user},
-            ],
+            "messages": messages_of(prompt),
             "stream": True,
             "format": SCHEMA,
             "options": {

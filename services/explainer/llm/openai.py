@@ -13,7 +13,6 @@ import httpx
 import msgspec
 
 from services.explainer.llm.answers import (
-    PLAIN,
     body_of,
     check_status,
     in_few_words,
@@ -21,6 +20,7 @@ from services.explainer.llm.answers import (
     usage_of,
 )
 from services.explainer.llm.provider import Endpoint, ProviderError, Usage
+from services.explainer.llm.questions import headers_of, messages_of
 from services.explainer.model.prompt import SCHEMA, Prompt
 
 _SCHEMA_NAME: Final = "explanation"
@@ -105,7 +105,10 @@ class OpenAI:
         with in_few_words():
             for way in range(self._first_way(), len(_WAYS)):
                 async with self._http.stream(
-                    "POST", url, json=self._body(prompt) | _WAYS[way], headers=self._headers()
+                    "POST",
+                    url,
+                    json=self._body(prompt) | _WAYS[way],
+                    headers=headers_of(self.endpoint),
                 ) as response:
                     if response.status_code in _REFUSED_S and way + 1 < len(_WAYS):
                         refused_s.append(_REFUSED_S[response.status_code])
@@ -121,17 +124,10 @@ class OpenAI:
     def _first_way(self) -> int:
         return self._way if self._now() < self._way_until_s else 0
 
-    def _headers(self) -> dict[str, str]:
-        key = self.endpoint.key
-        return PLAIN | ({"Authorization": f"Bearer {key}"} if key else {})
-
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         return {
             "model": self.endpoint.model,
-            "messages": [
-                {"role": "system", "content": prompt.system},
-                {"role": "user", "content": prompt.user},
-            ],
+            "messages": messages_of(prompt),
             "stream": True,
             "temperature": 0,
             "max_tokens": self.endpoint.answer_tokens,
