@@ -1,5 +1,6 @@
 """How an answer is bound to a form, and odd things that servers say."""
 
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -112,7 +113,7 @@ async def test_unforeseen_error_of_a_provider_is_one_of_its_failures(start: Star
 
     def break_it(explainer: Any) -> None:
         first = explainer.jobs._work.words.writer._lines[0].provider
-        first._headers = lambda: {"Authorization": "Bearer \udc80"}
+        first.endpoint = dataclasses.replace(first.endpoint, key="\udc80")
 
     bad, good = OpenAIServer(answer=says()), OllamaServer(answer=says())
     async with bad.serve() as first, good.serve() as second:

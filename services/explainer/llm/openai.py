@@ -103,13 +103,10 @@ class OpenAI:
         url = f"{self.endpoint.base_url}/chat/completions"
         refused_s: list[float] = []
         with in_few_words():
+            headers = headers_of(self.endpoint)
             for way in range(self._first_way(), len(_WAYS)):
-                async with self._http.stream(
-                    "POST",
-                    url,
-                    json=self._body(prompt) | _WAYS[way],
-                    headers=headers_of(self.endpoint),
-                ) as response:
+                body = self._body(prompt) | _WAYS[way]
+                async with self._http.stream("POST", url, json=body, headers=headers) as response:
                     if response.status_code in _REFUSED_S and way + 1 < len(_WAYS):
                         refused_s.append(_REFUSED_S[response.status_code])
                         continue
