@@ -71,7 +71,7 @@ def measure(times: I64, values: F64) -> Measured:
     """The first pass of the engine over one series."""
     n = len(times)
     features, expected = np.zeros((n, len(FEATURES)), np.float32), np.zeros((n, 2))
-    ready, elapsed_ms, silence_ms = np.zeros(n, np.bool_), np.zeros(n), np.zeros((n, 3))
+    ready, elapsed_ms, silence_ms = np.zeros(n, np.bool_), np.zeros(n), np.zeros((n, 4))
     state, rows = np.zeros(1, SERIES), np.zeros(n, np.int32)
     columns = features, expected, ready, elapsed_ms, silence_ms
     stages.measure(state, rows, times, values, times, 50, *columns)

@@ -1,11 +1,10 @@
 """Series that are gone for good are left behind when a shard is taken up."""
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from services.detector.model.checkpoints import Checkpoint, Episode, Watched
+from services.detector.model.checkpoints import Checkpoint, Watched
 from services.detector.model.samples import Samples
 from services.detector.shards.forgetting import FORGOTTEN_AFTER_MS
 from services.detector.shards.scoring import ShardScorer
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 LABELS = {n: labels_of(n) for n in range(1, 9)}
 LATER_MS = START_MS + FORGOTTEN_AFTER_MS
-WATCHED = Watched(since_ms=START_MS, until_ms=LATER_MS + 90_000)
+WATCHED = Watched(since_ms=START_MS, until_ms=LATER_MS + 240_000)
 
 
 def sent(series_ids: list[int], first_ms: int, count: int = 60) -> Samples:
@@ -39,9 +38,8 @@ async def test_forgotten_series_leave_the_store_and_come_back_as_new_ones(pool: 
     scorer.score(sent([2, 4], LATER_MS), 2, LABELS)
     await commit(store, scorer)
     before = await store.claim(0, 2, "b")
-    told = [Episode(source="absence", series_id=n, since_warning_ms=5, since_critical_ms=None,
-                    said=1) for n in (1, 2)]  # fmt: skip
-    again = ShardScorer(dataclasses.replace(before, episodes=told), SETTINGS)
+    assert [each.series_id for each in before.episodes if each.source == "absence"] == [1, 3]
+    again = ShardScorer(before, SETTINGS)
     assert (again.series_count, again.warm_series_count) == (2, 2)
     again.score(sent([5, 1, 2], LATER_MS + 60_000, 5), 3, LABELS)
     changes = again.changes([], with_training_rows=False, watched=WATCHED)

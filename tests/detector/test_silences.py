@@ -12,6 +12,7 @@ from services.detector.model.anomalies import Finding, Kind
 from services.detector.model.checkpoints import Episode, StoredSeries
 from services.detector.model.samples import Samples
 from services.detector.shards.scoring import ShardScorer
+from services.detector.shards.silences import RETURN_MS, TOGETHER_MS
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import START_MS, delivery
@@ -63,7 +64,8 @@ def test_series_that_die_one_after_another_are_all_told_of(job: str | None) -> N
             timestamps_ms=np.repeat(times, len(alive)),
             values=np.full(len(alive) * len(times), 5.0),
         )
-        scorer.score(sent, 2 + hour, {})
+        found = scorer.score(sent, 2 + hour, {}).findings
+        told += [each.series_id for each in found if each.kind is Kind.ABSENCE]
         told += [each.series_id for each in scorer.sweep(int(times[-1]), last_ms)]
     assert told == list(range(1, 9))
 
@@ -88,31 +90,67 @@ def test_only_time_that_was_watched_counts_as_silence() -> None:
     """After an outage of the detector or of ingest nobody is blamed for it."""
     scorer, last_ms = fed(1)
     assert scorer.sweep(last_ms + 3_600_000, last_ms + 3_590_000) == []
-    assert len(scorer.sweep(last_ms + 3_700_000, last_ms + 3_590_000)) == 1
+    assert scorer.sweep(last_ms + 3_800_000, last_ms + 3_590_000) == []
+    (found,) = scorer.sweep(last_ms + 3_900_000, last_ms + 3_590_000)
+    assert found.event_ms == last_ms + 3_590_000 + RETURN_MS
 
 
 def test_series_that_comes_in_portions_is_known_to_do_so() -> None:
     """Its timestamps are a second apart, but they arrive every five minutes."""
     scorer, last_ms = fed(1)
-    for number in range(1, 4):
+    for number in range(1, 5):
         moved = regular(1).timestamps_ms + number * 300_000
         arrived = np.full(TICKS, last_ms + number * 300_000)
         portion = dataclasses.replace(regular(1), timestamps_ms=moved, arrived_ms=arrived)
         told = scorer.score(portion, 1 + number, {}, last_ms).findings
-        assert len(told) == (number == 1), "only the first pause was too long"
-    last_ms += 900_000
+        assert len(told) == (number < 3), "what came twice is expected"
+    last_ms += 1_200_000
     assert scorer.sweep(last_ms + 800_000, START_MS) == []
     assert len(scorer.sweep(last_ms + 2_000_000, START_MS)) == 1
 
 
-@pytest.mark.parametrize(("series", "told"), [(3, 3), (4, 1), (500, 1)])
-def test_job_that_stops_makes_no_storm(series: int, told: int) -> None:
+@pytest.mark.parametrize("series", [3, 4, 500])
+def test_job_that_stops_makes_no_storm(series: int) -> None:
+    """The first three are told at once, how many others when the ten minutes are over."""
     scorer, last_ms = fed(series, job="api")
     found = scorer.sweep(last_ms + 70_000, last_ms)
-    assert len(found) == told
-    together = {part.feature: part.value for part in found[0].contributions}
-    assert together.get("silent_series", 1.0) == (series if told == 1 else 1.0)
+    assert [each.series_id for each in found] == [1, 2, 3]
+    others = scorer.sweep(last_ms + 60_000 + TOGETHER_MS, last_ms)
+    assert len(others) == (series > 3)
+    if others:
+        (said,) = others[0].contributions
+        assert (said.feature, said.value) == ("silent_series", series - 3.0)
+        assert others[0].event_ms % TOGETHER_MS == 0
     assert scorer.sweep(last_ms + 7_000_000, last_ms) == []
+
+
+@pytest.mark.parametrize("every_ms", [1000, 7000, 45_000, 200_000])
+def test_what_is_told_of_a_job_does_not_depend_on_when_one_looks(every_ms: int) -> None:
+    """Twenty hosts die one after another, two seconds apart; some come back."""
+    dead = [(n, 200 + 2 * n, 500 + 9 * n if n % 3 == 0 else 10_000) for n in range(1, 21)]
+    scorer, told, looked_ms = scorer_of(), list[Finding](), START_MS
+    labels = {n: {"__name__": "up", "job": "api"} for n in range(1, 21)}
+    for second in range(0, 1500, 5):
+        now_ms = START_MS + 1000 * second
+        while looked_ms + every_ms <= now_ms:
+            looked_ms += every_ms
+            told += scorer.sweep(looked_ms, START_MS)
+        ids = np.array([n for n, dies, back in dead if not dies <= second < back], dtype=np.int64)
+        sent = Samples(series_ids=ids, timestamps_ms=np.full(len(ids), now_ms),
+                       values=np.ones(len(ids)))  # fmt: skip
+        told += scorer.score(sent, second + 1, labels, START_MS).findings
+    told += scorer.sweep(START_MS + 3_000_000, START_MS)
+    assert len({each.anomaly_id for each in told}) == len(told)
+    lone = [each for each in told if each.contributions[0].feature == "silence_seconds"]
+    others = [each for each in told if each.contributions[0].feature == "silent_series"]
+    assert len(lone) + sum(each.contributions[0].value for each in others) >= 20
+    assert sorted(each.anomaly_id for each in told) == TOLD_OF_A_JOB.setdefault(
+        "api", sorted(each.anomaly_id for each in told)
+    )
+
+
+TOLD_OF_A_JOB: dict[str, list[str]] = {}
+"""What the first of the cadences gave."""
 
 
 def test_move_of_the_shard_tells_nothing_twice() -> None:
@@ -125,7 +163,7 @@ def test_move_of_the_shard_tells_nothing_twice() -> None:
     again = scorer_of(checkpoint=checkpoint)
     assert again.sweep(last_ms + 80_000, last_ms) == []
     without = scorer_of(checkpoint=dataclasses.replace(checkpoint, episodes=()))
-    same: list[Finding] = without.sweep(last_ms + 90_000, last_ms)
+    same = without.sweep(last_ms + 90_000, last_ms)
     assert [each.anomaly_id for each in same] == [each.anomaly_id for each in found]
 
 
@@ -159,7 +197,7 @@ async def test_silence_is_announced_by_the_clock_of_ingest(
     await ingest.until(lambda: 0 in ingest.acked_by_shard)
     await ingest.until_acked()
     last_ms = START_MS + (TICKS - 1) * 1000
-    for after_ms in (1000, 30_000, 58_000, 90_000, 120_000):
+    for after_ms in range(1000, 120_000, 20_000):
         ingest.send(ingest.stream, heartbeat=beat(last_ms + after_ms))
 
     async def told() -> bool:

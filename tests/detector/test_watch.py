@@ -25,23 +25,38 @@ def test_break_in_the_signs_makes_the_time_before_unknown() -> None:
     back_ms = START_MS + 5_001 + BREAK_MS
     assert watch.is_break(back_ms)
     watch.beat(back_ms, 0)
-    assert (watch.since_ms, watch.now_ms) == (back_ms, back_ms)
+    assert (watch.since_ms, watch.until_ms) == (back_ms, back_ms)
 
 
-def test_while_samples_wait_time_ends_with_the_last_that_was_scored() -> None:
+def test_heartbeat_says_nothing_while_samples_wait() -> None:
     watch = Watch(None)
     watch.scored(START_MS)
-    watch.beat(START_MS + 30_000, 7)
-    assert watch.now_ms == START_MS
-    watch.beat(START_MS + 35_000, 0)
-    assert watch.now_ms == START_MS + 35_000
+    watch.beat(START_MS + 20_000, 7)
+    assert watch.so_far == Watched(since_ms=START_MS, until_ms=START_MS)
+    watch.beat(START_MS + 25_000, 0)
+    assert watch.so_far == Watched(since_ms=START_MS, until_ms=START_MS + 25_000)
 
 
-def test_signs_that_come_late_move_nothing_back() -> None:
+def test_signs_that_come_a_little_late_move_nothing_back() -> None:
     watch = Watch(None)
-    watch.beat(START_MS + 30_000, 7)
-    watch.scored(START_MS + 10_000)
-    assert watch.so_far == Watched(since_ms=START_MS + 30_000, until_ms=START_MS + 30_000)
+    watch.beat(START_MS + 3_000, 0)
+    watch.scored(START_MS + 1_000)
+    assert watch.so_far == Watched(since_ms=START_MS + 3_000, until_ms=START_MS + 3_000)
+
+
+def test_clock_that_was_wrong_once_is_a_break_and_forgotten() -> None:
+    watch = Watch(Watched(since_ms=START_MS, until_ms=START_MS + 5_000))
+    watch.beat(START_MS + 90 * 86_400_000, 0)
+    watch.beat(START_MS + 10_000, 0)
+    assert watch.so_far == Watched(since_ms=START_MS + 10_000, until_ms=START_MS + 10_000)
+
+
+def test_what_is_gone_from_the_log_is_a_break() -> None:
+    watch = Watch(None)
+    watch.scored(START_MS)
+    watch.skipped()
+    watch.scored(START_MS + 1_000)
+    assert watch.since_ms == START_MS + 1_000
 
 
 def test_it_is_stored_some_times_a_minute() -> None:

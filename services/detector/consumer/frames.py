@@ -66,7 +66,7 @@ def delivery(frame: ingest_pb.SampleDelivery) -> Delivery:
     if not len(frame.series_ids) == len(frame.timestamps_ms) == len(frame.values):
         told = f"columns of shard {frame.shard} at {frame.cursor} differ in length"
         raise Unavailable(told, reason="DELIVERY_INVALID")
-    commit_ms = frame.commit_time.ToMilliseconds()
+    commit_ms = 1000 * frame.commit_time.seconds
     samples = Samples(
         series_ids=np.frombuffer(frame.series_ids, dtype="<i8"),
         timestamps_ms=np.frombuffer(frame.timestamps_ms, dtype="<i8"),

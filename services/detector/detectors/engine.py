@@ -58,8 +58,9 @@ class Scores:
         warm: the sample is past its series' warm-up and a model is present.
         silenced: the sample would have given an alert but for `require`.
         apart: the interval before the sample was longer than the series may be silent.
-        silence_ms: float64[n, 3], how long nothing of the series had arrived before the sample,
-            how long that may be, and the longest it had been; NaN at the first sample.
+        silence_ms: float64[n, 4], how long nothing of the series had arrived before the sample,
+            how long that may be, how long it often is, and how late the sample before had arrived;
+            NaN at the first sample.
     """
 
     raw: F64
@@ -155,7 +156,7 @@ class Engine:
         self._check(rows, times, x, arrived)
         n, warm_up = len(rows), self._settings.warm_up
         features = np.zeros((n, len(FEATURES)), dtype=np.float32)
-        expected, silence_ms = np.full((n, 2), np.nan), np.full((n, 3), np.nan)
+        expected, silence_ms = np.full((n, 2), np.nan), np.full((n, 4), np.nan)
         ready, elapsed_ms = np.zeros(n, dtype=np.bool_), np.zeros(n)
         stages.measure(
             self._state,
@@ -209,24 +210,21 @@ class Engine:
         clock = self._state[: self._count]["clock"]
         return np.where(clock["count"] > 0, clock["last_ms"], np.iinfo(np.int64).min)
 
+    def delays_ms(self) -> F64:
+        """How late the newest sample of every series arrived after its timestamp."""
+        return np.asarray(self._state[: self._count]["absence"]["delay_ms"], dtype=np.float64)
+
     def arrivals_ms(self) -> F64:
         """When the newest sample of every series arrived; the lowest int64 before the first."""
-        delay_ms = self._state[: self._count]["arrival"]["delay_ms"]
-        return np.asarray(self.newest_ms() + delay_ms.astype(np.float64))
+        return np.asarray(self.newest_ms() + self.delays_ms())
+
+    def pauses_ms(self) -> F64:
+        """How long every series is often silent; see `absence`."""
+        return np.asarray(self._state[: self._count]["absence"]["second_ms"], dtype=np.float64)
 
     def patience_ms(self) -> F64:
-        """How long every series may be silent from then on; see `absence`."""
-        state = self._state[: self._count]
-        longest, pause = state["absence"]["longest_ms"], state["arrival"]["pause_ms"]
-        return absence.patiences_ms(
-            longest.astype(np.float64), self.sample_counts(), pause.astype(np.float64)
-        )
-
-    def longest_silence_ms(self) -> F64:
-        """The longest that every series was silent, faded; see `absence`."""
-        state = self._state[: self._count]
-        longest, pause = state["absence"]["longest_ms"], state["arrival"]["pause_ms"]
-        return np.asarray(np.maximum(longest, pause), dtype=np.float64)
+        """How long every series may be silent; see `absence`."""
+        return absence.patiences_ms(self._state[: self._count]["absence"]["second_ms"])
 
     def sample_counts(self) -> I64:
         """Samples that every series has taken."""

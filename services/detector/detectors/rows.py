@@ -22,7 +22,6 @@ SERIES = np.dtype(
         ("episode", episode.STATE),
         ("tension", tension.STATE),
         *((name, context.STATE) for name, context in CONTEXTS.items()),
-        ("arrival", absence.ARRIVAL),
     ],
     align=True,
 )

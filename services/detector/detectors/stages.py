@@ -52,8 +52,7 @@ def measure(
 ) -> None:
     """First pass: features and expected range of each sample that can be scored; learns it.
 
-    `silence` gets for each how long nothing had arrived before it, how long that may be, and how
-    long it had been before.
+    `silence` gets what `Scores.silence_ms` tells.
     """
     for i in range(rows.shape[0]):
         s = series[rows[i]]
@@ -65,7 +64,7 @@ def measure(
             s["last"], s["before"], s["level"] = x, x, x
         else:
             elapsed_ms[i] = float(times[i]) - float(last_ms)
-            _end_silence(s, elapsed_ms[i], float(arrived_ms[i]), silence[i])
+            _end_silence(s, float(arrived_ms[i]), silence[i])
         sample = _sample(s, x, times[i])
         if count >= warm_up:
             ready[i] = True
@@ -73,7 +72,7 @@ def measure(
             expected[i, 0], expected[i, 1] = _expect(s)
         _learn(s, sample)
         _learn_signals(s, x, count)
-        s["arrival"]["delay_ms"] = float(arrived_ms[i]) - float(times[i])
+        s["absence"]["delay_ms"] = float(arrived_ms[i]) - float(times[i])
         s["clock"]["last_ms"] = times[i]
         s["clock"]["count"] = min(count + 1, 4294967295)
 
@@ -111,14 +110,13 @@ def judge(
 
 
 @kernel
-def _end_silence(s: np.void, elapsed_ms: float, arrived_ms: float, out: Column) -> None:
-    longest_ms, pause_ms = np.float64(s["absence"]["longest_ms"]), s["arrival"]["pause_ms"]
-    last_arrived_ms = np.float64(s["clock"]["last_ms"]) + s["arrival"]["delay_ms"]
-    out[0] = arrived_ms - last_arrived_ms
-    out[1] = absence.patience_ms(longest_ms, s["clock"]["count"], np.float64(pause_ms))
-    out[2] = max(longest_ms, np.float64(pause_ms))
-    absence.learn(s["absence"], elapsed_ms)
-    absence.learn_arrival(s["arrival"], elapsed_ms, out[0], out[1])
+def _end_silence(s: np.void, arrived_ms: float, out: Column) -> None:
+    state, last_ms = s["absence"], np.float64(s["clock"]["last_ms"])
+    quiet_ms = max(arrived_ms - (last_ms + state["delay_ms"]), 0.0)
+    second_ms = np.float64(state["second_ms"])
+    out[0], out[1] = quiet_ms, absence.patience_ms(second_ms)
+    out[2], out[3] = second_ms, np.float64(state["delay_ms"])
+    absence.learn(state, quiet_ms)
 
 
 @kernel

@@ -92,7 +92,7 @@ class Keeper:
         if newest.created_at < due:
             await self._trainings.ask(f"daily-{due:%Y-%m-%d}", "daily")
         if not await self._evaluator.is_usable(active.version):
-            await self._trainings.ask(f"unusable-{active.version}", "unusable")
+            await self._trainings.ask(f"unusable-{active.version}-{due:%Y-%m-%d}", "unusable")
         drift = active.drift
         metrics.MODEL_DRIFT.set(drift or 0.0)
         if drift is not None and drift > DRIFT:

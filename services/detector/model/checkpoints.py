@@ -28,8 +28,8 @@ class Episode:
 
     Attributes:
         source: What opened it: a rule's id, or that of `shards.silences`.
-        since_warning_ms, since_critical_ms: Since when it has been beyond, or silent; None when
-            it is not.
+        since_warning_ms, since_critical_ms: Since when it has been beyond, or silent too long;
+            None when it is not. Of a job's silences the begin of their ten minutes, and how many.
         said: 0 before anything was announced, 1 after a warning, 2 after a critical one.
     """
 

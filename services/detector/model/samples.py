@@ -47,7 +47,8 @@ class Delivery:
 
     Attributes:
         cursor: Place in the log; resume after it.
-        commit_ms: When ingest committed it.
+        commit_ms: When ingest committed it, to the second: what was committed within one may come
+            together or apart.
         size_bytes: What it costs of the credit in bytes.
         traceparents: Of the batches inside.
     """

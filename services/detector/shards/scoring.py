@@ -29,7 +29,7 @@ from services.detector.model.rules import Rule
 from services.detector.model.samples import Labels, Samples
 from services.detector.shards.forgetting import NOTHING, without_forgotten
 from services.detector.shards.series_rows import SeriesRows
-from services.detector.shards.silences import SOURCE, ShardSilences
+from services.detector.shards.silences import ShardSilences, is_of_silences
 from services.detector.shards.states import import_states, state_of_rows
 from services.detector.shards.thresholds import ShardRules, finding_of
 
@@ -101,7 +101,8 @@ class ShardScorer:
 
     def sweep(self, now_ms: int, since_ms: int) -> list[Finding]:
         """Series that fell silent by `now_ms`; only time after `since_ms` counts as silence."""
-        return self._silences.sweep(self._engine, self._warm, now_ms, since_ms)
+        lasting = self._silences.lasting(self._engine, self._warm, now_ms, since_ms)
+        return list(self._silences.tell([], lasting, now_ms))
 
     def score(
         self,
@@ -122,13 +123,16 @@ class ShardScorer:
         fresh = _fresh(rows, samples, self._engine.newest_ms())
         arrived_ms = samples.arrivals_ms()
         scores = self._engine.process(rows, samples.timestamps_ms, samples.values, arrived_ms)
-        silent = self._silences.heard(rows, arrived_ms, scores, fresh, since_ms)
+        ended = self._silences.heard(rows, arrived_ms, scores, fresh, since_ms)
         ready = np.isfinite(scores.expected_low)
         self._warm[rows[ready]] = True
         self._changed[rows] = True
         self.cursor = cursor
         self.processed_samples += len(samples)
         self.collected_samples += int(ready.sum())
+        now_ms = int(arrived_ms.max(initial=0))
+        lasting = self._silences.lasting(self._engine, self._warm, now_ms, since_ms)
+        silent = self._silences.tell(ended, lasting, now_ms)
         alarms = self._find(samples, scores)
         found = [*alarms, *self._beyond_thresholds(samples, rows, fresh, scores), *silent]
         found.sort(key=lambda each: (each.event_ms, each.series_id, each.kind, each.anomaly_id))
@@ -192,8 +196,8 @@ class ShardScorer:
         self._changed = np.zeros(len(self._series), dtype=np.bool_)
         self._stored_series = len(self._series)
         told = checkpoint.episodes
-        self._rules = ShardRules(each for each in told if each.source != SOURCE)
-        self._silences = ShardSilences(each for each in told if each.source == SOURCE)
+        self._rules = ShardRules(each for each in told if not is_of_silences(each.source))
+        self._silences = ShardSilences(each for each in told if is_of_silences(each.source))
         ids = [each.series_id for each in checkpoint.series]
         self._watch(ids, [each.labels for each in checkpoint.series])
 

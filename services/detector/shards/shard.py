@@ -173,6 +173,7 @@ class ShardWorker:
         if self._waiting and isinstance(first := self._waiting[0], Skip):
             self._waiting.popleft()
             self._scorer.skip_to(first.cursor)
+            self._watch.skipped()
         elif batch := self._take():
             await self._score(batch)
         elif self._watch.is_due and not self._stopping:
@@ -223,7 +224,7 @@ class ShardWorker:
     async def _sweep(self) -> None:
         """Looks for series that fell silent while the shard was watched."""
         self._watch.is_due = False
-        arguments = (self._watch.now_ms, self._watch.since_ms)
+        arguments = (self._watch.until_ms, self._watch.since_ms)
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._terms.pool, self._scorer.sweep, *arguments)
         self._findings.extend(announced(finding, ()) for finding in found)
@@ -264,12 +265,10 @@ class ShardWorker:
 
     async def _changes(self) -> Changes:
         loop = asyncio.get_running_loop()
-        keep = self._is_training_rows_due()
+        keep, watched = self._is_training_rows_due(), self._watch.so_far
         return await loop.run_in_executor(
             self._terms.pool,
-            lambda: self._scorer.changes(
-                self._findings, with_training_rows=keep, watched=self._watch.so_far
-            ),
+            lambda: self._scorer.changes(self._findings, with_training_rows=keep, watched=watched),
         )
 
     def _is_training_rows_due(self) -> bool:

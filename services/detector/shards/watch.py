@@ -4,27 +4,37 @@ from typing import Final
 
 from services.detector.model.checkpoints import Watched
 
-BREAK_MS: Final = 60_000
-"""Ingest that gave no sign of life for longer may have taken no samples meanwhile."""
-STORED_EVERY_MS: Final = 20_000
+BREAK_MS: Final = 30_000
+"""Ingest that gave no sign of life for longer may have taken no samples meanwhile.
+
+Half the shortest silence that is ever told: shorter outages cannot fill it.
+"""
+STORED_EVERY_MS: Final = 10_000
 
 
 class Watch:
-    """Signs of life of ingest: what it commits, and its heartbeats. Times are on its clock."""
+    """Signs of life of ingest: what it commits, and heartbeats while nothing waits.
+
+    Times are on its clock.
+    """
 
     def __init__(self, stored: Watched | None) -> None:
         """Goes on where the last holder of the shard ended, unless a break follows."""
         self._stored = stored
         self._since_ms = stored.since_ms if stored else 0
         self._until_ms = stored.until_ms if stored else 0
-        self._scored_ms = 0
-        self.now_ms = 0
+        self._is_broken = stored is None
         self.is_due = False
 
     @property
     def since_ms(self) -> int:
         """Since when there was no break."""
         return self._since_ms
+
+    @property
+    def until_ms(self) -> int:
+        """The last sign of life."""
+        return self._until_ms
 
     @property
     def unstored(self) -> Watched | None:
@@ -45,24 +55,27 @@ class Watch:
         self._stored = watched
 
     def is_break(self, sign_ms: int) -> bool:
-        """Whether time before this sign is unknown."""
-        return sign_ms - self._until_ms > BREAK_MS
+        """Whether the time before this sign is unknown: a pause, or a clock that was set."""
+        return self._is_broken or abs(sign_ms - self._until_ms) > BREAK_MS
+
+    def skipped(self) -> None:
+        """What was committed is gone: nothing is known of the time before the next sign."""
+        self._is_broken = True
 
     def scored(self, commit_ms: int) -> None:
-        """Samples that ingest committed then were scored."""
+        """Samples that ingest committed then are scored now."""
         self._sign(commit_ms)
-        self._scored_ms = max(self._scored_ms, commit_ms)
 
     def beat(self, server_ms: int, lag_samples: int) -> None:
         """A heartbeat, and how many samples of the shard ingest has that nobody acked yet.
 
-        While there are any, what is known ends with the last sample that was scored.
+        While there are any it says nothing: what they tell comes first.
         """
-        self._sign(server_ms)
-        self.now_ms = self._scored_ms if lag_samples else server_ms
+        if not lag_samples:
+            self._sign(server_ms)
         self.is_due = True
 
     def _sign(self, sign_ms: int) -> None:
         if self.is_break(sign_ms):
-            self._since_ms = sign_ms
+            self._since_ms, self._until_ms, self._is_broken = sign_ms, sign_ms, False
         self._until_ms = max(self._until_ms, sign_ms)

@@ -28,7 +28,7 @@ _SHADOW_VERSION: Final = """
 SELECT version FROM detector.model WHERE shadow AND feature_names = $1
 """
 _NEWEST: Final = """
-SELECT version FROM detector.model WHERE feature_names = $1 ORDER BY version DESC LIMIT 10
+SELECT version FROM detector.model WHERE feature_names = $1 ORDER BY version DESC LIMIT 100
 """
 _ARTIFACT: Final = """
 SELECT artifact, artifact_sha256, loud FROM detector.model WHERE version = $1

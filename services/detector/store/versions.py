@@ -30,7 +30,8 @@ ON CONFLICT (version) DO UPDATE SET
     loud = live_score.loud + $3,
     loud_with_active = live_score.loud_with_active + $4,
     histogram = (
-        SELECT array_agg(a * 0.5 ^ (extract(epoch FROM now() - live_score.updated_at) / 86400.0) + b
+        SELECT array_agg(greatest(a * 0.5 ^ least(greatest(
+            extract(epoch FROM now() - live_score.updated_at) / 86400.0, 0), 50), 1e-6) + b
             ORDER BY place)
         FROM unnest(live_score.histogram, $5::float8[]) WITH ORDINALITY AS bins (a, b, place)),
     updated_at = now()

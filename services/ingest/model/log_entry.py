@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -100,6 +101,11 @@ class Writer:
         )
 
 
+def second_of(segment: Segment) -> int:
+    """In which second it was committed: only what shares one is joined, so that times stay true."""
+    return segment.commit_time_ms // 1000
+
+
 def joined(segments: Sequence[Segment]) -> Segment:
     """Consecutive segments of one shard as one."""
     first, last = segments[0], segments[-1]
@@ -119,9 +125,13 @@ def joined(segments: Sequence[Segment]) -> Segment:
 
 
 def by_shard(entries: Iterable[LogEntry]) -> list[Segment]:
-    """One segment per shard out of consecutive entries."""
+    """One segment per shard and second out of consecutive entries."""
     found: dict[int, list[Segment]] = {}
     for entry in entries:
         for segment in entry.segments():
             found.setdefault(segment.shard, []).append(segment)
-    return [joined(segments) for segments in found.values()]
+    return [
+        joined(list(together))
+        for segments in found.values()
+        for _, together in groupby(segments, key=second_of)
+    ]

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from mesh.selector import Selector
-from services.ingest.model.log_entry import joined
+from services.ingest.model.log_entry import joined, second_of
 from services.ingest.model.samples import Segment, Series
 from services.ingest.store.series_cache import SeriesCache
 
@@ -46,11 +46,12 @@ class Shaper:
 
 
 def batches(segments: Sequence[Segment], most_rows: int) -> Iterator[Segment]:
-    """Joins neighbours up to about `most_rows` rows; a larger one stays alone."""
+    """Joins neighbours of one second up to about `most_rows` rows; a larger one stays alone."""
     waiting: list[Segment] = []
     rows = 0
     for segment in segments:
-        if waiting and rows + segment.rows > most_rows:
+        full = rows + segment.rows > most_rows
+        if waiting and (full or second_of(segment) != second_of(waiting[0])):
             yield joined(waiting)
             waiting, rows = [], 0
         waiting.append(segment)

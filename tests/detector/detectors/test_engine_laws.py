@@ -219,19 +219,46 @@ def test_contributions_name_the_feature_that_was_new() -> None:
 
 def test_patience_before_a_sample_is_what_the_engine_said_after_the_one_before() -> None:
     made_engine, (rows, times, values) = made.engine(1), made.one([1.0] * 500)
-    late = np.random.default_rng(3).integers(0, 400 * made.MINUTE_MS, 500).astype(np.int64)
+    late = np.random.default_rng(3).integers(0, 200 * made.MINUTE_MS, 500).astype(np.int64)
     arrived = np.maximum.accumulate(times + late)
     for at in range(500):
         one = slice(at, at + 1)
-        known = made_engine.arrivals_ms(), made_engine.patience_ms()
-        longest = made_engine.longest_silence_ms()
+        known = [made_engine.arrivals_ms(), made_engine.patience_ms(), made_engine.pauses_ms(),
+                 made_engine.delays_ms()]  # fmt: skip
         scores = made_engine.process(rows[one], times[one], values[one], arrived[one])
-        quiet, patience, usual = scores.silence_ms[0]
+        quiet, *others = scores.silence_ms[0]
         if at:
-            assert (arrived[at] - quiet, patience) == (known[0][0], known[1][0])
-            assert usual == longest[0]
+            assert [arrived[at] - quiet, *others] == [each[0] for each in known]
         else:
-            assert np.isnan([quiet, patience, usual]).all()
+            assert np.isnan([quiet, *others]).all()
+
+
+def patience_after(*arrivals_ms: int) -> float:
+    """Of a series that sends each second for 500 seconds, and then arrives so much later."""
+    made_engine, row = made.engine(1), np.zeros(1, np.int32)
+    times = made.START_MS + np.arange(500, dtype=np.int64) * 1000
+    made_engine.process(np.zeros(500, np.int32), times, np.ones(500))
+    now_ms = int(times[-1])
+    for later in arrivals_ms:
+        now_ms += later
+        made_engine.process(row, np.array([now_ms]), np.ones(1))
+    return float(made_engine.patience_ms()[0])
+
+
+HOUR = 3_600_000
+
+
+def test_one_outage_teaches_nothing_and_what_comes_again_is_expected() -> None:
+    assert patience_after() == 60_000
+    assert patience_after(24 * HOUR) == 60_000
+    assert patience_after(24 * HOUR, *[1000] * 50) == 60_000
+    assert patience_after(HOUR, HOUR) == pytest.approx(3 * HOUR)
+    assert patience_after(16 * HOUR, *[60_000] * 480, 16 * HOUR) > 40 * HOUR
+
+
+def test_pauses_are_forgotten_with_time() -> None:
+    day = [60_000] * 1440
+    assert patience_after(HOUR, HOUR, *day) == pytest.approx(180_000)
 
 
 def test_a_hundred_thousand_series_need_at_most_60_megabytes_however_they_come() -> None:
@@ -240,20 +267,6 @@ def test_a_hundred_thousand_series_need_at_most_60_megabytes_however_they_come()
     for _ in range(1000):
         one_by_one.add_series(100)
     assert max(at_once.size_bytes, one_by_one.size_bytes) <= 60e6
-
-
-def test_an_outage_teaches_little_and_fades_towards_the_usual_pause() -> None:
-    made_engine, tick = made.engine(1), np.arange(500, dtype=np.int64) * 1000
-    row, ones = np.zeros(500, np.int32), np.ones(500)
-    made_engine.process(row, made.START_MS + tick, ones)
-    assert made_engine.patience_ms()[0] == 60_000
-    after = made.START_MS + 500_000 + tick
-    made_engine.process(row[:1], after[:1], ones[:1], after[:1] + 86_400_000)
-    assert made_engine.patience_ms()[0] == 3 * 600_000
-    for part in range(16):
-        times = after + part * 500_000
-        made_engine.process(row, times, ones, np.full(500, times[-1]))
-    assert 3 * 450_000 < made_engine.patience_ms()[0] <= 3 * 500_000
 
 
 @pytest.mark.parametrize("per_week", [0.5, 2.0, 10.0])

@@ -1290,7 +1290,7 @@ class SampleDelivery(_message.Message):
 
     @_builtins.property
     def commit_time(self) -> _timestamp_pb2.Timestamp:
-        """When ingest committed it."""
+        """When ingest committed it; what was committed within one second may come in one delivery."""
 
     @_builtins.property
     def traceparents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
