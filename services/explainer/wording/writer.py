@@ -13,7 +13,7 @@ from mesh.telemetry import span
 from services.explainer import metrics
 from services.explainer.llm.breaker import Breaker
 from services.explainer.llm.cache import Answer, Answers, NoAnswers, key_of
-from services.explainer.llm.provider import Provider, ProviderError, Usage
+from services.explainer.llm.provider import NotAskedError, Provider, ProviderError, Usage
 from services.explainer.model.explanation import Text
 from services.explainer.model.prompt import Prompt
 from services.explainer.model.templates import Template
@@ -151,7 +151,7 @@ class Writer:
             async with asyncio.timeout_at(deadline_s):
                 await self._turns.acquire()
         except TimeoutError:
-            raise ProviderError("busy") from None
+            raise NotAskedError("busy") from None
         try:
             yield
         finally:
