@@ -100,10 +100,10 @@ async def test_words_are_streamed_as_the_model_says_them(start: Start) -> None:
 @pytest.mark.parametrize(
     ("ollama", "reason"),
     [
-        (OllamaServer(status=500), "status 500"),
-        (OllamaServer(status=404), "status 404"),
-        (OllamaServer(status=429), "status 429"),
-        (OllamaServer(status=302), "status 302"),
+        (OllamaServer(status=500), "its server failed (500)"),
+        (OllamaServer(status=404), "the model or the address is not known there (404)"),
+        (OllamaServer(status=429), "too many requests (429)"),
+        (OllamaServer(status=302), "its address points elsewhere (302)"),
         (OllamaServer(answer=says(), cut_after=3), "unreachable"),
         (OllamaServer(answer=says()[:60]), "broken JSON"),
         (OllamaServer(answer=says(), done_reason="length"), "answer cut"),
@@ -120,6 +120,7 @@ async def test_words_are_streamed_as_the_model_says_them(start: Start) -> None:
             "prompt told again",
         ),
         (OllamaServer(raw=b"<html>no</html>\n"), "broken stream"),
+        (OllamaServer(raw=b'{"message": {"content": "\xff"}}\n'), "broken stream"),
         (OllamaServer(raw=b""), "answer cut"),
         (OllamaServer(answer="x" * 2_000_000, piece_chars=50_000), "answer too large"),
     ],
@@ -135,6 +136,14 @@ async def test_template_stands_and_says_why_when_the_model_fails(
     )
     assert texts(result) == texts(await template(start))
     assert result.verdict == pb.VERDICT_EXPLAINED
+
+
+async def test_answer_that_is_no_text_leaves_no_traceback(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = await worded(start, OllamaServer(raw=b"\xff\xfe\n"))
+    assert result.wording.degraded_reason == "ollama: broken stream"
+    assert not [each for each in caplog.records if each.exc_info]
 
 
 async def test_model_that_hangs_is_left_after_its_time(start: Start) -> None:

@@ -85,11 +85,23 @@ async def test_server_that_does_not_stream_is_understood(start: Start) -> None:
 @pytest.mark.parametrize(
     ("server", "reason"),
     [
-        (OpenAIServer(status=500), "status 500"),
-        (OpenAIServer(status=404), "status 404"),
-        (OpenAIServer(status=401), "status 401"),
-        (OpenAIServer(status=429), "status 429"),
-        (OpenAIServer(status=307), "status 307"),
+        (OpenAIServer(status=500), "its server failed (500)"),
+        (OpenAIServer(status=404), "the model or the address is not known there (404)"),
+        (OpenAIServer(status=401), "the key was refused (401)"),
+        (OpenAIServer(status=429), "too many requests (429)"),
+        (OpenAIServer(status=403), "the key was refused (403)"),
+        (OpenAIServer(status=451), "the request was refused (451)"),
+        (OpenAIServer(status=204), "its server gave no answer (204)"),
+        (
+            OpenAIServer(raw=b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n'),
+            "broken stream",
+        ),
+        (OpenAIServer(raw=b'data: {"x": ' + b"[" * 9000 + b"\n\n"), "broken stream"),
+        (
+            OpenAIServer(raw=b'{"choices": ["\xff"]}', content_type="application/json"),
+            "broken stream",
+        ),
+        (OpenAIServer(status=307), "its address points elsewhere (307)"),
         (OpenAIServer(answer=says(), cut_after=4), "unreachable"),
         (OpenAIServer(answer=says(), done_reason="length"), "answer cut"),
         (OpenAIServer(answer=says()[:70]), "broken JSON"),
