@@ -182,6 +182,32 @@ async def test_doubled_and_control_characters_in_json_are_borne(start: Start) ->
     assert "\u0007" not in result.mitigation
 
 
+async def test_model_that_thinks_aloud_is_understood_and_its_thoughts_are_not_told(
+    start: Start,
+) -> None:
+    answer = f'<think>{{"web-2": "It was web-2."}}</think>```json\n{says()}\n```'
+    async with OllamaServer(answer=answer, piece_every_s=0.01).serve() as provider:
+        frames = await (await start(llm_providers=(provider,))).explain()
+    assert frames[-1].result.wording.provider == "ollama"
+    deltas = [frame.text_delta.text for frame in frames if frame.HasField("text_delta")]
+    assert "".join(deltas) == "".join(f"{text}\n" for text in GOOD.values())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [says(summary="on " * 320_000), json.dumps({str(each): "on " * 100 for each in range(3000)})],
+    ids=["one text", "many texts"],
+)
+async def test_model_that_does_not_end_is_left_and_not_told_on(start: Start, answer: str) -> None:
+    ollama = OllamaServer(answer=answer, piece_chars=500, piece_every_s=0.05)
+    async with ollama.serve() as provider:
+        frames = await (await start(llm_providers=(provider,))).explain()
+        await asyncio.wait_for(ollama.gone.wait(), 2)
+    assert frames[-1].result.wording.degraded_reason == "ollama: answer too large"
+    told = sum(len(frame.text_delta.text) for frame in frames if frame.HasField("text_delta"))
+    assert 1000 < told <= 12_000
+
+
 async def test_end_of_the_process_ends_the_call_and_another_replica_finishes(
     start: Start, ingest: Ingest
 ) -> None:
