@@ -84,9 +84,14 @@ class Writer:
         """Whether any language model is configured."""
         return bool(self._lines)
 
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether every language model, if there is any, is left alone after failures."""
+        return self.has_models and all(line.breaker.is_open for line in self._lines)
+
     async def check(self) -> None:
         """Raises `Unavailable` while every language model is left alone after failures."""
-        if self._lines and all(line.breaker.is_open for line in self._lines):
+        if self.is_left_alone:
             raise Unavailable("every language model is left alone after failures")
 
     async def draft(self, facts: Facts, template: Template, say: Say) -> Draft:
