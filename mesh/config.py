@@ -161,6 +161,8 @@ def _shown(value: object, hint: Any) -> object:
         return "***" if value else value
     if isinstance(value, str):
         return _without_password(value)
+    if isinstance(value, tuple):
+        return tuple(_without_password(each) if isinstance(each, str) else each for each in value)
     return str(value) if isinstance(value, Path) else value
 
 

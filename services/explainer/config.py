@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import Common, Port, RedisUrl
+from mesh.config import SECRET, Common, Port, RedisUrl
 from services.explainer.jobs.limits import Limits
 from services.explainer.sources import Reach
 
@@ -52,7 +52,10 @@ class Config(Common):
     ] = 1000
     llm_providers: Annotated[
         tuple[str, ...],
-        Meta(description="kind:url/model;option=value, tried in order; see docs/explanation.md"),
+        Meta(
+            description="kind:url/model;option=value, tried in order; see docs/explanation.md",
+            extra=SECRET,  # a key may stand in it by mistake
+        ),
     ] = ()
     llm_private_hosts: Annotated[
         tuple[str, ...],

@@ -111,3 +111,25 @@ async def test_old_explanations_go_with_all_that_hangs_on_them(
     for table in ("frame", "incident", "feedback", "request"):
         assert await connection.fetchval(f"SELECT count(*) FROM explainer.{table}") == 0
     await connection.close()
+
+
+async def test_retention_goes_on_after_an_error_that_nobody_foresaw(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken:
+        async def forget_frames(self, days: float) -> int:
+            raise ZeroDivisionError
+
+    class Twice(SystemClock):
+        slept = 0
+
+        async def sleep(self, seconds: float) -> None:
+            self.slept += 1
+            if self.slept == 2:
+                raise asyncio.CancelledError
+
+    clock = Twice()
+    worker = Retention(Broken(), explanations_days=90, frames_days=7, clock=clock)  # type: ignore[arg-type]
+    with pytest.raises(asyncio.CancelledError):
+        await worker.run()
+    assert [each.getMessage() for each in caplog.records] == ["retention failed"] * 2

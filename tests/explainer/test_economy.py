@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 import uuid
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -13,7 +14,7 @@ from redis.asyncio import Redis
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from services.explainer.llm.cache import Answer, AnswerCache, key_of
-from services.explainer.llm.provider import Endpoint, ProviderError
+from services.explainer.llm.provider import Endpoint, NotAskedError, ProviderError
 from services.explainer.model.explanation import State
 from services.explainer.model.subjects import SubjectKind, SubjectRef
 from tests.explainer.conftest import Running, Start
@@ -136,6 +137,36 @@ async def test_failure_is_shared_for_a_moment_and_not_kept(redis_url: str) -> No
             with pytest.raises(ProviderError, match="status 500"):
                 await cache.once("k", fails, within_s=1)
         assert 0 < await redis.ttl("sensus:explainer:answer:k") <= 5
+
+
+async def test_what_kept_one_replica_from_asking_is_not_told_to_the_others(redis_url: str) -> None:
+    async def busy() -> Answer:
+        raise NotAskedError("busy")
+
+    async with Redis.from_url(redis_url, protocol=3) as redis:
+        with pytest.raises(ProviderError, match="busy"):
+            await AnswerCache(redis).once("k", busy, within_s=1)
+        answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=1)
+    assert (answer.summary, kept) == ("a", False)
+
+
+async def test_replica_that_leaves_a_model_alone_does_not_keep_another_from_asking(
+    start: Start, ingest: Ingest
+) -> None:
+    ingest.alerts["again"] = alert("again")
+    ollama = OllamaServer(answer=says())
+    async with ollama.serve() as provider:
+
+        def tripped(explainer: Any) -> None:
+            breaker = explainer.jobs._work.words.writer._lines[0].breaker
+            with suppress(ProviderError), breaker.attempt():
+                raise ProviderError("too many requests (429)", retry_after_s=60.0)
+
+        options = {"llm_providers": (provider,), "like_window_s": 0}
+        first, second = await start(wrap=tripped, **options), await start(**options)
+        left_alone, asked = await first.result(), await second.result("again")
+    assert left_alone.wording.degraded_reason == "ollama: left alone after failures"
+    assert asked.wording.provider == "ollama"
 
 
 async def test_turn_of_a_replica_that_died_passes_on(redis_url: str) -> None:

@@ -100,10 +100,10 @@ async def test_words_are_streamed_as_the_model_says_them(start: Start) -> None:
 @pytest.mark.parametrize(
     ("ollama", "reason"),
     [
-        (OllamaServer(status=500), "status 500"),
-        (OllamaServer(status=404), "status 404"),
-        (OllamaServer(status=429), "status 429"),
-        (OllamaServer(status=302), "status 302"),
+        (OllamaServer(status=500), "its server failed (500)"),
+        (OllamaServer(status=404), "the model or the address is not known there (404)"),
+        (OllamaServer(status=429), "too many requests (429)"),
+        (OllamaServer(status=302), "its address points elsewhere (302)"),
         (OllamaServer(answer=says(), cut_after=3), "unreachable"),
         (OllamaServer(answer=says()[:60]), "broken JSON"),
         (OllamaServer(answer=says(), done_reason="length"), "answer cut"),
@@ -120,6 +120,7 @@ async def test_words_are_streamed_as_the_model_says_them(start: Start) -> None:
             "prompt told again",
         ),
         (OllamaServer(raw=b"<html>no</html>\n"), "broken stream"),
+        (OllamaServer(raw=b'{"message": {"content": "\xff"}}\n'), "broken stream"),
         (OllamaServer(raw=b""), "answer cut"),
         (OllamaServer(answer="x" * 2_000_000, piece_chars=50_000), "answer too large"),
     ],
@@ -135,6 +136,14 @@ async def test_template_stands_and_says_why_when_the_model_fails(
     )
     assert texts(result) == texts(await template(start))
     assert result.verdict == pb.VERDICT_EXPLAINED
+
+
+async def test_answer_that_is_no_text_leaves_no_traceback(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = await worded(start, OllamaServer(raw=b"\xff\xfe\n"))
+    assert result.wording.degraded_reason == "ollama: broken stream"
+    assert not [each for each in caplog.records if each.exc_info]
 
 
 async def test_model_that_hangs_is_left_after_its_time(start: Start) -> None:
@@ -171,6 +180,32 @@ async def test_doubled_and_control_characters_in_json_are_borne(start: Start) ->
     result = await worded(start, OllamaServer(answer=answer))
     assert result.wording.provider == "ollama"
     assert "\u0007" not in result.mitigation
+
+
+async def test_model_that_thinks_aloud_is_understood_and_its_thoughts_are_not_told(
+    start: Start,
+) -> None:
+    answer = f'<think>{{"web-2": "It was web-2."}}</think>```json\n{says()}\n```'
+    async with OllamaServer(answer=answer, piece_every_s=0.01).serve() as provider:
+        frames = await (await start(llm_providers=(provider,))).explain()
+    assert frames[-1].result.wording.provider == "ollama"
+    deltas = [frame.text_delta.text for frame in frames if frame.HasField("text_delta")]
+    assert "".join(deltas) == "".join(f"{text}\n" for text in GOOD.values())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [says(summary="on " * 320_000), json.dumps({str(each): "on " * 100 for each in range(3000)})],
+    ids=["one text", "many texts"],
+)
+async def test_model_that_does_not_end_is_left_and_not_told_on(start: Start, answer: str) -> None:
+    ollama = OllamaServer(answer=answer, piece_chars=500, piece_every_s=0.05)
+    async with ollama.serve() as provider:
+        frames = await (await start(llm_providers=(provider,))).explain()
+        await asyncio.wait_for(ollama.gone.wait(), 2)
+    assert frames[-1].result.wording.degraded_reason == "ollama: answer too large"
+    told = sum(len(frame.text_delta.text) for frame in frames if frame.HasField("text_delta"))
+    assert 1000 < told <= 12_000
 
 
 async def test_end_of_the_process_ends_the_call_and_another_replica_finishes(

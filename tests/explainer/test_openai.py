@@ -28,8 +28,11 @@ SAID: list[dict[str, Any]] = [{"choices": [{"delta": {"content": "x"}, "finish_r
 class Scripted:
     """Answers with these statuses in turn, 200 when they are used up; notes the forms."""
 
-    def __init__(self, *statuses: int, chunks: list[dict[str, Any]] = SAID) -> None:
-        """An answer of status 200 says `chunks`."""
+    def __init__(
+        self, *statuses: int, chunks: list[dict[str, Any]] = SAID, retry_after: str = ""
+    ) -> None:
+        """An answer of status 200 says `chunks`, any other when to come back."""
+        self.retry_after = retry_after
         self.statuses = list(statuses)
         self.chunks = chunks
         self.forms: list[str] = []
@@ -44,6 +47,8 @@ class Scripted:
         status = self.statuses.pop(0) if self.statuses else 200
         events = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in self.chunks)
         headers = {"content-type": "text/event-stream"}
+        if status != 200:
+            headers["retry-after"] = self.retry_after
         return httpx.Response(status, content=_streamed(events), headers=headers)
 
     async def ask(self) -> list[str | Usage]:
@@ -74,7 +79,7 @@ async def test_form_that_was_refused_is_tried_again_after_a_while(
 @pytest.mark.parametrize("status", [401, 403, 429, 502, 503])
 async def test_status_that_has_nothing_to_do_with_the_form_ends_the_call(status: int) -> None:
     server = Scripted(status)
-    with pytest.raises(ProviderError, match=f"status {status}"):
+    with pytest.raises(ProviderError, match=rf"\({status}\)$"):
         await server.ask()
     await server.ask()
     assert server.forms == ["json_schema", "json_schema"]
@@ -82,10 +87,21 @@ async def test_status_that_has_nothing_to_do_with_the_form_ends_the_call(status:
 
 async def test_server_that_refuses_every_form_is_asked_in_the_strictest_next_time() -> None:
     server = Scripted(400, 400, 400)
-    with pytest.raises(ProviderError, match="status 400"):
+    with pytest.raises(ProviderError, match=r"the request was refused \(400\)"):
         await server.ask()
     await server.ask()
     assert server.forms == ["json_schema", "json_object", "none", "json_schema"]
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_server_that_says_when_to_come_back_is_not_asked_in_another_form(
+    status: int,
+) -> None:
+    server = Scripted(status, retry_after="7")
+    with pytest.raises(ProviderError) as caught:
+        await server.ask()
+    assert caught.value.retry_after_s == 7.0
+    assert server.forms == ["json_schema"]
 
 
 @pytest.mark.parametrize(

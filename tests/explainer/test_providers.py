@@ -11,9 +11,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from mesh.config import ConfigError, named_secret
+from mesh.config import ConfigError, describe, load, named_secret
 from mesh.wire import OWN_CONNECTIONS
 from sensus.explainer.v1 import explainer_service_pb2 as pb
+from services.explainer.config import Config
 from services.explainer.llm.provider import Endpoint, Usage
 from services.explainer.llm.specs import endpoints_of
 from services.explainer.model.templates import Template, pick
@@ -84,11 +85,23 @@ async def test_server_that_does_not_stream_is_understood(start: Start) -> None:
 @pytest.mark.parametrize(
     ("server", "reason"),
     [
-        (OpenAIServer(status=500), "status 500"),
-        (OpenAIServer(status=404), "status 404"),
-        (OpenAIServer(status=401), "status 401"),
-        (OpenAIServer(status=429), "status 429"),
-        (OpenAIServer(status=307), "status 307"),
+        (OpenAIServer(status=500), "its server failed (500)"),
+        (OpenAIServer(status=404), "the model or the address is not known there (404)"),
+        (OpenAIServer(status=401), "the key was refused (401)"),
+        (OpenAIServer(status=429), "too many requests (429)"),
+        (OpenAIServer(status=403), "the key was refused (403)"),
+        (OpenAIServer(status=451), "the request was refused (451)"),
+        (OpenAIServer(status=204), "its server gave no answer (204)"),
+        (
+            OpenAIServer(raw=b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n'),
+            "broken stream",
+        ),
+        (OpenAIServer(raw=b'data: {"x": ' + b"[" * 9000 + b"\n\n"), "broken stream"),
+        (
+            OpenAIServer(raw=b'{"choices": ["\xff"]}', content_type="application/json"),
+            "broken stream",
+        ),
+        (OpenAIServer(status=307), "its address points elsewhere (307)"),
         (OpenAIServer(answer=says(), cut_after=4), "unreachable"),
         (OpenAIServer(answer=says(), done_reason="length"), "answer cut"),
         (OpenAIServer(answer=says()[:70]), "broken JSON"),
@@ -155,7 +168,11 @@ def test_missing_key_is_told_by_the_name_of_its_variable() -> None:
         ("openai:https://h.example/m", "write it like openai:https"),
         ("openai:https://h.example/v1/", "write it like openai:https"),
         ("openai:https://u:p@h.example/v1/m", "put no user or password into an address"),
-        ("openai:https://h.example/v1/m;color=red", "'color' is no option"),
+        ("openai:https://h.example/v1/m;color=red", "option 1 after the address is not known"),
+        ("openai:https://h.example/v1/m;name=a;name=", "option 2 after the address is not known"),
+        ("openai:https://h.example/v1/m;name=<b>x</b>", "name: give at most 64 of the letters"),
+        ("openai:https://h.example/v1/m;name=a\nERROR b", "name: give at most 64"),
+        (f"openai:https://h.example/v1/m;name={'n' * 65}", "name: give at most 64"),
         ("openai:https://h.example/v1/m;context=many", "context: give a number of tokens"),
         ("openai:https://h.example/v1/m;cost=1", "cost: give the prices"),
         ("ollama:http://10.1.2.3:11434/m", "its address is private and not allowed"),
@@ -178,6 +195,53 @@ def test_provider_that_cannot_be_used_is_refused_at_start(spec: str, told: str) 
     with pytest.raises(ConfigError) as caught:
         endpoints_of([spec], private_hosts=LOCAL, secret=str)
     assert told in str(caught.value)
+
+
+SECRET = "sk-live-abc123"
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        (f"openai:https://h.example/v1/m;key={SECRET}", "key is no name of a variable"),
+        (f"openai:https://h.example/v1/m;{SECRET}", "option 1 after the address is not known"),
+        (f"openai:https://h.example/v1/m;{SECRET}=x", "option 1 after the address is not known"),
+        (f"openai:https://h.example/v1/m;name={SECRET}!", "name: give at most 64"),
+        (f"openai:https://h.example/v1/m?api_key={SECRET}", "key=NAME_OF_A_VARIABLE"),
+        (f"openai:https://h.example/v1/m#{SECRET}", "key=NAME_OF_A_VARIABLE"),
+        (f"openai:https://{SECRET}@h.example/v1/m", "put no user or password into an address"),
+        (f"openai:https://:{SECRET}@h.example/v1/m", "put no user or password into an address"),
+        (f"openai:https://h.example:{SECRET}/v1/m", "an address cannot be read: check its host"),
+        (f"openai:https://u\u2100:{SECRET}@h.example/v1/m", "an address cannot be read"),
+        (SECRET, "a provider is not usable: write it like"),
+    ],
+)
+def test_key_in_the_wrong_place_is_refused_and_not_repeated(spec: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        endpoints_of([spec], private_hosts=LOCAL, secret=named_secret)
+    assert told in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_settings_of_providers_are_not_in_the_log_at_the_start() -> None:
+    environ = {
+        "SENSUS_POSTGRES_DSN": "postgresql://db/sensus",
+        "SENSUS_REDIS_URL": "redis://cache",
+        "SENSUS_AUTH_JWKS_FILE": "jwks.json",
+        "SENSUS_AUTH_KEY_FILE": "explainer.pem",
+        "SENSUS_LLM_PROVIDERS": f"openai:https://h.example/v1/m?api_key={SECRET},x;key={SECRET}",
+    }
+    assert SECRET not in str(describe(load(Config, environ, prefix="EXPLAINER")))
+
+
+async def test_kind_host_and_model_of_each_provider_are_logged(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("MY_LLM_KEY", SECRET)
+    await start(llm_providers=("openai:https://h.example:8443/v1/org/m;key=MY_LLM_KEY",))
+    (told,) = [each for each in caplog.records if each.getMessage() == "language models"]
+    assert told.__dict__["providers"] == ["openai h.example:8443 org/m"]
 
 
 def test_base_of_an_openai_address_may_lie_deeper() -> None:

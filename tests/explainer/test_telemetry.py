@@ -117,7 +117,9 @@ async def test_explanations_evidence_and_failures_are_counted(start: Start, inge
             counted("sensus_explanations_total", verdict="explained", provider="template"),
             counted("sensus_explanation_duration_seconds_count", provider="template"),
             counted("sensus_explanation_evidence_total", kind="subject_series"),
-            counted("sensus_llm_failures_total", provider="ollama", reason="status 500"),
+            counted(
+                "sensus_llm_failures_total", provider="ollama", reason="its server failed (500)"
+            ),
             counted("sensus_explanation_stage_duration_seconds_count", stage="gathering"),
         ]
 

@@ -112,6 +112,11 @@ def test_password_is_hidden_in_every_form_of_dsn(dsn: str) -> None:
     assert "hunter2" not in str(describe(load(Config, REQUIRED | {"SENSUS_POSTGRES_DSN": dsn})))
 
 
+def test_password_is_hidden_in_each_part_of_a_list() -> None:
+    config = load(Config, REQUIRED | {"SENSUS_ORIGINS": "https://a,https://me:hunter2@b"})
+    assert describe(config)["origins"] == ("https://a", "https://me:***@b")
+
+
 def test_secret_is_not_shown_in_an_error() -> None:
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Secretive:

@@ -1,9 +1,11 @@
 """Whether a language model is asked to word an explanation, and with which prompt."""
 
+import asyncio
 import logging
+import time
 import uuid
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from mesh.errors import SensusError
@@ -12,11 +14,24 @@ from services.explainer.llm.cache import asking_anew
 from services.explainer.model.explanation import Group, Wording
 from services.explainer.model.subjects import SubjectFacts, SubjectKind
 from services.explainer.model.templates import Template, pick
-from services.explainer.store import Groups, Outcome, OwnershipLostError, Prompts
+from services.explainer.store import Fate, Groups, Outcome, OwnershipLostError, Prompts
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.writer import Draft, Say, Writer
 
 _NO_CAUSE = "the evidence names no cause to be worded"
+_FATE_WITHIN_S: Final = 3.0
+"""Long enough to see a model fail that does so at once; who waits has its own result ready."""
+
+_LOOK_EVERY_S: Final = 0.2
+_TURNS_SEEN_MAX: Final = 2
+"""A burst has a failed wording tried once more, and not by each of its members in turn."""
+
+_TOLD: Final = {
+    Fate.WORDED: "see explanation {}",
+    Fate.ASKING: "see explanation {}, which was still being worded",
+    Fate.STRUCK: "the text of explanation {} was struck",
+    Fate.UNWORDED: "no language model worded explanation {}",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +50,10 @@ class Words(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OncePerGroup:
-    """Asks for one explanation of each storm, with a template drawn by weight."""
+    """Asks for one explanation of each storm, with a template drawn by weight.
+
+    The others wait a moment for what comes of it: where it fails, one of them is worded instead.
+    """
 
     writer: Writer
     groups: Groups
@@ -49,10 +67,9 @@ class OncePerGroup:
             return Draft(), group
         if not facts.suspects:
             return Draft(reason=_NO_CAUSE), group
-        worded = await self.groups.words(explanation_id, key, group.group_id)
-        if worded != explanation_id:
+        if told := await self._worded_elsewhere(explanation_id, key, group.group_id):
             metrics.LIKE_EXPLANATIONS.inc()
-            return Draft(reason=f"like alerts are worded once: see explanation {worded}"), group
+            return Draft(reason=f"like alerts are worded once: {told}"), group
         kept = await self.prompts.all()
         template = pick([each.template for each in kept], explanation_id)
         return await drafted(self.writer, facts, template, say), group
@@ -75,6 +92,34 @@ class OncePerGroup:
             cached=draft.cached,
         )
         await self.prompts.keep(explanation_id, outcome)
+
+    async def _worded_elsewhere(self, explanation_id: UUID, key: str, group_id: UUID) -> str:
+        """Where the group is worded and what came of it; "" when this one may ask."""
+        until_s = time.monotonic() + _FATE_WITHIN_S
+        told = ""
+        for _ in range(_TURNS_SEEN_MAX):
+            holder = await self._holder(explanation_id, key, group_id)
+            if holder is None:
+                return ""
+            fate = await self._fate(holder, until_s)
+            told = _TOLD[fate].format(holder)
+            if fate is not Fate.UNWORDED:
+                break
+        return told
+
+    async def _holder(self, explanation_id: UUID, key: str, group_id: UUID) -> UUID | None:
+        """Who has the turn; None for this one, and for nobody while no model can be asked."""
+        if self.writer.is_left_alone:
+            return await self.groups.holder(explanation_id, key, group_id)
+        holder = await self.groups.words(explanation_id, key, group_id)
+        return None if holder == explanation_id else holder
+
+    async def _fate(self, holder: UUID, until_s: float) -> Fate:
+        while (fate := await self.groups.fate(holder)) is Fate.ASKING:
+            if time.monotonic() >= until_s:
+                break
+            await asyncio.sleep(_LOOK_EVERY_S)
+        return fate
 
 
 @dataclass(slots=True)

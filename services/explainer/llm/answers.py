@@ -2,21 +2,38 @@
 
 import logging
 import math
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import httpx
+import msgspec
 
 from services.explainer.llm.provider import ProviderError, Usage
+
+T = TypeVar("T")
 
 ANSWER_BYTES_MAX: Final = 1024 * 1024
 LINE_BYTES_MAX: Final = 256 * 1024
 
 _RETRY_AFTER_MAX_S: Final = 300.0
 _TOKENS_MAX: Final = 2**31 - 1
+_STATUSES: Final = {
+    401: "the key was refused",
+    402: "the account there has no credit left",
+    403: "the key was refused",
+    404: "the model or the address is not known there",
+    408: "its server gave up waiting",
+    413: "the question was too large",
+    429: "too many requests",
+}
+_CLASSES: Final = {
+    3: "its address points elsewhere",
+    4: "the request was refused",
+    5: "its server failed",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +56,18 @@ def in_few_words() -> Iterator[None]:
 
 def check_status(response: httpx.Response) -> None:
     """Raises `ProviderError` unless the answer is 200; a redirect is not followed."""
-    if response.status_code != httpx.codes.OK:
-        told = f"status {response.status_code}"
-        raise ProviderError(told, retry_after_s=_retry_after_s(response))
+    status = response.status_code
+    if status != httpx.codes.OK:
+        told = _STATUSES.get(status) or _CLASSES.get(status // 100, "its server gave no answer")
+        raise ProviderError(f"{told} ({status})", retry_after_s=retry_after_s(response))
+
+
+def decoded(decode: Callable[[bytes], T], data: bytes) -> T:
+    """One part of an answer; raises `ProviderError` when it is no JSON of that form, or no text."""
+    try:
+        return decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise ProviderError("broken stream") from None
 
 
 async def lines_of(response: httpx.Response) -> AsyncGenerator[bytes]:
@@ -78,17 +104,17 @@ def usage_of(input_tokens: int | None, output_tokens: int | None) -> Usage:
     return Usage(input_tokens=_bounded(input_tokens), output_tokens=_bounded(output_tokens))
 
 
-def _bounded(tokens: int | None) -> int:
-    return max(0, min(tokens or 0, _TOKENS_MAX))
-
-
-def _retry_after_s(response: httpx.Response) -> float:
+def retry_after_s(response: httpx.Response) -> float:
     """How long to wait, at most five minutes; 0 when nothing that can be read is said."""
     told = response.headers.get("retry-after", "").strip()
     wait_s = _seconds(told)
     if wait_s is None:
         wait_s = _seconds_until(told)
     return min(max(0.0, wait_s), _RETRY_AFTER_MAX_S)
+
+
+def _bounded(tokens: int | None) -> int:
+    return max(0, min(tokens or 0, _TOKENS_MAX))
 
 
 def _seconds(told: str) -> float | None:

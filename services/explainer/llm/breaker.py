@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from services.explainer.llm.provider import ProviderError
+from services.explainer.llm.provider import NotAskedError, ProviderError
 
 FAILURES_MAX: Final = 3
 PAUSE_S: Final = 30.0
@@ -37,10 +37,10 @@ class Breaker:
         """One call. What ends it other than `ProviderError` or success counts for nothing.
 
         Raises:
-            ProviderError: It is left alone for now.
+            NotAskedError: It is left alone for now.
         """
         if self.is_open:
-            raise ProviderError("left alone after failures")
+            raise NotAskedError("left alone after failures")
         self._trying = True
         try:
             yield

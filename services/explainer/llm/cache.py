@@ -16,7 +16,7 @@ import msgspec
 
 from mesh.errors import Unavailable
 from mesh.streams import guard
-from services.explainer.llm.provider import Endpoint, ProviderError, Usage
+from services.explainer.llm.provider import Endpoint, NotAskedError, ProviderError, Usage
 from services.explainer.model.explanation import Text
 
 if TYPE_CHECKING:
@@ -155,6 +155,8 @@ class AnswerCache:
         async with self._holding(key, mine):
             try:
                 answer = await ask()
+            except NotAskedError:  # says nothing to the others, who may ask
+                raise
             except ProviderError as error:
                 await self._keep(key, Answer(failed=error.reason), KEEP_FAILURE_S)
                 raise
@@ -208,8 +210,8 @@ def _within(ask: Ask, within_s: float) -> Ask:
         try:
             async with asyncio.timeout(within_s - spent_s):
                 return await ask()
-        except TimeoutError:
-            raise ProviderError("timeout") from None
+        except TimeoutError:  # of what was left: others may have more
+            raise NotAskedError("timeout") from None
 
     return timely
 
@@ -219,7 +221,7 @@ def _read(raw: bytes | str | None) -> Answer | None:
         return None
     try:
         return _decode(raw)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError):
         return None
 
 

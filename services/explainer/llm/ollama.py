@@ -10,6 +10,7 @@ import msgspec
 
 from services.explainer.llm.answers import (
     check_status,
+    decoded,
     in_few_words,
     lines_of,
     usage_of,
@@ -74,10 +75,7 @@ class Ollama:
 
 async def _pieces(lines: AsyncIterator[bytes]) -> AsyncIterator[str | Usage]:
     async for line in lines:
-        try:
-            chunk = _decode(line)
-        except msgspec.MsgspecError:
-            raise ProviderError("broken stream") from None
+        chunk = decoded(_decode, line)
         if chunk.error:
             raise ProviderError("error of the server")
         if chunk.message and chunk.message.content:

@@ -15,8 +15,10 @@ import msgspec
 from services.explainer.llm.answers import (
     body_of,
     check_status,
+    decoded,
     in_few_words,
     lines_of,
+    retry_after_s,
     usage_of,
 )
 from services.explainer.llm.provider import Endpoint, ProviderError, Usage
@@ -107,7 +109,7 @@ class OpenAI:
             for way in range(self._first_way(), len(_WAYS)):
                 body = self._body(prompt) | _WAYS[way]
                 async with self._http.stream("POST", url, json=body, headers=headers) as response:
-                    if response.status_code in _REFUSED_S and way + 1 < len(_WAYS):
+                    if _refuses_form(response) and way + 1 < len(_WAYS):
                         refused_s.append(_REFUSED_S[response.status_code])
                         continue
                     check_status(response)
@@ -129,6 +131,11 @@ class OpenAI:
             "temperature": 0,
             "max_tokens": self.endpoint.answer_tokens,
         }
+
+
+def _refuses_form(response: httpx.Response) -> bool:
+    """Whether another form may be taken; a server that says when to come back is not asked now."""
+    return response.status_code in _REFUSED_S and not retry_after_s(response)
 
 
 async def _pieces(response: httpx.Response) -> AsyncGenerator[str | Usage]:
@@ -172,10 +179,7 @@ async def _data(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _decoded(data: bytes) -> _Chunk:
-    try:
-        chunk = _decoder.decode(data)
-    except msgspec.MsgspecError:
-        raise ProviderError("broken stream") from None
+    chunk = decoded(_decoder.decode, data)
     if bytes(chunk.error) != b"null":
         raise ProviderError("error of the server")
     return chunk

@@ -17,6 +17,10 @@ class ProviderError(Exception):
         self.retry_after_s = retry_after_s
 
 
+class NotAskedError(ProviderError):
+    """This process did not ask, or not for the whole time; another one may well get an answer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One model on one server, as `SENSUS_LLM_PROVIDERS` names it.

@@ -1,8 +1,10 @@
 """Providers that are ready to be asked, each over connections of its own."""
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -10,6 +12,8 @@ from services.explainer.llm.address import GuardedTransport, Resolve
 from services.explainer.llm.ollama import Ollama
 from services.explainer.llm.openai import OpenAI
 from services.explainer.llm.provider import Endpoint, Provider
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,15 @@ async def open_providers(
         for endpoint in endpoints:
             http = await stack.enter_async_context(_client(reaching))
             found.append(_provider(endpoint, http))
+        if endpoints:
+            told = [_in_short(each) for each in endpoints]
+            logger.info("language models", extra={"providers": told})
         yield tuple(found)
+
+
+def _in_short(endpoint: Endpoint) -> str:
+    """Kind, host and model, for the log."""
+    return f"{endpoint.kind} {urlsplit(endpoint.base_url).netloc} {endpoint.model}"
 
 
 def _provider(endpoint: Endpoint, http: httpx.AsyncClient) -> Provider:

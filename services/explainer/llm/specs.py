@@ -1,10 +1,12 @@
 """From `SENSUS_LLM_PROVIDERS` to endpoints.
 
 Each is `kind:url/model;option=value;…`. The path of an Ollama address is its model; the path of an
-OpenAI address is read up to `v1`, the rest is the model.
+OpenAI address is read up to `v1`, the rest is the model. What is refused is never repeated: it may
+hold a key that was put in the wrong place.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Final
@@ -23,6 +25,9 @@ _PROMPT_TOKENS_MIN: Final = 1024
 """Less holds the instructions and hardly any evidence."""
 
 _DIGITS_MAX: Final = 9
+_VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
+_NAME: Final = re.compile(r"[A-Za-z0-9._/:-]{1,64}")
+_KEY_BELONGS: Final = "put the key into an environment variable and name it: key=NAME_OF_A_VARIABLE"
 
 Secret = Callable[[str], str]
 
@@ -48,11 +53,9 @@ def _endpoint(spec: str, private_hosts: frozenset[str], secret: Secret) -> Endpo
     kind, _, address = where.partition(":")
     url = _url(address)
     base, model = _split(kind, url)
-    if url.username or url.password:
-        raise _problem("put no user or password into an address")
     if kind not in FORMS or url.scheme not in ("http", "https") or not url.hostname or not model:
         form = FORMS.get(kind, FORMS["ollama"])
-        raise _problem(f"{kind!r} provider is not usable: write it like {form}")
+        raise _problem(f"a provider is not usable: write it like {form}")
     _check_literal(url.hostname, private_hosts)
     options = _options(rest)
     prices = _prices(options.get("cost", "0/0"))
@@ -65,10 +68,10 @@ def _endpoint(spec: str, private_hosts: frozenset[str], secret: Secret) -> Endpo
         raise _problem(f"answer: {left}: give at most {context - _PROMPT_TOKENS_MIN}")
     return Endpoint(
         kind=kind,
-        name=options.get("name", kind),
+        name=_name(options.get("name", kind)),
         base_url=f"{url.scheme}://{url.netloc}{base}",
         model=model,
-        key=secret(options["key"]) if "key" in options else "",
+        key=secret(_variable(options["key"])) if "key" in options else "",
         context_tokens=context,
         answer_tokens=answer,
         input_price=prices[0],
@@ -77,11 +80,17 @@ def _endpoint(spec: str, private_hosts: frozenset[str], secret: Secret) -> Endpo
 
 
 def _url(address: str) -> SplitResult:
+    if "?" in address or "#" in address:
+        raise _problem(f"an address holds no ? and no #: {_KEY_BELONGS}")
     try:
         url = urlsplit(address)
         url.port  # noqa: B018  reading it checks it
     except ValueError as error:
-        raise _problem(f"an address cannot be read ({error}): check its host and port") from None
+        # other reasons repeat a part of the address
+        why = " (Invalid IPv6 URL)" if str(error) == "Invalid IPv6 URL" else ""
+        raise _problem(f"an address cannot be read{why}: check its host and port") from None
+    if "@" in url.netloc:
+        raise _problem("put no user or password into an address")
     return url
 
 
@@ -105,12 +114,25 @@ def _check_literal(host: str, private_hosts: frozenset[str]) -> None:
 
 def _options(parts: Sequence[str]) -> dict[str, str]:
     options: dict[str, str] = {}
-    for part in parts:
+    for number, part in enumerate(parts, 1):
         name, _, value = part.partition("=")
         if name not in _OPTIONS or not value:
-            raise _problem(f"{name!r} is no option: use {', '.join(_OPTIONS)}")
+            forms = ", ".join(f"{each}=…" for each in _OPTIONS)
+            raise _problem(f"option {number} after the address is not known: use {forms}")
         options[name] = value
     return options
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise _problem("name: give at most 64 of the letters A to Z, digits and . _ - / :")
+    return text
+
+
+def _variable(text: str) -> str:
+    if not _VARIABLE.fullmatch(text):
+        raise _problem(f"key is no name of a variable (A to Z, digits and _): {_KEY_BELONGS}")
+    return text
 
 
 def _whole(text: str, option: str, *, at_least: int) -> int:

@@ -5,7 +5,7 @@ from services.explainer.store.context import Context
 from services.explainer.store.cursors import Cursors
 from services.explainer.store.feedback import Feedback, Opinion
 from services.explainer.store.frames import Ending, Frames, OwnershipLostError
-from services.explainer.store.groups import Groups
+from services.explainer.store.groups import Fate, Groups
 from services.explainer.store.incidents import Incident, Incidents
 from services.explainer.store.old import Old
 from services.explainer.store.prompts import Figures, KeptTemplate, Outcome, Prompts
@@ -16,6 +16,7 @@ __all__ = [
     "Context",
     "Cursors",
     "Ending",
+    "Fate",
     "Feedback",
     "Figures",
     "Filter",

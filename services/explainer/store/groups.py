@@ -1,5 +1,6 @@
 """Storms: like explanations that begin close to each other, and which of them is worded."""
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -40,6 +41,24 @@ SELECT e.state = 'running' AND e.lease_until > now()
 FROM explainer.explanation e LEFT JOIN explainer.outcome o USING (explanation_id)
 WHERE e.explanation_id = $1
 """
+_FATE = """
+SELECT CASE
+    WHEN e.state = 'running' AND e.lease_until > now() AND o.used IS NOT TRUE THEN 'asking'
+    WHEN e.state IN ('running', 'done') AND o.used THEN 'worded'
+    WHEN e.state = 'done' AND o.provider <> '' THEN 'struck'
+    ELSE 'unworded' END
+FROM explainer.explanation e LEFT JOIN explainer.outcome o USING (explanation_id)
+WHERE e.explanation_id = $1
+"""
+
+
+class Fate(StrEnum):
+    """What came of the turn to be worded."""
+
+    ASKING = "asking"
+    WORDED = "worded"
+    STRUCK = "struck"
+    UNWORDED = "unworded"
 
 
 class Groups:
@@ -72,6 +91,21 @@ class Groups:
         one whose text was used. It is free once its holder was cancelled, failed, got no text or
         died.
         """
+        holder = await self._holder(explanation_id, key, group_id, take=True)
+        return holder or explanation_id
+
+    async def holder(self, explanation_id: UUID, key: str, group_id: UUID) -> UUID | None:
+        """The same, but None where `words` would take the turn for this one."""
+        return await self._holder(explanation_id, key, group_id, take=False)
+
+    async def fate(self, explanation_id: UUID) -> Fate:
+        """What came of the turn of an explanation, as far as it is known now."""
+        with guard("read_fate"):
+            return Fate(await self._pool.fetchval(_FATE, explanation_id) or Fate.UNWORDED)
+
+    async def _holder(
+        self, explanation_id: UUID, key: str, group_id: UUID, *, take: bool
+    ) -> UUID | None:
         with guard("word_group"):
             async with self._pool.acquire() as connection, connection.transaction():
                 group = await connection.fetchrow(_HOLDER, key, group_id)
@@ -82,5 +116,6 @@ class Groups:
                     _HOLDS, holder, _STRUCK_S
                 ):
                     return holder
-                await connection.execute(_TURN, key, group_id, explanation_id)
-        return explanation_id
+                if take:
+                    await connection.execute(_TURN, key, group_id, explanation_id)
+        return None

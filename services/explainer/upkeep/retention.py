@@ -33,6 +33,8 @@ class Retention:
                 await self.once()
             except SensusError as error:
                 logger.warning("retention put off", extra={"cause": error.message})
+            except Exception:
+                logger.exception("retention failed")
             await self._clock.sleep(EVERY_S)
 
     async def once(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -16,6 +17,13 @@ _ECHO_CHARS: Final = 40
 TEXT_CHARS_MAX: Final = 4000
 """Twice the longest text that is shown; checking takes time in proportion to it."""
 
+THOUGHT_BEGINS: Final = "<think>"
+THOUGHT_ENDS: Final = "</think>"
+
+_OBJECTS_TRIED: Final = 32
+"""Beginnings of objects that are tried; each may take time in proportion to the answer."""
+
+_decode: Final = json.JSONDecoder(strict=False).raw_decode
 _SENTENCE: Final = re.compile(r"(?<=[.!?:]) ")
 
 
@@ -26,20 +34,14 @@ class _Answer(msgspec.Struct):
 
 
 def read(answer: str, prompt: Prompt) -> Text:
-    """The three texts of an answer; raw control characters and what follows the object are let be.
+    """The three texts of an answer, wherever in it their object stands.
+
+    Thoughts, fences, raw control characters and what follows the object are let be.
 
     Raises:
         ProviderError: It is no such object, or tells the prompt again.
     """
-    try:
-        start = answer.index("{")
-        found, _ = json.JSONDecoder(strict=False).raw_decode(answer, start)
-    except (ValueError, RecursionError):
-        raise ProviderError("broken JSON") from None
-    try:
-        told = msgspec.convert(found, _Answer)
-    except (msgspec.MsgspecError, RecursionError):
-        raise ProviderError("schema ignored") from None
+    told = _told(answer)
     text = Text(
         root_cause=_sound(told.root_cause),
         mitigation=_sound(told.mitigation),
@@ -48,6 +50,37 @@ def read(answer: str, prompt: Prompt) -> Text:
     if _echoes(text, prompt):
         raise ProviderError("prompt told again")
     return text
+
+
+def _told(answer: str) -> _Answer:
+    problem = "broken JSON"
+    for found in _objects(_unthought(answer)):
+        try:
+            return msgspec.convert(found, _Answer)
+        except (msgspec.MsgspecError, RecursionError):
+            problem = "schema ignored"
+    raise ProviderError(problem)
+
+
+def _unthought(answer: str) -> str:
+    """What follows the thoughts; all of it when nothing does."""
+    said = answer.rpartition(THOUGHT_ENDS)[2]
+    return said if "{" in said else answer
+
+
+def _objects(text: str) -> Iterator[object]:
+    """The JSON objects in a text, from the left, none of them inside another one."""
+    end = 0
+    for _ in range(_OBJECTS_TRIED):
+        start = text.find("{", end)
+        if start < 0:
+            return
+        try:
+            found, end = _decode(text, start)
+        except (ValueError, RecursionError):
+            end = start + 1
+            continue
+        yield found
 
 
 def _sound(text: str) -> str:

@@ -3,10 +3,45 @@
 from typing import Final
 
 from services.explainer.model.names import harmless
+from services.explainer.wording.answer import THOUGHT_BEGINS, THOUGHT_ENDS
 
 _ESCAPED: Final = {"n": "\n", "t": " ", "r": " ", "b": " ", "f": " "}
 
 _WORD_CHARS_MAX: Final = 200
+
+
+class WithoutThoughts:
+    """Takes an answer in pieces and leaves out the thoughts that it begins with.
+
+    >>> said = WithoutThoughts()
+    >>> [said.feed(piece) for piece in (" <th", 'ink>{"a": "b"}</th', 'ink>{"c', '": 1}')]
+    ['', '', '{"c', '": 1}']
+    """
+
+    def __init__(self) -> None:
+        """Nothing read yet."""
+        self._held = ""
+        self._mark = THOUGHT_BEGINS
+
+    def feed(self, piece: str) -> str:
+        """What this piece says; nothing until it is clear whether it is thought or said."""
+        if not self._mark:
+            return piece
+        self._held += piece
+        if self._mark == THOUGHT_BEGINS:
+            text = self._held.lstrip()
+            if not text.startswith(THOUGHT_BEGINS):
+                return "" if THOUGHT_BEGINS.startswith(text) else self._rest(self._held)
+            self._mark, self._held = THOUGHT_ENDS, text[len(THOUGHT_BEGINS) :]
+        _, found, said = self._held.partition(THOUGHT_ENDS)
+        if found:
+            return self._rest(said)
+        self._held = self._held[-len(THOUGHT_ENDS) :]
+        return ""
+
+    def _rest(self, said: str) -> str:
+        self._mark = self._held = ""
+        return said
 
 
 class StringValues:
@@ -15,6 +50,10 @@ class StringValues:
     >>> values = StringValues()
     >>> [values.feed(piece) for piece in ('{"cause": "cp', 'u ro', 'se", "sum', 'mary": "x"}')]
     ['cp', 'u ro', 'se\n', 'x\n']
+
+    Attributes:
+        chars: Characters of all values so far.
+        longest_chars: Characters of the longest value so far.
     """
 
     def __init__(self) -> None:
@@ -22,6 +61,9 @@ class StringValues:
         self._inside = False
         self._is_value = False
         self._escape = ""
+        self._value_chars = 0
+        self.chars = 0
+        self.longest_chars = 0
 
     def feed(self, piece: str) -> str:
         """The text that this piece adds."""
@@ -43,6 +85,7 @@ class StringValues:
     def _between(self, char: str) -> str:
         if char == '"':
             self._inside = True
+            self._value_chars = 0
         elif char in ":,{":
             self._is_value = char == ":"
         return ""
@@ -63,6 +106,9 @@ class StringValues:
     def _said(self, char: str) -> str:
         if not self._is_value:
             return ""
+        self.chars += 1
+        self._value_chars += 1
+        self.longest_chars = max(self.longest_chars, self._value_chars)
         return char if char == "\n" or char.isprintable() else " "
 
 

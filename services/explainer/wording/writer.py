@@ -13,16 +13,18 @@ from mesh.telemetry import span
 from services.explainer import metrics
 from services.explainer.llm.breaker import Breaker
 from services.explainer.llm.cache import Answer, Answers, NoAnswers, key_of
-from services.explainer.llm.provider import Provider, ProviderError, Usage
+from services.explainer.llm.provider import NotAskedError, Provider, ProviderError, Usage
 from services.explainer.model.explanation import Text
 from services.explainer.model.prompt import Prompt
 from services.explainer.model.templates import Template
-from services.explainer.wording.answer import read
+from services.explainer.wording.answer import TEXT_CHARS_MAX, read
 from services.explainer.wording.facts import Facts
-from services.explainer.wording.partial import StringValues, WholeWords
+from services.explainer.wording.partial import StringValues, WholeWords, WithoutThoughts
 from services.explainer.wording.prompt import prompt_of
 
 TOLD_EVERY_S: Final = 0.2
+
+_TEXTS: Final = 3
 
 Say = Callable[[str], Awaitable[None]]
 
@@ -82,9 +84,14 @@ class Writer:
         """Whether any language model is configured."""
         return bool(self._lines)
 
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether every language model, if there is any, is left alone after failures."""
+        return self.has_models and all(line.breaker.is_open for line in self._lines)
+
     async def check(self) -> None:
         """Raises `Unavailable` while every language model is left alone after failures."""
-        if self._lines and all(line.breaker.is_open for line in self._lines):
+        if self.is_left_alone:
             raise Unavailable("every language model is left alone after failures")
 
     async def draft(self, facts: Facts, template: Template, say: Say) -> Draft:
@@ -151,7 +158,7 @@ class Writer:
             async with asyncio.timeout_at(deadline_s):
                 await self._turns.acquire()
         except TimeoutError:
-            raise ProviderError("busy") from None
+            raise NotAskedError("busy") from None
         try:
             yield
         finally:
@@ -175,9 +182,13 @@ async def _called(provider: Provider, prompt: Prompt, say: Say, deadline_s: floa
 
 
 async def _listen(provider: Provider, prompt: Prompt, say: Say) -> tuple[str, Usage]:
-    """The whole answer; what it says so far is told a few times a second."""
+    """The whole answer; what it says so far is told a few times a second.
+
+    Raises:
+        ProviderError: The call failed, or one text is longer than anyone reads: no more is read.
+    """
     answer: list[str] = []
-    usage = Usage()
+    usage, said = Usage(), WithoutThoughts()
     values, words, pending, told_s = StringValues(), WholeWords(), "", time.monotonic()
     async with aclosing(provider.stream(prompt)) as pieces:
         async for piece in pieces:
@@ -185,7 +196,9 @@ async def _listen(provider: Provider, prompt: Prompt, say: Say) -> tuple[str, Us
                 usage = piece
                 continue
             answer.append(piece)
-            pending += words.feed(values.feed(piece))
+            pending += words.feed(values.feed(said.feed(piece)))
+            if values.longest_chars > TEXT_CHARS_MAX or values.chars > _TEXTS * TEXT_CHARS_MAX:
+                raise ProviderError("answer too large")
             if pending and time.monotonic() - told_s >= TOLD_EVERY_S:
                 await say(pending)
                 pending, told_s = "", time.monotonic()
