@@ -1,7 +1,7 @@
 """What things are called in texts, and how they are asked for. Names are foreign text."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from mesh.selector import written
@@ -13,6 +13,20 @@ ENTITY_LEVELS: Final[tuple[tuple[str, ...], ...]] = (
     ("pod", "container", "process", "instance", "host", "node", "device"),
 )
 """Labels that name who is to blame, coarse first; within a level the first that is there."""
+
+SERVICE_LABELS: Final = ("service", "service_name", "app")
+
+_APART: Final = (
+    "pod", "container", "deployment", "statefulset", "daemonset", "host", "node", "instance",
+)  # fmt: skip
+"""Labels that tell the series of one job apart; an instance may be the exporter's own address."""
+
+_EXPORTER: Final = re.compile(
+    r"exporter|kube-state-metrics|kubelet|cadvisor|\Anode\Z", re.IGNORECASE
+)
+"""Names of what only tells about others, so that its name says nothing of who is to blame."""
+
+_TOLD_BY: Final = (*SERVICE_LABELS, "job")
 
 PLACE_LABELS: Final = (
     "pod", "container", "instance", "host", "node", "service", "service_name", "app", "job",
@@ -119,19 +133,58 @@ def entity_of(labels: Mapping[str, str], level: Sequence[str] = ENTITY_LEVELS[0]
     return series_name(labels)
 
 
-def entities(series: Sequence[Mapping[str, str]]) -> list[str]:
+def entities(series: Sequence[Mapping[str, str]], services: Collection[str] = ()) -> list[str]:
     """An entity per label set, no finer than it takes to tell two of them apart.
+
+    A job is one only where no narrower label tells its series apart, and an exporter never is: the
+    machine or the pod is broken, not what tells of it.
+
+    Args:
+        series: Their labels.
+        services: Names that are known to be services, whatever label they come with.
 
     >>> entities([{"__name__": "cpu", "host": "h1"}, {"__name__": "cpu", "host": "h2"}])
     ['h1', 'h2']
+    >>> entities([{"job": "vm", "host": "h1"}, {"job": "vm", "host": "h2"}, {"job": "web"}])
+    ['h1', 'h2', 'web']
     >>> entities([{"__name__": "cpu", "host": "a"}, {"__name__": "mem", "host": "a"}])
     ['cpu{host="a"}', 'mem{host="a"}']
     """
-    for level in ENTITY_LEVELS:
-        named = [entity_of(labels, level) for labels in series]
-        if len(series) < 2 or len(set(named)) > 1:
-            return named
-    return [series_name(labels) for labels in series]
+    told = {each[name] for each in series for name in SERVICE_LABELS if name in each}
+    known = {*services, *(plain(each) for each in told if not _EXPORTER.search(each))}
+    apart = _apart_by_job(series)
+    named = [_entity(labels, apart.get(labels.get("job", ""), set()), known) for labels in series]
+    if len(series) < 2 or len(set(named)) > 1:
+        return named
+    finer = [entity_of(labels, ENTITY_LEVELS[1]) for labels in series]
+    return finer if len(set(finer)) > 1 else [series_name(labels) for labels in series]
+
+
+def _apart_by_job(series: Sequence[Mapping[str, str]]) -> dict[str, set[str]]:
+    """The labels of which the series of a job have more than one value."""
+    values: dict[tuple[str, str], set[str]] = {}
+    for labels in series:
+        for name in _APART:
+            if job := labels.get(name) and labels.get("job"):
+                values.setdefault((job, name), set()).add(labels[name])
+    apart: dict[str, set[str]] = {}
+    for (job, name), seen in values.items():
+        if len(seen) > 1:
+            apart.setdefault(job, set()).add(name)
+    return apart
+
+
+def _entity(labels: Mapping[str, str], apart: Collection[str], services: Collection[str]) -> str:
+    """Who a series belongs to, where the labels `apart` tell the series of its job apart."""
+    level = [each for each in ("job", "container") if plain(labels.get(each, "")) in services]
+    exporters = {labels[name] for name in _TOLD_BY if _EXPORTER.search(labels.get(name, ""))}
+    if "job" not in labels or not exporters - {*services}:
+        narrow = [each for each in _APART if each in apart]
+        return entity_of(labels, (*SERVICE_LABELS, *level, *narrow, *ENTITY_LEVELS[0]))
+    for name in (*level, *SERVICE_LABELS, *_APART):
+        if name in labels and not _EXPORTER.search(labels[name]):
+            return entity_of({name: labels[name]}, (name,))
+    return series_name(labels)
 
 
 def naming_labels(labels: Mapping[str, str], entity: str) -> dict[str, str]:
