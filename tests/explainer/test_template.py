@@ -4,13 +4,19 @@ import dataclasses
 
 import pytest
 
-from services.explainer.model.explanation import NamedSuspect
+from services.explainer.model.case import Symptom
+from services.explainer.model.evidence import Figure
+from services.explainer.model.explanation import NamedSuspect, Text
 from services.explainer.wording.checks import check
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.template import worded
 from tests.explainer.test_checks import facts
 
 NAMES = ("web-1", "a-2", "b-3", "c-4")
+
+LEVELS = (Figure(name="baseline", value=20.0), Figure(name="observed", value=20.4))
+SINCE = Figure(name="change_before_event", value=120.0, unit="s")
+SILENT = Figure(name="silent_before_event", value=90.0, unit="s")
 
 
 def beside(*confidences: float) -> Facts:
@@ -46,3 +52,42 @@ def test_suspects_that_cannot_be_told_apart_are_named_together(
     text = worded(found)
     assert text.root_cause.startswith(f"web-1 is the most likely cause{said}")
     assert not check(text, found, grounded=False).struck
+
+
+def told(*figures: Figure, symptom: Symptom = Symptom.UNKNOWN, named: bool = False) -> Text:
+    """What is said of one series of the subject with these figures; all of it checks."""
+    known = facts()
+    found = dataclasses.replace(
+        known,
+        suspects=known.suspects if named else (),
+        evidence=(dataclasses.replace(known.evidence[0], figures=figures),),
+        subject=dataclasses.replace(known.subject, symptom=symptom),
+    )
+    text = worded(found)
+    assert not check(text, found, grounded=False).struck
+    return text
+
+
+def test_series_that_did_not_move_is_said_to_have_stayed() -> None:
+    size = Figure(name="size_sigma", value=0.62, unit="1")
+    said = "Of the subject, cpu_usage stayed within its usual range [E1]."
+    assert said in told(*LEVELS, size).summary
+    assert said in told(*LEVELS).summary
+
+
+def test_series_without_a_size_is_told_without_one() -> None:
+    said = "cpu_usage rose from 20 to 20.4, far outside its usual range, 120 s before the alert"
+    assert said in told(*LEVELS, SINCE).summary
+    assert said in told(*LEVELS, SINCE, named=True).root_cause
+
+
+def test_silence_is_told_of_a_series_that_sends_no_more() -> None:
+    said = "Of the subject, cpu_usage sent nothing for 90 s before the alert [E1]."
+    assert said in told(*LEVELS, SILENT).summary
+    assert said in told(SILENT).summary
+    assert said in told(*LEVELS, SINCE, SILENT, symptom=Symptom.ABSENCE).summary
+    assert said not in told(*LEVELS, SINCE, SILENT).summary
+
+
+def test_cause_is_never_said_to_have_stayed_as_it_was() -> None:
+    assert told(*LEVELS, named=True).root_cause == "web-1 is the most likely cause [E1]."

@@ -236,7 +236,7 @@ def _each_once(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
 
 def _in_words(reason: Reason, piece: Evidence, facts: SubjectFacts) -> Reason:
     """The reason with the figures of its evidence, written as they are everywhere."""
-    text = moved_in_words(piece, facts) if piece.figure("size_sigma") else plain(reason.text, 300)
+    text = moved_in_words(piece, facts) if piece.is_measured else plain(reason.text, 300)
     return replace(reason, text=text)
 
 
