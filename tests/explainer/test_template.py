@@ -91,3 +91,9 @@ def test_silence_is_told_of_a_series_that_sends_no_more() -> None:
 
 def test_cause_is_never_said_to_have_stayed_as_it_was() -> None:
     assert told(*LEVELS, named=True).root_cause == "web-1 is the most likely cause [E1]."
+
+
+def test_summary_does_not_repeat_what_the_cause_tells() -> None:
+    text = told(*LEVELS, SINCE, named=True)
+    assert "cpu_usage rose" in text.root_cause
+    assert "cpu_usage" not in text.summary

@@ -116,7 +116,9 @@ def _summary(facts: Facts) -> str:
     ]
     if not facts.suspects:
         parts.append(f"The evidence names no cause: {plain(facts.reason, 200)}.")
-    parts += [_series_sentence(piece, facts) for piece in _own(facts)]
+    cause = _root_cause(facts) if facts.suspects else ""
+    own = [_of_subject(piece, facts) for piece in _own(facts)]
+    parts += [f"Of the subject, {told}" for told in own if told not in cause]
     parts += _also(facts, "Thresholds crossed", EvidenceKind.THRESHOLD)
     parts += _also(facts, "Changes nearby", EvidenceKind.CHANGE)
     parts += _also(facts, "Other series moved", EvidenceKind.MOVED_SERIES)
@@ -135,13 +137,13 @@ def _own(facts: Facts) -> list[Evidence]:
     return [each for each in series if each.is_measured or each.figure("silent_before_event")]
 
 
-def _series_sentence(piece: Evidence, facts: Facts) -> str:
+def _of_subject(piece: Evidence, facts: Facts) -> str:
     subject, silent = facts.subject, piece.figure("silent_before_event")
     told = moved_in_words(piece, subject)
     if silent and (subject.symptom is Symptom.ABSENCE or not piece.has_moved):
         metric = plain(piece.labels.get("__name__", "its series"))
         told = f"{metric} sent nothing for {shown(silent)} before the {subject.ref.kind.value}"
-    return f"Of the subject, {told} [{piece.evidence_id}]."
+    return f"{told} [{piece.evidence_id}]."
 
 
 def _missing(facts: Facts) -> list[Evidence]:
