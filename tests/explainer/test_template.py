@@ -3,10 +3,14 @@
 import dataclasses
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from services.explainer.jobs import pipeline
 from services.explainer.model.case import Symptom
 from services.explainer.model.evidence import Figure
 from services.explainer.model.explanation import NamedSuspect, Text
+from services.explainer.model.names import series_name
 from services.explainer.wording.checks import check
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.template import worded
@@ -97,3 +101,49 @@ def test_summary_does_not_repeat_what_the_cause_tells() -> None:
     text = told(*LEVELS, SINCE, named=True)
     assert "cpu_usage rose" in text.root_cause
     assert "cpu_usage" not in text.summary
+
+
+FOREIGN = (
+    "Disk Read Bytes/sec", "5xx", "ALB 5XX Count", "load 1m", "latency (ms)", "7", "98 %", "a",
+    "\u5fdc\u7b54\u6642\u9593", "10 s", "08:31:40", "<b>x</b>", "e.g. this. And that", "-",
+)  # fmt: skip
+
+
+def measuring(metric: str, **labels: str) -> Facts:
+    """One suspect behind which stands a series of this metric."""
+    known = facts()
+    named = {"__name__": metric, **(labels or {"host": "web-1"})}
+    piece = dataclasses.replace(
+        known.evidence[0], labels=named, title=f"{series_name(named)} rose above its usual range"
+    )
+    return dataclasses.replace(known, evidence=(piece,))
+
+
+@given(metric=st.sampled_from(FOREIGN) | st.text(min_size=1, max_size=200))
+@example(metric="5xx")
+def test_metric_of_any_name_is_told_and_stands(metric: str) -> None:
+    found = measuring(metric)
+    text = worded(found)
+    checked = check(text, found, grounded=False)
+    assert checked.struck == ()
+    assert checked.text.root_cause == text.root_cause
+
+
+@pytest.mark.parametrize("metric", ["Disk Read Bytes/sec", "5xx", "load 1m", "latency (ms)"])
+def test_metric_with_blanks_or_digits_is_called_by_its_name(metric: str) -> None:
+    assert f": {metric} rose from 20 % to 90.4 %" in worded(measuring(metric)).root_cause
+
+
+def test_metric_that_reads_like_a_number_is_told_with_its_labels() -> None:
+    said = ': {"98 %",host="web-1"} rose from 20 % to 90.4 %'
+    assert said in worded(measuring("98 %")).root_cause
+
+
+def test_cause_of_which_nothing_can_be_told_is_still_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unheard = Text(root_cause="web-1 lost 12345 packets.", mitigation="", summary="")
+    monkeypatch.setattr(pipeline, "worded", lambda material: unheard)
+    checked = pipeline._of_template(facts())
+    assert checked.struck == ("web-1 lost 12345 packets.",)
+    assert checked.text.root_cause == "web-1 is the most likely cause [E1]."

@@ -53,7 +53,7 @@ _DOT: Final = re.compile(r"[.\u3002\uff0e\uff61]")
 _DOMAIN: Final = re.compile(r"[^\W\d_]{2,}(?![^\W_])|xn--", re.IGNORECASE)
 _NOT_PUBLIC: Final = frozenset({"local", "localhost", "localdomain", "internal", "svc", "lan"})
 _LINK: Final = re.compile(r"\](?=[(\[:])")
-_NUMBER_LIKE = re.compile(r"[-+]?\d+([.,]\d+)?\s*[a-zA-Z%°]{0,4}")
+_NUMBER_LIKE = re.compile(r"[-+]?\d+([.,]\d+)?\s*(?!xx\Z)[a-zA-Z%°]{0,4}", re.IGNORECASE)
 
 
 def harmless(text: str) -> str:
@@ -108,6 +108,8 @@ def is_name(text: str) -> bool:
 
     >>> is_name("web-1"), is_name("10.0.0.1:9100"), is_name("7"), is_name("98 %"), is_name("a")
     (True, True, False, False, False)
+    >>> is_name("5xx"), is_name("load 1m")
+    (True, True)
     """
     return len(text) > 1 and not _NUMBER_LIKE.fullmatch(text)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from services.explainer.model.case import Symptom
 from services.explainer.model.evidence import LOOKED_FOR, Evidence, EvidenceKind
 from services.explainer.model.explanation import Text
-from services.explainer.model.names import plain
+from services.explainer.model.names import is_name, plain, series_name
 from services.explainer.model.subjects import SubjectFacts, SubjectKind
 from services.explainer.rankers.measures import Measure, measure_of
 from services.explainer.rankers.moves import FAR_OUTSIDE
@@ -37,6 +37,13 @@ def worded(facts: Facts) -> Text:
     return Text(
         root_cause=_root_cause(facts), mitigation=_mitigation(facts), summary=_summary(facts)
     )
+
+
+def shortest_cause(facts: Facts) -> str:
+    """Who is the most likely cause and nothing else, for when nothing else of it can be told."""
+    first = facts.suspects[0]
+    cited = next((f" [{each.evidence_id}]" for each in first.suspect.reasons), "")
+    return f"{plain(first.suspect.entity)} is the most likely cause{cited}."
 
 
 def _root_cause(facts: Facts) -> str:
@@ -70,7 +77,7 @@ def moved_in_words(piece: Evidence, subject: SubjectFacts) -> str:
 
     No size is told of a series whose usual spread is too small to count in.
     """
-    metric = plain(piece.labels.get("__name__", "its series"))
+    metric = _metric_of(piece)
     baseline, observed = piece.figure("baseline"), piece.figure("observed")
     if baseline is None or observed is None:
         return f"{metric} moved"
@@ -81,6 +88,12 @@ def moved_in_words(piece: Evidence, subject: SubjectFacts) -> str:
     far = f"{shown(size)} times its usual spread" if size else FAR_OUTSIDE
     text = f"{metric} {rose} from {shown(baseline)} to {shown(observed)}, {far}"
     return text + when(piece, subject)
+
+
+def _metric_of(piece: Evidence) -> str:
+    """The metric of a series; with its labels when its name alone reads like a number."""
+    metric = plain(piece.labels.get("__name__", ""))
+    return metric if is_name(metric) else series_name(piece.labels)
 
 
 def when(piece: Evidence, subject: SubjectFacts) -> str:
@@ -141,8 +154,8 @@ def _of_subject(piece: Evidence, facts: Facts) -> str:
     subject, silent = facts.subject, piece.figure("silent_before_event")
     told = moved_in_words(piece, subject)
     if silent and (subject.symptom is Symptom.ABSENCE or not piece.has_moved):
-        metric = plain(piece.labels.get("__name__", "its series"))
-        told = f"{metric} sent nothing for {shown(silent)} before the {subject.ref.kind.value}"
+        told = f"{_metric_of(piece)} sent nothing for {shown(silent)}"
+        told += f" before the {subject.ref.kind.value}"
     return f"{told} [{piece.evidence_id}]."
 
 
