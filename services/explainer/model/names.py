@@ -34,6 +34,11 @@ PLACE_LABELS: Final = (
 )  # fmt: skip
 """Labels by which an alert and a series, or two series, belong together; narrow first."""
 
+_NAMING: Final = (*SERVICE_LABELS, *_APART, "job")
+_METRIC_CHARS_MAX: Final = 70
+_OTHER_CHARS_MAX: Final = 40
+_LEAST_CHARS: Final = 8
+
 _PLAIN_ALREADY: Final = re.compile(r"[\w{}=\"',/;()+-]+(?: [\w{}=\"',/;()+-]+)*", re.ASCII)
 _LOOK_ALIKES: Final = {ord("<"): "\u2039", ord(">"): "\u203a", ord("`"): "'", ord("*"): "\u2217"}
 _ACTING: Final = re.compile(
@@ -117,10 +122,41 @@ def is_name(text: str) -> bool:
 def series_name(labels: Mapping[str, str]) -> str:
     """The metric with its labels, in the form of a selector, fit for a sentence.
 
+    Where that is too long, the labels that name whom it belongs to stay, and values are cut.
+
     >>> series_name({"__name__": "cpu", "host": "a"})
     'cpu{host="a"}'
+    >>> print(series_name({"__name__": "cpu", "a": "x" * 99, "b": "y" * 99, "host": "h1"}))
+    cpu{a="xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…",b="yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy…",host="h1"}
     """
-    return plain(written(labels.get("__name__", ""), labels))
+    whole = _selector(labels.get("__name__", ""), labels, len(labels))
+    if len(whole) <= NAME_CHARS_MAX:
+        return whole
+    metric = plain(labels.get("__name__", ""), _METRIC_CHARS_MAX)
+    names = sorted(labels.keys() - {"__name__"}, key=lambda name: (_place_of(name), name))
+    kept: dict[str, str] = {}
+    for name in names:
+        room = NAME_CHARS_MAX - len(_selector(metric, {**kept, name: ""}, len(names)))
+        if room < _LEAST_CHARS:
+            continue
+        chars_max = room if name in _NAMING else min(room, _OTHER_CHARS_MAX)
+        more = {**kept, name: plain(labels[name], chars_max)}
+        if len(_selector(metric, more, len(names))) <= NAME_CHARS_MAX:
+            kept = more
+    return _selector(metric, kept, len(names))
+
+
+def _selector(metric: str, kept: Mapping[str, str], labels: int) -> str:
+    """The series of these labels; tells with "…" that it has more than them."""
+    text = written(metric, kept)
+    if len(kept) < labels:
+        inner = text.removesuffix("}")
+        text = f"{inner},…}}" if text != inner and inner != "{" else f"{inner.strip('{')}{{…}}"
+    return plain(text, 4 * len(text) + 1)
+
+
+def _place_of(label: str) -> int:
+    return _NAMING.index(label) if label in _NAMING else len(_NAMING)
 
 
 def entity_of(labels: Mapping[str, str], level: Sequence[str] = ENTITY_LEVELS[0]) -> str:
