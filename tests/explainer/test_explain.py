@@ -23,8 +23,8 @@ async def test_alert_is_explained_by_the_series_that_jumped(explainer: Running) 
     assert {each.name: each.value for each in result.suspects[0].labels} == {"host": "web-1"}
     assert result.confidence == result.suspects[0].confidence > 0.5
     assert result.root_cause == (
-        "web-1 is the most likely cause: cpu_usage rose from 20 to 90.3, 70.1 times its usual "
-        "spread, 120 s before the alert [E2]."
+        "web-1 is the most likely cause: cpu_usage rose from 20 to 90.3, far outside its usual "
+        "range, 120 s before the alert [E2]."
     )
     assert result.mitigation == (
         "Start with web-1: find what uses the processor there, then stop it or give it more."
@@ -212,6 +212,41 @@ async def test_calls_between_services_lead_from_the_symptom_to_its_cause(
     assert calls.title == "web calls cart, web calls shop"
     assert result.suspects[0].entity == "cart"
     assert "shop" not in {suspect.entity for suspect in result.suspects}
+
+
+async def test_machine_is_named_and_not_the_job_that_tells_of_it(
+    explainer: Running, ingest: Ingest
+) -> None:
+    ingest.alerts["a1"] = alert("a1", name="HostHighCpuLoad", job="node", instance="db1:9100")
+    ingest.series = [
+        jumping("cpu_usage", job="node", instance="db1:9100"),
+        calm("cpu_usage", job="node", instance="db2:9100"),
+        calm("up", level=1.0, job="web"),
+    ]
+    result = await explainer.result()
+    assert [suspect.entity for suspect in result.suspects] == ["db1:9100"]
+    named = {each.name: each.value for each in result.suspects[0].labels}
+    assert named == {"instance": "db1:9100"}
+
+
+async def test_pods_of_a_changed_service_are_that_service(
+    explainer: Running, ingest: Ingest
+) -> None:
+    told = {"job": "kube-state-metrics", "container": "cart"}
+    ingest.alerts["a1"] = alert("a1", name="KubePodCrashLooping", pod="cart-1", **told)
+    ingest.alerts["a1"].generator_url = "http://p/graph?g0.expr=restarts+%3E+1"
+    ingest.series = [
+        jumping("restarts", level=0.1, to=4.0, pod="cart-1", **told),
+        calm("restarts", level=0.1, pod="cart-2", **told),
+        calm("up", level=1.0, job="web"),
+    ]
+    assert [each.entity for each in (await explainer.result()).suspects] == ["cart-1"]
+    change = pb.Change(change_id="v2", kind=pb.CHANGE_KIND_DEPLOY, service="cart")
+    change.time.FromMilliseconds(EVENT_MS - 150_000)
+    await explainer.stub.WriteChange(pb.WriteChangeRequest(change=change))
+    ingest.alerts["a2"] = ingest.alerts["a1"]
+    result = await explainer.result("a2")
+    assert [suspect.entity for suspect in result.suspects] == ["cart"]
 
 
 async def test_alert_that_names_no_metric_is_tied_by_a_word_of_its_name(

@@ -17,7 +17,8 @@ from tests.explainer.peers import Ingest, OllamaServer, alert, jumping
 GOOD = {
     "root_cause": "The CPU of web-1 is the cause: cpu_usage rose from 20 to 90.3 [E2].",
     "mitigation": "Find the process that uses it and stop it.",
-    "summary": "Alert HighCPU came 120 s after cpu_usage rose [E2]. It is 70.1 times its spread.",
+    "summary": "Alert HighCPU came 120 s after cpu_usage rose [E2]. "
+    "It went far outside its usual range [E2].",
 }
 
 

@@ -7,12 +7,16 @@ from services.explainer.evidence.measuring import (
     figures_of,
     observed_start,
     series_evidence,
+    shift_of,
     unit_of,
     window_of,
 )
 from services.explainer.model.evidence import EvidenceKind
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts, SubjectKind, SubjectRef
 from services.explainer.model.windows import SeriesWindow
+from services.explainer.rankers.deviation import USUAL_SIGMAS
+from services.explainer.rankers.measures import Measure
+from services.explainer.rankers.moves import move_of
 
 EVENT_MS = 1_000_000
 
@@ -66,6 +70,39 @@ def test_figures_tell_level_before_and_after_distance_and_time() -> None:
         "size_sigma": (pytest.approx(10.12, abs=0.2), "1"),
         "change_before_event": (4.0, "s"),
     }
+
+
+def test_no_size_is_told_of_a_series_whose_spread_is_a_floor() -> None:
+    """A flat series that jumps tenfold would else always read as nearly 100 times its spread."""
+    for usual in ([1.0, 1.001], [0.0, 0.0]):
+        found = window(usual * 20 + [9.0] * 5, EVENT_MS - 8000)
+        named = [each.name for each in figures_of(found, EVENT_MS)]
+        assert named == ["baseline", "observed", "change_before_event"]
+        assert shift_of(found).size > 10
+        reason = move_of(found, Measure.SERVER_LATENCY).reason()
+        assert reason.text.endswith("to 9, far outside its usual range")
+
+
+def test_series_within_its_usual_range_changed_at_no_time() -> None:
+    found = window([1.0, 2.0] * 24, EVENT_MS - 8000)
+    figures = {each.name: each.value for each in figures_of(found, EVENT_MS)}
+    assert figures.keys() == {"baseline", "observed", "size_sigma"}
+    assert figures["size_sigma"] < USUAL_SIGMAS
+    reason = move_of(found, Measure.SERVER_LATENCY).reason()
+    assert reason.text.endswith("within its usual range")
+
+
+def test_series_that_fell_silent_tells_for_how_long() -> None:
+    gone = window_of(
+        series([1.0, 2.0] * 20, until_ms=EVENT_MS - 5000),
+        "h1",
+        start_ms=EVENT_MS - 10_000,
+        end_ms=EVENT_MS,
+    )
+    figures = {each.name: each.value for each in figures_of(gone, EVENT_MS)}
+    assert figures["silent_before_event"] == 5.0
+    steady = window([1.0, 2.0] * 20, EVENT_MS - 10_000)
+    assert "silent_before_event" not in {each.name for each in figures_of(steady, EVENT_MS)}
 
 
 def test_change_after_the_event_is_told_as_such() -> None:

@@ -1,7 +1,7 @@
 """From a subject to its case: all evidence, numbered in an order that does not depend on timing."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,7 +21,7 @@ from services.explainer.evidence.measuring import (
 )
 from services.explainer.model.case import Case, Change, ServiceGraph, Subject, Symptom
 from services.explainer.model.evidence import Evidence, EvidenceKind
-from services.explainer.model.names import entities, entity_of, plain
+from services.explainer.model.names import entities, plain
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts
 from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.measures import symptom_of
@@ -94,9 +94,10 @@ async def gather(
                 await ledger.add(answer.findings.evidence)
             if answer.source not in sources.told:
                 await ledger.add_missing(answer.findings.missing, facts.event_ms)
-    windows = await _measured(own, others, facts, ledger, end_ms)
     calls = [call for each in told for call in each.calls]
     graph = graph_of([each.labels for each in (*own, *others)], calls)
+    entity_by_id = _entities((*own, *others), graph, told)
+    windows = await _measured(own, others, entity_by_id, facts, ledger, end_ms)
     await ledger.add(_topology(graph, facts, bool(calls)))
     await ledger.add(_breaches(own, facts, end_ms))
     changes = await _add_told(told, facts, ledger)
@@ -104,7 +105,7 @@ async def gather(
     return Gathered(
         evidence=ledger.evidence,
         case=replace(
-            _case(facts, own, windows, graph),
+            _case(facts, own, entity_by_id, windows, graph),
             changes=changes,
             log_patterns=patterns_of(each for each in windows if each.evidence_id),
         ),
@@ -154,20 +155,30 @@ def _own_evidence(own: Sequence[SeriesSamples], facts: SubjectFacts, end_ms: int
     return [series_evidence(each, facts, EvidenceKind.SUBJECT_SERIES) for each in windows]
 
 
+def _entities(
+    series: Sequence[SeriesSamples], graph: ServiceGraph, told: Sequence[Findings]
+) -> dict[int, str]:
+    """Who each series belongs to; what was told of services names them in series too."""
+    services = {name for call in graph.edges for name in call}
+    services |= {plain(change.service) for each in told for change in each.changes}
+    labels_by_id = {each.series_id: each.labels for each in series}
+    return dict(zip(labels_by_id, entities([*labels_by_id.values()], services), strict=True))
+
+
 async def _measured(
     own: Sequence[SeriesSamples],
     others: Sequence[SeriesSamples],
+    entity_by_id: Mapping[int, str],
     facts: SubjectFacts,
     ledger: Ledger,
     end_ms: int,
 ) -> list[SeriesWindow]:
     """Windows of all series; the subject's and those that moved most carry their evidence."""
     series_by_id = {each.series_id: each for each in (*own, *others)}
-    every = list(series_by_id.values())
     start_ms = observed_start(own or others, facts)
     windows = [
-        window_of(each, entity, start_ms=start_ms, end_ms=end_ms)
-        for each, entity in zip(every, entities([e.labels for e in every]), strict=True)
+        window_of(each, entity_by_id[series_id], start_ms=start_ms, end_ms=end_ms)
+        for series_id, each in series_by_id.items()
     ]
     mine = [each for each in ledger.evidence if each.kind is EvidenceKind.SUBJECT_SERIES]
     numbered = [
@@ -213,6 +224,7 @@ def _most_moved(windows: Sequence[SeriesWindow]) -> list[SeriesWindow]:
 def _case(
     facts: SubjectFacts,
     own: Sequence[SeriesSamples],
+    entity_by_id: Mapping[int, str],
     windows: Sequence[SeriesWindow],
     graph: ServiceGraph,
 ) -> Case:
@@ -220,14 +232,12 @@ def _case(
     symptom = facts.symptom
     if symptom is Symptom.UNKNOWN and metric:
         symptom = symptom_of(metric)
-    mine = window_of(own[0], "", start_ms=0, end_ms=0) if own else None
-    wanted = attributed(mine).labels if mine else None
-    shows = next((w.service for w in windows if w.labels == wanted), "")
+    mine = [window_of(each, entity_by_id[each.series_id], start_ms=0, end_ms=0) for each in own[:1]]
     subject = Subject(
         id=facts.ref.id,
         labels=dict(facts.labels),
         metric=metric,
-        service=shows or (entity_of(facts.labels) if own else ""),
+        service=next((attributed(each).service for each in mine), ""),
         started_ms=facts.event_ms,
         symptom=symptom,
     )

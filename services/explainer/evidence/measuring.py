@@ -20,6 +20,9 @@ HISTORY_SAMPLES_MIN: Final = 8
 
 SHOWN_SAMPLES_MAX: Final = 500
 
+SILENT_STEPS: Final = 3
+"""A series that sends nothing for longer than so many of its steps is silent."""
+
 _LEAD_SHARE: Final = 4
 _UNITS: Final = (
     ("_seconds", "s"),
@@ -70,7 +73,7 @@ def shift_of(window: SeriesWindow) -> Deviation:
 
 def moved(found: Deviation) -> bool:
     """Whether a series left its usual range."""
-    return found.size >= USUAL_SIGMAS
+    return found.size >= USUAL_SIGMAS and found.change_ms is not None
 
 
 def series_evidence(window: SeriesWindow, facts: SubjectFacts, kind: EvidenceKind) -> Evidence:
@@ -126,11 +129,12 @@ def figures_of(window: SeriesWindow, event_ms: int) -> tuple[Figure, ...]:
     figures = [
         Figure(name="baseline", value=found.baseline, unit=unit),
         Figure(name="observed", value=found.observed, unit=unit),
-        Figure(name="size_sigma", value=found.size, unit="1"),
     ]
-    if found.change_ms is not None:
+    if found.is_told:
+        figures.append(Figure(name="size_sigma", value=found.size, unit="1"))
+    if found.change_ms is not None and moved(found):
         figures.append(_since_event(found.change_ms, event_ms))
-    return tuple(figures)
+    return (*figures, *_silence(window, event_ms))
 
 
 def unit_of(metric: str) -> str:
@@ -179,6 +183,18 @@ def _last_seen(window: SeriesWindow, event_ms: int, unit: str) -> tuple[Figure, 
     if silent_s > 0 and not window.observed.size:
         figures.append(Figure(name="silent_before_event", value=silent_s, unit="s"))
     return tuple(figures)
+
+
+def _silence(window: SeriesWindow, event_ms: int) -> tuple[Figure, ...]:
+    """How long nothing had come at the event, where that is much longer than between samples."""
+    times = window.timestamps_ms[np.isfinite(window.values)]
+    before = times[times <= event_ms]
+    if before.size < HISTORY_SAMPLES_MIN:
+        return ()
+    silent_ms = event_ms - int(before[-1])
+    if silent_ms <= SILENT_STEPS * float(np.median(np.diff(before))):
+        return ()
+    return (Figure(name="silent_before_event", value=silent_ms / 1000, unit="s"),)
 
 
 def _how(window: SeriesWindow, found: Deviation) -> str:

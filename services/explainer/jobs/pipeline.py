@@ -36,7 +36,7 @@ from services.explainer.sources.embedding import embedding_of
 from services.explainer.store import Incident, Incidents
 from services.explainer.wording.checks import Checked, check
 from services.explainer.wording.facts import Facts
-from services.explainer.wording.template import moved_in_words, when, worded
+from services.explainer.wording.template import moved_in_words, shortest_cause, when, worded
 from services.explainer.wording.writer import Draft
 
 SUSPECTS_MAX: Final = 10
@@ -157,13 +157,21 @@ class Pipeline:
 
     async def _check(self, material: Facts, draft: Draft, run: Telling) -> tuple[Text, Wording]:
         async with _stage(run, Stage.CHECKING) as degraded:
-            template = check(worded(material), material, grounded=False)
-            if template.struck:
-                logger.error("the template said what is not in evidence: %s", template.struck)
+            template = _of_template(material)
             text, wording = _chosen_or_template(template, draft, material)
             if wording.struck_claims:
                 degraded.append("struck what the evidence does not hold")
         return text, wording
+
+
+def _of_template(material: Facts) -> Checked:
+    """The template's text; it names its cause even if no other word of it can stand."""
+    checked = check(worded(material), material, grounded=False)
+    if checked.struck:
+        logger.error("the template said what is not in evidence: %s", checked.struck)
+    if checked.text.root_cause or not material.suspects:
+        return checked
+    return replace(checked, text=replace(checked.text, root_cause=shortest_cause(material)))
 
 
 def _chosen_or_template(template: Checked, draft: Draft, material: Facts) -> tuple[Text, Wording]:
@@ -236,7 +244,7 @@ def _each_once(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
 
 def _in_words(reason: Reason, piece: Evidence, facts: SubjectFacts) -> Reason:
     """The reason with the figures of its evidence, written as they are everywhere."""
-    text = moved_in_words(piece, facts) if piece.figure("size_sigma") else plain(reason.text, 300)
+    text = moved_in_words(piece, facts) if piece.is_measured else plain(reason.text, 300)
     return replace(reason, text=text)
 
 

@@ -67,3 +67,14 @@ class Evidence:
     def figure(self, name: str) -> Figure | None:
         """The figure of that name, if it has one."""
         return next((each for each in self.figures if each.name == name), None)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it is a series of which is known what is usual and what was observed."""
+        return bool(self.figure("baseline") and self.figure("observed"))
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether it is a series that left its usual range: only then it tells since when."""
+        since = self.figure("change_before_event") or self.figure("change_after_event")
+        return self.is_measured and since is not None

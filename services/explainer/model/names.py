@@ -1,7 +1,7 @@
 """What things are called in texts, and how they are asked for. Names are foreign text."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from mesh.selector import written
@@ -14,11 +14,30 @@ ENTITY_LEVELS: Final[tuple[tuple[str, ...], ...]] = (
 )
 """Labels that name who is to blame, coarse first; within a level the first that is there."""
 
+SERVICE_LABELS: Final = ("service", "service_name", "app")
+
+_APART: Final = (
+    "pod", "container", "deployment", "statefulset", "daemonset", "host", "node", "instance",
+)  # fmt: skip
+"""Labels that tell the series of one job apart; an instance may be the exporter's own address."""
+
+_EXPORTER: Final = re.compile(
+    r"exporter|kube-state-metrics|kubelet|cadvisor|\Anode\Z", re.IGNORECASE
+)
+"""Names of what only tells about others, so that its name says nothing of who is to blame."""
+
+_TOLD_BY: Final = (*SERVICE_LABELS, "job")
+
 PLACE_LABELS: Final = (
     "pod", "container", "instance", "host", "node", "service", "service_name", "app", "job",
     "namespace",
 )  # fmt: skip
 """Labels by which an alert and a series, or two series, belong together; narrow first."""
+
+_NAMING: Final = (*SERVICE_LABELS, *_APART, "job")
+_METRIC_CHARS_MAX: Final = 70
+_OTHER_CHARS_MAX: Final = 40
+_LEAST_CHARS: Final = 8
 
 _PLAIN_ALREADY: Final = re.compile(r"[\w{}=\"',/;()+-]+(?: [\w{}=\"',/;()+-]+)*", re.ASCII)
 _LOOK_ALIKES: Final = {ord("<"): "\u2039", ord(">"): "\u203a", ord("`"): "'", ord("*"): "\u2217"}
@@ -39,7 +58,7 @@ _DOT: Final = re.compile(r"[.\u3002\uff0e\uff61]")
 _DOMAIN: Final = re.compile(r"[^\W\d_]{2,}(?![^\W_])|xn--", re.IGNORECASE)
 _NOT_PUBLIC: Final = frozenset({"local", "localhost", "localdomain", "internal", "svc", "lan"})
 _LINK: Final = re.compile(r"\](?=[(\[:])")
-_NUMBER_LIKE = re.compile(r"[-+]?\d+([.,]\d+)?\s*[a-zA-Z%°]{0,4}")
+_NUMBER_LIKE = re.compile(r"[-+]?\d+([.,]\d+)?\s*(?!xx\Z)[a-zA-Z%°]{0,4}", re.IGNORECASE)
 
 
 def harmless(text: str) -> str:
@@ -94,6 +113,8 @@ def is_name(text: str) -> bool:
 
     >>> is_name("web-1"), is_name("10.0.0.1:9100"), is_name("7"), is_name("98 %"), is_name("a")
     (True, True, False, False, False)
+    >>> is_name("5xx"), is_name("load 1m")
+    (True, True)
     """
     return len(text) > 1 and not _NUMBER_LIKE.fullmatch(text)
 
@@ -101,10 +122,41 @@ def is_name(text: str) -> bool:
 def series_name(labels: Mapping[str, str]) -> str:
     """The metric with its labels, in the form of a selector, fit for a sentence.
 
+    Where that is too long, the labels that name whom it belongs to stay, and values are cut.
+
     >>> series_name({"__name__": "cpu", "host": "a"})
     'cpu{host="a"}'
+    >>> print(series_name({"__name__": "cpu", "a": "x" * 99, "b": "y" * 99, "host": "h1"}))
+    cpu{a="xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…",b="yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy…",host="h1"}
     """
-    return plain(written(labels.get("__name__", ""), labels))
+    whole = _selector(labels.get("__name__", ""), labels, len(labels))
+    if len(whole) <= NAME_CHARS_MAX:
+        return whole
+    metric = plain(labels.get("__name__", ""), _METRIC_CHARS_MAX)
+    names = sorted(labels.keys() - {"__name__"}, key=lambda name: (_place_of(name), name))
+    kept: dict[str, str] = {}
+    for name in names:
+        room = NAME_CHARS_MAX - len(_selector(metric, {**kept, name: ""}, len(names)))
+        if room < _LEAST_CHARS:
+            continue
+        chars_max = room if name in _NAMING else min(room, _OTHER_CHARS_MAX)
+        more = {**kept, name: plain(labels[name], chars_max)}
+        if len(_selector(metric, more, len(names))) <= NAME_CHARS_MAX:
+            kept = more
+    return _selector(metric, kept, len(names))
+
+
+def _selector(metric: str, kept: Mapping[str, str], labels: int) -> str:
+    """The series of these labels; tells with "…" that it has more than them."""
+    text = written(metric, kept)
+    if len(kept) < labels:
+        inner = text.removesuffix("}")
+        text = f"{inner},…}}" if text != inner and inner != "{" else f"{inner.strip('{')}{{…}}"
+    return plain(text, 4 * len(text) + 1)
+
+
+def _place_of(label: str) -> int:
+    return _NAMING.index(label) if label in _NAMING else len(_NAMING)
 
 
 def entity_of(labels: Mapping[str, str], level: Sequence[str] = ENTITY_LEVELS[0]) -> str:
@@ -119,19 +171,58 @@ def entity_of(labels: Mapping[str, str], level: Sequence[str] = ENTITY_LEVELS[0]
     return series_name(labels)
 
 
-def entities(series: Sequence[Mapping[str, str]]) -> list[str]:
+def entities(series: Sequence[Mapping[str, str]], services: Collection[str] = ()) -> list[str]:
     """An entity per label set, no finer than it takes to tell two of them apart.
+
+    A job is one only where no narrower label tells its series apart, and an exporter never is: the
+    machine or the pod is broken, not what tells of it.
+
+    Args:
+        series: Their labels.
+        services: Names that are known to be services, whatever label they come with.
 
     >>> entities([{"__name__": "cpu", "host": "h1"}, {"__name__": "cpu", "host": "h2"}])
     ['h1', 'h2']
+    >>> entities([{"job": "vm", "host": "h1"}, {"job": "vm", "host": "h2"}, {"job": "web"}])
+    ['h1', 'h2', 'web']
     >>> entities([{"__name__": "cpu", "host": "a"}, {"__name__": "mem", "host": "a"}])
     ['cpu{host="a"}', 'mem{host="a"}']
     """
-    for level in ENTITY_LEVELS:
-        named = [entity_of(labels, level) for labels in series]
-        if len(series) < 2 or len(set(named)) > 1:
-            return named
-    return [series_name(labels) for labels in series]
+    told = {each[name] for each in series for name in SERVICE_LABELS if name in each}
+    known = {*services, *(plain(each) for each in told if not _EXPORTER.search(each))}
+    apart = _apart_by_job(series)
+    named = [_entity(labels, apart.get(labels.get("job", ""), set()), known) for labels in series]
+    if len(series) < 2 or len(set(named)) > 1:
+        return named
+    finer = [entity_of(labels, ENTITY_LEVELS[1]) for labels in series]
+    return finer if len(set(finer)) > 1 else [series_name(labels) for labels in series]
+
+
+def _apart_by_job(series: Sequence[Mapping[str, str]]) -> dict[str, set[str]]:
+    """The labels of which the series of a job have more than one value."""
+    values: dict[tuple[str, str], set[str]] = {}
+    for labels in series:
+        for name in _APART:
+            if job := labels.get(name) and labels.get("job"):
+                values.setdefault((job, name), set()).add(labels[name])
+    apart: dict[str, set[str]] = {}
+    for (job, name), seen in values.items():
+        if len(seen) > 1:
+            apart.setdefault(job, set()).add(name)
+    return apart
+
+
+def _entity(labels: Mapping[str, str], apart: Collection[str], services: Collection[str]) -> str:
+    """Who a series belongs to, where the labels `apart` tell the series of its job apart."""
+    level = [each for each in ("job", "container") if plain(labels.get(each, "")) in services]
+    exporters = {labels[name] for name in _TOLD_BY if _EXPORTER.search(labels.get(name, ""))}
+    if "job" not in labels or not exporters - {*services}:
+        narrow = [each for each in _APART if each in apart]
+        return entity_of(labels, (*SERVICE_LABELS, *level, *narrow, *ENTITY_LEVELS[0]))
+    for name in (*level, *SERVICE_LABELS, *_APART):
+        if name in labels and not _EXPORTER.search(labels[name]):
+            return entity_of({name: labels[name]}, (name,))
+    return series_name(labels)
 
 
 def naming_labels(labels: Mapping[str, str], entity: str) -> dict[str, str]:

@@ -68,6 +68,8 @@ class Deviation:
         baseline: Median before.
         spread: Robust standard deviation before, > 0.
         observed: Median of what was observed.
+        is_told: Whether `size` may be told: false when it was counted in the least spread that is
+            ever assumed, or in so many that it was cut.
     """
 
     change_ms: int | None
@@ -76,7 +78,4 @@ class Deviation:
     baseline: float
     spread: float
     observed: float
-
-    def figures(self) -> dict[str, float]:
-        """Numbers an explanation may quote, by name."""
-        return {"baseline": self.baseline, "observed": self.observed, "size_sigma": self.size}
+    is_told: bool = True

@@ -89,8 +89,9 @@ def _rise(
 ) -> Deviation:
     centre = quantile(ordered, 0.5)
     level = sustained(seen)
-    spread = _spread(ordered, centre, largest=float(np.abs(seen).max()))
-    spread = max(spread, (reached - centre) / USUAL_SIGMAS)
+    shown = max(_spread(ordered, centre), (reached - centre) / USUAL_SIGMAS)
+    least = _least_spread(ordered, centre, largest=float(np.abs(seen).max()))
+    spread = max(shown, least) or 1.0
     before = float(np.median(recent)) if recent.size else centre
     size = (level - max(centre, before)) / spread
     size = min(max(size, 0.0), MOST_SIGMAS) if np.isfinite(size) else 0.0
@@ -101,6 +102,7 @@ def _rise(
         baseline=centre,
         spread=spread,
         observed=level,
+        is_told=0.0 < least <= shown and size < MOST_SIGMAS,
     )
 
 
@@ -126,12 +128,17 @@ def quantile(ordered: Values, share: float) -> float:
     return below if below == above else below * (1.0 - at + low) + above * (at - low)
 
 
-def _spread(ordered: Values, centre: float, *, largest: float) -> float:
+def _spread(ordered: Values, centre: float) -> float:
     spread = (quantile(ordered, 0.75) - quantile(ordered, 0.25)) / NORMAL_IQR
     if ordered.size >= TAIL_SAMPLES or not spread:
         spread = max(spread, (quantile(ordered, 0.95) - centre) / NORMAL_P95)
+    return spread
+
+
+def _least_spread(ordered: Values, centre: float, *, largest: float) -> float:
+    """What is taken for the spread of a series that hardly moves; it says nothing of the series."""
     level = max(abs(centre), float(np.abs(ordered).mean()))
-    return max(spread, SCALE_FLOOR * level, largest / MOST_SIGMAS) or 1.0
+    return max(SCALE_FLOOR * level, largest / MOST_SIGMAS)
 
 
 def _often_reached(usual: Values, length: int) -> float:

@@ -9,8 +9,11 @@ import numpy as np
 from services.explainer.model.case import Case
 from services.explainer.model.ranking import Reason
 from services.explainer.model.windows import Deviation, SeriesWindow
-from services.explainer.rankers.deviation import deviation
+from services.explainer.rankers.deviation import USUAL_SIGMAS, deviation
 from services.explainer.rankers.measures import BAD_DIRECTION, Measure, measure_of_series
+
+FAR_OUTSIDE = "far outside its usual range"
+"""Said of a series whose spread is too small to count in."""
 
 Wanted = Callable[[SeriesWindow], bool]
 
@@ -34,10 +37,16 @@ class Move:
         way = {1: "rose", -1: "fell", 0: "stayed"}[found.direction]
         return Reason(
             text=f"{self.window.metric} {way} from {found.baseline:.4g} to {found.observed:.4g}, "
-            f"{found.size:.1f} times its usual spread",
+            f"{_how_far(found)}",
             evidence_id=self.window.evidence_id,
             score=found.size,
         )
+
+
+def _how_far(found: Deviation) -> str:
+    if found.size < USUAL_SIGMAS:
+        return "within its usual range"
+    return f"{found.size:.1f} times its usual spread" if found.is_told else FAR_OUTSIDE
 
 
 def move_of(window: SeriesWindow, measure: Measure) -> Move:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from services.explainer.model.case import Case, Symptom
 from services.explainer.model.ranking import Ranking, Reason
+from services.explainer.rankers.earlier import EarlierCallee
 from services.explainer.rankers.hops import SlowHops
 from services.explainer.rankers.largest import LargestDeviation
 from services.explainer.rankers.measures import Measure
@@ -39,7 +40,7 @@ QUIET: tuple[Ranker, ...] = (
 
 ROUTES: dict[Symptom, tuple[Ranker, ...]] = {
     Symptom.LATENCY: SLOW,
-    Symptom.ERRORS: BROKEN,
+    Symptom.ERRORS: (*BROKEN, EarlierCallee()),
     Symptom.AVAILABILITY: BROKEN,
     Symptom.RESOURCE: PRESSURE,
     Symptom.TRAFFIC: QUIET,

@@ -27,7 +27,8 @@ class Facts:
         return [each for each in self.evidence if each.kind in kinds]
 
     def behind(self, named: NamedSuspect) -> Evidence | None:
-        """The first measured piece that stands behind a suspect."""
+        """The first measured piece that stands behind a suspect, one that moved before others."""
         by_id = {each.evidence_id: each for each in self.evidence}
         cited = (by_id.get(reason.evidence_id) for reason in named.suspect.reasons)
-        return next((each for each in cited if each and each.figure("size_sigma")), None)
+        measured = [each for each in cited if each and each.is_measured]
+        return min(measured, key=lambda each: not each.has_moved, default=None)

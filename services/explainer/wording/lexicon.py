@@ -106,5 +106,5 @@ def _names_of(piece: Evidence) -> Iterator[str]:
 
 def _label_names(labels: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, value in labels:
-        if name in _NAMING and not any(map(str.isspace, value)):
+        if name == "__name__" or (name in _NAMING and not any(map(str.isspace, value))):
             yield plain(value)

@@ -5,11 +5,13 @@ Every number in it is a figure of the evidence, written by `figures.shown`, or t
 
 from collections.abc import Sequence
 
+from services.explainer.model.case import Symptom
 from services.explainer.model.evidence import LOOKED_FOR, Evidence, EvidenceKind
 from services.explainer.model.explanation import Text
-from services.explainer.model.names import plain
+from services.explainer.model.names import is_name, plain, series_name
 from services.explainer.model.subjects import SubjectFacts, SubjectKind
 from services.explainer.rankers.measures import Measure, measure_of
+from services.explainer.rankers.moves import FAR_OUTSIDE
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.figures import shown, shown_time
 
@@ -37,12 +39,21 @@ def worded(facts: Facts) -> Text:
     )
 
 
+def shortest_cause(facts: Facts) -> str:
+    """Who is the most likely cause and nothing else, for when nothing else of it can be told."""
+    first = facts.suspects[0]
+    cited = next((f" [{each.evidence_id}]" for each in first.suspect.reasons), "")
+    return f"{plain(first.suspect.entity)} is the most likely cause{cited}."
+
+
 def _root_cause(facts: Facts) -> str:
     first = facts.suspects[0]
     entity, piece = plain(first.suspect.entity), facts.behind(first)
     claim = f"{entity} is the most likely cause{_hardly_ahead(facts)}"
     if piece is None:
         return f"{claim}: {plain(facts.reason, 200)}."
+    if not piece.has_moved:
+        return f"{claim} [{piece.evidence_id}]."
     return f"{claim}: {moved_in_words(piece, facts.subject)} [{piece.evidence_id}]."
 
 
@@ -62,17 +73,27 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def moved_in_words(piece: Evidence, subject: SubjectFacts) -> str:
-    """`cpu rose from 2 % to 98 %, 31 times its usual spread, 40 s before the alert`."""
-    metric = plain(piece.labels.get("__name__", "its series"))
-    baseline, observed, size = (
-        piece.figure(name) for name in ("baseline", "observed", "size_sigma")
-    )
-    if baseline is None or observed is None or size is None:
+    """`cpu rose from 2 % to 98 %, 31 times its usual spread, 40 s before the alert`.
+
+    No size is told of a series whose usual spread is too small to count in.
+    """
+    metric = _metric_of(piece)
+    baseline, observed = piece.figure("baseline"), piece.figure("observed")
+    if baseline is None or observed is None:
         return f"{metric} moved"
+    if not piece.has_moved:
+        return f"{metric} stayed within its usual range"
     rose = "rose" if observed.value >= baseline.value else "fell"
-    text = f"{metric} {rose} from {shown(baseline)} to {shown(observed)}"
-    text += f", {shown(size)} times its usual spread"
+    size = piece.figure("size_sigma")
+    far = f"{shown(size)} times its usual spread" if size else FAR_OUTSIDE
+    text = f"{metric} {rose} from {shown(baseline)} to {shown(observed)}, {far}"
     return text + when(piece, subject)
+
+
+def _metric_of(piece: Evidence) -> str:
+    """The metric of a series; with its labels when its name alone reads like a number."""
+    metric = plain(piece.labels.get("__name__", ""))
+    return metric if is_name(metric) else series_name(piece.labels)
 
 
 def when(piece: Evidence, subject: SubjectFacts) -> str:
@@ -108,7 +129,9 @@ def _summary(facts: Facts) -> str:
     ]
     if not facts.suspects:
         parts.append(f"The evidence names no cause: {plain(facts.reason, 200)}.")
-    parts += [_series_sentence(piece, facts) for piece in _own(facts)]
+    cause = _root_cause(facts) if facts.suspects else ""
+    own = [_of_subject(piece, facts) for piece in _own(facts)]
+    parts += [f"Of the subject, {told}" for told in own if told not in cause]
     parts += _also(facts, "Thresholds crossed", EvidenceKind.THRESHOLD)
     parts += _also(facts, "Changes nearby", EvidenceKind.CHANGE)
     parts += _also(facts, "Other series moved", EvidenceKind.MOVED_SERIES)
@@ -123,13 +146,17 @@ def _summary(facts: Facts) -> str:
 
 
 def _own(facts: Facts) -> list[Evidence]:
-    return [
-        each for each in facts.of_kind(EvidenceKind.SUBJECT_SERIES) if each.figure("size_sigma")
-    ]
+    series = facts.of_kind(EvidenceKind.SUBJECT_SERIES)
+    return [each for each in series if each.is_measured or each.figure("silent_before_event")]
 
 
-def _series_sentence(piece: Evidence, facts: Facts) -> str:
-    return f"Of the subject, {moved_in_words(piece, facts.subject)} [{piece.evidence_id}]."
+def _of_subject(piece: Evidence, facts: Facts) -> str:
+    subject, silent = facts.subject, piece.figure("silent_before_event")
+    told = moved_in_words(piece, subject)
+    if silent and (subject.symptom is Symptom.ABSENCE or not piece.has_moved):
+        told = f"{_metric_of(piece)} sent nothing for {shown(silent)}"
+        told += f" before the {subject.ref.kind.value}"
+    return f"{told} [{piece.evidence_id}]."
 
 
 def _missing(facts: Facts) -> list[Evidence]:

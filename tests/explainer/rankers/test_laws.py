@@ -12,6 +12,7 @@ from services.explainer.model.case import Case, Subject, Symptom
 from services.explainer.model.ranking import Ranking
 from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.changes import SuspectChange
+from services.explainer.rankers.earlier import EarlierCallee
 from services.explainer.rankers.hops import SlowHops
 from services.explainer.rankers.largest import LargestDeviation
 from services.explainer.rankers.measures import Measure
@@ -38,6 +39,7 @@ class Router:
 RANKERS: list[Ranker] = [
     GraphWalk(measures=frozenset({Measure.SERVER_LATENCY})),
     GraphWalk(measures=frozenset({Measure.AVAILABILITY})),
+    EarlierCallee(),
     LargestDeviation(),
     MissingCalls(),
     OmittedCalls(),

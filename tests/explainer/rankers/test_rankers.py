@@ -7,6 +7,7 @@ from services.explainer.model.case import Subject, Symptom
 from services.explainer.model.ranking import Reason
 from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.confidence import ENOUGH, MIDDLE, SUREST, standing
+from services.explainer.rankers.earlier import EarlierCallee
 from services.explainer.rankers.hops import SlowHops
 from services.explainer.rankers.largest import LargestDeviation
 from services.explainer.rankers.measures import Measure, measure_of, measure_of_series, symptom_of
@@ -232,3 +233,39 @@ def test_requests_under_a_server_error_code_are_errors() -> None:
     counted = series("cart", "http_requests_total", labels={"code": "503"})
     assert measure_of_series(counted) is Measure.ERRORS
     assert symptom_of("http_requests_total") is Symptom.TRAFFIC
+
+
+def since(service: str, metric: str, at: int, *, to: float = 50.0) -> SeriesWindow:
+    """A series that goes from 10 to `to` with the observed sample of that place."""
+    noise = np.random.default_rng([at, *metric.encode()]).standard_normal(USUAL + OBSERVED)
+    values = 10.0 + 0.5 * noise
+    values[USUAL + at :] += to - 10.0
+    return window(service, metric, values)
+
+
+def test_callee_that_was_slow_before_the_errors_began_casts_a_doubt_on_its_caller() -> None:
+    parts = [since("cart", "errors", 2), since("db", "query_seconds_latency", 0)]
+    found = rank(case(*parts, subject=alert("errors", Symptom.ERRORS, "cart")))
+    assert [each.entity for each in found.suspects] == ["cart", "db"]
+    assert found.confidence < 0.85
+    assert found.suspects[1].confidence > 0.1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        since("db", "query_seconds_latency", 3),
+        since("db", "query_seconds_latency", 0, to=14.0),
+        since("front", "query_seconds_latency", 0),
+        since("db", "cpu_usage", 0, to=1.0),
+    ],
+    ids=["later", "not far", "its caller", "the good way"],
+)
+def test_who_moved_later_or_little_or_calls_it_is_not_an_earlier_callee(
+    other: SeriesWindow,
+) -> None:
+    parts = [since("cart", "errors", 2), other]
+    given = case(*parts, subject=alert("errors", Symptom.ERRORS, "cart"))
+    assert EarlierCallee().rank(given).suspects == ()
+    found = rank(given)
+    assert (found.suspects[0].entity, found.confidence > 0.8) == ("cart", True)
