@@ -32,6 +32,8 @@ class Retention:
                 await self.drop()
             except (Unavailable, Conflict) as error:
                 logger.info("retention put off", extra={"cause": error.message})
+            except Exception:
+                logger.exception("retention failed")
             await self._clock.sleep(EVERY_S)
 
     async def drop(self) -> None:

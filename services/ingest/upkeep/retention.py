@@ -35,6 +35,8 @@ class Retention:
                 await self.tidy()
             except (Unavailable, Conflict) as error:
                 logger.info("partitions stay as they are", extra={"cause": error.message})
+            except Exception:
+                logger.exception("retention failed")
             await self._clock.sleep(_EVERY_S)
 
     async def tidy(self) -> None:
