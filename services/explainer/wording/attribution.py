@@ -18,7 +18,7 @@ from typing import Final
 
 from services.explainer.model.evidence import Evidence, Figure
 from services.explainer.model.subjects import SubjectFacts
-from services.explainer.wording.known import fold
+from services.explainer.wording.known import fold, raw
 from services.explainer.wording.lexicon import Piece
 from services.explainer.wording.numbers import NUMBER, written
 from services.explainer.wording.offsets import AFTER, BEFORE, Event, offsets_in
@@ -44,7 +44,8 @@ class Holders:
     Attributes:
         by_name: By the folded names of what it is about.
         by_number: By its figures as they are written.
-        by_pair: By two of its figures, in the order of time where they have one.
+        by_pair: By two of its figures, in the order of time where they have one, and by the way
+            from the first to the second or "" for any.
         by_way: By "up" or "down" where it shows a movement.
         by_offset: By the side of the event, or "" for no offset, and the figure.
     """
@@ -52,7 +53,7 @@ class Holders:
     by_id: dict[str, int]
     by_name: dict[str, int]
     by_number: dict[str, int]
-    by_pair: dict[tuple[str, str], int]
+    by_pair: dict[tuple[str, str, str], int]
     by_way: dict[str, int]
     by_offset: dict[tuple[str, str], int]
     event: Event
@@ -69,20 +70,22 @@ def holders_of(subject: SubjectFacts, pieces: Iterable[Piece]) -> Holders:
     by_name: defaultdict[str, int] = defaultdict(int)
     by_number: defaultdict[str, int] = defaultdict(int)
     by_way: defaultdict[str, int] = defaultdict(int)
-    by_pair: defaultdict[tuple[str, str], int] = defaultdict(int)
+    by_pair: defaultdict[tuple[str, str, str], int] = defaultdict(int)
     by_offset: defaultdict[tuple[str, str], int] = defaultdict(int)
     for place, piece in enumerate(each for each in pieces if each.numbers):
         bit = 1 << place
         numbers = [number for number, _ in piece.numbers]
         by_id[piece.evidence.evidence_id] |= bit
         by_way[_way_of(piece.evidence)] |= bit
-        for name in {fold(name) for name in piece.names}:
+        for name in {fold(raw(name)) for name in piece.names}:
             by_name[name] |= bit
         for number, figure in zip(numbers, piece.evidence.figures, strict=True):
             by_number[number] |= bit
             by_offset[_side_of(figure), number] |= bit
-        for pair in combinations(numbers, 2):
-            by_pair[pair] |= bit
+        figures = zip(numbers, piece.evidence.figures, strict=True)
+        for (first, before), (second, after) in combinations(figures, 2):
+            by_pair["", first, second] |= bit
+            by_pair[_way(before.value, after.value), first, second] |= bit
     return Holders(
         by_id=by_id,
         by_name=by_name,
@@ -127,9 +130,13 @@ def _union(sets: dict[str, int], keys: Iterable[str]) -> int:
 
 def _way_of(piece: Evidence) -> str:
     before, after = piece.figure("baseline"), piece.figure("observed")
-    if before is None or after is None or before.value == after.value:
+    return _way(before.value, after.value) if before and after else ""
+
+
+def _way(before: float, after: float) -> str:
+    if before == after:
         return ""
-    return "up" if after.value > before.value else "down"
+    return "up" if after > before else "down"
 
 
 def _side_of(figure: Figure) -> str:
@@ -153,6 +160,8 @@ def _changes(
 
 
 def _goes(way: str, first: str, second: str, about: int, holders: Holders) -> bool:
-    if way and first != second and (float(second) > float(first)) != (way == "up"):
-        return False
-    return bool(about & holders.by_pair.get((first, second), 0))
+    """Values are compared, not digits: 513 MiB is less than 1.98 GiB."""
+    found = holders.by_pair.get(("", first, second), 0)
+    if way and first != second:
+        found &= holders.by_pair.get((way, first, second), 0)
+    return bool(about & found)

@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from services.explainer.model.names import plain
 from services.explainer.wording.facts import Facts
-from services.explainer.wording.known import RARE, fold, said
+from services.explainer.wording.known import RARE, fold, raw, said
 
 _FIRST: Final = f"{RARE}first"
 _OTHER: Final = f"{RARE}other"
@@ -20,6 +20,15 @@ _NO: Final = (
 )
 _CAUSE: Final = r"(?:cause|culprit|source|origin|reason|responsible|fault|to blame)\b"
 _DENIED: Final = re.compile(_NO, re.IGNORECASE)
+_BESIDE_THE_CAUSE: Final = re.compile(
+    rf"\b(?:without (?:any |an? |the |its |much )?(?!(?:doubt|question)\b)[a-z]+"
+    rf"(?: (?:in|to|of|on) [a-z]+)?"
+    rf"|(?:and |but )?not (?:because of|due to|from|by|with) (?:\w+ ){{0,2}}(?!{RARE})[a-z]+"
+    rf"|can(?:not|'t|\u2019t) (?:reach|connect|be reached|keep up|answer|serve)"
+    rf"|(?:does|did|could|do) not (?:respond|answer|keep up|recover|free|release|return))\b",
+    re.IGNORECASE,
+)
+"""Denials that deny something else than that the suspect is the cause."""
 _DENIES_A_CAUSE: Final = re.compile(rf"{_NO}(?:\W+(?!but\b)\w+){{0,5}}\W+{_CAUSE}", re.IGNORECASE)
 _CLAUSE: Final = re.compile(
     r"[,;:()\u2013\u2014]|\b(?:but|while|whereas|although|though)\b", re.IGNORECASE
@@ -45,7 +54,7 @@ class Blame:
     @classmethod
     def of(cls, facts: Facts) -> Self:
         """Of the ranking, best first."""
-        named = [fold(plain(each.suspect.entity)) for each in facts.suspects]
+        named = [fold(raw(plain(each.suspect.entity))) for each in facts.suspects]
         return cls(first=named[0] if named else "", others=frozenset(named[1:]) - set(named[:1]))
 
     def is_on_another(self, masked: str, names: Sequence[str]) -> bool:
@@ -57,6 +66,7 @@ class Blame:
         spoken = self._said(masked, names)
         if _DENIES_A_CAUSE.search(spoken):
             return False
+        spoken = _BESIDE_THE_CAUSE.sub("", spoken)
         return any(
             _FIRST in clause and not _DENIED.search(clause) for clause in _CLAUSE.split(spoken)
         )

@@ -20,7 +20,7 @@ from services.explainer.model.names import harmless
 from services.explainer.wording.attribution import EVIDENCE_ID, Holders, belongs, holders_of
 from services.explainer.wording.blame import Blame
 from services.explainer.wording.facts import Facts
-from services.explainer.wording.known import Masked
+from services.explainer.wording.known import Masked, raw
 from services.explainer.wording.lexicon import Lexicon, lexicon_of
 from services.explainer.wording.numbers import (
     NUMBER,
@@ -67,11 +67,11 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
     kept: dict[str, str] = {}
     total = 0
     for name in ("root_cause", "mitigation", "summary"):
-        masked = lexicon.mask(_clean(getattr(text, name)))
+        masked = lexicon.mask(raw(getattr(text, name)))
         sentences = [each for each in _SENTENCE.split(masked.text) if each.strip()]
         good: list[str] = []
         for each in sentences:
-            held = against.holds(each, masked.names_in(each), is_advice=name == "mitigation")
+            held = against.holds(each, masked.names_in(each), part=name)
             (good if held else struck).append(each if held else masked.restore(each))
         total += len(sentences)
         shown = _shortened([harmless(masked.restore(each)) for each in good], LENGTH_MAX[name])
@@ -92,7 +92,7 @@ class _Known:
     blame: Blame
     grounded: bool
 
-    def holds(self, sentence: str, names: Sequence[str], *, is_advice: bool) -> bool:
+    def holds(self, sentence: str, names: Sequence[str], *, part: str) -> bool:
         """Whether a masked sentence stands."""
         ids = EVIDENCE_ID.findall(sentence)
         bare = signed(EVIDENCE_ID.sub(" ", _CITED.sub("", sentence)))
@@ -103,11 +103,11 @@ class _Known:
             return False
         if not self.grounded:
             return True
-        if not is_advice:
-            if not (ids or names or NUMBER.search(bare)):
-                return False
-            if self.blame.is_on_another(bare, names):
-                return False
+        is_advice = part == "mitigation"
+        if not (is_advice or ids or names or NUMBER.search(bare)):
+            return False
+        if part == "root_cause" and self.blame.is_on_another(bare, names):
+            return False
         return belongs(bare, ids, names, self.holders, is_advice=is_advice)
 
     def names_first(self, sentences: Sequence[str], masked: Masked) -> bool:
@@ -125,17 +125,12 @@ def _without_numbers(sentence: str, lexicon: Lexicon) -> str | None:
         if is_difference(found) and not units & RATIOS:
             return None
         end = end_of_unit(sentence, found.end(), units)
-        told, counts = end > found.end(), not units
+        told, counts = end > found.end(), "" in units
         if not may_follow(sentence, end, told=told, counts=counts, words=lexicon.words):
             return None
         parts.append(sentence[done : found.start()])
         done = end
     return " ".join([*parts, sentence[done:]])
-
-
-def _clean(text: str) -> str:
-    """One line: control and private characters become blanks, and many blanks one."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def _shortened(sentences: Sequence[str], chars_max: int) -> Sequence[str]:
