@@ -17,9 +17,10 @@ from typing import Final
 
 from services.explainer.model.explanation import Text
 from services.explainer.model.names import harmless
-from services.explainer.wording.attribution import EVIDENCE_ID, Holders, belongs, holders_of
+from services.explainer.wording.attribution import EVIDENCE_ID, belongs
 from services.explainer.wording.blame import Blame
 from services.explainer.wording.facts import Facts
+from services.explainer.wording.holders import Holders, holders_of
 from services.explainer.wording.known import Masked, raw
 from services.explainer.wording.lexicon import Lexicon, lexicon_of
 from services.explainer.wording.numbers import (
@@ -59,7 +60,7 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
     lexicon = lexicon_of(facts)
     against = _Known(
         lexicon=lexicon,
-        holders=holders_of(facts.subject, lexicon.pieces),
+        holders=holders_of(facts.subject, lexicon),
         blame=Blame.of(facts),
         grounded=grounded,
     )

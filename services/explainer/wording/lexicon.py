@@ -19,6 +19,7 @@ _WHOLE_WORD: Final = re.compile(r"\w+")
 _NAMING: Final = frozenset(
     {"__name__", "alertname", *(name for level in ENTITY_LEVELS for name in level)}
 )
+_ENTITY_LABELS: Final = frozenset(name for level in ENTITY_LEVELS for name in level)
 _CALL: Final = re.compile(r", | calls | and more$")
 _PORT: Final = re.compile(r":\d{1,5}$")
 _HOST_LABELS: Final = frozenset({"instance", "host", "node"})
@@ -47,11 +48,13 @@ class Piece:
 
     Attributes:
         names: What it is about.
+        entities: Those of them that are services, hosts and the like.
         numbers: Its figures as they are written, each with its unit.
     """
 
     evidence: Evidence
     names: frozenset[str]
+    entities: frozenset[str]
     numbers: tuple[tuple[str, str], ...]
 
 
@@ -136,6 +139,7 @@ def _piece_of(evidence: Evidence) -> Piece:
     return Piece(
         evidence=evidence,
         names=frozenset(_names_of(evidence)),
+        entities=frozenset(_entities_of(evidence)),
         numbers=tuple(number_and_unit(figure) for figure in evidence.figures),
     )
 
@@ -145,6 +149,12 @@ def _names_of(piece: Evidence) -> Iterator[str]:
     yield from _label_names(piece.labels.items())
     if piece.kind is EvidenceKind.CHANGE:
         yield from (plain(piece.reference_id), piece.reference_id)
+    if piece.kind is EvidenceKind.TOPOLOGY:
+        yield from _CALL.split(piece.title)
+
+
+def _entities_of(piece: Evidence) -> Iterator[str]:
+    yield from _label_names(each for each in piece.labels.items() if each[0] in _ENTITY_LABELS)
     if piece.kind is EvidenceKind.TOPOLOGY:
         yield from _CALL.split(piece.title)
 

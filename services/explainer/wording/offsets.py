@@ -47,18 +47,31 @@ _IS_EVENT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """By which folded names a text may call the event, and of what kind it is."""
+    """By which folded names a text may call the event, of what kind it is, and what it is on."""
 
     names: frozenset[str]
     kind: str
+    places: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, subject: SubjectFacts) -> Self:
         """What an alert or an anomaly is called."""
         named = (subject.title, subject.labels.get("alertname", ""))
         return cls(
-            names=frozenset(fold(raw(name)) for name in named if name), kind=subject.ref.kind.value
+            names=frozenset(fold(raw(name)) for name in named if name),
+            kind=subject.ref.kind.value,
+            places=frozenset(fold(raw(value)) for value in subject.labels.values()),
         )
+
+    def is_told(self, sentence: str, folded: Sequence[str]) -> bool:
+        """Whether a masked sentence tells of the event."""
+        return not self.names.isdisjoint(folded) or bool(
+            re.search(rf"\b(?:{self.kind}|event|incident)\b", sentence, re.IGNORECASE)
+        )
+
+    def is_on(self, folded: Sequence[str]) -> bool:
+        """Whether a sentence names what the event is on, or nothing else."""
+        return not folded or not self.places.isdisjoint(folded)
 
 
 def offsets_in(sentence: str, names: Sequence[str], event: Event) -> Iterator[tuple[str, str]]:
