@@ -14,6 +14,7 @@ from typing import Final
 
 from services.explainer.wording.holders import Holders, union
 from services.explainer.wording.known import fold, has_name
+from services.explainer.wording.levels import are_in_their_roles, bounds_stand
 from services.explainer.wording.numbers import NUMBER, written
 from services.explainer.wording.offsets import offsets_in
 
@@ -25,8 +26,19 @@ _FROM: Final = re.compile(
     re.IGNORECASE,
 )
 _TO: Final = re.compile(rf"\bto\s+{_ABOUT}-?$", re.IGNORECASE)
-_UP = "rose|risen|rising|rises|increased?|grew|grown|climbed|jumped|surged|spiked|went up"
-_DOWN = "fell|fallen|falling|falls|decreased?|dropped|sank|declined|shrank|went down"
+_UP: Final = (
+    "rose|risen|rising|rises|increas(?:ed?|es|ing)|gr[eo]wn?|grows|growing|climb(?:s|ed|ing)?"
+    "|jump(?:s|ed|ing)?|surg(?:ed?|es|ing)|spik(?:ed?|es|ing)|soar(?:s|ed|ing)?|swell(?:s|ed|ing)?"
+    "|escalat(?:ed?|es|ing)|leap(?:s|t|ed|ing)?|ballooned|skyrocketed|went up|go(?:es|ing) up"
+    "|shot up|higher than|above (?:the|its|their) (?:usual|normal|baseline)|above (?:usual|normal)"
+)
+_DOWN: Final = (
+    "fell|fallen|falling|falls|decreas(?:ed?|es|ing)|dropp(?:ed|ing)|drops?|sank|sunk|sinks|sinking"
+    "|declin(?:ed?|es|ing)|shr[aiu]nk(?:s|ing)?|plummet(?:s|ed|ing)?|plung(?:ed?|es|ing)"
+    "|tumbl(?:ed?|es|ing)|collaps(?:ed?|es|ing)|vanish(?:ed|es|ing)?|dwindl(?:ed?|es|ing)"
+    "|went down|go(?:es|ing) down|lower than"
+    "|below (?:the|its|their) (?:usual|normal|baseline)|below (?:usual|normal)"
+)
 _WAY = re.compile(rf"\b(?:(?P<up>{_UP})|(?P<down>{_DOWN}))\b", re.IGNORECASE)
 _NEARBY_CHARS: Final = 60
 _MASK: Final = r"([\U000f0000-\U000ffffd])"
@@ -60,6 +72,8 @@ def belongs(
     moved = {way for way in ("up", "down") if about & holders.by_way.get(way, 0)}
     return (
         all(about & holders.by_number.get(written(each), 0) for each in numbers)
+        and (is_advice or are_in_their_roles(sentence, about, holders, cited=bool(ids)))
+        and (is_advice or bounds_stand(sentence, about, holders))
         and _is_timely(sentence, ids, names, holders)
         and all(_goes(*change, about, holders) for change in _changes(sentence, numbers, ways))
         and (is_advice or not moved or all(each.lastgroup in moved for each in ways))

@@ -22,6 +22,7 @@ from services.explainer.wording.blame import Blame
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.holders import Holders, holders_of
 from services.explainer.wording.known import Masked, raw
+from services.explainer.wording.levels import is_level
 from services.explainer.wording.lexicon import Lexicon, lexicon_of
 from services.explainer.wording.numbers import (
     NUMBER,
@@ -99,7 +100,7 @@ class _Known:
         bare = signed(EVIDENCE_ID.sub(" ", _CITED.sub("", sentence)))
         if not all(each in self.lexicon.evidence_ids for each in ids):
             return False
-        rest = _without_numbers(bare, self.lexicon)
+        rest = _without_numbers(bare, self.lexicon, checks_level=self.grounded)
         if rest is None or not are_plain(rest, self.lexicon.words):
             return False
         if not self.grounded:
@@ -116,14 +117,17 @@ class _Known:
         return any(self.blame.is_told(each, masked.names_in(each)) for each in sentences)
 
 
-def _without_numbers(sentence: str, lexicon: Lexicon) -> str | None:
+def _without_numbers(sentence: str, lexicon: Lexicon, *, checks_level: bool) -> str | None:
     """The sentence without its numbers and their units; None when one is not of the evidence."""
     parts, done = [], 0
     for found in NUMBER.finditer(sentence):
         units = lexicon.units_by_number.get(written(found))
         if units is None or not stands_free(found) or is_denied(found):
             return None
-        if is_difference(found) and not units & RATIOS:
+        ratio = bool(units & RATIOS)
+        if is_difference(found) and not ratio:
+            return None
+        if checks_level and not is_level(found, ratio=ratio, words=lexicon.words):
             return None
         end = end_of_unit(sentence, found.end(), units)
         told, counts = end > found.end(), "" in units

@@ -44,8 +44,10 @@ def raw(text: str) -> str:
     >>> raw("web[.]test:80  on\nuser[@]db")
     'web.test:80 on user@db'
     """
-    line = "".join(each if each.isprintable() else " " for each in text)
-    return _BRACKETED.sub(r"\1", " ".join(line.split()))
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else " " for each in text)
+    line = " ".join(text.split())
+    return _BRACKETED.sub(r"\1", line) if "[" in line else line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,12 +117,11 @@ dependent local independent free ready time
 QUALIFYING: Final = frozenset(_QUALIFYING_LIST.split())
 """Last parts of words that name nothing: "service-level", "server-side"."""
 
-COMPOUND_WORDS: Final = frozenset(
-    """
+_COMPOUND_WORDS_LIST: Final = """
 start-up fail-over roll-back set-up shut-down scale-up scale-out clean-up back-up double-check
 re-run re-deploy re-check re-enable re-route fine-tune
-""".split()
-)
+"""
+COMPOUND_WORDS: Final = frozenset(_COMPOUND_WORDS_LIST.split())
 """Words with a hyphen that name nothing."""
 
 ADVERBS: Final = "also|then|just|still|now|often|always|sometimes|soon|never|itself|not|no"
@@ -136,9 +135,10 @@ of on at and or because while when as to by for from with
 STATES: Final = "|".join(_STATES_LIST.split())
 """Words behind a word that is somebody: "Zephyr is", not "Rotate old"."""
 
-PLURALS: Final = """
+_PLURALS_LIST: Final = """
 logs caches connections queries retries files tables indexes pods services requests jobs metrics
 traces limits errors processes threads sessions nodes hosts replicas workers backups resources users
 clients pools queues buffers deploys deployments changes
-""".split()
+"""
+PLURALS: Final = frozenset(_PLURALS_LIST.split())
 """Words that look like verbs and name many things: "Rotate logs"."""

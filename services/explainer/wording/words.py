@@ -55,7 +55,7 @@ _AFTER_A_VERB: Final = re.compile(
 )
 _QUALIFYING: Final = rf"(?:{'|'.join(sorted(QUALIFYING))})"
 _LOWER: Final = re.compile(r" (?:back |over |out |up |in |down |off )?[a-z\U000f0000-\U000ffffd]")
-_MANY: Final = "|".join(PLURALS)
+_MANY: Final = "|".join(sorted(PLURALS))
 _AS_A_SUBJECT: Final = re.compile(
     rf" (?:(?:\w+ly|{ADVERBS}) )*(?:{STATES}|(?!(?:{_MANY})\b)[a-z]+(?:ed|[^s]s))\b"
 )
