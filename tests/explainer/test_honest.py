@@ -284,3 +284,38 @@ def test_advice_may_begin_with_any_verb(sentence: str) -> None:
 )  # fmt: skip
 def test_advice_about_something_that_is_not_there_is_struck(sentence: str) -> None:
     assert not advice_stands(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "cart is slow, which slowed down web.",
+        "The root cause of the failure of web is cart.",
+        "web fell because cart filled its memory [E1] [E4].",
+        "web failed as a result of cart.",
+        "The root cause of the web errors is cart.",
+        "cart is the cause. It slowed down web.",
+    ],
+)
+def test_cause_may_name_others_that_suffer(sentence: str) -> None:
+    assert cause_stands(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "web hammered cart until it failed.",
+        "web started it all and cart followed.",
+        "Everything began at web; cart came second.",
+        "cart is slow as a result of web.",
+        "The problem lies in web and it dragged cart down.",
+        "cart was overwhelmed by web.",
+        "cart failed from redis-cart.",
+        "cart is down because of the redis-cart service.",
+        "cart suffers from web.",
+        "cart only suffers; web is to blame.",
+        "cart fails due to web.",
+    ],
+)
+def test_cause_that_blames_another_is_struck(sentence: str) -> None:
+    assert not cause_stands(sentence)

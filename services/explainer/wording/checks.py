@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Final, Self
 
 from services.explainer.model.explanation import Text
 from services.explainer.model.names import harmless
@@ -32,6 +32,7 @@ from services.explainer.wording.numbers import (
     stands_free,
     written,
 )
+from services.explainer.wording.orders import is_dangerous
 from services.explainer.wording.units import RATIOS, end_of_unit, may_follow
 from services.explainer.wording.words import are_plain
 
@@ -50,7 +51,26 @@ class Checked:
     sentences: int
 
 
-def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What sentences are held against; made once, for it costs what all evidence costs."""
+
+    lexicon: Lexicon
+    holders: Holders
+    blame: Blame
+
+    @classmethod
+    def of(cls, facts: Facts) -> Self:
+        """Of everything that was found."""
+        lexicon = lexicon_of(facts)
+        return cls(
+            lexicon=lexicon,
+            holders=holders_of(facts.subject, lexicon),
+            blame=Blame.of(facts, lexicon.pieces),
+        )
+
+
+def check(text: Text, facts: Facts | Held, *, grounded: bool) -> Checked:
     """The text without what the evidence does not hold.
 
     Args:
@@ -58,23 +78,21 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
         facts: What it may be made of.
         grounded: Also ask that sentences stand on evidence; for text of a model.
     """
-    lexicon = lexicon_of(facts)
-    against = _Known(
-        lexicon=lexicon,
-        holders=holders_of(facts.subject, lexicon),
-        blame=Blame.of(facts),
-        grounded=grounded,
-    )
+    held = facts if isinstance(facts, Held) else Held.of(facts)
+    against = _Known(held=held, grounded=grounded)
     struck: list[str] = []
     kept: dict[str, str] = {}
     total = 0
     for name in ("root_cause", "mitigation", "summary"):
-        masked = lexicon.mask(raw(getattr(text, name)))
+        masked = held.lexicon.mask(raw(getattr(text, name)))
         sentences = [each for each in _SENTENCE.split(masked.text) if each.strip()]
         good: list[str] = []
         for each in sentences:
-            held = against.holds(each, masked.names_in(each), part=name)
-            (good if held else struck).append(each if held else masked.restore(each))
+            stands = against.holds(each, masked.names_in(each), part=name)
+            if stands and grounded:
+                said, is_advice = masked.restore(each), name == "mitigation"
+                stands = not is_dangerous(said, is_advice=is_advice)
+            (good if stands else struck).append(each if stands else masked.restore(each))
         total += len(sentences)
         shown = _shortened([harmless(masked.restore(each)) for each in good], LENGTH_MAX[name])
         kept[name] = " ".join(shown)
@@ -87,34 +105,32 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """What sentences are held against."""
+    """How sentences are held against evidence."""
 
-    lexicon: Lexicon
-    holders: Holders
-    blame: Blame
+    held: Held
     grounded: bool
 
     def holds(self, sentence: str, names: Sequence[str], *, part: str) -> bool:
         """Whether a masked sentence stands."""
         ids = EVIDENCE_ID.findall(sentence)
         bare = signed(EVIDENCE_ID.sub(" ", _CITED.sub("", sentence)))
-        if not all(each in self.lexicon.evidence_ids for each in ids):
+        if not all(each in self.held.lexicon.evidence_ids for each in ids):
             return False
-        rest = _without_numbers(bare, self.lexicon, checks_level=self.grounded)
-        if rest is None or not are_plain(rest, self.lexicon.words):
+        rest = _without_numbers(bare, self.held.lexicon, checks_level=self.grounded)
+        if rest is None or not are_plain(rest, self.held.lexicon.words):
             return False
         if not self.grounded:
             return True
         is_advice = part == "mitigation"
         if not (is_advice or ids or names or NUMBER.search(bare)):
             return False
-        if part == "root_cause" and self.blame.is_on_another(bare, names):
+        if part == "root_cause" and self.held.blame.is_on_another(bare, names):
             return False
-        return belongs(bare, ids, names, self.holders, is_advice=is_advice)
+        return belongs(bare, ids, names, self.held.holders, is_advice=is_advice)
 
     def names_first(self, sentences: Sequence[str], masked: Masked) -> bool:
         """Whether one of the sentences of a cause says that it is the first suspect."""
-        return any(self.blame.is_told(each, masked.names_in(each)) for each in sentences)
+        return any(self.held.blame.is_told(each, masked.names_in(each)) for each in sentences)
 
 
 def _without_numbers(sentence: str, lexicon: Lexicon, *, checks_level: bool) -> str | None:
