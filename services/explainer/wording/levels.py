@@ -97,8 +97,8 @@ def is_level(found: re.Match[str], *, ratio: bool, words: Collection[str]) -> bo
         words: Words of the evidence; without "idle" among them nothing is told of that.
     """
     text = found.string
-    before, after = text[max(0, found.start() - _CHARS) : found.start()], text[found.end() :]
-    after = after[:_CHARS]
+    before = text[max(0, found.start() - _CHARS) : found.start()]
+    after = text[found.end() : found.end() + _CHARS]
     if _BOUND.search(before) or _IS_BOUND.match(after) or _INTO.match(after):
         return False
     unused = _UNUSED.search(f"{before} {after[:20]}")

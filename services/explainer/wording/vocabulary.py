@@ -26,7 +26,7 @@ seconds secs? minutes? mins? hours? hrs? days? weeks? months? years? decades? ce
 
 NUMBER_WORDS: Final = re.compile(
     rf"\b(?:(?:{'|'.join(_UNITS_OF_TEN.split())})s?(?:-?fold)?"
-    r"|(?:many|multi|several)-?fold|orders? of magnitude|factors? of"
+    r"|(?:many|multi|several)-?fold|orders? of magnitude|by an order|an order (?:higher|lower|more|less)|factors? of"
     rf"|{'|'.join(_SPELLED.split())})\b",
     re.IGNORECASE,
 )
