@@ -14,6 +14,7 @@ from tests.explainer.test_honest import advice_stands, stands
         "Memory is at 1.98 GiB, compared to a baseline of 513 MiB [E1].",
         "Memory of cart rose to 1.98 GiB, up from 513 MiB [E1].",
         "Memory was at 513 MiB (baseline) before [E1].",
+        "Memory is at 1.98 GiB instead of the usual 513 MiB [E1].",
         "Memory rose 120 s before the alert [E1].",
         "up of web plummeted to 0 [E4].",
         "Memory soared to 1.98 GiB, a jump of 98.5 times its usual spread [E1].",

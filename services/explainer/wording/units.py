@@ -44,7 +44,7 @@ after until till during within between through via due because not also only aga
 all earlier later prior ahead afterwards beforehand into around about began started came
 followed caused causes indicating indicates indicated showing shows showed suggesting suggests
 suggested means made making leads leading confirms confirmed exceeded exceeds exceeding crossed
-crossing against compared versus rose fell
+crossing against compared versus rose fell instead
 """
 _MAY_FOLLOW: Final = frozenset(_MAY_FOLLOW_LIST.split())
 _WHAT_IS_MEASURED_LIST: Final = """
