@@ -15,8 +15,10 @@ MODULES = (
     "services.explainer.wording.instants",
     "services.explainer.wording.known",
     "services.explainer.wording.numbers",
+    "services.explainer.wording.orders",
     "services.explainer.wording.partial",
     "services.explainer.wording.units",
+    "services.explainer.wording.unmarked",
 )
 
 

@@ -11,7 +11,7 @@ from services.explainer.model.case import Symptom
 from services.explainer.model.evidence import Figure
 from services.explainer.model.explanation import NamedSuspect, Text
 from services.explainer.model.names import series_name
-from services.explainer.wording.checks import check
+from services.explainer.wording.checks import Held, check
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.template import worded
 from tests.explainer.test_checks import facts
@@ -144,6 +144,6 @@ def test_cause_of_which_nothing_can_be_told_is_still_named(
 ) -> None:
     unheard = Text(root_cause="web-1 lost 12345 packets.", mitigation="", summary="")
     monkeypatch.setattr(pipeline, "worded", lambda material: unheard)
-    checked = pipeline._of_template(facts())
+    checked = pipeline._of_template(facts(), Held.of(facts()))
     assert checked.struck == ("web-1 lost 12345 packets.",)
     assert checked.text.root_cause == "web-1 is the most likely cause [E1]."

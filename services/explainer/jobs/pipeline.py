@@ -34,9 +34,10 @@ from services.explainer.model.subjects import SubjectFacts
 from services.explainer.rankers.changes import SuspectChange
 from services.explainer.sources.embedding import embedding_of
 from services.explainer.store import Incident, Incidents
-from services.explainer.wording.checks import Checked, check
+from services.explainer.wording.checks import Checked, Held, check
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.template import moved_in_words, shortest_cause, when, worded
+from services.explainer.wording.unmarked import unmarked
 from services.explainer.wording.writer import Draft
 
 SUSPECTS_MAX: Final = 10
@@ -157,16 +158,17 @@ class Pipeline:
 
     async def _check(self, material: Facts, draft: Draft, run: Telling) -> tuple[Text, Wording]:
         async with _stage(run, Stage.CHECKING) as degraded:
-            template = _of_template(material)
-            text, wording = _chosen_or_template(template, draft, material)
+            held = await asyncio.to_thread(Held.of, material)
+            template = _of_template(material, held)
+            text, wording = _chosen_or_template(template, draft, held)
             if wording.struck_claims:
                 degraded.append("struck what the evidence does not hold")
         return text, wording
 
 
-def _of_template(material: Facts) -> Checked:
+def _of_template(material: Facts, held: Held) -> Checked:
     """The template's text; it names its cause even if no other word of it can stand."""
-    checked = check(worded(material), material, grounded=False)
+    checked = check(worded(material), held, grounded=False)
     if checked.struck:
         logger.error("the template said what is not in evidence: %s", checked.struck)
     if checked.text.root_cause or not material.suspects:
@@ -174,18 +176,18 @@ def _of_template(material: Facts) -> Checked:
     return replace(checked, text=replace(checked.text, root_cause=shortest_cause(material)))
 
 
-def _chosen_or_template(template: Checked, draft: Draft, material: Facts) -> tuple[Text, Wording]:
+def _chosen_or_template(template: Checked, draft: Draft, held: Held) -> tuple[Text, Wording]:
     """What is chosen; the template's text where checking the model's fails unforeseen."""
     try:
-        return _chosen(template, draft, material)
+        return _chosen(template, draft, held)
     except Exception:
         error_id = uuid.uuid4().hex
         logger.exception("unforeseen error while checking", extra={"error_id": error_id})
         told = f"{draft.provider}: checking its text failed with internal error {error_id}"
-        return _chosen(template, replace(draft, text=None, reason=told), material)
+        return _chosen(template, replace(draft, text=None, reason=told), held)
 
 
-def _chosen(template: Checked, draft: Draft, material: Facts) -> tuple[Text, Wording]:
+def _chosen(template: Checked, draft: Draft, held: Held) -> tuple[Text, Wording]:
     """The model's text as far as it checks; the template's where too little of it is left."""
     asked = Wording(
         prompt_id=draft.prompt_id,
@@ -197,7 +199,13 @@ def _chosen(template: Checked, draft: Draft, material: Facts) -> tuple[Text, Wor
         struck = len(template.struck)
         why = draft.reason
         return template.text, replace(asked, degraded_reason=why, struck_claims=struck)
-    checked = check(draft.text, material, grounded=True)
+    said = draft.text
+    bare = Text(
+        root_cause=unmarked(said.root_cause),
+        mitigation=unmarked(said.mitigation),
+        summary=unmarked(said.summary),
+    )
+    checked = check(bare, held, grounded=True)
     struck = len(checked.struck)
     if not checked.text.root_cause or 2 * struck > checked.sentences:
         metrics.LLM_FAILURES.labels(draft.provider, "too much struck").inc()

@@ -1,27 +1,22 @@
 """Whether figures stand where they belong: a true figure of something else is not true.
 
-A number must be a figure of the evidence that its sentence cites; without a citation, of evidence
-on something that the sentence names; "from … to …" must go the way the evidence went, and so must
-"rose" and "fell" without figures; what was before the event must not be told as after it.
-Evidence is looked up by sets that are bits of an integer: a sentence costs what its words cost.
+A number or a time must be of the evidence that its sentence cites, and that must be about whom the
+sentence names; without a citation, of evidence on something that the sentence names. "From … to …"
+must go the way the evidence went, and so must "rose" and "fell" without figures; what was before
+the event must not be told as after it, and no call may be turned round.
 """
 
 import re
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import reduce
-from itertools import combinations, pairwise
-from operator import or_
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
-from services.explainer.model.evidence import Evidence, Figure
-from services.explainer.model.subjects import SubjectFacts
-from services.explainer.wording.known import fold
-from services.explainer.wording.lexicon import Piece
+from services.explainer.wording.holders import Holders, union
+from services.explainer.wording.known import fold, has_name
+from services.explainer.wording.levels import are_in_their_roles, bounds_stand
 from services.explainer.wording.numbers import NUMBER, written
-from services.explainer.wording.offsets import AFTER, BEFORE, Event, offsets_in
+from services.explainer.wording.offsets import offsets_in
 
 EVIDENCE_ID: Final = re.compile(r"\bE\d+\b")
 _ABOUT: Final = r"(?:about |around |some |nearly |roughly )?"
@@ -31,67 +26,30 @@ _FROM: Final = re.compile(
     re.IGNORECASE,
 )
 _TO: Final = re.compile(rf"\bto\s+{_ABOUT}-?$", re.IGNORECASE)
-_UP = "rose|risen|rising|rises|increased?|grew|grown|climbed|jumped|surged|spiked|went up"
-_DOWN = "fell|fallen|falling|falls|decreased?|dropped|sank|declined|shrank|went down"
+_UP: Final = (
+    "rose|risen|rising|rises|increas(?:ed?|es|ing)|gr[eo]wn?|grows|growing|climb(?:s|ed|ing)?"
+    "|jump(?:s|ed|ing)?|surg(?:ed?|es|ing)|spik(?:ed?|es|ing)|soar(?:s|ed|ing)?|swell(?:s|ed|ing)?"
+    "|escalat(?:ed?|es|ing)|leap(?:s|t|ed|ing)?|ballooned|skyrocketed|went up|go(?:es|ing) up"
+    "|shot up|higher than|above (?:the|its|their) (?:usual|normal|baseline)|above (?:usual|normal)"
+)
+_DOWN: Final = (
+    "fell|fallen|falling|falls|decreas(?:ed?|es|ing)|dropp(?:ed|ing)|drops?|sank|sunk|sinks|sinking"
+    "|declin(?:ed?|es|ing)|shr[aiu]nk(?:s|ing)?|plummet(?:s|ed|ing)?|plung(?:ed?|es|ing)"
+    "|tumbl(?:ed?|es|ing)|collaps(?:ed?|es|ing)|vanish(?:ed|es|ing)?|dwindl(?:ed?|es|ing)"
+    "|went down|go(?:es|ing) down|lower than"
+    "|below (?:the|its|their) (?:usual|normal|baseline)|below (?:usual|normal)"
+)
 _WAY = re.compile(rf"\b(?:(?P<up>{_UP})|(?P<down>{_DOWN}))\b", re.IGNORECASE)
 _NEARBY_CHARS: Final = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holders:
-    """All evidence that has figures; each value is a set of pieces, one bit for each.
-
-    Attributes:
-        by_name: By the folded names of what it is about.
-        by_number: By its figures as they are written.
-        by_pair: By two of its figures, in the order of time where they have one.
-        by_way: By "up" or "down" where it shows a movement.
-        by_offset: By the side of the event, or "" for no offset, and the figure.
-    """
-
-    by_id: dict[str, int]
-    by_name: dict[str, int]
-    by_number: dict[str, int]
-    by_pair: dict[tuple[str, str], int]
-    by_way: dict[str, int]
-    by_offset: dict[tuple[str, str], int]
-    event: Event
-
-    def about(self, ids: Sequence[str], names: Sequence[str]) -> int:
-        """Evidence that is cited; without any, evidence on what is named; else all of it."""
-        cited = _union(self.by_id, ids)
-        return cited or _union(self.by_name, map(fold, names)) or -1
-
-
-def holders_of(subject: SubjectFacts, pieces: Iterable[Piece]) -> Holders:
-    """All evidence that has figures."""
-    by_id: defaultdict[str, int] = defaultdict(int)
-    by_name: defaultdict[str, int] = defaultdict(int)
-    by_number: defaultdict[str, int] = defaultdict(int)
-    by_way: defaultdict[str, int] = defaultdict(int)
-    by_pair: defaultdict[tuple[str, str], int] = defaultdict(int)
-    by_offset: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for place, piece in enumerate(each for each in pieces if each.numbers):
-        bit = 1 << place
-        numbers = [number for number, _ in piece.numbers]
-        by_id[piece.evidence.evidence_id] |= bit
-        by_way[_way_of(piece.evidence)] |= bit
-        for name in {fold(name) for name in piece.names}:
-            by_name[name] |= bit
-        for number, figure in zip(numbers, piece.evidence.figures, strict=True):
-            by_number[number] |= bit
-            by_offset[_side_of(figure), number] |= bit
-        for pair in combinations(numbers, 2):
-            by_pair[pair] |= bit
-    return Holders(
-        by_id=by_id,
-        by_name=by_name,
-        by_number=by_number,
-        by_pair=by_pair,
-        by_way=by_way,
-        by_offset=by_offset,
-        event=Event.of(subject),
-    )
+_MASK: Final = r"([\U000f0000-\U000ffffd])"
+_HAS: Final = re.compile(rf"{_MASK}(?:['\u2019]s? |, whose |, where ){_MASK}")
+_OF: Final = re.compile(rf"{_MASK} (?:of|on|in|for) (?:the )?(?:host |pod |service )?{_MASK}")
+_CALLS: Final = re.compile(
+    rf"{_MASK} (?:calls|called|depends on|relies on|waits for|queries|sends requests to"
+    rf"|is a client of) (?:the )?{_MASK}",
+    re.IGNORECASE,
+)
+_ENDED: Final = re.compile(r"\b(?:resolved|ended|cleared|recovered|over|stopped)\b", re.IGNORECASE)
 
 
 def belongs(
@@ -107,11 +65,16 @@ def belongs(
         is_advice: It tells what to do: "increase" is no claim there.
     """
     about, offsets = holders.about(ids, names), holders.by_offset
+    if holders.strays(ids, names) or _is_anothers(sentence, names, holders):
+        return False
     numbers = list(NUMBER.finditer(sentence))
     ways = list(_WAY.finditer(sentence))
     moved = {way for way in ("up", "down") if about & holders.by_way.get(way, 0)}
     return (
         all(about & holders.by_number.get(written(each), 0) for each in numbers)
+        and (is_advice or are_in_their_roles(sentence, about, holders, cited=bool(ids)))
+        and (is_advice or bounds_stand(sentence, about, holders))
+        and _is_timely(sentence, ids, names, holders)
         and all(_goes(*change, about, holders) for change in _changes(sentence, numbers, ways))
         and (is_advice or not moved or all(each.lastgroup in moved for each in ways))
         and all(
@@ -121,21 +84,35 @@ def belongs(
     )
 
 
-def _union(sets: dict[str, int], keys: Iterable[str]) -> int:
-    return reduce(or_, (sets.get(key, 0) for key in keys), 0)
+def _is_anothers(sentence: str, names: Sequence[str], holders: Holders) -> bool:
+    """Whether a sentence gives somebody a series that is not theirs, or turns a call round."""
+    named = iter(names)
+    name_at = {at: fold(next(named)) for at, char in enumerate(sentence) if has_name(char)}
+    pairs = [(name_at[each.start(1)], name_at[each.start(2)]) for each in _HAS.finditer(sentence)]
+    pairs += [(name_at[each.start(2)], name_at[each.start(1)]) for each in _OF.finditer(sentence)]
+    for owner, series in pairs:
+        theirs, such = holders.by_entity.get(owner, 0), holders.by_metric.get(series, 0)
+        if theirs & holders.figured and such and not theirs & such:
+            return True
+    calls = ((name_at[each.start(1)], name_at[each.start(2)]) for each in _CALLS.finditer(sentence))
+    return any(
+        (callee, caller) in holders.calls and (caller, callee) not in holders.calls
+        for caller, callee in calls
+    )
 
 
-def _way_of(piece: Evidence) -> str:
-    before, after = piece.figure("baseline"), piece.figure("observed")
-    if before is None or after is None or before.value == after.value:
-        return ""
-    return "up" if after.value > before.value else "down"
-
-
-def _side_of(figure: Figure) -> str:
-    if figure.name.endswith("before_event"):
-        return BEFORE
-    return AFTER if figure.name.endswith("after_event") else ""
+def _is_timely(sentence: str, ids: Sequence[str], names: Sequence[str], holders: Holders) -> bool:
+    """Whether each time is one of what the sentence is about, or of the event if it tells of it."""
+    times = [owners for name in names if (owners := holders.instants.owners(name))]
+    if not times:
+        return True
+    folded = [fold(name) for name in names if not holders.instants.owners(name)]
+    about = holders.cited(ids) or union(holders.by_name, folded) or -1 ^ holders.event_bit
+    if holders.event.is_told(sentence, folded) or (not ids and holders.event.is_on(folded)):
+        about |= holders.event_bit
+    if _ENDED.search(sentence) and holders.event.is_told(sentence, folded):
+        about &= ~(holders.event_bit | union(holders.by_name, holders.event.names))
+    return all(about & owners for owners in times)
 
 
 def _changes(
@@ -153,6 +130,8 @@ def _changes(
 
 
 def _goes(way: str, first: str, second: str, about: int, holders: Holders) -> bool:
-    if way and first != second and (float(second) > float(first)) != (way == "up"):
-        return False
-    return bool(about & holders.by_pair.get((first, second), 0))
+    """Values are compared, not digits: 513 MiB is less than 1.98 GiB."""
+    found = holders.by_pair.get(("", first, second), 0)
+    if way and first != second:
+        found &= holders.by_pair.get((way, first, second), 0)
+    return bool(about & found)

@@ -13,14 +13,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Final, Self
 
 from services.explainer.model.explanation import Text
 from services.explainer.model.names import harmless
-from services.explainer.wording.attribution import EVIDENCE_ID, Holders, belongs, holders_of
+from services.explainer.wording.attribution import EVIDENCE_ID, belongs
 from services.explainer.wording.blame import Blame
 from services.explainer.wording.facts import Facts
-from services.explainer.wording.known import Masked
+from services.explainer.wording.holders import Holders, holders_of
+from services.explainer.wording.known import Masked, raw
+from services.explainer.wording.levels import is_level
 from services.explainer.wording.lexicon import Lexicon, lexicon_of
 from services.explainer.wording.numbers import (
     NUMBER,
@@ -30,6 +32,7 @@ from services.explainer.wording.numbers import (
     stands_free,
     written,
 )
+from services.explainer.wording.orders import is_dangerous
 from services.explainer.wording.units import RATIOS, end_of_unit, may_follow
 from services.explainer.wording.words import are_plain
 
@@ -48,7 +51,26 @@ class Checked:
     sentences: int
 
 
-def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What sentences are held against; made once, for it costs what all evidence costs."""
+
+    lexicon: Lexicon
+    holders: Holders
+    blame: Blame
+
+    @classmethod
+    def of(cls, facts: Facts) -> Self:
+        """Of everything that was found."""
+        lexicon = lexicon_of(facts)
+        return cls(
+            lexicon=lexicon,
+            holders=holders_of(facts.subject, lexicon),
+            blame=Blame.of(facts, lexicon.pieces),
+        )
+
+
+def check(text: Text, facts: Facts | Held, *, grounded: bool) -> Checked:
     """The text without what the evidence does not hold.
 
     Args:
@@ -56,23 +78,21 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
         facts: What it may be made of.
         grounded: Also ask that sentences stand on evidence; for text of a model.
     """
-    lexicon = lexicon_of(facts)
-    against = _Known(
-        lexicon=lexicon,
-        holders=holders_of(facts.subject, lexicon.pieces),
-        blame=Blame.of(facts),
-        grounded=grounded,
-    )
+    held = facts if isinstance(facts, Held) else Held.of(facts)
+    against = _Known(held=held, grounded=grounded)
     struck: list[str] = []
     kept: dict[str, str] = {}
     total = 0
     for name in ("root_cause", "mitigation", "summary"):
-        masked = lexicon.mask(_clean(getattr(text, name)))
+        masked = held.lexicon.mask(raw(getattr(text, name)))
         sentences = [each for each in _SENTENCE.split(masked.text) if each.strip()]
         good: list[str] = []
         for each in sentences:
-            held = against.holds(each, masked.names_in(each), is_advice=name == "mitigation")
-            (good if held else struck).append(each if held else masked.restore(each))
+            stands = against.holds(each, masked.names_in(each), part=name)
+            if stands and grounded:
+                said, is_advice = masked.restore(each), name == "mitigation"
+                stands = not is_dangerous(said, is_advice=is_advice)
+            (good if stands else struck).append(each if stands else masked.restore(each))
         total += len(sentences)
         shown = _shortened([harmless(masked.restore(each)) for each in good], LENGTH_MAX[name])
         kept[name] = " ".join(shown)
@@ -85,57 +105,53 @@ def check(text: Text, facts: Facts, *, grounded: bool) -> Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """What sentences are held against."""
+    """How sentences are held against evidence."""
 
-    lexicon: Lexicon
-    holders: Holders
-    blame: Blame
+    held: Held
     grounded: bool
 
-    def holds(self, sentence: str, names: Sequence[str], *, is_advice: bool) -> bool:
+    def holds(self, sentence: str, names: Sequence[str], *, part: str) -> bool:
         """Whether a masked sentence stands."""
         ids = EVIDENCE_ID.findall(sentence)
         bare = signed(EVIDENCE_ID.sub(" ", _CITED.sub("", sentence)))
-        if not all(each in self.lexicon.evidence_ids for each in ids):
+        if not all(each in self.held.lexicon.evidence_ids for each in ids):
             return False
-        rest = _without_numbers(bare, self.lexicon)
-        if rest is None or not are_plain(rest, self.lexicon.words):
+        rest = _without_numbers(bare, self.held.lexicon, checks_level=self.grounded)
+        if rest is None or not are_plain(rest, self.held.lexicon.words):
             return False
         if not self.grounded:
             return True
-        if not is_advice:
-            if not (ids or names or NUMBER.search(bare)):
-                return False
-            if self.blame.is_on_another(bare, names):
-                return False
-        return belongs(bare, ids, names, self.holders, is_advice=is_advice)
+        is_advice = part == "mitigation"
+        if not (is_advice or ids or names or NUMBER.search(bare)):
+            return False
+        if part == "root_cause" and self.held.blame.is_on_another(bare, names):
+            return False
+        return belongs(bare, ids, names, self.held.holders, is_advice=is_advice)
 
     def names_first(self, sentences: Sequence[str], masked: Masked) -> bool:
         """Whether one of the sentences of a cause says that it is the first suspect."""
-        return any(self.blame.is_told(each, masked.names_in(each)) for each in sentences)
+        return any(self.held.blame.is_told(each, masked.names_in(each)) for each in sentences)
 
 
-def _without_numbers(sentence: str, lexicon: Lexicon) -> str | None:
+def _without_numbers(sentence: str, lexicon: Lexicon, *, checks_level: bool) -> str | None:
     """The sentence without its numbers and their units; None when one is not of the evidence."""
     parts, done = [], 0
     for found in NUMBER.finditer(sentence):
         units = lexicon.units_by_number.get(written(found))
         if units is None or not stands_free(found) or is_denied(found):
             return None
-        if is_difference(found) and not units & RATIOS:
+        ratio = bool(units & RATIOS)
+        if is_difference(found) and not ratio:
+            return None
+        if checks_level and not is_level(found, ratio=ratio, words=lexicon.words):
             return None
         end = end_of_unit(sentence, found.end(), units)
-        told, counts = end > found.end(), not units
+        told, counts = end > found.end(), "" in units
         if not may_follow(sentence, end, told=told, counts=counts, words=lexicon.words):
             return None
         parts.append(sentence[done : found.start()])
         done = end
     return " ".join([*parts, sentence[done:]])
-
-
-def _clean(text: str) -> str:
-    """One line: control and private characters become blanks, and many blanks one."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def _shortened(sentences: Sequence[str], chars_max: int) -> Sequence[str]:

@@ -19,6 +19,16 @@ _DIFFERENCE: Final = re.compile(
     r"\bby (?:(?:about|around|some|nearly|roughly|only|an?|the|another|over|at least) ){0,2}$",
     re.IGNORECASE,
 )
+_OFFSET: Final = re.compile(
+    r"\b(?:preced(?:ed|es|ing)|follow(?:ed|s|ing)|before|after|prior to|ahead of|led|trailed"
+    r"|lagged|earlier than|later than)\s[^,;:.]{1,50}\sby [a-z ]{0,16}$",
+    re.IGNORECASE,
+)
+"""What lies between the event and what it is told of: "preceded the alert by 420 s"."""
+_OFFSET_BEHIND: Final = re.compile(
+    r"[ -]?(?:s|secs?|seconds?)\b,? (?:before|prior|ahead|earlier|later|after|following)",
+    re.IGNORECASE,
+)
 _MAY_STAND_BEFORE: Final = re.compile(
     r"""(?:^|%\s|[\w()\[\],;:="'\u2018-\u201f\U000f0000-\U000ffffd])\s*$"""
 )
@@ -60,8 +70,20 @@ def is_denied(found: re.Match[str]) -> bool:
 
 
 def is_difference(found: re.Match[str]) -> bool:
-    """Whether it is told as what lies between two others: "rose by 3"; no figure is that."""
-    return bool(_DIFFERENCE.search(_before(found, _CLAUSE_CHARS)))
+    """Whether it is told as what lies between two others: "rose by 3"; only offsets are that."""
+    before = _before(found, _CLAUSE_CHARS)
+    return bool(_DIFFERENCE.search(before)) and not _OFFSET.search(before)
+
+
+def is_offset(found: re.Match[str]) -> bool:
+    """Whether it is told as the time from one thing to another.
+
+    >>> texts = ["3 s before", "3 seconds ago, prior", "preceded the alert by 3 s", "rose by 3 s"]
+    >>> [is_offset(each) for text in texts for each in NUMBER.finditer(text)]
+    [True, False, True, False]
+    """
+    behind = _OFFSET_BEHIND.match(found.string, found.end())
+    return bool(behind or _OFFSET.search(_before(found, _CLAUSE_CHARS)))
 
 
 def _before(found: re.Match[str], chars: int = _SIGNS_CHARS_MAX) -> str:

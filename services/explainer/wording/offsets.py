@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from services.explainer.model.subjects import SubjectFacts
-from services.explainer.wording.known import RARE, fold, said
+from services.explainer.wording.known import RARE, fold, raw, said
 from services.explainer.wording.numbers import NUMBER, written
 
 BEFORE: Final = "before"
@@ -27,6 +27,12 @@ _SAID: Final = re.compile(
     re.IGNORECASE,
 )
 _AFTER_THAT: Final = re.compile(r"\bafter (?:about |around |some |only )?$", re.IGNORECASE)
+_BY: Final = re.compile(
+    r"\b(?:(?P<before>preced(?:ed|es|ing)|led|before|prior to|ahead of|earlier than)"
+    r"|(?P<after>follow(?:ed|s|ing)|trailed|lagged|after|later than))"
+    r"(?P<rest>\s[^,;:.]{1,50}?)\sby [a-z ]{0,16}$",
+    re.IGNORECASE,
+)
 _BREAK: Final = re.compile(r"[,;:.()]|\b(?:and|while|but|then|when|so|whereas)\b", re.IGNORECASE)
 _PRONOUN: Final = re.compile(
     r"\s*(?:(?:it|they|that|this|these|those)(?=\s*(?:[,;:.()]|$|was|were|is|began|started|came))|[,;:.()]|$)",
@@ -41,18 +47,31 @@ _IS_EVENT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """By which folded names a text may call the event, and of what kind it is."""
+    """By which folded names a text may call the event, of what kind it is, and what it is on."""
 
     names: frozenset[str]
     kind: str
+    places: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, subject: SubjectFacts) -> Self:
         """What an alert or an anomaly is called."""
         named = (subject.title, subject.labels.get("alertname", ""))
         return cls(
-            names=frozenset(fold(name) for name in named if name), kind=subject.ref.kind.value
+            names=frozenset(fold(raw(name)) for name in named if name),
+            kind=subject.ref.kind.value,
+            places=frozenset(fold(raw(value)) for value in subject.labels.values()),
         )
+
+    def is_told(self, sentence: str, folded: Sequence[str]) -> bool:
+        """Whether a masked sentence tells of the event."""
+        return not self.names.isdisjoint(folded) or bool(
+            re.search(rf"\b(?:{self.kind}|event|incident)\b", sentence, re.IGNORECASE)
+        )
+
+    def is_on(self, folded: Sequence[str]) -> bool:
+        """Whether a sentence names what the event is on, or nothing else."""
+        return not folded or not self.places.isdisjoint(folded)
 
 
 def offsets_in(sentence: str, names: Sequence[str], event: Event) -> Iterator[tuple[str, str]]:
@@ -70,6 +89,11 @@ def offsets_in(sentence: str, names: Sequence[str], event: Event) -> Iterator[tu
 
 def _side(before: str, after: str) -> str:
     """The side, of what is around a number; "" when it is no offset."""
+    if by := _BY.search(before):
+        side = BEFORE if by["before"] else AFTER
+        if _IS_EVENT.match(by["rest"]):
+            return side
+        return _OTHER[side] if _IS_EVENT.match(_last_clause(before[: by.start()])) else UNKNOWN
     told, led = _SAID.match(after), _AFTER_THAT.search(before)
     if told is None and led is None:
         return ""

@@ -44,7 +44,7 @@ after until till during within between through via due because not also only aga
 all earlier later prior ahead afterwards beforehand into around about began started came
 followed caused causes indicating indicates indicated showing shows showed suggesting suggests
 suggested means made making leads leading confirms confirmed exceeded exceeds exceeding crossed
-crossing against compared versus rose fell
+crossing against compared versus rose fell instead
 """
 _MAY_FOLLOW: Final = frozenset(_MAY_FOLLOW_LIST.split())
 _WHAT_IS_MEASURED_LIST: Final = """
@@ -58,7 +58,9 @@ _WHAT_IS_COUNTED: Final = frozenset(
 _NO_ADVERBS: Final = frozenset(
     {"hourly", "daily", "weekly", "monthly", "yearly", "nightly", "fully"}
 )
-_UNIT: Final = re.compile(r"[ -]?(standard deviations?|°[A-Za-z]*|[^\W\d_]{1,40}|[^\w\s])(?!\w)")
+_UNIT: Final = re.compile(
+    r"[ -]?(standard deviations?|per second|/s|°[A-Za-z]*|[^\W\d_]{1,40}|[^\w\s])(?!\w)"
+)
 _NEXT: Final = re.compile(
     r"""[\s("'\[\u2018-\u201f]*(?:(?P<word>(?:°|\w)[\w°]*)|(?P<sign>[^\w\s])(?P<after>.?))?""",
     re.DOTALL,
@@ -68,6 +70,8 @@ _OF_WHAT: Final = re.compile(
     r"[^.;]{0,40}?\b(?:spreads?|deviations?|variations?|sigmas?|noise|range)\b", re.IGNORECASE
 )
 _NAME: Final = 0xF0000
+_WITH_UNIT: Final = re.compile(r"\d+(?:\.\d+)? ?(?:s|secs?|seconds?|%|percent|\u00b0C)(?!\w)")
+"""Another figure that cannot be read as the rest of the one before it: "to 18.7 60 s before"."""
 
 
 def end_of_unit(text: str, at: int, units: Collection[str]) -> int:
@@ -105,7 +109,7 @@ def may_follow(text: str, at: int, *, told: bool, counts: bool, words: Collectio
     if found.start("word") == at or word in _MEASURES:
         return False
     if word[0].isdigit():
-        return told
+        return told or (counts and _WITH_UNIT.match(text, found.start("word")) is not None)
     if word in _MAY_FOLLOW or (word.endswith("ly") and word not in _NO_ADVERBS):
         return True
     if told and word in _WHAT_IS_MEASURED:

@@ -8,7 +8,7 @@ two three four five six seven eight nine ten eleven twelve thirteen fourteen fif
 seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand
 """
 _SPELLED: Final = """
-zero dozens? twice thrice doubl(?:e|ed|es|ing) tripl(?:e|ed|es|ing)
+zero dozens? twice thrice doubl(?:e(?!-check)|ed|es|ing) tripl(?:e|ed|es|ing)
 quadrupl(?:e|ed|es|ing) quintupl(?:e|ed|es|ing) half halves halved halving thirds? quarters?
 fourths? fifths? sixths? sevenths? eighths? ninths? tenths? hundredths? thousandths? minus fold
 lakhs? crores? googol myriads? (?:[a-z]{1,12})?illi(?:on|ard)s?(?:ths?)?
@@ -26,7 +26,8 @@ seconds secs? minutes? mins? hours? hrs? days? weeks? months? years? decades? ce
 
 NUMBER_WORDS: Final = re.compile(
     rf"\b(?:(?:{'|'.join(_UNITS_OF_TEN.split())})s?(?:-?fold)?"
-    r"|(?:many|multi|several)-?fold|orders? of magnitude|factors? of"
+    r"|(?:many|multi|several)-?fold|orders? of magnitude|by an order|factors? of"
+    r"|an order (?:higher|lower|more|less)"
     rf"|{'|'.join(_SPELLED.split())})\b",
     re.IGNORECASE,
 )
@@ -116,3 +117,29 @@ dependent local independent free ready time
 """
 QUALIFYING: Final = frozenset(_QUALIFYING_LIST.split())
 """Last parts of words that name nothing: "service-level", "server-side"."""
+
+_COMPOUND_WORDS_LIST: Final = """
+start-up fail-over roll-back set-up shut-down scale-up scale-out clean-up back-up double-check
+re-run re-deploy re-check re-enable re-route fine-tune
+"""
+COMPOUND_WORDS: Final = frozenset(_COMPOUND_WORDS_LIST.split())
+"""Words with a hyphen that name nothing."""
+
+ADVERBS: Final = "also|then|just|still|now|often|always|sometimes|soon|never|itself|not|no"
+_STATES_LIST: Final = """
+is was are were be been has have had does did do can could will would may might must should took
+takes went goes got gets made makes led leads began came ran runs fell falls rose rises lost loses
+broke breaks needs keeps kept saw sees hit hits sent sends shows hung grew brought brings drove
+drives hangs waits says said held holds set sets cut cuts put ate eats burn burns
+of on at and or because while when as to by for from with
+"""
+STATES: Final = "|".join(_STATES_LIST.split())
+"""Words behind a word that is somebody: "Zephyr is", not "Rotate old"."""
+
+_PLURALS_LIST: Final = """
+logs caches connections queries retries files tables indexes pods services requests jobs metrics
+traces limits errors processes threads sessions nodes hosts replicas workers backups resources users
+clients pools queues buffers deploys deployments changes
+"""
+PLURALS: Final = frozenset(_PLURALS_LIST.split())
+"""Words that look like verbs and name many things: "Rotate logs"."""
