@@ -7,5 +7,5 @@ ALTER TABLE detector.shard
     ADD CHECK (watched_since_ms <= watched_until_ms);
 
 COMMENT ON COLUMN detector.shard.watched_since_ms IS
-    'Since when ingest gave a sign of life at least once a minute, on its clock.';
+    'Since when there was no long pause in the signs of life of ingest, on its clock.';
 COMMENT ON COLUMN detector.shard.watched_until_ms IS 'Its last sign of life.';

@@ -226,10 +226,6 @@ class Engine:
         """How long every series may be silent; see `absence`."""
         return absence.patiences_ms(self._state[: self._count]["absence"]["second_ms"])
 
-    def sample_counts(self) -> I64:
-        """Samples that every series has taken."""
-        return self._state[: self._count]["clock"]["count"].astype(np.int64)
-
     def take_training_rows(self) -> F32:
         """Feature vectors float32[m, F] kept for training, a deterministic recent sample."""
         return reservoir.taken(self._reservoir)
