@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from services.explainer.checks.check import check
 from services.explainer.model.evidence import Figure
 from services.explainer.model.explanation import Text
-from services.explainer.wording.checks import check
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.figures import rounded
 from tests.explainer.test_checks import facts

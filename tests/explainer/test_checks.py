@@ -6,15 +6,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from services.explainer.checks.check import check
+from services.explainer.checks.lexicon import lexicon_of
 from services.explainer.model.evidence import Evidence, EvidenceKind, Figure
 from services.explainer.model.explanation import NamedSuspect, Text
 from services.explainer.model.names import entity_of
 from services.explainer.model.ranking import Reason, Suspect
 from services.explainer.model.subjects import SubjectFacts, SubjectKind, SubjectRef
-from services.explainer.wording.checks import check
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.figures import number_and_unit, rounded, shown
-from services.explainer.wording.lexicon import lexicon_of
 from services.explainer.wording.partial import StringValues
 from services.explainer.wording.template import worded
 

@@ -12,13 +12,13 @@ MODULES = (
     "services.explainer.model.names",
     "services.explainer.model.promql",
     "services.explainer.wording.figures",
-    "services.explainer.wording.instants",
-    "services.explainer.wording.known",
-    "services.explainer.wording.numbers",
-    "services.explainer.wording.orders",
+    "services.explainer.checks.instants",
+    "services.explainer.checks.known",
+    "services.explainer.checks.numbers",
+    "services.explainer.checks.orders",
     "services.explainer.wording.partial",
-    "services.explainer.wording.units",
-    "services.explainer.wording.unmarked",
+    "services.explainer.checks.units",
+    "services.explainer.checks.unmarked",
 )
 
 

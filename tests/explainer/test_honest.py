@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
+from services.explainer.checks.check import check
 from services.explainer.model.evidence import Evidence, EvidenceKind, Figure
 from services.explainer.model.explanation import NamedSuspect, Text
 from services.explainer.model.ranking import Reason, Suspect
-from services.explainer.wording.checks import check
 from services.explainer.wording.facts import Facts
 from tests.explainer.test_checks import facts
 

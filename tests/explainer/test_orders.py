@@ -2,9 +2,9 @@
 
 import pytest
 
+from services.explainer.checks.check import Held, check
+from services.explainer.checks.unmarked import unmarked
 from services.explainer.model.explanation import Text
-from services.explainer.wording.checks import Held, check
-from services.explainer.wording.unmarked import unmarked
 from tests.explainer.test_honest import advice_stands, shop, stands
 
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from services.explainer.checks.check import Held, check
 from services.explainer.jobs import pipeline
 from services.explainer.model.case import Symptom
 from services.explainer.model.evidence import Figure
 from services.explainer.model.explanation import NamedSuspect, Text
 from services.explainer.model.names import series_name
-from services.explainer.wording.checks import Held, check
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.template import worded
 from tests.explainer.test_checks import facts

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from mesh.telemetry import span
 from services.explainer import metrics
+from services.explainer.checks.check import Checked, Held, check
+from services.explainer.checks.unmarked import unmarked
 from services.explainer.evidence.gathering import Gathered, Sources, gather
 from services.explainer.evidence.ledger import Ledger
 from services.explainer.jobs.jobs import failed
@@ -34,10 +36,8 @@ from services.explainer.model.subjects import SubjectFacts
 from services.explainer.rankers.changes import SuspectChange
 from services.explainer.sources.embedding import embedding_of
 from services.explainer.store import Incident, Incidents
-from services.explainer.wording.checks import Checked, Held, check
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.template import moved_in_words, shortest_cause, when, worded
-from services.explainer.wording.unmarked import unmarked
 from services.explainer.wording.writer import Draft
 
 SUSPECTS_MAX: Final = 10

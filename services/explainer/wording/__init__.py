@@ -1,1 +1,1 @@
-"""Words the explanation: a template always, a language model if there is one, and checks."""
+"""Words the explanation: a template always, a language model if there is one."""

@@ -15,16 +15,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, Self
 
-from services.explainer.model.explanation import Text
-from services.explainer.model.names import harmless
-from services.explainer.wording.attribution import EVIDENCE_ID, belongs
-from services.explainer.wording.blame import Blame
-from services.explainer.wording.facts import Facts
-from services.explainer.wording.holders import Holders, holders_of
-from services.explainer.wording.known import Masked, raw
-from services.explainer.wording.levels import is_level
-from services.explainer.wording.lexicon import Lexicon, lexicon_of
-from services.explainer.wording.numbers import (
+from services.explainer.checks.attribution import EVIDENCE_ID, belongs
+from services.explainer.checks.blame import Blame
+from services.explainer.checks.holders import Holders, holders_of
+from services.explainer.checks.known import Masked, raw
+from services.explainer.checks.levels import is_level
+from services.explainer.checks.lexicon import Lexicon, lexicon_of
+from services.explainer.checks.numbers import (
     NUMBER,
     is_denied,
     is_difference,
@@ -32,9 +29,12 @@ from services.explainer.wording.numbers import (
     stands_free,
     written,
 )
-from services.explainer.wording.orders import is_dangerous
-from services.explainer.wording.units import RATIOS, end_of_unit, may_follow
-from services.explainer.wording.words import are_plain
+from services.explainer.checks.orders import is_dangerous
+from services.explainer.checks.units import RATIOS, end_of_unit, may_follow
+from services.explainer.checks.words import are_plain
+from services.explainer.model.explanation import Text
+from services.explainer.model.names import harmless
+from services.explainer.wording.facts import Facts
 
 LENGTH_MAX: Final = {"root_cause": 500, "mitigation": 800, "summary": 2000}
 

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from services.explainer.wording.holders import Holders, union
-from services.explainer.wording.known import fold, has_name
-from services.explainer.wording.levels import are_in_their_roles, bounds_stand
-from services.explainer.wording.numbers import NUMBER, written
-from services.explainer.wording.offsets import offsets_in
+from services.explainer.checks.holders import Holders, union
+from services.explainer.checks.known import fold, has_name
+from services.explainer.checks.levels import are_in_their_roles, bounds_stand
+from services.explainer.checks.numbers import NUMBER, written
+from services.explainer.checks.offsets import offsets_in
 
 EVIDENCE_ID: Final = re.compile(r"\bE\d+\b")
 _ABOUT: Final = r"(?:about |around |some |nearly |roughly )?"

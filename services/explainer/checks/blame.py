@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from services.explainer.checks.known import RARE, fold, raw, said
+from services.explainer.checks.lexicon import Piece
 from services.explainer.model.evidence import EvidenceKind
 from services.explainer.model.names import plain
 from services.explainer.wording.facts import Facts
-from services.explainer.wording.known import RARE, fold, raw, said
-from services.explainer.wording.lexicon import Piece
 
 _FIRST: Final = f"{RARE}first"
 _OTHER: Final = f"{RARE}other"

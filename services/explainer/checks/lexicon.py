@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from services.explainer.checks.instants import Instants, instants_of
+from services.explainer.checks.known import KnownNames, Masked, fold, has_phrase, raw
+from services.explainer.checks.units import SPOKEN
 from services.explainer.model.evidence import Evidence, EvidenceKind
 from services.explainer.model.names import ENTITY_LEVELS, is_name, plain, series_name
 from services.explainer.wording.facts import Facts
 from services.explainer.wording.figures import number_and_unit
-from services.explainer.wording.instants import Instants, instants_of
-from services.explainer.wording.known import KnownNames, Masked, fold, has_phrase, raw
-from services.explainer.wording.units import SPOKEN
 
 _WORD: Final = re.compile(r"[A-Za-z][a-z]*|[^\W_]+")
 _WHOLE_WORD: Final = re.compile(r"\w+")

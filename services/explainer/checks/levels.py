@@ -8,8 +8,8 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from services.explainer.wording.holders import BASELINE, OBSERVED, Holders
-from services.explainer.wording.numbers import NUMBER, is_offset, written
+from services.explainer.checks.holders import BASELINE, OBSERVED, Holders
+from services.explainer.checks.numbers import NUMBER, is_offset, written
 
 _CHARS: Final = 70
 _ABOUT_WORD: Final = r"(?:about|around|some|nearly|roughly|just|only|approximately|almost|an?|the)"

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from services.explainer.wording.known import GLUED, has_name
-from services.explainer.wording.vocabulary import (
+from services.explainer.checks.known import GLUED, has_name
+from services.explainer.checks.vocabulary import (
     ADVERBS,
     COMPOUND_WORDS,
     FUNCTION_WORDS,

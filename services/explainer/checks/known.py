@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.explainer.wording.vocabulary import COMPOUND_WORDS, QUALIFYING
+from services.explainer.checks.vocabulary import COMPOUND_WORDS, QUALIFYING
 
 GLUED: Final = "\ue000"
 """Stands before a known name that is part of a longer word: that word is no known name."""

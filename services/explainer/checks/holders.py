@@ -10,12 +10,12 @@ from functools import reduce
 from itertools import combinations
 from operator import or_
 
+from services.explainer.checks.instants import Instants
+from services.explainer.checks.known import fold, raw
+from services.explainer.checks.lexicon import Lexicon, Piece
+from services.explainer.checks.offsets import AFTER, BEFORE, Event
 from services.explainer.model.evidence import Evidence, EvidenceKind, Figure
 from services.explainer.model.subjects import SubjectFacts
-from services.explainer.wording.instants import Instants
-from services.explainer.wording.known import fold, raw
-from services.explainer.wording.lexicon import Lexicon, Piece
-from services.explainer.wording.offsets import AFTER, BEFORE, Event
 
 BASELINE = "baseline"
 OBSERVED = "observed"

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from services.explainer.checks.known import RARE, fold, raw, said
+from services.explainer.checks.numbers import NUMBER, written
 from services.explainer.model.subjects import SubjectFacts
-from services.explainer.wording.known import RARE, fold, raw, said
-from services.explainer.wording.numbers import NUMBER, written
 
 BEFORE: Final = "before"
 AFTER: Final = "after"

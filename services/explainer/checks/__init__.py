@@ -1,0 +1,1 @@
+"""What a language model says, held against the evidence: what does not check is struck."""
