@@ -4,56 +4,76 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.stamp
+# what the venv holds: all that runs, or that and all that develops
+RUN := $(VENV)/.run
+DEV := $(VENV)/.dev
 DATA_DIR ?= .sensus
 GATEWAY_PORT ?= 8080
-PROTOS := $(shell find protos -name '*.proto')
+OVERLAY ?= prod
+PROFILE ?= baseline
+BACKUPS ?= backups
+# what needs nothing but Python: the others have targets of their own
+OWN := not peers and not faults and not validators and not console
+# each worker has stores of its own; tests/scheduling.py says which tests it gets, and in which order
+PARALLEL := -n auto --no-loadscope-reorder --durations=10
 PROTO_DEPS := .protos-deps
 
 .PHONY: help
 help: ## Print the targets by category
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Run
 .PHONY: setup up demo token migrate
-setup: $(STAMP) ## Make the venv and install the locked dependencies (idempotent)
+setup: $(PROTO_DEPS) ## Make the venv and install all that developing needs (idempotent)
 
-up: setup ## Run the product on embedded PostgreSQL and Redis (DATA_DIR, GATEWAY_PORT)
+up: $(RUN) ## Run the product on embedded PostgreSQL and Redis (DATA_DIR, GATEWAY_PORT)
 	@$(BIN)/sensus up --data-dir $(DATA_DIR) --gateway-port $(GATEWAY_PORT)
 
-demo: setup ## See it find and explain a real anomaly on this machine, in two minutes
+demo: $(RUN) ## See it find and explain a real anomaly on this machine, in two minutes
 	@$(BIN)/sensus demo
 
-token: setup ## Print an access token for the running product
+token: $(RUN) ## Print an access token for the running product
 	@$(BIN)/sensus token --data-dir $(DATA_DIR)
 
-migrate: setup ## Apply the migrations to SENSUS_POSTGRES_DSN
+migrate: $(RUN) ## Apply the migrations to SENSUS_POSTGRES_DSN
 	@$(BIN)/sensus migrate
 
 ##@ Test
-.PHONY: test test-unit peers drill coverage check
+.PHONY: test test-long peers browser test-console drill coverage check
 test: setup ## Run the tests (real embedded PostgreSQL and Redis, no network)
-	$(BIN)/pytest -m "not peers and not faults"
+	$(BIN)/pytest $(PARALLEL) -m "$(OWN) and not long"
 
-coverage: setup ## Run the tests with coverage
-	$(BIN)/pytest -m "not peers and not faults" --cov=mesh --cov=services --cov=cli --cov-report=term:skip-covered
+test-long: setup ## Run the long forms too: every Python here, properties with many examples
+	SENSUS_LONG_TESTS=1 $(BIN)/pytest $(PARALLEL) -m "$(OWN)"
 
-peers: setup ## Test against the real Prometheus, Alertmanager, grpcurl and llama.cpp
+coverage: setup ## Run the tests with coverage, which must be 80 % at least
+	$(BIN)/pytest $(PARALLEL) -m "$(OWN) and not long" --cov=mesh --cov=services --cov=cli --cov-report=term:skip-covered --cov-fail-under=80
+
+peers: setup ## Test against the real Prometheus, Collector, Alertmanager, grpcurl and llama.cpp
 	tools/get-peers.sh
 	$(BIN)/pytest -m peers -rs tests/peers
 
-drill: setup ## Kill each process during load and count what was acknowledged
-	$(BIN)/pytest -m faults tests/faults
+browser: setup ## Get a browser and its driver for test-console (Chromium from Debian, or SENSUS_CHROMIUM)
+	tools/get-browser.sh $(BIN)
 
-check: test lint ## All that CI runs
+test-console: browser ## Test the console in a real browser
+	$(BIN)/pytest -m console -rs tests/console
+
+drill: setup ## Kill each process during load and count what was acknowledged
+	SENSUS_DRILL_ROUNDS=50 $(BIN)/pytest -m faults tests/faults
+
+check: test lint validate ## Everything: tests, static checks, and the tools of the field
 
 ##@ Quality
-.PHONY: lint format types imports buf-lint buf-breaking protos protos-check lock
-lint: format-check types imports buf-lint buf-breaking protos-check ## Run every static check
+.PHONY: lint lint-console format-check format types imports buf-lint buf-breaking protos protos-check lock
+lint: format-check types imports buf-lint buf-breaking protos-check lint-console ## Run every static check
 
-format-check: setup
+format-check: setup ## Check the style and the format of the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-console: setup ## Check the scripts of the console: oxlint, and their types where npm can be had
+	tools/lint-console.sh $(BIN)
 
 format: setup ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
@@ -78,21 +98,34 @@ protos: setup ## Generate gen/ from protos/
 protos-check: setup ## Fail when gen/ is not what protos/ generates
 	@BIN=$(BIN) tools/check-protos.sh
 
-lock: setup ## Resolve the dependencies anew into requirements.lock
-	@tools/lock.sh
+lock: setup ## Resolve the dependencies anew into both locks
+	@$(BIN)/pip install --quiet uv
+	@PATH=$(abspath $(BIN)):$$PATH tools/lock.sh
 
 ##@ Measure
-.PHONY: bench bench-detect bench-detect-ablation bench-detect-speed bench-feedback bench-noise bench-explain bench-explain-latency
+.PHONY: bench bench-intake bench-gateway bench-detect bench-detect-ablation bench-detect-speed bench-feedback bench-noise bench-explain bench-explain-latency bench-explain-storm bench-group bench-incidents
 bench: setup ## Ours beside the naive chain, and queries beside a plain table, each in one run
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.chain
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.query
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.query_tail
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.chunks
+
+bench-intake: setup ## Reading bodies of other systems, beside protobuf objects
+	$(BIN)/python -m bench.intake
+
+.PHONY: bench-events
+bench-events: setup ## Reading OTLP traces and logs, beside protobuf objects
+	$(BIN)/python -m bench.events
+
+bench-gateway: setup ## The gateway beside FastAPI, at a steady pace, and with a thousand open streams
+	@$(BIN)/python -c 'import fastapi' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check 'fastapi==0.165.0'
+	$(BIN)/python -m bench.gateway
 
 bench-detect: setup ## Detection quality on the external corpora
-	$(BIN)/python bench/detect.py
+	$(BIN)/python -m bench.detect
 
-bench-detect-ablation: setup ## What each part of the engine brings, and what others would
+bench-detect-ablation: setup ## Detection quality without one part of the engine after the other
 	$(BIN)/python -m bench.detect_ablation
-	$(BIN)/python -m bench.detect_left_out
 
 bench-detect-speed: setup ## Time and memory of the engine, beside scikit-learn and river in one run
 	$(BIN)/python -m bench.detect_speed
@@ -106,24 +139,79 @@ bench-noise: setup ## How quiet a fresh installation is, for several noise budge
 bench-explain-latency: setup ## Time from an alert to its explanation, with 10 000 series
 	$(BIN)/python bench/explain_latency.py
 
+bench-explain-storm: setup ## Like alerts explained a second, and how soon a critical one among thousands
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.explain_storm
+
+bench-group: setup ## How well storms of alerts are grouped, beside a fixed pause, and how fast
+	$(BIN)/python -m bench.group
+
+bench-incidents: setup ## Time of one change and one page with 100,000 incidents and a million members
+	$(BIN)/python -m bench.incidents
+
 bench-explain: setup ## Root-cause ranking on the external incidents
 	$(BIN)/python bench/explain.py
 
-##@ Ship
-.PHONY: image k8s clean
-image: ## Build the image of each service
-	for service in ingest detector explainer gateway; do docker build --build-arg SERVICE=$$service -t sensus-$$service . || exit 1; done
+.PHONY: bench-console
+bench-console: browser ## How soon the console shows something, on a slow machine and network
+	$(BIN)/python -m bench.console
 
-k8s: ## Print the Kubernetes objects
-	kubectl kustomize k8s/base
+.PHONY: load
+load: setup ## Send a profile of load (PROFILE=baseline, stress, spike or sustained) and write load.html
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.load $(PROFILE)
+
+.PHONY: bench-agent
+bench-agent: setup ## What the agent costs: share of a core, memory
+	$(BIN)/python -m bench.agent
+
+##@ Operate
+.PHONY: observability validate backup restore monitor
+observability: setup ## Write what is made from the code: metrics, rules, dashboards
+	@$(BIN)/python -m observability
+
+validate: setup ## Ask promtool, amtool, kubectl, checkov, hadolint and actionlint; what cannot be had is skipped
+	tools/get-validators.sh
+	$(BIN)/pytest -n 2 -m validators -rs tests
+
+backup: ## Back up the database SENSUS_POSTGRES_DSN into BACKUPS, seven days kept
+	@scripts/backup.sh $(BACKUPS)
+
+restore: ## Restore the backup FILE into an empty SENSUS_POSTGRES_DSN
+	@scripts/restore.sh $(FILE)
+
+monitor: ## Say whether the running product is well
+	@scripts/monitor.sh http://127.0.0.1:$(GATEWAY_PORT)
+
+##@ Ship
+.PHONY: image client k8s clean
+client: setup ## Build the wheel of the client package, with the stubs inside, into dist/
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist clients/python
+	@ls dist/sensus_client-*.whl
+
+image: ## Build the image of each service, and of the agent
+	for service in ingest detector explainer incidents notifier gateway agent; do docker build --build-arg SERVICE=$$service -t sensus-$$service . || exit 1; done
+
+k8s: ## Print the Kubernetes objects (OVERLAY=dev or prod)
+	kubectl kustomize k8s/overlays/$(OVERLAY)
+	@echo ---
+	kubectl kustomize k8s/agent
 
 clean: ## Remove the venv and every cache (never the data)
-	rm -rf $(VENV) $(PROTO_DEPS) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(PROTO_DEPS) .peers .validators .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov build dist
+	find bench cli clients gen mesh observability services tests tools -name __pycache__ -prune -exec rm -rf {} +
 
-$(STAMP): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("Sensus needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	$(BIN)/python tools/copy_google_protos.py $(PROTO_DEPS)
+# A venv that develops goes on developing: it never falls back to the smaller lock.
+$(RUN): requirements.lock pyproject.toml
+	@PYTHON=$(PYTHON) tools/install.sh $(VENV) $(if $(wildcard $(DEV)),requirements-dev.lock,$<)
+	@touch $@
+
+$(DEV): requirements-dev.lock pyproject.toml
+	@PYTHON=$(PYTHON) tools/install.sh $(VENV) $<
+	@# at once: in a test, what a compiler warns of in other people's code would be an error
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+	@# ten seconds now, instead of while the first sender waits
+	@$(BIN)/python -m services.ingest.write.compiled_loops || echo "the loops are compiled when ingest starts"
+	@touch $(RUN) $@
+
+$(PROTO_DEPS): $(DEV)
+	@$(BIN)/python tools/copy_google_protos.py $@
 	@touch $@
