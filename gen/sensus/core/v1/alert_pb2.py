@@ -26,15 +26,17 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sensus.core.v1 import series_pb2 as sensus_dot_core_dot_v1_dot_series__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asensus/core/v1/alert.proto\x12\x0esensus.core.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsensus/core/v1/series.proto\"\x93\x03\n\x05\x41lert\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12%\n\x06labels\x18\x03 \x03(\x0b\x32\x15.sensus.core.v1.Label\x12*\n\x0b\x61nnotations\x18\x04 \x03(\x0b\x32\x15.sensus.core.v1.Label\x12)\n\x05state\x18\x05 \x01(\x0e\x32\x1a.sensus.core.v1.AlertState\x12*\n\x08severity\x18\x06 \x01(\x0e\x32\x18.sensus.core.v1.Severity\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rgenerator_url\x18\t \x01(\t\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\x0b \x01(\t*[\n\nAlertState\x12\x1b\n\x17\x41LERT_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41LERT_STATE_FIRING\x10\x01\x12\x18\n\x14\x41LERT_STATE_RESOLVED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asensus/core/v1/alert.proto\x12\x0esensus.core.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bsensus/core/v1/series.proto\"\xc2\x03\n\x05\x41lert\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12%\n\x06labels\x18\x03 \x03(\x0b\x32\x15.sensus.core.v1.Label\x12*\n\x0b\x61nnotations\x18\x04 \x03(\x0b\x32\x15.sensus.core.v1.Label\x12)\n\x05state\x18\x05 \x01(\x0e\x32\x1a.sensus.core.v1.AlertState\x12*\n\x08severity\x18\x06 \x01(\x0e\x32\x18.sensus.core.v1.Severity\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rgenerator_url\x18\t \x01(\t\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\x0b \x01(\t\x12-\n\nend_reason\x18\x0c \x01(\x0e\x32\x19.sensus.core.v1.EndReason*[\n\nAlertState\x12\x1b\n\x17\x41LERT_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41LERT_STATE_FIRING\x10\x01\x12\x18\n\x14\x41LERT_STATE_RESOLVED\x10\x02*\x8b\x01\n\tEndReason\x12\x1a\n\x16\x45ND_REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45ND_REASON_RESOLVED\x10\x01\x12\x19\n\x15\x45ND_REASON_SUPERSEDED\x10\x02\x12\x16\n\x12\x45ND_REASON_COVERED\x10\x03\x12\x16\n\x12\x45ND_REASON_EXPIRED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sensus.core.v1.alert_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ALERTSTATE']._serialized_start=514
-  _globals['_ALERTSTATE']._serialized_end=605
+  _globals['_ALERTSTATE']._serialized_start=561
+  _globals['_ALERTSTATE']._serialized_end=652
+  _globals['_ENDREASON']._serialized_start=655
+  _globals['_ENDREASON']._serialized_end=794
   _globals['_ALERT']._serialized_start=109
-  _globals['_ALERT']._serialized_end=512
+  _globals['_ALERT']._serialized_end=559
 # @@protoc_insertion_point(module_scope)

@@ -32,7 +32,9 @@ class _AlertStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertState
     ALERT_STATE_FIRING: _AlertState.ValueType  # 1
     """The condition holds."""
     ALERT_STATE_RESOLVED: _AlertState.ValueType  # 2
-    """The condition no longer holds. Final for an episode: a late "firing" of the same episode does not reopen it."""
+    """The condition no longer holds. Final for an episode: a late "firing" of the same episode does not reopen it,
+    unless it had ended only because nobody repeated it.
+    """
 
 class AlertState(_AlertState, metaclass=_AlertStateEnumTypeWrapper):
     """AlertState is the state of one alert episode."""
@@ -42,8 +44,42 @@ ALERT_STATE_UNSPECIFIED: AlertState.ValueType  # 0
 ALERT_STATE_FIRING: AlertState.ValueType  # 1
 """The condition holds."""
 ALERT_STATE_RESOLVED: AlertState.ValueType  # 2
-"""The condition no longer holds. Final for an episode: a late "firing" of the same episode does not reopen it."""
+"""The condition no longer holds. Final for an episode: a late "firing" of the same episode does not reopen it,
+unless it had ended only because nobody repeated it.
+"""
 Global___AlertState: _TypeAlias = AlertState  # noqa: Y015
+
+class _EndReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EndReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EndReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    END_REASON_UNSPECIFIED: _EndReason.ValueType  # 0
+    """It is not over."""
+    END_REASON_RESOLVED: _EndReason.ValueType  # 1
+    """The sender said so. This end time replaces any that Sensus had inferred."""
+    END_REASON_SUPERSEDED: _EndReason.ValueType  # 2
+    """A newer episode of the same label set began: the end is its start."""
+    END_REASON_COVERED: _EndReason.ValueType  # 3
+    """A resolved notice of the same label set covers the start of this episode: the end is that of the notice."""
+    END_REASON_EXPIRED: _EndReason.ValueType  # 4
+    """Nobody has repeated it for as long as alerts hold without word (4 hours by default): the end is when that was over."""
+
+class EndReason(_EndReason, metaclass=_EndReasonEnumTypeWrapper):
+    """EndReason says why an episode is over."""
+
+END_REASON_UNSPECIFIED: EndReason.ValueType  # 0
+"""It is not over."""
+END_REASON_RESOLVED: EndReason.ValueType  # 1
+"""The sender said so. This end time replaces any that Sensus had inferred."""
+END_REASON_SUPERSEDED: EndReason.ValueType  # 2
+"""A newer episode of the same label set began: the end is its start."""
+END_REASON_COVERED: EndReason.ValueType  # 3
+"""A resolved notice of the same label set covers the start of this episode: the end is that of the notice."""
+END_REASON_EXPIRED: EndReason.ValueType  # 4
+"""Nobody has repeated it for as long as alerts hold without word (4 hours by default): the end is when that was over."""
+Global___EndReason: _TypeAlias = EndReason  # noqa: Y015
 
 @_typing.final
 class Alert(_message.Message):
@@ -62,33 +98,52 @@ class Alert(_message.Message):
     GENERATOR_URL_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    END_REASON_FIELD_NUMBER: _builtins.int
     alert_id: _builtins.str
-    """Identity of the episode, derived from fingerprint and start_time, so that every replay has the same one. Output only."""
+    """Identity of the episode: the fingerprint and the start as the sender said it, so that every replay has the same one. Output only."""
     fingerprint: _builtins.str
-    """16 lower-case hexadecimal digits over the sorted label set. Output only: computed from labels, what the sender says is ignored."""
+    """16 lower-case hexadecimal digits over the whole label set as sent, without empty labels and those that only tell replicas of a
+    sender apart ("prometheus_replica", "__replica__" by default). Output only: what the sender says is ignored.
+    """
     state: Global___AlertState.ValueType
-    """Required. Firing or resolved."""
+    """Firing or resolved. When unspecified: resolved if end_time has passed, else firing, as Prometheus means it."""
     severity: _series_pb2.Severity.ValueType
-    """From the label "severity": critical, page and error count as critical; warning and warn as warning; all else as info. Output only."""
+    """Read from the labels "severity", "priority" and "level", the first that is there; see docs/alertmanager.md for the words. A word
+    that is not known counts as warning, an alert without any of these labels as info. Output only.
+    """
     generator_url: _builtins.str
-    """Link back to what raised the alert; at most 2048 bytes. Never fetched by Sensus."""
+    """Link back to what raised the alert; at most 2048 bytes, a longer one is left out. Never fetched by Sensus."""
     traceparent: _builtins.str
-    """W3C traceparent of the request that brought the newest change; empty when there was none. Output only."""
+    """W3C traceparent of the request that brought the newest change; empty when there was none. When it is written: of the request that
+    brought this change, for senders that pass on alerts of several; else, or where it has another form, that of the call counts.
+    """
+    end_reason: Global___EndReason.ValueType
+    """Why the episode is over. Output only."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_series_pb2.Label]:
-        """Required. The identifying labels, "alertname" among them. At most 64, sorted by name on output."""
+        """Required, at least one. The identifying labels, usually with "alertname". Sorted by name on output. Empty names and values are no
+        labels; of a name that comes twice the last one counts; a NUL character is stored as U+FFFD, here as in all texts of an alert. What exceeds 64 labels, a name of 128 characters or a value of 2048 bytes
+        is left out of the stored set, with a warning; the fingerprint still covers it.
+        """
 
     @_builtins.property
     def annotations(self) -> _containers.RepeatedCompositeFieldContainer[_series_pb2.Label]:
-        """Describing texts, for example "summary" and "description". At most 64, each at most 16 KiB. Never part of the identity."""
+        """Describing texts, for example "summary" and "description". Never part of the identity, never a reason to refuse an alert: what
+        exceeds 64 texts, a name of 128 characters or a text of 16 KiB is cut or left out, with a warning.
+        """
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Required. When the episode began, millisecond precision."""
+        """When the episode began, millisecond precision. Absent or before 2000: the alert belongs to the open episode of its label set, or
+        begins one when it arrives; resolved, it ends the open ones. More than 5 minutes ahead counts as now, more than 366 days back as
+        that long ago, both with a warning.
+        """
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was resolved; absent while it fires."""
+        """When it was resolved; absent while it fires. Of a resolved alert: now when absent or ahead, start_time when before it, both with a
+        warning.
+        """
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
@@ -108,10 +163,11 @@ class Alert(_message.Message):
         generator_url: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         traceparent: _builtins.str = ...,
+        end_reason: Global___EndReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "annotations", b"annotations", "end_time", b"end_time", "fingerprint", b"fingerprint", "generator_url", b"generator_url", "labels", b"labels", "severity", b"severity", "start_time", b"start_time", "state", b"state", "traceparent", b"traceparent", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "annotations", b"annotations", "end_reason", b"end_reason", "end_time", b"end_time", "fingerprint", b"fingerprint", "generator_url", b"generator_url", "labels", b"labels", "severity", b"severity", "start_time", b"start_time", "state", b"state", "traceparent", b"traceparent", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ class _Severity:
 class _SeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Severity.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SEVERITY_UNSPECIFIED: _Severity.ValueType  # 0
-    """Not said. Never stored: alerts without a known severity label are stored as SEVERITY_INFO."""
+    """Not said. Never stored: alerts without a severity label are stored as SEVERITY_INFO."""
     SEVERITY_INFO: _Severity.ValueType  # 1
     """Good to know, nobody is called."""
     SEVERITY_WARNING: _Severity.ValueType  # 2
@@ -38,7 +38,7 @@ class Severity(_Severity, metaclass=_SeverityEnumTypeWrapper):
     """Severity says how urgent an alert or anomaly is."""
 
 SEVERITY_UNSPECIFIED: Severity.ValueType  # 0
-"""Not said. Never stored: alerts without a known severity label are stored as SEVERITY_INFO."""
+"""Not said. Never stored: alerts without a severity label are stored as SEVERITY_INFO."""
 SEVERITY_INFO: Severity.ValueType  # 1
 """Good to know, nobody is called."""
 SEVERITY_WARNING: Severity.ValueType  # 2
@@ -56,9 +56,11 @@ class Label(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Required. Matches [a-zA-Z_][a-zA-Z0-9_]*, 1 to 128 characters. "__name__" holds the metric name."""
+    """Required. Valid UTF-8 without NUL, 1 to 128 characters. "__name__" holds the metric name. A selector quotes a name that is not
+    [a-zA-Z_][a-zA-Z0-9_]*: {"service.name"="checkout"}.
+    """
     value: _builtins.str
-    """Valid UTF-8 without NUL, at most 2048 bytes. An empty value is the same as an absent label and is refused. A metric name, the
+    """Valid UTF-8 without NUL, at most 2048 bytes. An empty name or value is the same as an absent label. A metric name, the
     value of "__name__", is just as free, as in Prometheus 3; a selector quotes one that is not [a-zA-Z_:][a-zA-Z0-9_:]*:
     {"http requests", job="api"}.
     """

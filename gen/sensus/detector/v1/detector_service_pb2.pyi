@@ -51,6 +51,38 @@ ANOMALY_KIND_THRESHOLD: AnomalyKind.ValueType  # 3
 """A rule's threshold was crossed."""
 Global___AnomalyKind: _TypeAlias = AnomalyKind  # noqa: Y015
 
+class _AnomalyEndReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AnomalyEndReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnomalyEndReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ANOMALY_END_REASON_UNSPECIFIED: _AnomalyEndReason.ValueType  # 0
+    """It goes on."""
+    ANOMALY_END_REASON_USUAL_AGAIN: _AnomalyEndReason.ValueType  # 1
+    """The series is usual again."""
+    ANOMALY_END_REASON_NEW_LEVEL: _AnomalyEndReason.ValueType  # 2
+    """What it brought stays: the series is expected there from now on."""
+    ANOMALY_END_REASON_RULE_GONE: _AnomalyEndReason.ValueType  # 3
+    """The rule that announced it was deleted or disabled, or watches the series no more."""
+    ANOMALY_END_REASON_FORGOTTEN: _AnomalyEndReason.ValueType  # 4
+    """Nothing came for so long that the series is forgotten."""
+
+class AnomalyEndReason(_AnomalyEndReason, metaclass=_AnomalyEndReasonEnumTypeWrapper):
+    """AnomalyEndReason is how an episode ended."""
+
+ANOMALY_END_REASON_UNSPECIFIED: AnomalyEndReason.ValueType  # 0
+"""It goes on."""
+ANOMALY_END_REASON_USUAL_AGAIN: AnomalyEndReason.ValueType  # 1
+"""The series is usual again."""
+ANOMALY_END_REASON_NEW_LEVEL: AnomalyEndReason.ValueType  # 2
+"""What it brought stays: the series is expected there from now on."""
+ANOMALY_END_REASON_RULE_GONE: AnomalyEndReason.ValueType  # 3
+"""The rule that announced it was deleted or disabled, or watches the series no more."""
+ANOMALY_END_REASON_FORGOTTEN: AnomalyEndReason.ValueType  # 4
+"""Nothing came for so long that the series is forgotten."""
+Global___AnomalyEndReason: _TypeAlias = AnomalyEndReason  # noqa: Y015
+
 class _AnomalyVerdict:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -189,7 +221,7 @@ Global___TrainingStage: _TypeAlias = TrainingStage  # noqa: Y015
 
 @_typing.final
 class Anomaly(_message.Message):
-    """Anomaly is one abnormal episode of one series, as it was when it was announced."""
+    """Anomaly is one abnormal episode of one series, as it was when it was announced, and what began beside it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -210,6 +242,14 @@ class Anomaly(_message.Message):
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     FEEDBACK_FIELD_NUMBER: _builtins.int
     NEAREST_EARLIER_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    END_REASON_FIELD_NUMBER: _builtins.int
+    LEAD_ANOMALY_ID_FIELD_NUMBER: _builtins.int
+    SERIES_COUNT_FIELD_NUMBER: _builtins.int
+    SHARED_LABEL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    OVER_BUDGET_FIELD_NUMBER: _builtins.int
     anomaly_id: _builtins.str
     """Identity, derived from series, time and kind: a replay of the same input gives the same one."""
     series_id: _builtins.int
@@ -230,6 +270,18 @@ class Anomaly(_message.Message):
     """Place in the log of anomalies: grows with every commit."""
     traceparent: _builtins.str
     """W3C traceparent under which it was found; the parent of the work that follows. Empty for none."""
+    end_reason: Global___AnomalyEndReason.ValueType
+    """How it ended; unspecified while it goes on."""
+    lead_anomaly_id: _builtins.str
+    """The anomaly under which it is announced, because that one began at about the same time in another series of the same service or
+    sender; empty when it is announced by itself.
+    """
+    series_count: _builtins.int
+    """Series that it speaks of: its own, and those whose anomalies it leads."""
+    reason: _builtins.str
+    """What is abnormal, in a sentence."""
+    over_budget: _builtins.bool
+    """Whether it is an info only because the installation, or its sender, had no warning left this week; its alert_score is unchanged."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_series_pb2.Label]:
         """The label set of the series, sorted by name, "__name__" included."""
@@ -258,6 +310,20 @@ class Anomaly(_message.Message):
     def nearest_earlier(self) -> Global___EarlierAnomaly:
         """The earlier anomaly of the same series and kind that is most like it; absent when there is none. Only GetAnomaly fills it."""
 
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When its episode ended, and those of all its members; absent while one goes on. Of kind ABSENCE when samples arrived again, of the
+        others the time of the sample.
+        """
+
+    @_builtins.property
+    def shared_label(self) -> _series_pb2.Label:
+        """The label that all of them share, for example service="shop"; absent when the series stands alone."""
+
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnomalyMember]:
+        """The anomalies that it leads, those that began first, at most 100. Only GetAnomaly fills it."""
+
     def __init__(
         self,
         *,
@@ -278,14 +344,102 @@ class Anomaly(_message.Message):
         traceparent: _builtins.str = ...,
         feedback: Global___AnomalyFeedback | None = ...,
         nearest_earlier: Global___EarlierAnomaly | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        end_reason: Global___AnomalyEndReason.ValueType = ...,
+        lead_anomaly_id: _builtins.str = ...,
+        series_count: _builtins.int = ...,
+        shared_label: _series_pb2.Label | None = ...,
+        reason: _builtins.str = ...,
+        members: _abc.Iterable[Global___AnomalyMember] | None = ...,
+        over_budget: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "nearest_earlier", b"nearest_earlier"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "end_time", b"end_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "nearest_earlier", b"nearest_earlier", "shared_label", b"shared_label"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_score", b"alert_score", "anomaly_id", b"anomaly_id", "commit_time", b"commit_time", "contributions", b"contributions", "cursor", b"cursor", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "kind", b"kind", "labels", b"labels", "model_version", b"model_version", "nearest_earlier", b"nearest_earlier", "raw_score", b"raw_score", "series_id", b"series_id", "severity", b"severity", "traceparent", b"traceparent", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_score", b"alert_score", "anomaly_id", b"anomaly_id", "commit_time", b"commit_time", "contributions", b"contributions", "cursor", b"cursor", "end_reason", b"end_reason", "end_time", b"end_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "kind", b"kind", "labels", b"labels", "lead_anomaly_id", b"lead_anomaly_id", "members", b"members", "model_version", b"model_version", "nearest_earlier", b"nearest_earlier", "over_budget", b"over_budget", "raw_score", b"raw_score", "reason", b"reason", "series_count", b"series_count", "series_id", b"series_id", "severity", b"severity", "shared_label", b"shared_label", "traceparent", b"traceparent", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Anomaly: _TypeAlias = Anomaly  # noqa: Y015
+
+@_typing.final
+class AnomalyMember(_message.Message):
+    """AnomalyMember is an anomaly that is announced under another one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANOMALY_ID_FIELD_NUMBER: _builtins.int
+    SERIES_ID_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    anomaly_id: _builtins.str
+    """What to get it by."""
+    series_id: _builtins.int
+    """Series.series_id of ingest."""
+    severity: _series_pb2.Severity.ValueType
+    """How urgent it is by itself."""
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedCompositeFieldContainer[_series_pb2.Label]:
+        """The label set of its series, sorted by name, "__name__" included."""
+
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began, millisecond precision."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When its own episode ended; absent while that goes on."""
+
+    def __init__(
+        self,
+        *,
+        anomaly_id: _builtins.str = ...,
+        series_id: _builtins.int = ...,
+        labels: _abc.Iterable[_series_pb2.Label] | None = ...,
+        severity: _series_pb2.Severity.ValueType = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "event_time", b"event_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anomaly_id", b"anomaly_id", "end_time", b"end_time", "event_time", b"event_time", "labels", b"labels", "series_id", b"series_id", "severity", b"severity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnomalyMember: _TypeAlias = AnomalyMember  # noqa: Y015
+
+@_typing.final
+class AnomalyEnded(_message.Message):
+    """AnomalyEnded says that the episode of an anomaly ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANOMALY_ID_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    anomaly_id: _builtins.str
+    """Of the anomaly, which was sent before."""
+    reason: Global___AnomalyEndReason.ValueType
+    """How it ended."""
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """As Anomaly.end_time."""
+
+    def __init__(
+        self,
+        *,
+        anomaly_id: _builtins.str = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: Global___AnomalyEndReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anomaly_id", b"anomaly_id", "end_time", b"end_time", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnomalyEnded: _TypeAlias = AnomalyEnded  # noqa: Y015
 
 @_typing.final
 class EarlierAnomaly(_message.Message):
@@ -429,12 +583,15 @@ class WatchAnomaliesRequest(_message.Message):
     SELECTOR_FIELD_NUMBER: _builtins.int
     MIN_SEVERITY_FIELD_NUMBER: _builtins.int
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
+    INCLUDE_MEMBERS_FIELD_NUMBER: _builtins.int
     after_cursor: _builtins.int
     """Send what follows this cursor. Absent: only what comes from now on. 0: everything kept."""
     selector: _builtins.str
     """Prometheus series selector over the labels of the series; empty for all."""
     min_severity: _series_pb2.Severity.ValueType
     """Only this severity or worse; unspecified for any."""
+    include_members: _builtins.bool
+    """Send anomalies with a lead_anomaly_id, too."""
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
         """Time between heartbeats. Default 5 s, 1 s to 60 s."""
@@ -446,10 +603,11 @@ class WatchAnomaliesRequest(_message.Message):
         selector: _builtins.str = ...,
         min_severity: _series_pb2.Severity.ValueType = ...,
         heartbeat_interval: _duration_pb2.Duration | None = ...,
+        include_members: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_after_cursor", b"_after_cursor", "after_cursor", b"after_cursor", "heartbeat_interval", b"heartbeat_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after_cursor", b"_after_cursor", "after_cursor", b"after_cursor", "heartbeat_interval", b"heartbeat_interval", "min_severity", b"min_severity", "selector", b"selector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after_cursor", b"_after_cursor", "after_cursor", b"after_cursor", "heartbeat_interval", b"heartbeat_interval", "include_members", b"include_members", "min_severity", b"min_severity", "selector", b"selector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__after_cursor: _TypeAlias = _typing.Literal["after_cursor"]  # noqa: Y015
     _WhichOneofArgType__after_cursor: _TypeAlias = _typing.Literal["_after_cursor", b"_after_cursor"]  # noqa: Y015
@@ -467,6 +625,7 @@ class WatchAnomaliesResponse(_message.Message):
     ANOMALY_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
     cursor: _builtins.int
     """Everything up to here was sent: resume after it."""
     @_builtins.property
@@ -481,6 +640,10 @@ class WatchAnomaliesResponse(_message.Message):
     def draining(self) -> Global___WatchDraining:
         """The server is about to stop; the last frame."""
 
+    @_builtins.property
+    def ended(self) -> Global___AnomalyEnded:
+        """The episode of an anomaly ended that the same selector and severity let through."""
+
     def __init__(
         self,
         *,
@@ -488,12 +651,13 @@ class WatchAnomaliesResponse(_message.Message):
         anomaly: Global___Anomaly | None = ...,
         heartbeat: Global___WatchHeartbeat | None = ...,
         draining: Global___WatchDraining | None = ...,
+        ended: Global___AnomalyEnded | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["anomaly", b"anomaly", "draining", b"draining", "frame", b"frame", "heartbeat", b"heartbeat"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anomaly", b"anomaly", "draining", b"draining", "ended", b"ended", "frame", b"frame", "heartbeat", b"heartbeat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anomaly", b"anomaly", "cursor", b"cursor", "draining", b"draining", "frame", b"frame", "heartbeat", b"heartbeat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anomaly", b"anomaly", "cursor", b"cursor", "draining", b"draining", "ended", b"ended", "frame", b"frame", "heartbeat", b"heartbeat"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["anomaly", "heartbeat", "draining"]  # noqa: Y015
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["anomaly", "heartbeat", "draining", "ended"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
 
@@ -553,6 +717,7 @@ class ListAnomaliesRequest(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    EXCLUDE_MEMBERS_FIELD_NUMBER: _builtins.int
     selector: _builtins.str
     """Prometheus series selector over the labels of the series; empty for all."""
     min_severity: _series_pb2.Severity.ValueType
@@ -563,6 +728,8 @@ class ListAnomaliesRequest(_message.Message):
     """Default 100, at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before; other fields must stay the same."""
+    exclude_members: _builtins.bool
+    """Leave out anomalies with a lead_anomaly_id."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Only anomalies at or after this time."""
@@ -581,10 +748,11 @@ class ListAnomaliesRequest(_message.Message):
         kind: Global___AnomalyKind.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        exclude_members: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "kind", b"kind", "min_severity", b"min_severity", "page_size", b"page_size", "page_token", b"page_token", "selector", b"selector", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "exclude_members", b"exclude_members", "kind", b"kind", "min_severity", b"min_severity", "page_size", b"page_size", "page_token", b"page_token", "selector", b"selector", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -665,6 +833,94 @@ class GetAnomalyResponse(_message.Message):
 Global___GetAnomalyResponse: _TypeAlias = GetAnomalyResponse  # noqa: Y015
 
 @_typing.final
+class GetExpectedRangeRequest(_message.Message):
+    """GetExpectedRangeRequest asks where a series was expected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIES_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    MAX_POINTS_FIELD_NUMBER: _builtins.int
+    series_id: _builtins.int
+    """Required. Series.series_id of ingest."""
+    max_points: _builtins.int
+    """Most points to answer with, 1 to 5000. Default 500."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Required. First time, inclusive."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Last time, exclusive. Default: now. At most 24 days after start_time."""
+
+    def __init__(
+        self,
+        *,
+        series_id: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        max_points: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "max_points", b"max_points", "series_id", b"series_id", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetExpectedRangeRequest: _TypeAlias = GetExpectedRangeRequest  # noqa: Y015
+
+@_typing.final
+class GetExpectedRangeResponse(_message.Message):
+    """GetExpectedRangeResponse holds columns of equal length, oldest first.
+
+    Of more samples than max_points the one that lies farthest outside its range is taken from each of max_points equal spans of time, so
+    that no peak is lost; spans without samples give no point.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIMESTAMPS_MS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    IS_COUNTER_FIELD_NUMBER: _builtins.int
+    is_counter: _builtins.bool
+    """Whether the series is a counter: values and ranges are per second."""
+    @_builtins.property
+    def timestamps_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Milliseconds since the Unix epoch."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The value at each time; of a counter its growth per second."""
+
+    @_builtins.property
+    def low(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Lower end of what was expected."""
+
+    @_builtins.property
+    def high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Upper end of what was expected."""
+
+    def __init__(
+        self,
+        *,
+        timestamps_ms: _abc.Iterable[_builtins.int] | None = ...,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+        low: _abc.Iterable[_builtins.float] | None = ...,
+        high: _abc.Iterable[_builtins.float] | None = ...,
+        is_counter: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "is_counter", b"is_counter", "low", b"low", "timestamps_ms", b"timestamps_ms", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetExpectedRangeResponse: _TypeAlias = GetExpectedRangeResponse  # noqa: Y015
+
+@_typing.final
 class GetDetectorStatusRequest(_message.Message):
     """GetDetectorStatusRequest asks for the status."""
 
@@ -696,6 +952,7 @@ class GetDetectorStatusResponse(_message.Message):
     WARM_SERIES_COUNT_FIELD_NUMBER: _builtins.int
     SHARDS_FIELD_NUMBER: _builtins.int
     PROCESSED_SAMPLES_FIELD_NUMBER: _builtins.int
+    WARNING_BUDGETS_FIELD_NUMBER: _builtins.int
     phase: Global___DetectorPhase.ValueType
     """What happens with samples now."""
     warmup_samples: _builtins.int
@@ -718,6 +975,12 @@ class GetDetectorStatusResponse(_message.Message):
     def shards(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShardStatus]:
         """Each shard's holder and place."""
 
+    @_builtins.property
+    def warning_budgets(self) -> _containers.RepeatedCompositeFieldContainer[Global___WarningBudget]:
+        """How many warnings about values are accepted, of the whole installation first, then of each configured group of series; empty
+        without a limit.
+        """
+
     def __init__(
         self,
         *,
@@ -730,14 +993,49 @@ class GetDetectorStatusResponse(_message.Message):
         warm_series_count: _builtins.int = ...,
         shards: _abc.Iterable[Global___ShardStatus] | None = ...,
         processed_samples: _builtins.int = ...,
+        warning_budgets: _abc.Iterable[Global___WarningBudget] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model_train_time", b"model_train_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_train_time", b"model_train_time", "model_version", b"model_version", "phase", b"phase", "processed_samples", b"processed_samples", "series_count", b"series_count", "shards", b"shards", "warm_series_count", b"warm_series_count", "warmup_samples", b"warmup_samples", "warmup_samples_needed", b"warmup_samples_needed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_train_time", b"model_train_time", "model_version", b"model_version", "phase", b"phase", "processed_samples", b"processed_samples", "series_count", b"series_count", "shards", b"shards", "warm_series_count", b"warm_series_count", "warmup_samples", b"warmup_samples", "warmup_samples_needed", b"warmup_samples_needed", "warning_budgets", b"warning_budgets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetDetectorStatusResponse: _TypeAlias = GetDetectorStatusResponse  # noqa: Y015
+
+@_typing.final
+class WarningBudget(_message.Message):
+    """WarningBudget is a promise: so many warnings about values of these series a week, and not more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    WARNINGS_PER_WEEK_FIELD_NUMBER: _builtins.int
+    WARNINGS_LEFT_FIELD_NUMBER: _builtins.int
+    PROMISE_FIELD_NUMBER: _builtins.int
+    selector: _builtins.str
+    """The series it is for, a Prometheus series selector; empty for the whole installation."""
+    warnings_per_week: _builtins.float
+    """Warnings a week, more than 0."""
+    warnings_left: _builtins.int
+    """How many are left now, 0 to a week's worth."""
+    promise: _builtins.str
+    """The promise in a sentence for people."""
+    def __init__(
+        self,
+        *,
+        selector: _builtins.str = ...,
+        warnings_per_week: _builtins.float = ...,
+        warnings_left: _builtins.int = ...,
+        promise: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["promise", b"promise", "selector", b"selector", "warnings_left", b"warnings_left", "warnings_per_week", b"warnings_per_week"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WarningBudget: _TypeAlias = WarningBudget  # noqa: Y015
 
 @_typing.final
 class ShardStatus(_message.Message):
@@ -1212,6 +1510,8 @@ class ModelEvaluation(_message.Message):
     TRUE_ALARMS_FIELD_NUMBER: _builtins.int
     FALSE_ALARMS_FIELD_NUMBER: _builtins.int
     STORED_SERIES_FIELD_NUMBER: _builtins.int
+    INJECTED_HEARD_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
     score: _builtins.float
     """What decides: 0 to 1, the mean of injected_precision and feedback_separation, or the first alone without enough feedback."""
     injected_precision: _builtins.float
@@ -1226,6 +1526,12 @@ class ModelEvaluation(_message.Message):
     """Alarms judged false that were looked at."""
     stored_series: _builtins.int
     """Stored series that anomalies were injected into; the rest of 36 were made up."""
+    injected_heard: _builtins.int
+    """Injected anomalies that are heard when 4 false alarms per series and week are accepted, at the latest two samples after their end; 0 when
+    measured by an older version of the service.
+    """
+    summary: _builtins.str
+    """That in a sentence for people; empty when measured by an older version of the service."""
     @_builtins.property
     def evaluate_time(self) -> _timestamp_pb2.Timestamp:
         """When it was measured."""
@@ -1241,10 +1547,12 @@ class ModelEvaluation(_message.Message):
         true_alarms: _builtins.int = ...,
         false_alarms: _builtins.int = ...,
         stored_series: _builtins.int = ...,
+        injected_heard: _builtins.int = ...,
+        summary: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation", "evaluate_time", b"evaluate_time", "feedback_separation", b"feedback_separation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation", "evaluate_time", b"evaluate_time", "false_alarms", b"false_alarms", "feedback_separation", b"feedback_separation", "injected_anomalies", b"injected_anomalies", "injected_precision", b"injected_precision", "score", b"score", "stored_series", b"stored_series", "true_alarms", b"true_alarms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation", "evaluate_time", b"evaluate_time", "false_alarms", b"false_alarms", "feedback_separation", b"feedback_separation", "injected_anomalies", b"injected_anomalies", "injected_heard", b"injected_heard", "injected_precision", b"injected_precision", "score", b"score", "stored_series", b"stored_series", "summary", b"summary", "true_alarms", b"true_alarms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__feedback_separation: _TypeAlias = _typing.Literal["feedback_separation"]  # noqa: Y015
     _WhichOneofArgType__feedback_separation: _TypeAlias = _typing.Literal["_feedback_separation", b"_feedback_separation"]  # noqa: Y015

@@ -40,6 +40,8 @@ class DetectorServiceStub:
     WatchAnomalies: _grpc.UnaryStreamMultiCallable[_detector_service_pb2.WatchAnomaliesRequest, _detector_service_pb2.WatchAnomaliesResponse]
     """WatchAnomalies streams anomalies in the order of their cursors: first what was stored after the given cursor, then what comes.
 
+    What begins in many series of one service or sender at about the same time is sent once, by the anomaly that leads the others.
+
     At least once: resume with the cursor of the last frame that was processed. Anomalies of a cursor that retention has dropped are
     skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
@@ -54,6 +56,15 @@ class DetectorServiceStub:
     """GetAnomaly returns one anomaly with the contribution of each feature and the range that was expected.
 
     Errors: NOT_FOUND (ANOMALY_NOT_FOUND).
+    """
+    GetExpectedRange: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.GetExpectedRangeRequest, _detector_service_pb2.GetExpectedRangeResponse]
+    """GetExpectedRange tells where a stored series was expected over a span of time, for charts.
+
+    The active model scores the stored samples again, from up to 7 days before the span, at most 200,000 of them: where that does not reach
+    back to the begin of the span the answer begins later. What it learnt of the series before that is not used, so a range may differ a
+    little from the one of an anomaly. Costs about a second for 200,000 samples. Nothing is stored.
+
+    Errors: INVALID_ARGUMENT (INVALID_TIME_RANGE, INVALID_MAX_POINTS); NOT_FOUND (SERIES_NOT_FOUND).
     """
     GetDetectorStatus: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.GetDetectorStatusRequest, _detector_service_pb2.GetDetectorStatusResponse]
     """GetDetectorStatus tells whether samples are being scored yet, with which model, and how far behind the detector is.
@@ -155,6 +166,8 @@ class DetectorServiceAsyncStub(DetectorServiceStub):
     WatchAnomalies: _aio.UnaryStreamMultiCallable[_detector_service_pb2.WatchAnomaliesRequest, _detector_service_pb2.WatchAnomaliesResponse]  # type: ignore[assignment]
     """WatchAnomalies streams anomalies in the order of their cursors: first what was stored after the given cursor, then what comes.
 
+    What begins in many series of one service or sender at about the same time is sent once, by the anomaly that leads the others.
+
     At least once: resume with the cursor of the last frame that was processed. Anomalies of a cursor that retention has dropped are
     skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
@@ -169,6 +182,15 @@ class DetectorServiceAsyncStub(DetectorServiceStub):
     """GetAnomaly returns one anomaly with the contribution of each feature and the range that was expected.
 
     Errors: NOT_FOUND (ANOMALY_NOT_FOUND).
+    """
+    GetExpectedRange: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.GetExpectedRangeRequest, _detector_service_pb2.GetExpectedRangeResponse]  # type: ignore[assignment]
+    """GetExpectedRange tells where a stored series was expected over a span of time, for charts.
+
+    The active model scores the stored samples again, from up to 7 days before the span, at most 200,000 of them: where that does not reach
+    back to the begin of the span the answer begins later. What it learnt of the series before that is not used, so a range may differ a
+    little from the one of an anomaly. Costs about a second for 200,000 samples. Nothing is stored.
+
+    Errors: INVALID_ARGUMENT (INVALID_TIME_RANGE, INVALID_MAX_POINTS); NOT_FOUND (SERIES_NOT_FOUND).
     """
     GetDetectorStatus: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.GetDetectorStatusRequest, _detector_service_pb2.GetDetectorStatusResponse]  # type: ignore[assignment]
     """GetDetectorStatus tells whether samples are being scored yet, with which model, and how far behind the detector is.
@@ -273,6 +295,8 @@ class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_detector_service_pb2.WatchAnomaliesResponse], _abc.AsyncIterator[_detector_service_pb2.WatchAnomaliesResponse]]:
         """WatchAnomalies streams anomalies in the order of their cursors: first what was stored after the given cursor, then what comes.
 
+        What begins in many series of one service or sender at about the same time is sent once, by the anomaly that leads the others.
+
         At least once: resume with the cursor of the last frame that was processed. Anomalies of a cursor that retention has dropped are
         skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
@@ -299,6 +323,21 @@ class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetAnomaly returns one anomaly with the contribution of each feature and the range that was expected.
 
         Errors: NOT_FOUND (ANOMALY_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def GetExpectedRange(
+        self,
+        request: _detector_service_pb2.GetExpectedRangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_service_pb2.GetExpectedRangeResponse, _abc.Awaitable[_detector_service_pb2.GetExpectedRangeResponse]]:
+        """GetExpectedRange tells where a stored series was expected over a span of time, for charts.
+
+        The active model scores the stored samples again, from up to 7 days before the span, at most 200,000 of them: where that does not reach
+        back to the begin of the span the answer begins later. What it learnt of the series before that is not used, so a range may differ a
+        little from the one of an anomaly. Costs about a second for 200,000 samples. Nothing is stored.
+
+        Errors: INVALID_ARGUMENT (INVALID_TIME_RANGE, INVALID_MAX_POINTS); NOT_FOUND (SERIES_NOT_FOUND).
         """
 
     @_abc_1.abstractmethod

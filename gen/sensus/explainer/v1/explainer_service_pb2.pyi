@@ -5,6 +5,7 @@ Explanation: evidence gathered, causes ranked, the answer worded and checked."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -34,9 +35,9 @@ class _StageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Stage.ValueType
     STAGE_RANKING: _Stage.ValueType  # 2
     """Suspects are ranked."""
     STAGE_WORDING: _Stage.ValueType  # 3
-    """The text is written."""
+    """Claims are chosen."""
     STAGE_CHECKING: _Stage.ValueType  # 4
-    """The text is checked against the evidence."""
+    """The claims are verified against the evidence."""
 
 class Stage(_Stage, metaclass=_StageEnumTypeWrapper):
     """Stage is one step of the work."""
@@ -48,9 +49,9 @@ STAGE_GATHERING: Stage.ValueType  # 1
 STAGE_RANKING: Stage.ValueType  # 2
 """Suspects are ranked."""
 STAGE_WORDING: Stage.ValueType  # 3
-"""The text is written."""
+"""Claims are chosen."""
 STAGE_CHECKING: Stage.ValueType  # 4
-"""The text is checked against the evidence."""
+"""The claims are verified against the evidence."""
 Global___Stage: _TypeAlias = Stage  # noqa: Y015
 
 class _StageStatus:
@@ -197,6 +198,34 @@ VERDICT_INSUFFICIENT_EVIDENCE: Verdict.ValueType  # 2
 """The evidence names no cause."""
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
+class _ExplanationView:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExplanationViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExplanationView.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPLANATION_VIEW_UNSPECIFIED: _ExplanationView.ValueType  # 0
+    """Everything."""
+    EXPLANATION_VIEW_FULL: _ExplanationView.ValueType  # 1
+    """Everything."""
+    EXPLANATION_VIEW_SHORT: _ExplanationView.ValueType  # 2
+    """For three in the morning: the cause, since when, a change beside it, at most three facts, what to do first, and the evidence of
+    these without samples. Below 8 kB.
+    """
+
+class ExplanationView(_ExplanationView, metaclass=_ExplanationViewEnumTypeWrapper):
+    """ExplanationView is how much of an explanation is wanted."""
+
+EXPLANATION_VIEW_UNSPECIFIED: ExplanationView.ValueType  # 0
+"""Everything."""
+EXPLANATION_VIEW_FULL: ExplanationView.ValueType  # 1
+"""Everything."""
+EXPLANATION_VIEW_SHORT: ExplanationView.ValueType  # 2
+"""For three in the morning: the cause, since when, a change beside it, at most three facts, what to do first, and the evidence of
+these without samples. Below 8 kB.
+"""
+Global___ExplanationView: _TypeAlias = ExplanationView  # noqa: Y015
+
 class _FeedbackVerdict:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -290,10 +319,15 @@ class ExplainRequest(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     RESUME_AFTER_SEQUENCE_FIELD_NUMBER: _builtins.int
+    ANEW_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Chosen by the caller, a UUID; the same one re-attaches. Absent: a new one is made."""
     resume_after_sequence: _builtins.int
     """Send only frames after this sequence; 0 for all."""
+    anew: _builtins.bool
+    """True to explain a subject anew that is explained already: a new revision is made, the older one is kept. Send a request_id with
+    it, so that a call that is repeated makes one revision.
+    """
     @_builtins.property
     def subject(self) -> Global___Subject:
         """Required. What to explain."""
@@ -304,10 +338,11 @@ class ExplainRequest(_message.Message):
         subject: Global___Subject | None = ...,
         request_id: _builtins.str = ...,
         resume_after_sequence: _builtins.int = ...,
+        anew: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "resume_after_sequence", b"resume_after_sequence", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anew", b"anew", "request_id", b"request_id", "resume_after_sequence", b"resume_after_sequence", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -345,7 +380,7 @@ class ExplainResponse(_message.Message):
 
     @_builtins.property
     def text_delta(self) -> Global___TextDelta:
-        """Text that the language model says at this moment, unchecked; the checked text is in the result."""
+        """A claim in words, sent when it is verified, with a line end. Nothing that a language model wrote is ever sent."""
 
     @_builtins.property
     def keepalive(self) -> Global___Keepalive:
@@ -669,6 +704,10 @@ class Explanation(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     FINISH_TIME_FIELD_NUMBER: _builtins.int
     GROUP_FIELD_NUMBER: _builtins.int
+    CLAIMS_FIELD_NUMBER: _builtins.int
+    ANALYSIS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
     explanation_id: _builtins.str
     """Identity."""
     state: Global___ExplanationState.ValueType
@@ -685,6 +724,12 @@ class Explanation(_message.Message):
     """How sure, 0 to 1: the confidence of the first suspect."""
     trace_id: _builtins.str
     """OpenTelemetry trace id of the work, 32 hexadecimal digits."""
+    analysis: _builtins.str
+    """The same as summary."""
+    revision: _builtins.int
+    """From 1; grows whenever the subject is explained anew in the same state."""
+    difference: _builtins.str
+    """What this revision says other than the one before; empty for the first."""
     @_builtins.property
     def subject(self) -> Global___Subject:
         """What is explained."""
@@ -713,6 +758,10 @@ class Explanation(_message.Message):
     def group(self) -> Global___ExplanationGroup:
         """The like explanations that it stands with; absent until it has joined them."""
 
+    @_builtins.property
+    def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___Claim]:
+        """What is claimed, each verified against the evidence; the three texts are made of these."""
+
     def __init__(
         self,
         *,
@@ -731,14 +780,52 @@ class Explanation(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         finish_time: _timestamp_pb2.Timestamp | None = ...,
         group: Global___ExplanationGroup | None = ...,
+        claims: _abc.Iterable[Global___Claim] | None = ...,
+        analysis: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        difference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "finish_time", b"finish_time", "group", b"group", "subject", b"subject", "wording", b"wording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "create_time", b"create_time", "evidence", b"evidence", "explanation_id", b"explanation_id", "finish_time", b"finish_time", "group", b"group", "mitigation", b"mitigation", "root_cause", b"root_cause", "state", b"state", "subject", b"subject", "summary", b"summary", "suspects", b"suspects", "trace_id", b"trace_id", "verdict", b"verdict", "wording", b"wording"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis", b"analysis", "claims", b"claims", "confidence", b"confidence", "create_time", b"create_time", "difference", b"difference", "evidence", b"evidence", "explanation_id", b"explanation_id", "finish_time", b"finish_time", "group", b"group", "mitigation", b"mitigation", "revision", b"revision", "root_cause", b"root_cause", "state", b"state", "subject", b"subject", "summary", b"summary", "suspects", b"suspects", "trace_id", b"trace_id", "verdict", b"verdict", "wording", b"wording"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
+
+@_typing.final
+class Claim(_message.Message):
+    """Claim is one verified statement of an explanation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """What it states: "explains", "moved", "steady", "apart", "reached", "exhausted", "silent", "preceded", "calls", "changed", "crossed",
+    "alerted", "abnormal", "similar", "missing", "act" or "relieve". More may come.
+    """
+    text: _builtins.str
+    """The statement in words; every figure, name and time of it is taken from the evidence."""
+    @_builtins.property
+    def evidence_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Evidence it stands on, the most telling first."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        text: _builtins.str = ...,
+        evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence_ids", b"evidence_ids", "kind", b"kind", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Claim: _TypeAlias = Claim  # noqa: Y015
 
 @_typing.final
 class ExplanationGroup(_message.Message):
@@ -783,13 +870,13 @@ class Wording(_message.Message):
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     CACHED_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
-    """"template", or the name of the provider whose model wrote it."""
+    """"template" when rules chose the claims, or the name of the provider whose model did. The words are always the product's."""
     model: _builtins.str
     """Model name; empty for the template."""
     degraded_reason: _builtins.str
     """Why the template stands although a model is configured; empty when it does not apply."""
     struck_claims: _builtins.int
-    """Claims of the model that did not check and were struck."""
+    """Claims of the model that did not hold and were dropped."""
     prompt_id: _builtins.str
     """Prompt template it was asked with, as name@version; empty when no model was asked."""
     input_tokens: _builtins.int
@@ -825,16 +912,20 @@ class GetExplanationRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EXPLANATION_ID_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
     explanation_id: _builtins.str
     """Required."""
+    view: Global___ExplanationView.ValueType
+    """Default: everything."""
     def __init__(
         self,
         *,
         explanation_id: _builtins.str = ...,
+        view: Global___ExplanationView.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation_id", b"explanation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation_id", b"explanation_id", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -865,6 +956,127 @@ class GetExplanationResponse(_message.Message):
 Global___GetExplanationResponse: _TypeAlias = GetExplanationResponse  # noqa: Y015
 
 @_typing.final
+class WatchExplanationsRequest(_message.Message):
+    """WatchExplanationsRequest opens a watch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_CURSOR_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    GROUPED_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
+    after_cursor: _builtins.int
+    """Send what follows this cursor. Absent: only what comes from now on. 0: everything kept."""
+    state: Global___ExplanationState.ValueType
+    """Only those that ended in this state; unspecified for any."""
+    grouped: _builtins.bool
+    """Only the first of each group of like explanations."""
+    @_builtins.property
+    def heartbeat_interval(self) -> _duration_pb2.Duration:
+        """Time between heartbeats. Default 5 s, 1 s to 60 s."""
+
+    def __init__(
+        self,
+        *,
+        after_cursor: _builtins.int | None = ...,
+        state: Global___ExplanationState.ValueType = ...,
+        grouped: _builtins.bool = ...,
+        heartbeat_interval: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after_cursor", b"_after_cursor", "after_cursor", b"after_cursor", "heartbeat_interval", b"heartbeat_interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after_cursor", b"_after_cursor", "after_cursor", b"after_cursor", "grouped", b"grouped", "heartbeat_interval", b"heartbeat_interval", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after_cursor: _TypeAlias = _typing.Literal["after_cursor"]  # noqa: Y015
+    _WhichOneofArgType__after_cursor: _TypeAlias = _typing.Literal["_after_cursor", b"_after_cursor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after_cursor) -> _WhichOneofReturnType__after_cursor | None: ...
+
+Global___WatchExplanationsRequest: _TypeAlias = WatchExplanationsRequest  # noqa: Y015
+
+@_typing.final
+class WatchExplanationsResponse(_message.Message):
+    """WatchExplanationsResponse is one frame of a watch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.int
+    """Everything up to here was sent: resume after it."""
+    @_builtins.property
+    def explanation(self) -> Global___Explanation:
+        """An explanation that ended, without its evidence."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___WatchHeartbeat:
+        """Nothing new; the stream lives."""
+
+    @_builtins.property
+    def draining(self) -> Global___WatchDraining:
+        """The server is about to stop; the last frame."""
+
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.int = ...,
+        explanation: Global___Explanation | None = ...,
+        heartbeat: Global___WatchHeartbeat | None = ...,
+        draining: Global___WatchDraining | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "explanation", b"explanation", "frame", b"frame", "heartbeat", b"heartbeat"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "draining", b"draining", "explanation", b"explanation", "frame", b"frame", "heartbeat", b"heartbeat"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["explanation", "heartbeat", "draining"]  # noqa: Y015
+    _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
+
+Global___WatchExplanationsResponse: _TypeAlias = WatchExplanationsResponse  # noqa: Y015
+
+@_typing.final
+class WatchHeartbeat(_message.Message):
+    """WatchHeartbeat says that a watch lives."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def server_time(self) -> _timestamp_pb2.Timestamp:
+        """The server's clock."""
+
+    def __init__(
+        self,
+        *,
+        server_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchHeartbeat: _TypeAlias = WatchHeartbeat  # noqa: Y015
+
+@_typing.final
+class WatchDraining(_message.Message):
+    """WatchDraining says that the server is about to stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchDraining: _TypeAlias = WatchDraining  # noqa: Y015
+
+@_typing.final
 class ListExplanationsRequest(_message.Message):
     """ListExplanationsRequest asks for explanations."""
 
@@ -878,6 +1090,9 @@ class ListExplanationsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     GROUPED_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
+    ALERT_IDS_FIELD_NUMBER: _builtins.int
+    ANOMALY_IDS_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
     state: Global___ExplanationState.ValueType
     """Only this state; unspecified for any."""
     page_size: _builtins.int
@@ -888,6 +1103,8 @@ class ListExplanationsRequest(_message.Message):
     """Only the first of each group, with the size of its group."""
     group_id: _builtins.str
     """Only those of this group; empty for all."""
+    current: _builtins.bool
+    """Without those that a newer revision replaced."""
     @_builtins.property
     def subject(self) -> Global___Subject:
         """Only those of this subject; absent for all."""
@@ -900,6 +1117,14 @@ class ListExplanationsRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Only those begun before this time."""
 
+    @_builtins.property
+    def alert_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only those of these alerts and of anomaly_ids, with `subject` at most 1000 subjects; all three empty for all."""
+
+    @_builtins.property
+    def anomaly_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only those of these anomalies and of alert_ids."""
+
     def __init__(
         self,
         *,
@@ -911,10 +1136,13 @@ class ListExplanationsRequest(_message.Message):
         page_token: _builtins.str = ...,
         grouped: _builtins.bool = ...,
         group_id: _builtins.str = ...,
+        alert_ids: _abc.Iterable[_builtins.str] | None = ...,
+        anomaly_ids: _abc.Iterable[_builtins.str] | None = ...,
+        current: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "group_id", b"group_id", "grouped", b"grouped", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "state", b"state", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_ids", b"alert_ids", "anomaly_ids", b"anomaly_ids", "current", b"current", "end_time", b"end_time", "group_id", b"group_id", "grouped", b"grouped", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "state", b"state", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1289,7 +1517,7 @@ class PromptOutcomes(_message.Message):
     clean: _builtins.int
     """Of these, how many were used with nothing struck."""
     struck_claims: _builtins.int
-    """Sentences of all of them that were struck."""
+    """Claims of all of them that did not hold and were dropped."""
     duration_median_s: _builtins.float
     """Median time to the text, in seconds."""
     input_tokens_mean: _builtins.float

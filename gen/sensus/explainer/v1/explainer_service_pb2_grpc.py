@@ -48,6 +48,11 @@ class ExplainerServiceStub:
                 request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.GetExplanationRequest.SerializeToString,
                 response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.GetExplanationResponse.FromString,
                 _registered_method=True)
+        self.WatchExplanations = channel.unary_stream(
+                '/sensus.explainer.v1.ExplainerService/WatchExplanations',
+                request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WatchExplanationsRequest.SerializeToString,
+                response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WatchExplanationsResponse.FromString,
+                _registered_method=True)
         self.ListExplanations = channel.unary_unary(
                 '/sensus.explainer.v1.ExplainerService/ListExplanations',
                 request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListExplanationsRequest.SerializeToString,
@@ -103,15 +108,16 @@ class ExplainerServiceServicer:
     """
 
     def Explain(self, request, context):
-        """Explain gathers evidence, ranks suspects and words the explanation, telling each step as it happens.
+        """Explain gathers evidence, ranks suspects and tells what can be claimed of them, each step as it happens.
 
         The work is detached from the stream: a lost connection neither stops nor repeats it. Call again with the same request_id and
         resume_after_sequence to get the rest. A subject in the same state is explained once: another request_id joins or replays that
         explanation. Exactly one `result` is sent, then the stream ends with OK. When the language model fails, the result still
-        comes, worded by the template, and says so.
+        comes, of claims chosen by rules, and says so. Of an explanation that nobody followed while it was made, only the result is kept.
 
         Errors: INVALID_ARGUMENT (SUBJECT_REQUIRED, INVALID_REQUEST_ID, INVALID_RESUME_SEQUENCE); NOT_FOUND (ALERT_NOT_FOUND,
-        ANOMALY_NOT_FOUND); ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id was used for another subject.
+        ANOMALY_NOT_FOUND); ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id was used for another subject; UNAVAILABLE (TOO_MANY_JOBS)
+        while this replica has no room, (DRAINING) when it stops: call again with the same request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,10 +132,24 @@ class ExplainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchExplanations(self, request, context):
+        """WatchExplanations streams explanations that ended, in the order of their commits: first what was stored after the given cursor, then
+        what comes. Each revision is an explanation of its own; they come without their evidence, as in lists.
+
+        At least once: resume with the cursor of the last frame that was processed. Explanations of a cursor that retention has dropped are
+        skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
+
+        Errors: only those of every method.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListExplanations(self, request, context):
         """ListExplanations lists explanations, newest first, without their evidence.
 
-        Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE).
+        Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE, INVALID_GROUP_ID, SUBJECT_REQUIRED,
+        TOO_MANY_SUBJECTS).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -231,6 +251,11 @@ def add_ExplainerServiceServicer_to_server(servicer, server):
                     servicer.GetExplanation,
                     request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.GetExplanationRequest.FromString,
                     response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.GetExplanationResponse.SerializeToString,
+            ),
+            'WatchExplanations': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchExplanations,
+                    request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WatchExplanationsRequest.FromString,
+                    response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WatchExplanationsResponse.SerializeToString,
             ),
             'ListExplanations': grpc.unary_unary_rpc_method_handler(
                     servicer.ListExplanations,
@@ -336,6 +361,33 @@ class ExplainerService:
             '/sensus.explainer.v1.ExplainerService/GetExplanation',
             sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.GetExplanationRequest.SerializeToString,
             sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.GetExplanationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchExplanations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/sensus.explainer.v1.ExplainerService/WatchExplanations',
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WatchExplanationsRequest.SerializeToString,
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WatchExplanationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,25 +38,36 @@ class ExplainerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ExplainerServiceAsyncStub: ...
     Explain: _grpc.UnaryStreamMultiCallable[_explainer_service_pb2.ExplainRequest, _explainer_service_pb2.ExplainResponse]
-    """Explain gathers evidence, ranks suspects and words the explanation, telling each step as it happens.
+    """Explain gathers evidence, ranks suspects and tells what can be claimed of them, each step as it happens.
 
     The work is detached from the stream: a lost connection neither stops nor repeats it. Call again with the same request_id and
     resume_after_sequence to get the rest. A subject in the same state is explained once: another request_id joins or replays that
     explanation. Exactly one `result` is sent, then the stream ends with OK. When the language model fails, the result still
-    comes, worded by the template, and says so.
+    comes, of claims chosen by rules, and says so. Of an explanation that nobody followed while it was made, only the result is kept.
 
     Errors: INVALID_ARGUMENT (SUBJECT_REQUIRED, INVALID_REQUEST_ID, INVALID_RESUME_SEQUENCE); NOT_FOUND (ALERT_NOT_FOUND,
-    ANOMALY_NOT_FOUND); ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id was used for another subject.
+    ANOMALY_NOT_FOUND); ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id was used for another subject; UNAVAILABLE (TOO_MANY_JOBS)
+    while this replica has no room, (DRAINING) when it stops: call again with the same request_id.
     """
     GetExplanation: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.GetExplanationRequest, _explainer_service_pb2.GetExplanationResponse]
     """GetExplanation returns one explanation.
 
     Errors: NOT_FOUND (EXPLANATION_NOT_FOUND); INVALID_ARGUMENT (INVALID_EXPLANATION_ID).
     """
+    WatchExplanations: _grpc.UnaryStreamMultiCallable[_explainer_service_pb2.WatchExplanationsRequest, _explainer_service_pb2.WatchExplanationsResponse]
+    """WatchExplanations streams explanations that ended, in the order of their commits: first what was stored after the given cursor, then
+    what comes. Each revision is an explanation of its own; they come without their evidence, as in lists.
+
+    At least once: resume with the cursor of the last frame that was processed. Explanations of a cursor that retention has dropped are
+    skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
+
+    Errors: only those of every method.
+    """
     ListExplanations: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.ListExplanationsRequest, _explainer_service_pb2.ListExplanationsResponse]
     """ListExplanations lists explanations, newest first, without their evidence.
 
-    Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE).
+    Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE, INVALID_GROUP_ID, SUBJECT_REQUIRED,
+    TOO_MANY_SUBJECTS).
     """
     CancelExplanation: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.CancelExplanationRequest, _explainer_service_pb2.CancelExplanationResponse]
     """CancelExplanation ends the work on an explanation, the call of its language model included.
@@ -120,25 +131,36 @@ class ExplainerServiceAsyncStub(ExplainerServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Explain: _aio.UnaryStreamMultiCallable[_explainer_service_pb2.ExplainRequest, _explainer_service_pb2.ExplainResponse]  # type: ignore[assignment]
-    """Explain gathers evidence, ranks suspects and words the explanation, telling each step as it happens.
+    """Explain gathers evidence, ranks suspects and tells what can be claimed of them, each step as it happens.
 
     The work is detached from the stream: a lost connection neither stops nor repeats it. Call again with the same request_id and
     resume_after_sequence to get the rest. A subject in the same state is explained once: another request_id joins or replays that
     explanation. Exactly one `result` is sent, then the stream ends with OK. When the language model fails, the result still
-    comes, worded by the template, and says so.
+    comes, of claims chosen by rules, and says so. Of an explanation that nobody followed while it was made, only the result is kept.
 
     Errors: INVALID_ARGUMENT (SUBJECT_REQUIRED, INVALID_REQUEST_ID, INVALID_RESUME_SEQUENCE); NOT_FOUND (ALERT_NOT_FOUND,
-    ANOMALY_NOT_FOUND); ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id was used for another subject.
+    ANOMALY_NOT_FOUND); ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id was used for another subject; UNAVAILABLE (TOO_MANY_JOBS)
+    while this replica has no room, (DRAINING) when it stops: call again with the same request_id.
     """
     GetExplanation: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.GetExplanationRequest, _explainer_service_pb2.GetExplanationResponse]  # type: ignore[assignment]
     """GetExplanation returns one explanation.
 
     Errors: NOT_FOUND (EXPLANATION_NOT_FOUND); INVALID_ARGUMENT (INVALID_EXPLANATION_ID).
     """
+    WatchExplanations: _aio.UnaryStreamMultiCallable[_explainer_service_pb2.WatchExplanationsRequest, _explainer_service_pb2.WatchExplanationsResponse]  # type: ignore[assignment]
+    """WatchExplanations streams explanations that ended, in the order of their commits: first what was stored after the given cursor, then
+    what comes. Each revision is an explanation of its own; they come without their evidence, as in lists.
+
+    At least once: resume with the cursor of the last frame that was processed. Explanations of a cursor that retention has dropped are
+    skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
+
+    Errors: only those of every method.
+    """
     ListExplanations: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.ListExplanationsRequest, _explainer_service_pb2.ListExplanationsResponse]  # type: ignore[assignment]
     """ListExplanations lists explanations, newest first, without their evidence.
 
-    Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE).
+    Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE, INVALID_GROUP_ID, SUBJECT_REQUIRED,
+    TOO_MANY_SUBJECTS).
     """
     CancelExplanation: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.CancelExplanationRequest, _explainer_service_pb2.CancelExplanationResponse]  # type: ignore[assignment]
     """CancelExplanation ends the work on an explanation, the call of its language model included.
@@ -205,15 +227,16 @@ class ExplainerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _explainer_service_pb2.ExplainRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_explainer_service_pb2.ExplainResponse], _abc.AsyncIterator[_explainer_service_pb2.ExplainResponse]]:
-        """Explain gathers evidence, ranks suspects and words the explanation, telling each step as it happens.
+        """Explain gathers evidence, ranks suspects and tells what can be claimed of them, each step as it happens.
 
         The work is detached from the stream: a lost connection neither stops nor repeats it. Call again with the same request_id and
         resume_after_sequence to get the rest. A subject in the same state is explained once: another request_id joins or replays that
         explanation. Exactly one `result` is sent, then the stream ends with OK. When the language model fails, the result still
-        comes, worded by the template, and says so.
+        comes, of claims chosen by rules, and says so. Of an explanation that nobody followed while it was made, only the result is kept.
 
         Errors: INVALID_ARGUMENT (SUBJECT_REQUIRED, INVALID_REQUEST_ID, INVALID_RESUME_SEQUENCE); NOT_FOUND (ALERT_NOT_FOUND,
-        ANOMALY_NOT_FOUND); ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id was used for another subject.
+        ANOMALY_NOT_FOUND); ALREADY_EXISTS (REQUEST_ID_REUSED) when the request_id was used for another subject; UNAVAILABLE (TOO_MANY_JOBS)
+        while this replica has no room, (DRAINING) when it stops: call again with the same request_id.
         """
 
     @_abc_1.abstractmethod
@@ -228,6 +251,21 @@ class ExplainerServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def WatchExplanations(
+        self,
+        request: _explainer_service_pb2.WatchExplanationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_explainer_service_pb2.WatchExplanationsResponse], _abc.AsyncIterator[_explainer_service_pb2.WatchExplanationsResponse]]:
+        """WatchExplanations streams explanations that ended, in the order of their commits: first what was stored after the given cursor, then
+        what comes. Each revision is an explanation of its own; they come without their evidence, as in lists.
+
+        At least once: resume with the cursor of the last frame that was processed. Explanations of a cursor that retention has dropped are
+        skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
+
+        Errors: only those of every method.
+        """
+
+    @_abc_1.abstractmethod
     def ListExplanations(
         self,
         request: _explainer_service_pb2.ListExplanationsRequest,
@@ -235,7 +273,8 @@ class ExplainerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_explainer_service_pb2.ListExplanationsResponse, _abc.Awaitable[_explainer_service_pb2.ListExplanationsResponse]]:
         """ListExplanations lists explanations, newest first, without their evidence.
 
-        Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE).
+        Errors: INVALID_ARGUMENT (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE, INVALID_GROUP_ID, SUBJECT_REQUIRED,
+        TOO_MANY_SUBJECTS).
         """
 
     @_abc_1.abstractmethod

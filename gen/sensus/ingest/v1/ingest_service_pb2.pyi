@@ -40,7 +40,7 @@ class _SampleErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sam
     SAMPLE_ERROR_REASON_TOO_OLD: _SampleErrorReason.ValueType  # 4
     """Before 1970 or older than the retention."""
     SAMPLE_ERROR_REASON_SERIES_LIMIT: _SampleErrorReason.ValueType  # 5
-    """The installation already holds as many series as it may."""
+    """The installation, or the caller in it, already has as many series as it may."""
     SAMPLE_ERROR_REASON_COLUMNS_UNEQUAL: _SampleErrorReason.ValueType  # 6
     """The columns of the batch do not have the same number of rows or a column is cut inside a value; the whole batch is refused."""
     SAMPLE_ERROR_REASON_BATCH_TOO_LARGE: _SampleErrorReason.ValueType  # 7
@@ -51,6 +51,10 @@ class _SampleErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sam
     """The batch has no samples at all."""
     SAMPLE_ERROR_REASON_UNAVAILABLE: _SampleErrorReason.ValueType  # 10
     """Not committed because the store could not be reached. Retryable: send the whole batch again with the same sequence."""
+    SAMPLE_ERROR_REASON_INVALID_HISTOGRAM: _SampleErrorReason.ValueType  # 11
+    """A histogram whose buckets do not fit together, or of a kind that is not known."""
+    SAMPLE_ERROR_REASON_INVALID_POINT: _SampleErrorReason.ValueType  # 12
+    """A data point of OTLP without a value, or of a metric that tells no aggregation temporality."""
 
 class SampleErrorReason(_SampleErrorReason, metaclass=_SampleErrorReasonEnumTypeWrapper):
     """SampleErrorReason says why a sample was refused."""
@@ -66,7 +70,7 @@ SAMPLE_ERROR_REASON_TOO_FAR_IN_FUTURE: SampleErrorReason.ValueType  # 3
 SAMPLE_ERROR_REASON_TOO_OLD: SampleErrorReason.ValueType  # 4
 """Before 1970 or older than the retention."""
 SAMPLE_ERROR_REASON_SERIES_LIMIT: SampleErrorReason.ValueType  # 5
-"""The installation already holds as many series as it may."""
+"""The installation, or the caller in it, already has as many series as it may."""
 SAMPLE_ERROR_REASON_COLUMNS_UNEQUAL: SampleErrorReason.ValueType  # 6
 """The columns of the batch do not have the same number of rows or a column is cut inside a value; the whole batch is refused."""
 SAMPLE_ERROR_REASON_BATCH_TOO_LARGE: SampleErrorReason.ValueType  # 7
@@ -77,7 +81,35 @@ SAMPLE_ERROR_REASON_BATCH_EMPTY: SampleErrorReason.ValueType  # 9
 """The batch has no samples at all."""
 SAMPLE_ERROR_REASON_UNAVAILABLE: SampleErrorReason.ValueType  # 10
 """Not committed because the store could not be reached. Retryable: send the whole batch again with the same sequence."""
+SAMPLE_ERROR_REASON_INVALID_HISTOGRAM: SampleErrorReason.ValueType  # 11
+"""A histogram whose buckets do not fit together, or of a kind that is not known."""
+SAMPLE_ERROR_REASON_INVALID_POINT: SampleErrorReason.ValueType  # 12
+"""A data point of OTLP without a value, or of a metric that tells no aggregation temporality."""
 Global___SampleErrorReason: _TypeAlias = SampleErrorReason  # noqa: Y015
+
+class _RemoteWriteProtocol:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RemoteWriteProtocolEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RemoteWriteProtocol.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REMOTE_WRITE_PROTOCOL_UNSPECIFIED: _RemoteWriteProtocol.ValueType  # 0
+    """Invalid."""
+    REMOTE_WRITE_PROTOCOL_V1: _RemoteWriteProtocol.ValueType  # 1
+    """prometheus.WriteRequest, of remote write 1.0."""
+    REMOTE_WRITE_PROTOCOL_V2: _RemoteWriteProtocol.ValueType  # 2
+    """io.prometheus.write.v2.Request, of remote write 2.0."""
+
+class RemoteWriteProtocol(_RemoteWriteProtocol, metaclass=_RemoteWriteProtocolEnumTypeWrapper):
+    """RemoteWriteProtocol is the message that a body of remote write holds."""
+
+REMOTE_WRITE_PROTOCOL_UNSPECIFIED: RemoteWriteProtocol.ValueType  # 0
+"""Invalid."""
+REMOTE_WRITE_PROTOCOL_V1: RemoteWriteProtocol.ValueType  # 1
+"""prometheus.WriteRequest, of remote write 1.0."""
+REMOTE_WRITE_PROTOCOL_V2: RemoteWriteProtocol.ValueType  # 2
+"""io.prometheus.write.v2.Request, of remote write 2.0."""
+Global___RemoteWriteProtocol: _TypeAlias = RemoteWriteProtocol  # noqa: Y015
 
 class _Topic:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -91,6 +123,8 @@ class _TopicEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Topic.ValueType
     """Samples, batched; SHARDED only."""
     TOPIC_ALERTS: _Topic.ValueType  # 2
     """Changes of alerts; SHARED only."""
+    TOPIC_EVENTS: _Topic.ValueType  # 3
+    """Spans and log records of OTLP, batched; SHARDED only. Everything of one trace lies in one shard."""
 
 class Topic(_Topic, metaclass=_TopicEnumTypeWrapper):
     """Topic is what a subscription carries."""
@@ -101,6 +135,8 @@ TOPIC_SAMPLES: Topic.ValueType  # 1
 """Samples, batched; SHARDED only."""
 TOPIC_ALERTS: Topic.ValueType  # 2
 """Changes of alerts; SHARED only."""
+TOPIC_EVENTS: Topic.ValueType  # 3
+"""Spans and log records of OTLP, batched; SHARDED only. Everything of one trace lies in one shard."""
 Global___Topic: _TypeAlias = Topic  # noqa: Y015
 
 class _SubscriptionMode:
@@ -126,6 +162,50 @@ SUBSCRIPTION_MODE_SHARDED: SubscriptionMode.ValueType  # 1
 SUBSCRIPTION_MODE_SHARED: SubscriptionMode.ValueType  # 2
 """Consumers compete: no order, individual acks, dead letters."""
 Global___SubscriptionMode: _TypeAlias = SubscriptionMode  # noqa: Y015
+
+class _MetricType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MetricTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MetricType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    METRIC_TYPE_UNSPECIFIED: _MetricType.ValueType  # 0
+    """Nobody has said."""
+    METRIC_TYPE_COUNTER: _MetricType.ValueType  # 1
+    """Only rises, but for resets."""
+    METRIC_TYPE_GAUGE: _MetricType.ValueType  # 2
+    """Rises and falls."""
+    METRIC_TYPE_HISTOGRAM: _MetricType.ValueType  # 3
+    """A distribution."""
+    METRIC_TYPE_GAUGE_HISTOGRAM: _MetricType.ValueType  # 4
+    """A distribution whose counts fall too."""
+    METRIC_TYPE_SUMMARY: _MetricType.ValueType  # 5
+    """Quantiles that the sender has worked out."""
+    METRIC_TYPE_INFO: _MetricType.ValueType  # 6
+    """Always 1: its labels are the content."""
+    METRIC_TYPE_STATE_SET: _MetricType.ValueType  # 7
+    """One series per state, of which some are 1."""
+
+class MetricType(_MetricType, metaclass=_MetricTypeEnumTypeWrapper):
+    """MetricType is how the values of a metric are to be read."""
+
+METRIC_TYPE_UNSPECIFIED: MetricType.ValueType  # 0
+"""Nobody has said."""
+METRIC_TYPE_COUNTER: MetricType.ValueType  # 1
+"""Only rises, but for resets."""
+METRIC_TYPE_GAUGE: MetricType.ValueType  # 2
+"""Rises and falls."""
+METRIC_TYPE_HISTOGRAM: MetricType.ValueType  # 3
+"""A distribution."""
+METRIC_TYPE_GAUGE_HISTOGRAM: MetricType.ValueType  # 4
+"""A distribution whose counts fall too."""
+METRIC_TYPE_SUMMARY: MetricType.ValueType  # 5
+"""Quantiles that the sender has worked out."""
+METRIC_TYPE_INFO: MetricType.ValueType  # 6
+"""Always 1: its labels are the content."""
+METRIC_TYPE_STATE_SET: MetricType.ValueType  # 7
+"""One series per state, of which some are 1."""
+Global___MetricType: _TypeAlias = MetricType  # noqa: Y015
 
 @_typing.final
 class WriteSamplesRequest(_message.Message):
@@ -369,7 +449,7 @@ class TimeSeries(_message.Message):
 
     @_builtins.property
     def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___Sample]:
-        """The samples, oldest first."""
+        """The samples, oldest first. Of two values of one time the first that was written stays, here and in every other form."""
 
     def __init__(
         self,
@@ -672,6 +752,76 @@ class WriteBatchResponse(_message.Message):
 Global___WriteBatchResponse: _TypeAlias = WriteBatchResponse  # noqa: Y015
 
 @_typing.final
+class RemoteWriteRequest(_message.Message):
+    """RemoteWriteRequest carries one body of Prometheus remote write."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROTOCOL_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    protocol: Global___RemoteWriteProtocol.ValueType
+    """Required."""
+    body: _builtins.bytes
+    """The message as the sender encoded it, decompressed; at most 16 MiB with all around it."""
+    def __init__(
+        self,
+        *,
+        protocol: Global___RemoteWriteProtocol.ValueType = ...,
+        body: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "protocol", b"protocol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoteWriteRequest: _TypeAlias = RemoteWriteRequest  # noqa: Y015
+
+@_typing.final
+class RemoteWriteResponse(_message.Message):
+    """RemoteWriteResponse tells what became of a body. All that is counted as stored is durable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    HISTOGRAMS_FIELD_NUMBER: _builtins.int
+    EXEMPLARS_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    samples: _builtins.int
+    """Samples stored, now or by an earlier copy of the body."""
+    histograms: _builtins.int
+    """Native histograms stored, now or by an earlier copy."""
+    exemplars: _builtins.int
+    """Exemplars stored, now or by an earlier copy."""
+    duplicate: _builtins.bool
+    """True when an earlier copy of this body was already stored: nothing was written now."""
+    rejected: _builtins.int
+    """Samples and histograms refused, all of them, also those that `errors` has no room for."""
+    @_builtins.property
+    def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___SampleError]:
+        """The first refused samples, lowest index first, at most 20. `index` is the place of the time series in the body."""
+
+    def __init__(
+        self,
+        *,
+        samples: _builtins.int = ...,
+        histograms: _builtins.int = ...,
+        exemplars: _builtins.int = ...,
+        duplicate: _builtins.bool = ...,
+        rejected: _builtins.int = ...,
+        errors: _abc.Iterable[Global___SampleError] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "errors", b"errors", "exemplars", b"exemplars", "histograms", b"histograms", "rejected", b"rejected", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoteWriteResponse: _TypeAlias = RemoteWriteResponse  # noqa: Y015
+
+@_typing.final
 class WriteAlertsRequest(_message.Message):
     """WriteAlertsRequest carries changes of alerts."""
 
@@ -705,6 +855,8 @@ class WriteAlertsResponse(_message.Message):
     DUPLICATES_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
     ALERT_IDS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    DUPLICATE_INDICES_FIELD_NUMBER: _builtins.int
     accepted: _builtins.int
     """Changes stored by this call."""
     duplicates: _builtins.int
@@ -715,7 +867,15 @@ class WriteAlertsResponse(_message.Message):
 
     @_builtins.property
     def alert_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """alert_id of each change by index; empty where it was refused."""
+        """alert_id of each change by index; empty where it was refused, or where it resolved a label set that has no open episode."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlertWarning]:
+        """What was mended in changes that were taken, lowest index first, at most 1000."""
+
+    @_builtins.property
+    def duplicate_indices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Positions in the request of the changes that were already stored, lowest first."""
 
     def __init__(
         self,
@@ -724,14 +884,48 @@ class WriteAlertsResponse(_message.Message):
         duplicates: _builtins.int = ...,
         errors: _abc.Iterable[Global___AlertError] | None = ...,
         alert_ids: _abc.Iterable[_builtins.str] | None = ...,
+        warnings: _abc.Iterable[Global___AlertWarning] | None = ...,
+        duplicate_indices: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "alert_ids", b"alert_ids", "duplicates", b"duplicates", "errors", b"errors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "alert_ids", b"alert_ids", "duplicate_indices", b"duplicate_indices", "duplicates", b"duplicates", "errors", b"errors", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WriteAlertsResponse: _TypeAlias = WriteAlertsResponse  # noqa: Y015
+
+@_typing.final
+class AlertWarning(_message.Message):
+    """AlertWarning says what was mended in one alert that was taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Position in the request, from 0."""
+    reason: _builtins.str
+    """UPPER_SNAKE reason: LABEL_CUT, LABEL_DROPPED, ANNOTATION_CUT, ANNOTATION_DROPPED, URL_DROPPED, START_TIME_ASSUMED,
+    START_TIME_CLAMPED, END_TIME_CLAMPED, STATE_UNKNOWN, SEVERITY_UNKNOWN, NOTHING_OPEN.
+    """
+    message: _builtins.str
+    """What was done, and what to change."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlertWarning: _TypeAlias = AlertWarning  # noqa: Y015
 
 @_typing.final
 class AlertError(_message.Message):
@@ -745,7 +939,7 @@ class AlertError(_message.Message):
     index: _builtins.int
     """Position in the request, from 0."""
     reason: _builtins.str
-    """UPPER_SNAKE reason: INVALID_LABELS, INVALID_ANNOTATIONS, INVALID_STATE, INVALID_TIME."""
+    """UPPER_SNAKE reason: INVALID_LABELS, the alert has no label at all."""
     message: _builtins.str
     """Why, and what to change."""
     def __init__(
@@ -844,9 +1038,11 @@ class SubscribeOpen(_message.Message):
     topic: Global___Topic.ValueType
     """Required."""
     mode: Global___SubscriptionMode.ValueType
-    """Required. SHARDED for samples, SHARED for alerts."""
+    """Required. SHARDED for samples and events, SHARED for alerts."""
     selector: _builtins.str
-    """Prometheus series selector, for example {job="api"}; for alerts it matches their labels. Empty: everything."""
+    """Prometheus series selector, for example {job="api"}; for alerts it matches their labels. Empty: everything. Must be empty for
+    events.
+    """
     max_attempts: _builtins.int
     """SHARED: attempts before a delivery is buried. Default 5, 1 to 100."""
     @_builtins.property
@@ -984,7 +1180,8 @@ class SubscribeCredit(_message.Message):
     """SubscribeCredit is additive. Deliveries stop when either count is spent; one delivery may overdraw.
 
     Both ends count bytes alike, whatever the encoding, so that a consumer gives back exactly what was spent: a SampleDelivery costs
-    24 bytes per row and 256 per entry of new_series, an AlertDelivery 1024.
+    24 bytes per row and 256 per entry of new_series, an AlertDelivery 1024, an EventDelivery 72 per row, 128 per
+    name and 1024 per example.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -992,7 +1189,7 @@ class SubscribeCredit(_message.Message):
     SAMPLES_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
     samples: _builtins.int
-    """Samples (or alert changes) that may be delivered in addition."""
+    """Samples (or alert changes, or rows of events) that may be delivered in addition."""
     bytes: _builtins.int
     """Bytes that may be delivered in addition, counted as said above; 0 on every credit of a stream means: not counted."""
     def __init__(
@@ -1116,6 +1313,7 @@ class SubscribeResponse(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     GAP_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def opened(self) -> Global___SubscribeOpened:
         """Answers `open`; always the first frame."""
@@ -1144,6 +1342,10 @@ class SubscribeResponse(_message.Message):
     def draining(self) -> Global___Draining:
         """The server is about to stop."""
 
+    @_builtins.property
+    def events(self) -> Global___EventDelivery:
+        """SHARDED: events of one shard."""
+
     def __init__(
         self,
         *,
@@ -1154,12 +1356,13 @@ class SubscribeResponse(_message.Message):
         heartbeat: Global___Heartbeat | None = ...,
         gap: Global___Gap | None = ...,
         draining: Global___Draining | None = ...,
+        events: Global___EventDelivery | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "assignment", b"assignment", "draining", b"draining", "frame", b"frame", "gap", b"gap", "heartbeat", b"heartbeat", "opened", b"opened", "samples", b"samples"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "assignment", b"assignment", "draining", b"draining", "events", b"events", "frame", b"frame", "gap", b"gap", "heartbeat", b"heartbeat", "opened", b"opened", "samples", b"samples"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "assignment", b"assignment", "draining", b"draining", "frame", b"frame", "gap", b"gap", "heartbeat", b"heartbeat", "opened", b"opened", "samples", b"samples"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "assignment", b"assignment", "draining", b"draining", "events", b"events", "frame", b"frame", "gap", b"gap", "heartbeat", b"heartbeat", "opened", b"opened", "samples", b"samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["opened", "assignment", "samples", "alert", "heartbeat", "gap", "draining"]  # noqa: Y015
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["opened", "assignment", "samples", "alert", "heartbeat", "gap", "draining", "events"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
 
@@ -1318,6 +1521,339 @@ class SampleDelivery(_message.Message):
 Global___SampleDelivery: _TypeAlias = SampleDelivery  # noqa: Y015
 
 @_typing.final
+class EventDelivery(_message.Message):
+    """EventDelivery holds events of one shard, in log order.
+
+    Where nothing else is committed for five seconds, a position without rows is, for every shard: `commit_time` is the clock by which a
+    consumer decides, so that it decides alike whenever it reads. It never goes back within a shard. What was committed within one second
+    may come in one delivery, and what comes in one delivery was committed within one second.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARD_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    COMMIT_TIME_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    EXAMPLES_FIELD_NUMBER: _builtins.int
+    TRACEPARENTS_FIELD_NUMBER: _builtins.int
+    shard: _builtins.int
+    """The shard."""
+    cursor: _builtins.int
+    """Position of this delivery; ack it, or resume after it."""
+    epoch: _builtins.int
+    """Epoch of the assignment it belongs to."""
+    rows: _builtins.bytes
+    """Rows of 72 bytes, little-endian, without gaps. At these offsets:
+
+       0  trace_id   16 bytes as sent; zeros for none
+      16  span_id    8 bytes as sent; zeros for none
+      24  parent     8 bytes: span_id of the parent, zeros for a root; of a record `LogPatternName.id`, of a count 0
+      32  start_ns   uint64, since the Unix epoch; of a record its time, of a count the begin of its minute
+      40  end_ns     uint64; of a record as start_ns, of a count the number of lines
+      48  operation  uint64, `OperationName.id`; of a record or count without a span that of the service, with an empty name
+      56  instance   uint32, `InstanceName.id`; 0 for none
+      60  peer       uint32: of a span `AddressName.id` of whom it called, of a record `ExceptionName.id`; 0 for none
+      64  kind       uint8: 0 to 5 a span of that SpanKind of OTLP; 16 a log record of warning and above, or the exception of a span;
+                     17 a count of log lines
+      65  status     uint8, of a span: 0 unset, 1 ok, 2 error
+      66  code       uint16, of a span: status of HTTP, or of gRPC where bit 0 of flags is set; 0 for none
+      68  flags      uint16: 1 code is of gRPC, 2 calls a database, 4 goes over a queue, 8 its parent is in another process, 16 the
+                     sender does not say whether it is, 32 a record is the exception of a span
+      70  thinning   uint8: the span stands for 2**(thinning / 8) requests
+      71  severity   uint8, of a record or count: number of OTLP, 1 to 24; 0 for none
+    """
+    @_builtins.property
+    def commit_time(self) -> _timestamp_pb2.Timestamp:
+        """When ingest committed it; only its whole seconds are the same however deliveries are cut."""
+
+    @_builtins.property
+    def names(self) -> Global___EventNames:
+        """What ids in `rows` stand for. Those of one delivery are complete."""
+
+    @_builtins.property
+    def examples(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventExample]:
+        """Examples of errors among the rows, masked; a few per service, operation and type, never all."""
+
+    @_builtins.property
+    def traceparents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """W3C traceparent of the requests inside; link to them, they are no parents."""
+
+    def __init__(
+        self,
+        *,
+        shard: _builtins.int = ...,
+        cursor: _builtins.int = ...,
+        epoch: _builtins.int = ...,
+        commit_time: _timestamp_pb2.Timestamp | None = ...,
+        rows: _builtins.bytes = ...,
+        names: Global___EventNames | None = ...,
+        examples: _abc.Iterable[Global___EventExample] | None = ...,
+        traceparents: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "names", b"names"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "cursor", b"cursor", "epoch", b"epoch", "examples", b"examples", "names", b"names", "rows", b"rows", "shard", b"shard", "traceparents", b"traceparents"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventDelivery: _TypeAlias = EventDelivery  # noqa: Y015
+
+@_typing.final
+class EventExample(_message.Message):
+    """EventExample is the text of one error. Nothing that looks like a secret, a number of a card or a mail address is in it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    SPAN_ID_FIELD_NUMBER: _builtins.int
+    TIME_NS_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    PATTERN_FIELD_NUMBER: _builtins.int
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    trace_id: _builtins.bytes
+    """16 bytes; empty for none."""
+    span_id: _builtins.bytes
+    """8 bytes; empty for none."""
+    time_ns: _builtins.int
+    """Since the Unix epoch."""
+    operation: _builtins.int
+    """`OperationName.id`."""
+    pattern: _builtins.int
+    """`LogPatternName.id`; 0 for none."""
+    exception: _builtins.int
+    """`ExceptionName.id`; 0 for none."""
+    message: _builtins.str
+    """At most 500 bytes."""
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where it was raised, innermost last, as file:line function; at most 20."""
+
+    def __init__(
+        self,
+        *,
+        trace_id: _builtins.bytes = ...,
+        span_id: _builtins.bytes = ...,
+        time_ns: _builtins.int = ...,
+        operation: _builtins.int = ...,
+        pattern: _builtins.int = ...,
+        exception: _builtins.int = ...,
+        message: _builtins.str = ...,
+        frames: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception", "frames", b"frames", "message", b"message", "operation", b"operation", "pattern", b"pattern", "span_id", b"span_id", "time_ns", b"time_ns", "trace_id", b"trace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventExample: _TypeAlias = EventExample  # noqa: Y015
+
+@_typing.final
+class EventNames(_message.Message):
+    """EventNames says what ids of events stand for. An id is a hash of what it stands for, so it is the same everywhere and at all times.
+    All texts are valid UTF-8 without NUL, at most 256 bytes, patterns 1024.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATIONS_FIELD_NUMBER: _builtins.int
+    ADDRESSES_FIELD_NUMBER: _builtins.int
+    INSTANCES_FIELD_NUMBER: _builtins.int
+    PATTERNS_FIELD_NUMBER: _builtins.int
+    EXCEPTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperationName]:
+        """Operations, and services as such."""
+
+    @_builtins.property
+    def addresses(self) -> _containers.RepeatedCompositeFieldContainer[Global___AddressName]:
+        """What clients call."""
+
+    @_builtins.property
+    def instances(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstanceName]:
+        """Running copies of services."""
+
+    @_builtins.property
+    def patterns(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogPatternName]:
+        """Patterns of log lines."""
+
+    @_builtins.property
+    def exceptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExceptionName]:
+        """Types of exceptions."""
+
+    def __init__(
+        self,
+        *,
+        operations: _abc.Iterable[Global___OperationName] | None = ...,
+        addresses: _abc.Iterable[Global___AddressName] | None = ...,
+        instances: _abc.Iterable[Global___InstanceName] | None = ...,
+        patterns: _abc.Iterable[Global___LogPatternName] | None = ...,
+        exceptions: _abc.Iterable[Global___ExceptionName] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "exceptions", b"exceptions", "instances", b"instances", "operations", b"operations", "patterns", b"patterns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventNames: _TypeAlias = EventNames  # noqa: Y015
+
+@_typing.final
+class OperationName(_message.Message):
+    """OperationName is an operation of a service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Its id."""
+    service: _builtins.str
+    """`service.name`; "unknown" where the sender does not say."""
+    name: _builtins.str
+    """By route, method or table where the sender says these, else the name of the span without what varies; empty for the service as such."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        service: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperationName: _TypeAlias = OperationName  # noqa: Y015
+
+@_typing.final
+class AddressName(_message.Message):
+    """AddressName is what a client called, as it knows it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Its id."""
+    name: _builtins.str
+    """host:port, host, the name of a database or of a queue."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddressName: _TypeAlias = AddressName  # noqa: Y015
+
+@_typing.final
+class InstanceName(_message.Message):
+    """InstanceName is one running copy of a service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Its id."""
+    service: _builtins.str
+    """`service.name`."""
+    version: _builtins.str
+    """`service.version`; empty for none."""
+    instance: _builtins.str
+    """`service.instance.id`, else pod, else host; empty for none."""
+    environment: _builtins.str
+    """`deployment.environment.name`; empty for none."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        service: _builtins.str = ...,
+        version: _builtins.str = ...,
+        instance: _builtins.str = ...,
+        environment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "id", b"id", "instance", b"instance", "service", b"service", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstanceName: _TypeAlias = InstanceName  # noqa: Y015
+
+@_typing.final
+class LogPatternName(_message.Message):
+    """LogPatternName is a pattern of log lines of one service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Its id."""
+    service: _builtins.str
+    """`service.name`."""
+    text: _builtins.str
+    """The words that do not vary, with "<*>" for each run of those that do."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        service: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "service", b"service", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogPatternName: _TypeAlias = LogPatternName  # noqa: Y015
+
+@_typing.final
+class ExceptionName(_message.Message):
+    """ExceptionName is a type of exception."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Its id."""
+    type: _builtins.str
+    """`exception.type`."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExceptionName: _TypeAlias = ExceptionName  # noqa: Y015
+
+@_typing.final
 class AlertDelivery(_message.Message):
     """AlertDelivery is one change of an alert."""
 
@@ -1396,7 +1932,7 @@ class ShardLag(_message.Message):
     delivered_cursor: _builtins.int
     """Last position delivered on this stream."""
     lag: _builtins.int
-    """Samples (alert changes) committed and not yet acked."""
+    """Samples (alert changes, rows of events) committed and not yet acked."""
     def __init__(
         self,
         *,
@@ -1454,12 +1990,17 @@ class QuerySamplesRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     MAX_SERIES_FIELD_NUMBER: _builtins.int
     MAX_SAMPLES_PER_SERIES_FIELD_NUMBER: _builtins.int
+    MAX_POINTS_FIELD_NUMBER: _builtins.int
     selector: _builtins.str
     """Required. Prometheus series selector: cpu_usage{host="a",core=~"[0-3]"}. =, !=, =~ and !~ with RE2, anchored."""
     max_series: _builtins.int
     """Most series to read. Default 1000, at most 20,000."""
     max_samples_per_series: _builtins.int
     """Only the newest so many samples of each series; 0 for all."""
+    max_points: _builtins.int
+    """For charts: most points of each series, at most 10,000; 0 for all samples. A series with more samples is told in as many equal
+    steps between start_time and end_time: the first time of each step that has samples, with their mean, minimum and maximum.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Required. First time, inclusive."""
@@ -1476,10 +2017,11 @@ class QuerySamplesRequest(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         max_series: _builtins.int = ...,
         max_samples_per_series: _builtins.int = ...,
+        max_points: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "max_samples_per_series", b"max_samples_per_series", "max_series", b"max_series", "selector", b"selector", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "max_points", b"max_points", "max_samples_per_series", b"max_samples_per_series", "max_series", b"max_series", "selector", b"selector", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1518,6 +2060,8 @@ class SeriesSamples(_message.Message):
     SERIES_FIELD_NUMBER: _builtins.int
     TIMESTAMPS_MS_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
+    MINIMUMS_FIELD_NUMBER: _builtins.int
+    MAXIMUMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def series(self) -> _series_pb2.Series:
         """The series."""
@@ -1528,7 +2072,15 @@ class SeriesSamples(_message.Message):
 
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """The value at each time; same length."""
+        """The value at each time; same length. Where max_points has joined samples, the mean of a step; NaN is left out of it."""
+
+    @_builtins.property
+    def minimums(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The least value of each step; empty where nothing was joined."""
+
+    @_builtins.property
+    def maximums(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The greatest value of each step; empty where nothing was joined."""
 
     def __init__(
         self,
@@ -1536,14 +2088,108 @@ class SeriesSamples(_message.Message):
         series: _series_pb2.Series | None = ...,
         timestamps_ms: _abc.Iterable[_builtins.int] | None = ...,
         values: _abc.Iterable[_builtins.float] | None = ...,
+        minimums: _abc.Iterable[_builtins.float] | None = ...,
+        maximums: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["series", b"series"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["series", b"series", "timestamps_ms", b"timestamps_ms", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maximums", b"maximums", "minimums", b"minimums", "series", b"series", "timestamps_ms", b"timestamps_ms", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SeriesSamples: _TypeAlias = SeriesSamples  # noqa: Y015
+
+@_typing.final
+class MetricMetadata(_message.Message):
+    """MetricMetadata is what a sender says of a metric."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    HELP_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """Its name, as in "__name__"; of a histogram or summary the name before _count and _sum."""
+    type: Global___MetricType.ValueType
+    """How its values are to be read."""
+    unit: _builtins.str
+    """As the sender writes it: seconds, By, {request}; at most 64 characters."""
+    help: _builtins.str
+    """What it means; at most 1000 characters."""
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        type: Global___MetricType.ValueType = ...,
+        unit: _builtins.str = ...,
+        help: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["help", b"help", "metric", b"metric", "type", b"type", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricMetadata: _TypeAlias = MetricMetadata  # noqa: Y015
+
+@_typing.final
+class ListMetadataRequest(_message.Message):
+    """ListMetadataRequest asks what is known of metrics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """Name of one metric; empty for all."""
+    page_size: _builtins.int
+    """Default 100, at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before; other fields must stay the same."""
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMetadataRequest: _TypeAlias = ListMetadataRequest  # noqa: Y015
+
+@_typing.final
+class ListMetadataResponse(_message.Message):
+    """ListMetadataResponse is one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METADATA_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def metadata(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricMetadata]:
+        """What is known of each metric."""
+
+    def __init__(
+        self,
+        *,
+        metadata: _abc.Iterable[Global___MetricMetadata] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMetadataResponse: _TypeAlias = ListMetadataResponse  # noqa: Y015
 
 @_typing.final
 class ListSeriesRequest(_message.Message):
@@ -1616,6 +2262,7 @@ class ListAlertsRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CHANGED_SINCE_FIELD_NUMBER: _builtins.int
     state: _alert_pb2.AlertState.ValueType
     """Only this state; unspecified for any."""
     min_severity: _series_pb2.Severity.ValueType
@@ -1634,6 +2281,12 @@ class ListAlertsRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Only episodes that began before this time."""
 
+    @_builtins.property
+    def changed_since(self) -> _timestamp_pb2.Timestamp:
+        """Only episodes that changed at or after this time, whenever they began or ended. Commits may be stored a few seconds after their
+        update_time: who follows changes asks from a little before the last one seen.
+        """
+
     def __init__(
         self,
         *,
@@ -1644,10 +2297,11 @@ class ListAlertsRequest(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        changed_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_since", b"changed_since", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "min_severity", b"min_severity", "page_size", b"page_size", "page_token", b"page_token", "selector", b"selector", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_since", b"changed_since", "end_time", b"end_time", "min_severity", b"min_severity", "page_size", b"page_size", "page_token", b"page_token", "selector", b"selector", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1680,6 +2334,127 @@ class ListAlertsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAlertsResponse: _TypeAlias = ListAlertsResponse  # noqa: Y015
+
+@_typing.final
+class WatchAlertsRequest(_message.Message):
+    """WatchAlertsRequest asks for the log of alerts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_CURSOR_FIELD_NUMBER: _builtins.int
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    MIN_SEVERITY_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
+    after_cursor: _builtins.int
+    """Send what follows this cursor. Absent: only what comes from now on. 0: everything kept."""
+    selector: _builtins.str
+    """Prometheus selector over the labels of the alert; empty for all."""
+    min_severity: _series_pb2.Severity.ValueType
+    """Only this severity or worse; unspecified for any."""
+    @_builtins.property
+    def heartbeat_interval(self) -> _duration_pb2.Duration:
+        """Time between heartbeats. Default 5 s, 1 s to 60 s."""
+
+    def __init__(
+        self,
+        *,
+        after_cursor: _builtins.int | None = ...,
+        selector: _builtins.str = ...,
+        min_severity: _series_pb2.Severity.ValueType = ...,
+        heartbeat_interval: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after_cursor", b"_after_cursor", "after_cursor", b"after_cursor", "heartbeat_interval", b"heartbeat_interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after_cursor", b"_after_cursor", "after_cursor", b"after_cursor", "heartbeat_interval", b"heartbeat_interval", "min_severity", b"min_severity", "selector", b"selector"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after_cursor: _TypeAlias = _typing.Literal["after_cursor"]  # noqa: Y015
+    _WhichOneofArgType__after_cursor: _TypeAlias = _typing.Literal["_after_cursor", b"_after_cursor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after_cursor) -> _WhichOneofReturnType__after_cursor | None: ...
+
+Global___WatchAlertsRequest: _TypeAlias = WatchAlertsRequest  # noqa: Y015
+
+@_typing.final
+class WatchAlertsResponse(_message.Message):
+    """WatchAlertsResponse is one frame of a watch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    ALERT_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.int
+    """Everything up to here was sent: resume after it."""
+    @_builtins.property
+    def alert(self) -> _alert_pb2.Alert:
+        """A change: an episode began or ended."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___WatchAlertsHeartbeat:
+        """Nothing new; the stream lives."""
+
+    @_builtins.property
+    def draining(self) -> Global___WatchAlertsDraining:
+        """The server is about to stop; the last frame."""
+
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.int = ...,
+        alert: _alert_pb2.Alert | None = ...,
+        heartbeat: Global___WatchAlertsHeartbeat | None = ...,
+        draining: Global___WatchAlertsDraining | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "draining", b"draining", "frame", b"frame", "heartbeat", b"heartbeat"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert", "cursor", b"cursor", "draining", b"draining", "frame", b"frame", "heartbeat", b"heartbeat"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["alert", "heartbeat", "draining"]  # noqa: Y015
+    _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
+
+Global___WatchAlertsResponse: _TypeAlias = WatchAlertsResponse  # noqa: Y015
+
+@_typing.final
+class WatchAlertsHeartbeat(_message.Message):
+    """WatchAlertsHeartbeat says that a watch lives."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def server_time(self) -> _timestamp_pb2.Timestamp:
+        """The server's clock."""
+
+    def __init__(
+        self,
+        *,
+        server_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchAlertsHeartbeat: _TypeAlias = WatchAlertsHeartbeat  # noqa: Y015
+
+@_typing.final
+class WatchAlertsDraining(_message.Message):
+    """WatchAlertsDraining says that the server is about to stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchAlertsDraining: _TypeAlias = WatchAlertsDraining  # noqa: Y015
 
 @_typing.final
 class GetAlertRequest(_message.Message):

@@ -51,6 +51,11 @@ class IngestServiceStub:
                 request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteBatchRequest.SerializeToString,
                 response_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteBatchResponse.FromString,
                 _registered_method=True)
+        self.RemoteWrite = channel.unary_unary(
+                '/sensus.ingest.v1.IngestService/RemoteWrite',
+                request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.RemoteWriteRequest.SerializeToString,
+                response_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.RemoteWriteResponse.FromString,
+                _registered_method=True)
         self.WriteAlerts = channel.unary_unary(
                 '/sensus.ingest.v1.IngestService/WriteAlerts',
                 request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteAlertsRequest.SerializeToString,
@@ -71,10 +76,20 @@ class IngestServiceStub:
                 request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListSeriesRequest.SerializeToString,
                 response_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListSeriesResponse.FromString,
                 _registered_method=True)
+        self.ListMetadata = channel.unary_unary(
+                '/sensus.ingest.v1.IngestService/ListMetadata',
+                request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListMetadataRequest.SerializeToString,
+                response_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListMetadataResponse.FromString,
+                _registered_method=True)
         self.ListAlerts = channel.unary_unary(
                 '/sensus.ingest.v1.IngestService/ListAlerts',
                 request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListAlertsRequest.SerializeToString,
                 response_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListAlertsResponse.FromString,
+                _registered_method=True)
+        self.WatchAlerts = channel.unary_stream(
+                '/sensus.ingest.v1.IngestService/WatchAlerts',
+                request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WatchAlertsRequest.SerializeToString,
+                response_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WatchAlertsResponse.FromString,
                 _registered_method=True)
         self.GetAlert = channel.unary_unary(
                 '/sensus.ingest.v1.IngestService/GetAlert',
@@ -120,7 +135,20 @@ class IngestServiceServicer:
     def WriteBatch(self, request, context):
         """WriteBatch writes one batch with its own series definitions. Safe to repeat: the same producer_id and sequence count once.
 
-        Errors: INVALID_ARGUMENT (INVALID_PRODUCER_ID, INVALID_SEQUENCE, COLUMNS_UNEQUAL, BATCH_TOO_LARGE, BATCH_EMPTY).
+        Errors: INVALID_ARGUMENT (INVALID_PRODUCER_ID, INVALID_SEQUENCE, COLUMNS_UNEQUAL, BATCH_TOO_LARGE, BATCH_EMPTY);
+        RESOURCE_EXHAUSTED with RetryInfo (SAMPLE_RATE_EXCEEDED) when the caller sends too many samples a second.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoteWrite(self, request, context):
+        """RemoteWrite takes a body of Prometheus remote write as its sender wrote it, once decompressed. Safe to repeat: a body that comes
+        again within 24 hours counts once. A bad series or sample is named in the response, the others are stored.
+
+        Errors: INVALID_ARGUMENT (INVALID_PROTOCOL, BODY_BROKEN, TOO_MANY_FIELDS); RESOURCE_EXHAUSTED without RetryInfo
+        (BODY_TOO_LARGE) when the body has more than 100,000 samples: send it in parts; with RetryInfo (CALLER_OVER_LIMIT,
+        SAMPLE_RATE_EXCEEDED) when too many bytes of the caller wait for their commit, or when it sends too many samples a second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,7 +157,9 @@ class IngestServiceServicer:
     def WriteAlerts(self, request, context):
         """WriteAlerts writes changes of alerts. Safe to repeat, in any order: fingerprint, start time and state identify a change.
 
-        Good alerts are stored even when others of the request are refused; the response names those by index. After UNAVAILABLE the
+        What is wrong in form costs no alert: it is mended, and the response says so in `warnings`. Only an alert without any label is
+        refused; the response names it by index and the others are stored. A newer episode ends older ones of its label set, and so does
+        a resolved notice whose start and end enclose their start, each as if the sender had said so. After UNAVAILABLE the
         changes may have been stored all the same: send them again, and those that were count as duplicates. Resolved episodes are
         kept for 90 days by default; what comes later for one of them begins it anew.
 
@@ -140,7 +170,7 @@ class IngestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Subscribe(self, request_iterator, context):
-        """Subscribe delivers samples (sharded) or alerts (shared) with credits and acks.
+        """Subscribe delivers samples or events (sharded) or alerts (shared) with credits and acks.
 
         The first frame must be `open`. Nothing is delivered without credit. SHARDED: each shard belongs to one consumer of the
         subscription at a time; the consumer answers an assignment with `shard_start` and gets the shard's deliveries in order; acks are
@@ -160,8 +190,8 @@ class IngestServiceServicer:
     def QuerySamples(self, request, context):
         """QuerySamples streams the samples of every series that matches the selector, ordered by series, then by time.
 
-        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when more series match
-        than max_series.
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE, INVALID_MAX_POINTS); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when
+        more series match than max_series.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,11 +206,33 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMetadata(self, request, context):
+        """ListMetadata lists what senders say of their metrics, ordered by name. The newest word stays.
+
+        Errors: INVALID_ARGUMENT (INVALID_METRIC, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAlerts(self, request, context):
         """ListAlerts lists alert episodes, newest start first.
 
         Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN,
         INVALID_PAGE_SIZE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchAlerts(self, request, context):
+        """WatchAlerts streams changes of alerts in the order of their commit: first what was stored after the given cursor, then what comes.
+
+        At least once: resume with the cursor of the last frame that was processed. A change carries its episode as it was after it in
+        state and end, and as it is now in all else. Changes of episodes that retention has dropped are skipped. The stream ends with OK
+        after a `draining` frame; open it again elsewhere.
+
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,6 +278,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     request_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteBatchRequest.FromString,
                     response_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteBatchResponse.SerializeToString,
             ),
+            'RemoteWrite': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoteWrite,
+                    request_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.RemoteWriteRequest.FromString,
+                    response_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.RemoteWriteResponse.SerializeToString,
+            ),
             'WriteAlerts': grpc.unary_unary_rpc_method_handler(
                     servicer.WriteAlerts,
                     request_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteAlertsRequest.FromString,
@@ -246,10 +303,20 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     request_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListSeriesRequest.FromString,
                     response_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListSeriesResponse.SerializeToString,
             ),
+            'ListMetadata': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMetadata,
+                    request_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListMetadataRequest.FromString,
+                    response_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListMetadataResponse.SerializeToString,
+            ),
             'ListAlerts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAlerts,
                     request_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListAlertsRequest.FromString,
                     response_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListAlertsResponse.SerializeToString,
+            ),
+            'WatchAlerts': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchAlerts,
+                    request_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WatchAlertsRequest.FromString,
+                    response_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WatchAlertsResponse.SerializeToString,
             ),
             'GetAlert': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAlert,
@@ -328,6 +395,33 @@ class IngestService:
             '/sensus.ingest.v1.IngestService/WriteBatch',
             sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteBatchRequest.SerializeToString,
             sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoteWrite(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.ingest.v1.IngestService/RemoteWrite',
+            sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.RemoteWriteRequest.SerializeToString,
+            sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.RemoteWriteResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -447,6 +541,33 @@ class IngestService:
             _registered_method=True)
 
     @staticmethod
+    def ListMetadata(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.ingest.v1.IngestService/ListMetadata',
+            sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListMetadataRequest.SerializeToString,
+            sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListMetadataResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListAlerts(request,
             target,
             options=(),
@@ -463,6 +584,33 @@ class IngestService:
             '/sensus.ingest.v1.IngestService/ListAlerts',
             sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListAlertsRequest.SerializeToString,
             sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/sensus.ingest.v1.IngestService/WatchAlerts',
+            sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WatchAlertsRequest.SerializeToString,
+            sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WatchAlertsResponse.FromString,
             options,
             channel_credentials,
             insecure,

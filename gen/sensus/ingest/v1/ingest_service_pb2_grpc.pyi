@@ -53,19 +53,30 @@ class IngestServiceStub:
     WriteBatch: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteBatchRequest, _ingest_service_pb2.WriteBatchResponse]
     """WriteBatch writes one batch with its own series definitions. Safe to repeat: the same producer_id and sequence count once.
 
-    Errors: INVALID_ARGUMENT (INVALID_PRODUCER_ID, INVALID_SEQUENCE, COLUMNS_UNEQUAL, BATCH_TOO_LARGE, BATCH_EMPTY).
+    Errors: INVALID_ARGUMENT (INVALID_PRODUCER_ID, INVALID_SEQUENCE, COLUMNS_UNEQUAL, BATCH_TOO_LARGE, BATCH_EMPTY);
+    RESOURCE_EXHAUSTED with RetryInfo (SAMPLE_RATE_EXCEEDED) when the caller sends too many samples a second.
+    """
+    RemoteWrite: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.RemoteWriteRequest, _ingest_service_pb2.RemoteWriteResponse]
+    """RemoteWrite takes a body of Prometheus remote write as its sender wrote it, once decompressed. Safe to repeat: a body that comes
+    again within 24 hours counts once. A bad series or sample is named in the response, the others are stored.
+
+    Errors: INVALID_ARGUMENT (INVALID_PROTOCOL, BODY_BROKEN, TOO_MANY_FIELDS); RESOURCE_EXHAUSTED without RetryInfo
+    (BODY_TOO_LARGE) when the body has more than 100,000 samples: send it in parts; with RetryInfo (CALLER_OVER_LIMIT,
+    SAMPLE_RATE_EXCEEDED) when too many bytes of the caller wait for their commit, or when it sends too many samples a second.
     """
     WriteAlerts: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteAlertsRequest, _ingest_service_pb2.WriteAlertsResponse]
     """WriteAlerts writes changes of alerts. Safe to repeat, in any order: fingerprint, start time and state identify a change.
 
-    Good alerts are stored even when others of the request are refused; the response names those by index. After UNAVAILABLE the
+    What is wrong in form costs no alert: it is mended, and the response says so in `warnings`. Only an alert without any label is
+    refused; the response names it by index and the others are stored. A newer episode ends older ones of its label set, and so does
+    a resolved notice whose start and end enclose their start, each as if the sender had said so. After UNAVAILABLE the
     changes may have been stored all the same: send them again, and those that were count as duplicates. Resolved episodes are
     kept for 90 days by default; what comes later for one of them begins it anew.
 
     Errors: INVALID_ARGUMENT (ALERTS_EMPTY, TOO_MANY_ALERTS).
     """
     Subscribe: _grpc.StreamStreamMultiCallable[_ingest_service_pb2.SubscribeRequest, _ingest_service_pb2.SubscribeResponse]
-    """Subscribe delivers samples (sharded) or alerts (shared) with credits and acks.
+    """Subscribe delivers samples or events (sharded) or alerts (shared) with credits and acks.
 
     The first frame must be `open`. Nothing is delivered without credit. SHARDED: each shard belongs to one consumer of the
     subscription at a time; the consumer answers an assignment with `shard_start` and gets the shard's deliveries in order; acks are
@@ -81,19 +92,33 @@ class IngestServiceStub:
     QuerySamples: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.QuerySamplesRequest, _ingest_service_pb2.QuerySamplesResponse]
     """QuerySamples streams the samples of every series that matches the selector, ordered by series, then by time.
 
-    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when more series match
-    than max_series.
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE, INVALID_MAX_POINTS); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when
+    more series match than max_series.
     """
     ListSeries: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListSeriesRequest, _ingest_service_pb2.ListSeriesResponse]
     """ListSeries lists stored series by label matchers, ordered by series_id.
 
     Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
     """
+    ListMetadata: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListMetadataRequest, _ingest_service_pb2.ListMetadataResponse]
+    """ListMetadata lists what senders say of their metrics, ordered by name. The newest word stays.
+
+    Errors: INVALID_ARGUMENT (INVALID_METRIC, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+    """
     ListAlerts: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListAlertsRequest, _ingest_service_pb2.ListAlertsResponse]
     """ListAlerts lists alert episodes, newest start first.
 
     Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN,
     INVALID_PAGE_SIZE).
+    """
+    WatchAlerts: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.WatchAlertsRequest, _ingest_service_pb2.WatchAlertsResponse]
+    """WatchAlerts streams changes of alerts in the order of their commit: first what was stored after the given cursor, then what comes.
+
+    At least once: resume with the cursor of the last frame that was processed. A change carries its episode as it was after it in
+    state and end, and as it is now in all else. Changes of episodes that retention has dropped are skipped. The stream ends with OK
+    after a `draining` frame; open it again elsewhere.
+
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT).
     """
     GetAlert: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetAlertRequest, _ingest_service_pb2.GetAlertResponse]
     """GetAlert returns one alert episode with the history of its changes.
@@ -136,19 +161,30 @@ class IngestServiceAsyncStub(IngestServiceStub):
     WriteBatch: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteBatchRequest, _ingest_service_pb2.WriteBatchResponse]  # type: ignore[assignment]
     """WriteBatch writes one batch with its own series definitions. Safe to repeat: the same producer_id and sequence count once.
 
-    Errors: INVALID_ARGUMENT (INVALID_PRODUCER_ID, INVALID_SEQUENCE, COLUMNS_UNEQUAL, BATCH_TOO_LARGE, BATCH_EMPTY).
+    Errors: INVALID_ARGUMENT (INVALID_PRODUCER_ID, INVALID_SEQUENCE, COLUMNS_UNEQUAL, BATCH_TOO_LARGE, BATCH_EMPTY);
+    RESOURCE_EXHAUSTED with RetryInfo (SAMPLE_RATE_EXCEEDED) when the caller sends too many samples a second.
+    """
+    RemoteWrite: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.RemoteWriteRequest, _ingest_service_pb2.RemoteWriteResponse]  # type: ignore[assignment]
+    """RemoteWrite takes a body of Prometheus remote write as its sender wrote it, once decompressed. Safe to repeat: a body that comes
+    again within 24 hours counts once. A bad series or sample is named in the response, the others are stored.
+
+    Errors: INVALID_ARGUMENT (INVALID_PROTOCOL, BODY_BROKEN, TOO_MANY_FIELDS); RESOURCE_EXHAUSTED without RetryInfo
+    (BODY_TOO_LARGE) when the body has more than 100,000 samples: send it in parts; with RetryInfo (CALLER_OVER_LIMIT,
+    SAMPLE_RATE_EXCEEDED) when too many bytes of the caller wait for their commit, or when it sends too many samples a second.
     """
     WriteAlerts: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteAlertsRequest, _ingest_service_pb2.WriteAlertsResponse]  # type: ignore[assignment]
     """WriteAlerts writes changes of alerts. Safe to repeat, in any order: fingerprint, start time and state identify a change.
 
-    Good alerts are stored even when others of the request are refused; the response names those by index. After UNAVAILABLE the
+    What is wrong in form costs no alert: it is mended, and the response says so in `warnings`. Only an alert without any label is
+    refused; the response names it by index and the others are stored. A newer episode ends older ones of its label set, and so does
+    a resolved notice whose start and end enclose their start, each as if the sender had said so. After UNAVAILABLE the
     changes may have been stored all the same: send them again, and those that were count as duplicates. Resolved episodes are
     kept for 90 days by default; what comes later for one of them begins it anew.
 
     Errors: INVALID_ARGUMENT (ALERTS_EMPTY, TOO_MANY_ALERTS).
     """
     Subscribe: _aio.StreamStreamMultiCallable[_ingest_service_pb2.SubscribeRequest, _ingest_service_pb2.SubscribeResponse]  # type: ignore[assignment]
-    """Subscribe delivers samples (sharded) or alerts (shared) with credits and acks.
+    """Subscribe delivers samples or events (sharded) or alerts (shared) with credits and acks.
 
     The first frame must be `open`. Nothing is delivered without credit. SHARDED: each shard belongs to one consumer of the
     subscription at a time; the consumer answers an assignment with `shard_start` and gets the shard's deliveries in order; acks are
@@ -164,19 +200,33 @@ class IngestServiceAsyncStub(IngestServiceStub):
     QuerySamples: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.QuerySamplesRequest, _ingest_service_pb2.QuerySamplesResponse]  # type: ignore[assignment]
     """QuerySamples streams the samples of every series that matches the selector, ordered by series, then by time.
 
-    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when more series match
-    than max_series.
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE, INVALID_MAX_POINTS); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when
+    more series match than max_series.
     """
     ListSeries: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListSeriesRequest, _ingest_service_pb2.ListSeriesResponse]  # type: ignore[assignment]
     """ListSeries lists stored series by label matchers, ordered by series_id.
 
     Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
     """
+    ListMetadata: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListMetadataRequest, _ingest_service_pb2.ListMetadataResponse]  # type: ignore[assignment]
+    """ListMetadata lists what senders say of their metrics, ordered by name. The newest word stays.
+
+    Errors: INVALID_ARGUMENT (INVALID_METRIC, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+    """
     ListAlerts: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListAlertsRequest, _ingest_service_pb2.ListAlertsResponse]  # type: ignore[assignment]
     """ListAlerts lists alert episodes, newest start first.
 
     Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN,
     INVALID_PAGE_SIZE).
+    """
+    WatchAlerts: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.WatchAlertsRequest, _ingest_service_pb2.WatchAlertsResponse]  # type: ignore[assignment]
+    """WatchAlerts streams changes of alerts in the order of their commit: first what was stored after the given cursor, then what comes.
+
+    At least once: resume with the cursor of the last frame that was processed. A change carries its episode as it was after it in
+    state and end, and as it is now in all else. Changes of episodes that retention has dropped are skipped. The stream ends with OK
+    after a `draining` frame; open it again elsewhere.
+
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT).
     """
     GetAlert: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetAlertRequest, _ingest_service_pb2.GetAlertResponse]  # type: ignore[assignment]
     """GetAlert returns one alert episode with the history of its changes.
@@ -228,7 +278,22 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ingest_service_pb2.WriteBatchResponse, _abc.Awaitable[_ingest_service_pb2.WriteBatchResponse]]:
         """WriteBatch writes one batch with its own series definitions. Safe to repeat: the same producer_id and sequence count once.
 
-        Errors: INVALID_ARGUMENT (INVALID_PRODUCER_ID, INVALID_SEQUENCE, COLUMNS_UNEQUAL, BATCH_TOO_LARGE, BATCH_EMPTY).
+        Errors: INVALID_ARGUMENT (INVALID_PRODUCER_ID, INVALID_SEQUENCE, COLUMNS_UNEQUAL, BATCH_TOO_LARGE, BATCH_EMPTY);
+        RESOURCE_EXHAUSTED with RetryInfo (SAMPLE_RATE_EXCEEDED) when the caller sends too many samples a second.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoteWrite(
+        self,
+        request: _ingest_service_pb2.RemoteWriteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.RemoteWriteResponse, _abc.Awaitable[_ingest_service_pb2.RemoteWriteResponse]]:
+        """RemoteWrite takes a body of Prometheus remote write as its sender wrote it, once decompressed. Safe to repeat: a body that comes
+        again within 24 hours counts once. A bad series or sample is named in the response, the others are stored.
+
+        Errors: INVALID_ARGUMENT (INVALID_PROTOCOL, BODY_BROKEN, TOO_MANY_FIELDS); RESOURCE_EXHAUSTED without RetryInfo
+        (BODY_TOO_LARGE) when the body has more than 100,000 samples: send it in parts; with RetryInfo (CALLER_OVER_LIMIT,
+        SAMPLE_RATE_EXCEEDED) when too many bytes of the caller wait for their commit, or when it sends too many samples a second.
         """
 
     @_abc_1.abstractmethod
@@ -239,7 +304,9 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ingest_service_pb2.WriteAlertsResponse, _abc.Awaitable[_ingest_service_pb2.WriteAlertsResponse]]:
         """WriteAlerts writes changes of alerts. Safe to repeat, in any order: fingerprint, start time and state identify a change.
 
-        Good alerts are stored even when others of the request are refused; the response names those by index. After UNAVAILABLE the
+        What is wrong in form costs no alert: it is mended, and the response says so in `warnings`. Only an alert without any label is
+        refused; the response names it by index and the others are stored. A newer episode ends older ones of its label set, and so does
+        a resolved notice whose start and end enclose their start, each as if the sender had said so. After UNAVAILABLE the
         changes may have been stored all the same: send them again, and those that were count as duplicates. Resolved episodes are
         kept for 90 days by default; what comes later for one of them begins it anew.
 
@@ -252,7 +319,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_ingest_service_pb2.SubscribeRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.SubscribeResponse], _abc.AsyncIterator[_ingest_service_pb2.SubscribeResponse]]:
-        """Subscribe delivers samples (sharded) or alerts (shared) with credits and acks.
+        """Subscribe delivers samples or events (sharded) or alerts (shared) with credits and acks.
 
         The first frame must be `open`. Nothing is delivered without credit. SHARDED: each shard belongs to one consumer of the
         subscription at a time; the consumer answers an assignment with `shard_start` and gets the shard's deliveries in order; acks are
@@ -274,8 +341,8 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.QuerySamplesResponse], _abc.AsyncIterator[_ingest_service_pb2.QuerySamplesResponse]]:
         """QuerySamples streams the samples of every series that matches the selector, ordered by series, then by time.
 
-        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when more series match
-        than max_series.
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE, INVALID_MAX_POINTS); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when
+        more series match than max_series.
         """
 
     @_abc_1.abstractmethod
@@ -290,6 +357,17 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListMetadata(
+        self,
+        request: _ingest_service_pb2.ListMetadataRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.ListMetadataResponse, _abc.Awaitable[_ingest_service_pb2.ListMetadataResponse]]:
+        """ListMetadata lists what senders say of their metrics, ordered by name. The newest word stays.
+
+        Errors: INVALID_ARGUMENT (INVALID_METRIC, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+        """
+
+    @_abc_1.abstractmethod
     def ListAlerts(
         self,
         request: _ingest_service_pb2.ListAlertsRequest,
@@ -299,6 +377,21 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN,
         INVALID_PAGE_SIZE).
+        """
+
+    @_abc_1.abstractmethod
+    def WatchAlerts(
+        self,
+        request: _ingest_service_pb2.WatchAlertsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.WatchAlertsResponse], _abc.AsyncIterator[_ingest_service_pb2.WatchAlertsResponse]]:
+        """WatchAlerts streams changes of alerts in the order of their commit: first what was stored after the given cursor, then what comes.
+
+        At least once: resume with the cursor of the last frame that was processed. A change carries its episode as it was after it in
+        state and end, and as it is now in all else. Changes of episodes that retention has dropped are skipped. The stream ends with OK
+        after a `draining` frame; open it again elsewhere.
+
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT).
         """
 
     @_abc_1.abstractmethod
