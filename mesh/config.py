@@ -1,6 +1,7 @@
 """From the environment to one frozen dataclass per service. Nothing else reads `os.environ`."""
 
 import dataclasses
+import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -11,10 +12,15 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import msgspec
 from msgspec import Meta
 
+from mesh import ports
+
 T = TypeVar("T")
 
 _URL_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]*@")
 _NAMED_PASSWORD = re.compile(r"(?i)(password\s*=\s*)('[^']*'|[^&\s]+)")
+
+_MEANT = 0.92
+"""So alike are two names when one is the other with a slip of the pen."""
 
 SECRET: dict[str, Any] = {"secret": True}
 """`Meta(extra=SECRET)`: the value is never logged."""
@@ -29,7 +35,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
-    """What every service is told. A service's own config inherits from it."""
+    """The settings of every service. A service's own config inherits from it."""
 
     postgres_dsn: Annotated[str, Meta(description="PostgreSQL, postgresql://user:pw@host/db")]
     listen_host: Annotated[str, Meta(description="Address to listen on")] = "127.0.0.1"
@@ -37,9 +43,19 @@ class Common:
     metrics_port: Annotated[Port, Meta(description="Port of /metrics; 0 serves none")] = 0
     auth_jwks_file: Annotated[Path, Meta(description="Public keys that are trusted, a JWKS file")]
     auth_key_file: Annotated[Path, Meta(description="This service's private Ed25519 key, PEM")]
+    gateway_target: Annotated[
+        str, Meta(description="Address of the gateway's gRPC port, which tells whose tokens hold")
+    ] = f"127.0.0.1:{ports.GATEWAY_GRPC}"
+    standing_grace_s: Annotated[
+        float, Meta(ge=1, description="People are refused when the gateway is silent for so long")
+    ] = 10.0
     tls_cert_file: Annotated[Path | None, Meta(description="Own certificate; turns mTLS on")] = None
     tls_key_file: Annotated[Path | None, Meta(description="Private key of the certificate")] = None
     tls_ca_file: Annotated[Path | None, Meta(description="CA that signs all services")] = None
+    watchdog_s: Annotated[
+        float,
+        Meta(ge=0, description="No answer on the own port for so long ends the process; 0: never"),
+    ] = 5.0
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Least level that is logged")
     ] = "INFO"
@@ -79,6 +95,28 @@ def load(cls: type[T], environ: Mapping[str, str] | None = None, *, prefix: str 
         elif _required(field):
             raise ConfigError(f"{variable} is not set: {_meaning(hints[field.name])}")
     return cls(**values)
+
+
+def misspelt(
+    cls: type[object], environ: Mapping[str, str] | None = None, *, prefix: str = ""
+) -> dict[str, str]:
+    """Variables that seem meant for `cls` and are not read, each with the nearest that is.
+
+    Services may share one environment, so only those count that carry the prefix, or that are
+    nearly the name of a setting. Addresses of services are read by the others.
+    """
+    own = {f"SENSUS_{name}".upper() for name in getattr(cls, "__dataclass_fields__", ())}
+    prefixed = f"SENSUS_{prefix}_".upper()
+    if prefix:
+        own |= {name.replace("SENSUS_", prefixed) for name in own}
+    unread = (name for name in (os.environ if environ is None else environ) if name not in own)
+    found: dict[str, str] = {}
+    for name in unread:
+        is_prefixed = bool(prefix) and name.startswith(prefixed) and not name.endswith("_TARGET")
+        if is_prefixed or name.startswith("SENSUS_"):
+            cutoff = 0.0 if is_prefixed else _MEANT
+            found.update((name, near) for near in difflib.get_close_matches(name, own, 1, cutoff))
+    return found
 
 
 def exports_traces(environ: Mapping[str, str] | None = None) -> bool:
@@ -135,7 +173,10 @@ def _convert(variable: str, raw: str, hint: Any) -> Any:
 
 def _decode(wanted: type, value: Any) -> Any:
     if wanted is Path:
-        return Path(value).expanduser()
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:  # ~name of nobody
+            raise ValueError(error) from None
     raise NotImplementedError(wanted)
 
 

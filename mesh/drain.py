@@ -1,10 +1,10 @@
-"""The word to stop, which long streams listen for."""
+"""The signal to drain, which long streams wait for."""
 
 import asyncio
 
 
 class Drain:
-    """Told once to a whole process: take nothing new, finish what runs.
+    """One signal for a whole process: take nothing new, finish what runs.
 
     The handler of a long stream waits for it beside its own work, then says `draining` to its
     client and returns; the client opens the stream again elsewhere.

@@ -1,4 +1,4 @@
-"""Health as gRPC tells it: SERVING only while every dependency answers."""
+"""Health in the form of grpc.health.v1: SERVING only while every dependency answers."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ class ComponentHealth:
 
 
 class Health:
-    """Probes the dependencies and tells clients and orchestrators.
+    """Probes the dependencies and reports to clients and orchestrators.
 
     The name "" is liveness: SERVING while the process runs, whatever the dependencies do. The full
     service names and "readiness" follow the probes, and are NOT_SERVING until all have answered.
@@ -63,7 +63,7 @@ class Health:
         await self._run(name, probe)
 
     async def add_side_check(self, name: str, probe: Probe) -> None:
-        """Adds a dependency that the service can do without: told under its own name only."""
+        """Adds a dependency that the service can do without: reported under its own name only."""
         self._sides.add(name)
         await self.add_check(name, probe)
 

@@ -2,11 +2,16 @@
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Summary
+
+from mesh.exemplars import TracedHistogram
+
+OTHER: Final = "_OTHER"
+"""Stands in a label for whatever a caller made up."""
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-RPC_SERVER_DURATION: Final = Histogram(
+RPC_SERVER_DURATION: Final = TracedHistogram(
     "rpc_server_call_duration_seconds",
     "Time from the arrival of a call to its status; of streams, their whole life. "
     "Rising p99 with flat traffic: look at sensus_postgres_query_duration_seconds first.",
@@ -23,12 +28,28 @@ ERRORS_MASKED: Final = Counter(
     "Calls that ended with an error we did not foresee. Must stay 0: find the id in the log.",
     ["rpc_method"],
 )
-POSTGRES_DURATION: Final = Histogram(
+HELD_BYTES: Final = Gauge(
+    "sensus_held_bytes",
+    "Bytes of batches in work and of answers that their callers have not read yet. "
+    "Near the bound: a caller reads too slowly; its streams end with RESOURCE_EXHAUSTED.",
+)
+UNHANDLED: Final = Counter(
+    "sensus_unhandled_errors_total",
+    "Errors of tasks, callbacks and threads that nobody caught, libraries included. "
+    "Must stay 0: the log has them as `unhandled error`.",
+    ["where"],
+)
+POSTGRES_DURATION: Final = TracedHistogram(
     "sensus_postgres_query_duration_seconds",
     "Time of a database question, waiting for a connection included. "
-    "Rising for all operations: the server or the pool; for one: its plan.",
-    ["operation"],
+    "Rising: compare the operations in sensus_postgres_operation_seconds.",
     buckets=_SECONDS,
+)
+POSTGRES_OPERATION: Final = Summary(
+    "sensus_postgres_operation_seconds",
+    "The same time by operation, without buckets: there are many operations. "
+    "Rising for all of them: the server or the pool; for one: its plan.",
+    ["operation"],
 )
 POSTGRES_LOST: Final = Counter(
     "sensus_postgres_unavailable_total",

@@ -7,7 +7,7 @@ migrate at once: an advisory lock lets one do it and the others find it done.
 import hashlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,18 @@ CREATE TABLE IF NOT EXISTS sensus_meta.migrations (
 """
 _APPLIED: Final = "SELECT number, sha256 FROM sensus_meta.migrations WHERE service = $1"
 _RECORD: Final = "INSERT INTO sensus_meta.migrations VALUES ($1, $2, $3, $4)"
+_SEEN_BY: Final = """
+GRANT USAGE ON SCHEMA sensus_meta TO {role};
+GRANT SELECT ON sensus_meta.migrations TO {role};
+"""
+_BECOME: Final = """
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO {role}', current_database()); END $$;
+SET LOCAL ROLE {role};
+"""
+_RETURN: Final = """
+SET LOCAL ROLE NONE;
+DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM {role}', current_database()); END $$;
+"""
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +82,17 @@ def read_migrations(service: str, directory: Path = DIRECTORY) -> list[Migration
     return found
 
 
-async def migrate(dsn: str, services: Sequence[str], directory: Path = DIRECTORY) -> list[str]:
+async def migrate(
+    dsn: str,
+    services: Sequence[str],
+    directory: Path = DIRECTORY,
+    *,
+    role_of: Callable[[str], str] | None = None,
+) -> list[str]:
     """Brings the schemas of `services` up to date and names the files it applied.
+
+    With `role_of` each file is applied as the role of its service, which then owns what it makes.
+    The role may create a schema only while a file of its own is applied.
 
     Raises:
         MigrationError: An applied file was edited or is missing, or its SQL fails.
@@ -81,7 +102,11 @@ async def migrate(dsn: str, services: Sequence[str], directory: Path = DIRECTORY
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
         await connection.execute(_META)
-        return [name for s in services for name in await _bring_up(connection, s, files[s])]
+        applied = []
+        for service in services:
+            role = role_of(service) if role_of else ""
+            applied += await _bring_up(connection, service, files[service], role)
+        return applied
     finally:
         await connection.close()
 
@@ -92,37 +117,45 @@ async def check(pool: Pool, service: str, directory: Path = DIRECTORY) -> None:
     Raises:
         MigrationError: Migrations are missing, or an applied file was edited.
     """
-    known = await pool.fetchval("SELECT to_regclass('sensus_meta.migrations')")
-    rows = await pool.fetch(_APPLIED, service) if known else []
+    is_recorded = await pool.fetchval("SELECT to_regclass('sensus_meta.migrations')")
+    rows = await pool.fetch(_APPLIED, service) if is_recorded else []
     missing = _pending(read_migrations(service, directory), _by_number(rows))
     if missing:
         raise MigrationError(f"{service}: run the migrations first, {missing[0].name} is missing")
 
 
-async def _bring_up(connection: Connection, service: str, files: list[Migration]) -> list[str]:
+async def _bring_up(
+    connection: Connection, service: str, files: list[Migration], role: str
+) -> list[str]:
     applied = _by_number(await connection.fetch(_APPLIED, service))
     if len(applied) > len(files):
         raise MigrationError(f"{service}: the database is newer than this build")
+    if role:
+        await connection.execute(_SEEN_BY.format(role=role))
     pending = _pending(files, applied)
     for migration in pending:
-        await _apply(connection, migration)
+        await _apply(connection, migration, role)
     return [f"{service}/{migration.name}" for migration in pending]
 
 
 def _pending(files: list[Migration], applied: dict[int, str]) -> list[Migration]:
     for migration in files:
         if applied.get(migration.number, migration.sha256) != migration.sha256:
-            told = "was edited after it was applied: restore it and add a new file"
-            raise MigrationError(f"{migration.service}/{migration.name} {told}")
+            problem = "was edited after it was applied: restore it and add a new file"
+            raise MigrationError(f"{migration.service}/{migration.name} {problem}")
     return [migration for migration in files if migration.number not in applied]
 
 
-async def _apply(connection: Connection, migration: Migration) -> None:
+async def _apply(connection: Connection, migration: Migration, role: str) -> None:
     named = f"{migration.service}/{migration.name}"
     record = (migration.service, migration.number, migration.name, migration.sha256)
     try:
         async with connection.transaction():
+            if role:
+                await connection.execute(_BECOME.format(role=role))
             await connection.execute(migration.sql)
+            if role:
+                await connection.execute(_RETURN.format(role=role))
             await connection.execute(_RECORD, *record)
     except asyncpg.PostgresError as error:
         raise MigrationError(f"{named} fails: {error}") from error

@@ -10,8 +10,9 @@ from typing import Final, TypeAlias
 import asyncpg
 import msgspec
 
+from mesh.clock import Clock
 from mesh.errors import Conflict, Unavailable
-from mesh.metrics import POSTGRES_DURATION, POSTGRES_LOST
+from mesh.metrics import POSTGRES_DURATION, POSTGRES_LOST, POSTGRES_OPERATION
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -27,6 +28,10 @@ _AWAY: Final = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InternalClientError,  # how asyncpg finds a connection that the server has just ended
 )
+_WRITE_PROBE: Final = """
+CREATE TEMPORARY TABLE write_probe ON COMMIT DROP AS
+SELECT repeat('x', 1500) AS line FROM generate_series(1, 170)
+"""
 _LOST_SIGNS: Final = ("is closed", "was closed", "is closing", "released back to the pool")
 _LOST_RACE: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
@@ -56,6 +61,7 @@ async def open_pool(
             command_timeout=command_timeout_s,
             server_settings={"application_name": application_name},
             init=_prepare,
+            reset=_as_it_is,
         )
 
     pool = await _connected(fresh, wait_s)
@@ -82,18 +88,53 @@ def guard(operation: str = "other") -> Iterator[None]:
         if not _is_away(error):
             raise
         POSTGRES_LOST.inc()
-        told = "the database does not answer: try again"
-        raise Unavailable(
-            told, retry_after_s=_RETRY_AFTER_S, reason="DATABASE_UNAVAILABLE"
-        ) from error
+        message, reason = "the database does not answer: try again", "DATABASE_UNAVAILABLE"
+        if isinstance(error, asyncpg.DiskFullError):
+            message, reason = "the disk of the database is full: free space", "DATABASE_FULL"
+        raise Unavailable(message, retry_after_s=_RETRY_AFTER_S, reason=reason) from error
     finally:
-        POSTGRES_DURATION.labels(operation).observe(time.perf_counter() - started_s)
+        took_s = time.perf_counter() - started_s
+        POSTGRES_DURATION.observe(took_s)
+        POSTGRES_OPERATION.labels(operation).observe(took_s)
 
 
 async def ping(pool: Pool) -> None:
     """One round trip; a probe for `Health`."""
     with guard("ping"):
         await pool.fetchval("SELECT 1", timeout=2)
+
+
+class Storage:
+    """Whether the database can store more: a probe for `Health`.
+
+    A full disk fails only writes, so a ping does not see it. Writes 256 kB and takes them back;
+    while all is well not more often than every `every_s`.
+    """
+
+    def __init__(self, pool: Pool, clock: Clock, *, every_s: float = 15.0) -> None:
+        """Writes through `pool`."""
+        self._pool = pool
+        self._clock = clock
+        self._every_s = every_s
+        self._good_until_s = 0.0
+
+    async def __call__(self) -> None:
+        """Returns when the database took a write just now, or a little while ago.
+
+        Raises:
+            Unavailable: It did not; the message says why.
+        """
+        if self._clock.monotonic_s() < self._good_until_s:
+            return
+        with guard("write_probe"):
+            async with self._pool.acquire() as connection:
+                transaction = connection.transaction()
+                await transaction.start()
+                try:
+                    await connection.execute(_WRITE_PROBE, timeout=2)
+                finally:
+                    await transaction.rollback()
+        self._good_until_s = self._clock.monotonic_s() + self._every_s
 
 
 def _is_away(error: Exception) -> bool:
@@ -109,6 +150,14 @@ async def _prepare(connection: Connection) -> None:
         decoder=lambda raw: msgspec.json.decode(raw[1:]),
         format="binary",
     )
+
+
+async def _as_it_is(connection: Connection) -> None:
+    """Between two users of a connection asyncpg ends a transaction that was left open.
+
+    By default it also asks the server to forget the session's settings and locks, one round trip
+    more for each question. Who makes any of these takes them back.
+    """
 
 
 async def _connected(fresh: Callable[[], Pool], wait_s: float) -> Pool:

@@ -4,7 +4,7 @@ Regular expressions are RE2: anchored at both ends and linear in time, whoever w
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -24,6 +24,10 @@ _QUOTED: Final = re.compile(r'"((?:[^"\\\n]|\\.)*)"|' + r"'((?:[^'\\\n]|\\.)*)'"
 _ESCAPE: Final = re.compile(
     r"\\(?:([abfnrtv\\'\"])|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))"
 )
+_LITERAL: Final = re.compile(r"(?:[^\\.+*?()|\[\]{}^$\0]|\\[^0-9A-Za-z\0])+", re.DOTALL)
+_LISTED: Final = re.compile(rf"{_LITERAL.pattern}(?:\|{_LITERAL.pattern})*", re.DOTALL)
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_PUNCTUATION: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _PLAIN_ESCAPES: Final = {
     "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
 }  # fmt: skip
@@ -63,6 +67,25 @@ class Selector:
         """Labels that every selected set must have: a filter for an index, not the whole truth."""
         return {m.name: m.value for m in self.matchers if m.operator == "=" and _indexed(m.value)}
 
+    def alternatives(self) -> list[dict[str, str]]:
+        """Label sets of which every selected one holds at least one: a filter for an index.
+
+        `equalities`, once for each text where an expression is a mere list of texts.
+
+        >>> parse('cpu{host=~"a|b"}').alternatives()
+        [{'__name__': 'cpu', 'host': 'a'}, {'__name__': 'cpu', 'host': 'b'}]
+        """
+        equal = self.equalities()
+        listing = (m for m in self.matchers if m.operator == "=~" and _LISTED.fullmatch(m.value))
+        listed = next((each for each in listing if each.name not in equal), None)
+        if listed is None:
+            return [equal]
+        texts = (
+            re.sub(r"\\(.)", r"\1", each, flags=re.DOTALL)
+            for each in _LITERAL.findall(listed.value)
+        )
+        return [equal | {listed.name: text} for text in dict.fromkeys(texts)]
+
 
 def parse(text: str) -> Selector:
     """Parses a selector; an empty text selects everything.
@@ -83,8 +106,26 @@ def written(metric: str, labels: Mapping[str, str]) -> str:
     >>> written("http.requests", {"service.name": "api"})
     '{"http.requests","service.name"="api"}'
     """
-    pairs = sorted((name, value) for name, value in labels.items() if name != METRIC_NAME)
-    matchers = [f"{_named(name)}={_quoted(value)}" for name, value in pairs]
+    return _written(metric, {name: ("=", value) for name, value in labels.items()})
+
+
+def written_any(metric: str, labels: Mapping[str, str], name: str, values: Iterable[str]) -> str:
+    r"""The same, of those series whose label `name` has one of these values.
+
+    >>> written_any("cpu", {"job": "node"}, "host", ["a.b", "c"])
+    'cpu{host=~"a\\\\.b|c",job="node"}'
+    """
+    listed = "|".join(_PUNCTUATION.sub(r"\\\g<0>", each) for each in values)
+    equal = {label: ("=", value) for label, value in labels.items()}
+    return _written(metric, equal | {name: ("=~", listed)})
+
+
+def _written(metric: str, conditions: Mapping[str, tuple[str, str]]) -> str:
+    matchers = [
+        f"{_named(name)}{operator}{_quoted(value)}"
+        for name, (operator, value) in sorted(conditions.items())
+        if name != METRIC_NAME
+    ]
     if _METRIC.fullmatch(metric):
         return f"{metric}{{{','.join(matchers)}}}" if matchers else metric
     return "{" + ",".join([_quoted(metric), *matchers] if metric else matchers) + "}"

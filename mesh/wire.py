@@ -13,6 +13,8 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 
 _KEEPALIVE_MS: Final = 30_000
 _KEEPALIVE_TIMEOUT_MS: Final = 10_000
+_MOST_STREAMS: Final = 1024
+_HANDSHAKE_MS: Final = 10_000
 _LEAST_PING_INTERVAL_MS: Final = 10_000
 _CONNECTION_AGE_MS: Final = 20 * 60_000
 _CONNECTION_AGE_GRACE_MS: Final = 10 * 60_000
@@ -42,11 +44,13 @@ def client_options(service_config: str) -> Options:
     ]
 
 
-def server_options(max_message_bytes: int) -> Options:
+def server_options(max_message_bytes: int, max_connections: int) -> Options:
     """Channel arguments of a server.
 
     A connection is closed after an age, with grace, so that clients resolve the name again and find
     new replicas; SO_REUSEPORT is off, or a second server would take half the calls unnoticed.
+    Streams of a connection count until the handler is gone, not until the peer resets them: without
+    that bound one connection that opens and resets streams took the calls of all others.
     """
     return [
         ("grpc.so_reuseport", 0),
@@ -58,4 +62,8 @@ def server_options(max_message_bytes: int) -> Options:
         ("grpc.max_connection_age_grace_ms", _CONNECTION_AGE_GRACE_MS),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.max_concurrent_streams", _MOST_STREAMS),
+        ("grpc.max_allowed_incoming_connections", max_connections),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
     ]

@@ -1,5 +1,6 @@
 """Ed25519 keys: a private PEM file per service, one public JWKS file for all."""
 
+import asyncio
 import base64
 import json
 import logging
@@ -42,16 +43,29 @@ class TrustedKeys:
         self._path = path
         self._key_by_id = read_trusted_keys(path)
         self._changed_at_ns = 0
-        self._looked_at_s = time.monotonic()
+        self._next_look_s = 0.0
 
     def get(self, key_id: str) -> TrustedKey | None:
-        """The key of that id, if it is trusted now."""
-        if key_id not in self._key_by_id or time.monotonic() - self._looked_at_s > _LOOK_EVERY_S:
-            self._look_again()
+        """The key of that id, if it is trusted now.
+
+        Looks at the file once a second at most, whatever ids are asked for, and in a thread when an
+        event loop runs: a new key is trusted a second after it was written.
+        """
+        now_s = time.monotonic()
+        if now_s >= self._next_look_s:
+            self._next_look_s = now_s + _LOOK_EVERY_S
+            self._look_aside()
         return self._key_by_id.get(key_id)
 
-    def _look_again(self) -> None:
-        self._looked_at_s = time.monotonic()
+    def _look_aside(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._look()
+        else:
+            loop.run_in_executor(None, self._look)
+
+    def _look(self) -> None:
         try:
             changed_at_ns = self._path.stat().st_mtime_ns
             if changed_at_ns != self._changed_at_ns:
@@ -102,8 +116,8 @@ def read_trusted_keys(path: Path) -> dict[str, TrustedKey]:
         entries = json.loads(path.read_text())["keys"]
         return {entry["kid"]: _trusted(entry) for entry in entries}
     except (OSError, KeyError, TypeError, ValueError) as error:
-        told = f"SENSUS_AUTH_JWKS_FILE: {path} is not a JWKS of Ed25519 keys: {error!r}"
-        raise ConfigError(told) from error
+        message = f"SENSUS_AUTH_JWKS_FILE: {path} is not a JWKS of Ed25519 keys: {error!r}"
+        raise ConfigError(message) from error
 
 
 def issuer_of(key_id: str) -> str:

@@ -1,7 +1,7 @@
 """How a service talks to another one."""
 
-from mesh.clients.calls import Backoff, backoff, closing, keep_open, may_open_again
 from mesh.clients.channel import open_channel, service_config
+from mesh.clients.retry import Backoff, backoff, closing, keep_open, may_open_again
 
 __all__ = [
     "Backoff",

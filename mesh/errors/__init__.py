@@ -19,7 +19,14 @@ from mesh.errors.tree import (
     Unimplemented,
     Violation,
 )
-from mesh.errors.wire import DOMAIN, from_rpc_error, from_status, known, to_status, translated
+from mesh.errors.wire import (
+    DOMAIN,
+    from_rpc_error,
+    from_status,
+    public_error,
+    to_status,
+    translated,
+)
 
 __all__ = [
     "DOMAIN",
@@ -42,7 +49,7 @@ __all__ = [
     "from_rpc_error",
     "from_status",
     "http_status",
-    "known",
+    "public_error",
     "to_problem",
     "to_status",
     "translated",

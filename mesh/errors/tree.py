@@ -1,5 +1,5 @@
 # ruff: noqa: N818 - the names are those of the gRPC codes
-"""The error tree: what can go wrong, and what the caller is told.
+"""The error tree: what can go wrong, and what the caller sees.
 
 SensusError
   InvalidInput        INVALID_ARGUMENT     the request can never succeed as it is

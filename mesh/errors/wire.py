@@ -51,7 +51,7 @@ _CLASS_BY_CODE: Final[dict[grpc.StatusCode, type[tree.SensusError]]] = {
 _CODE_BY_NUMBER: Final[dict[int, grpc.StatusCode]] = {c.value[0]: c for c in grpc.StatusCode}
 
 
-def known(error: BaseException) -> tree.SensusError:
+def public_error(error: BaseException) -> tree.SensusError:
     """The error a caller may see; anything we did not foresee becomes `Internal` with a fresh id.
 
     Of a call we made ourselves only "try later" is passed on: that our own request was refused is
@@ -66,7 +66,7 @@ def known(error: BaseException) -> tree.SensusError:
 
 def to_status(error: BaseException) -> status_pb2.Status:
     """Encodes an error; text of unforeseen exceptions never gets out."""
-    shown = known(error)
+    shown = public_error(error)
     status = status_pb2.Status(
         code=shown.code.value[0], message=_cut(shown.message, _MESSAGE_BYTES)
     )

@@ -8,7 +8,7 @@ import grpc
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from mesh import wire
-from mesh.calls import time_remaining
+from mesh.deadline import time_remaining
 from mesh.interceptors.requests import Requests, Source
 from mesh.telemetry.tracing import span, traceparent
 
@@ -83,11 +83,13 @@ class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
         return await continuation(self._outgoing.stream(client_call_details), request)
 
 
-class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
+class _RequestStream:
+    """Both arities with a stream of requests; its reading ends with the rpc."""
+
     def __init__(self, outgoing: Outgoing) -> None:
         self._outgoing = outgoing
 
-    async def intercept_stream_unary(
+    async def _intercept(
         self, continuation: Continuation, client_call_details: Details, request_iterator: Source
     ) -> Any:
         requests = Requests(request_iterator)
@@ -96,17 +98,12 @@ class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
         return call
 
 
-class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
-    def __init__(self, outgoing: Outgoing) -> None:
-        self._outgoing = outgoing
+class _StreamUnary(_RequestStream, grpc.aio.StreamUnaryClientInterceptor):
+    intercept_stream_unary = _RequestStream._intercept
 
-    async def intercept_stream_stream(
-        self, continuation: Continuation, client_call_details: Details, request_iterator: Source
-    ) -> Any:
-        requests = Requests(request_iterator)
-        call = await continuation(self._outgoing.stream(client_call_details), requests)
-        call.add_done_callback(requests.stop)
-        return call
+
+class _StreamStream(_RequestStream, grpc.aio.StreamStreamClientInterceptor):
+    intercept_stream_stream = _RequestStream._intercept
 
 
 def client_interceptors(

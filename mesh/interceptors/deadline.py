@@ -5,28 +5,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import grpc
-
-from mesh.calls import set_time_remaining
+from mesh.deadline import set_time_remaining
 from mesh.errors import DeadlineExceeded
-from mesh.interceptors.around import Context, Continuation, MaybeHandler, around, is_infrastructure
+from mesh.interceptors.around import Context, Handler, around, is_infrastructure
 
 UNARY_LIMIT_S: Final = 60.0
 
 
-class DeadlineInterceptor(grpc.aio.ServerInterceptor):
+class Deadlines:
     """Makes the caller's deadline that of every call made on its behalf."""
 
     def __init__(self, unary_limit_s: float = UNARY_LIMIT_S) -> None:
         """`unary_limit_s` bounds unary calls whose caller would wait for ever."""
         self._unary_limit_s = unary_limit_s
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> MaybeHandler:
-        """Sets the deadline before the handler runs."""
-        handler = await continuation(handler_call_details)
-        if handler is None or is_infrastructure(handler_call_details.method):
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Sets the deadline before a handler runs."""
+        if is_infrastructure(method):
             return handler
         is_stream = handler.request_streaming or handler.response_streaming
 

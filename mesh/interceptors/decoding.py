@@ -4,18 +4,14 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
 from google.protobuf.message import DecodeError
 
 from mesh.errors import InvalidInput
 from mesh.interceptors.around import (
     FACTORY,
     Context,
-    Continuation,
     Handler,
-    MaybeHandler,
     coroutine,
-    is_infrastructure,
 )
 
 
@@ -26,16 +22,11 @@ class _Undecodable:
     cause: str
 
 
-class DecodingInterceptor(grpc.aio.ServerInterceptor):
+class Decoding:
     """Turns undecodable messages into INVALID_ARGUMENT; gRPC itself answers UNKNOWN."""
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> MaybeHandler:
-        """Makes the handler's decoder one that never raises."""
-        handler = await continuation(handler_call_details)
-        if handler is None or is_infrastructure(handler_call_details.method):
-            return handler
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Makes the decoder of a handler one that never raises."""
         return _tolerant(handler)
 
 
@@ -69,8 +60,8 @@ def _never_raising(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], A
 
 def _readable(request: Any) -> Any:
     if isinstance(request, _Undecodable):
-        told = f"the message cannot be read: {request.cause}"
-        raise InvalidInput(told, reason="MESSAGE_UNREADABLE")
+        message = f"the message cannot be read: {request.cause}"
+        raise InvalidInput(message, reason="MESSAGE_UNREADABLE")
     return request
 
 

@@ -9,24 +9,18 @@ import grpc
 from grpc_status import rpc_status
 from opentelemetry import trace
 
-from mesh.errors import Internal, known, to_status
-from mesh.interceptors.around import Context, Continuation, MaybeHandler, around, is_infrastructure
+from mesh.errors import Internal, public_error, to_status
+from mesh.interceptors.around import Context, Handler, around
 from mesh.metrics import ERRORS_MASKED
 
 logger = logging.getLogger(__name__)
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):
+class ErrorMapping:
     """The only place where an exception turns into a status."""
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> MaybeHandler:
-        """Puts the translation around the handler."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None or is_infrastructure(method):
-            return handler
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Puts the translation around a handler."""
 
         @asynccontextmanager
         async def scope(context: Context) -> AsyncIterator[Context]:
@@ -44,7 +38,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
 
 async def _abort(context: Context, method: str, error: Exception) -> None:
-    shown = known(error)
+    shown = public_error(error)
     current = trace.get_current_span()
     current.set_attribute("error.type", shown.reason)
     if isinstance(shown, Internal):

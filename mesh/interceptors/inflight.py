@@ -5,17 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
-import grpc
 from grpc_status import rpc_status
 
 from mesh.drain import Drain
 from mesh.errors import Unavailable, to_status
-from mesh.interceptors.around import Context, Continuation, MaybeHandler, around, is_infrastructure
+from mesh.interceptors.around import Context, Handler, around, is_infrastructure
 
 _ELSEWHERE_AFTER_S: Final = 0.1
 
 
-class InflightInterceptor(grpc.aio.ServerInterceptor):
+class Inflight:
     """Knows the task of each call and refuses new calls while draining.
 
     `grpc.aio.Server.stop` returns before the clean-up of its handlers has run; this waits for it.
@@ -26,12 +25,9 @@ class InflightInterceptor(grpc.aio.ServerInterceptor):
         self._drain = drain
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> MaybeHandler:
-        """Puts the list around the handler."""
-        handler = await continuation(handler_call_details)
-        if handler is None or is_infrastructure(handler_call_details.method):
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Puts the list around a handler."""
+        if is_infrastructure(method):
             return handler
 
         @asynccontextmanager

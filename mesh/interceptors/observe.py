@@ -7,30 +7,28 @@ from contextlib import asynccontextmanager
 
 import grpc
 
-from mesh.interceptors.around import Context, Continuation, MaybeHandler, around, is_infrastructure
+from mesh.interceptors.around import Context, Handler, around, is_infrastructure
 from mesh.interceptors.outcome import SERVER_FAULTS, code_of
 from mesh.metrics import RPC_SERVER_ACTIVE, RPC_SERVER_DURATION
 
 logger = logging.getLogger("sensus.rpc")
 
 
-class ObserveInterceptor(grpc.aio.ServerInterceptor):
+class Observing:
     """Logs what went wrong at INFO or above and what went well at DEBUG; measures all of it."""
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> MaybeHandler:
-        """Puts the clock around the handler."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method.removeprefix("/")
-        if handler is None or is_infrastructure(handler_call_details.method):
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Puts the clock around a handler."""
+        if is_infrastructure(method):
             return handler
+        name = method.removeprefix("/")
+        active = RPC_SERVER_ACTIVE.labels(name)
 
         @asynccontextmanager
         async def scope(context: Context) -> AsyncIterator[Context]:
             started_s = time.perf_counter()
             ended_by: BaseException | None = None
-            with RPC_SERVER_ACTIVE.labels(method).track_inprogress():
+            with active.track_inprogress():
                 try:
                     yield context
                 except BaseException as error:
@@ -38,7 +36,7 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
                     raise
                 finally:
                     took_s = time.perf_counter() - started_s
-                    _report(method, context.peer(), code_of(context, ended_by), took_s)
+                    _report(name, context.peer(), code_of(context, ended_by), took_s)
 
         return around(handler, scope)
 

@@ -10,12 +10,12 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from mesh import wire
-from mesh.interceptors.around import Context, Continuation, MaybeHandler, around, is_infrastructure
+from mesh.interceptors.around import Context, Handler, around, is_infrastructure
 from mesh.interceptors.outcome import SERVER_FAULTS, code_of
 from mesh.telemetry.tracing import SAMPLE, parent_of, tracer
 
 
-class TracingInterceptor(grpc.aio.ServerInterceptor):
+class Tracing:
     """Opens the server's span.
 
     The span of a stream ends with its first response. A handler of a bidirectional stream does not
@@ -27,14 +27,10 @@ class TracingInterceptor(grpc.aio.ServerInterceptor):
         """`always_sampled` are full methods whose traces are kept whatever the ratio says."""
         self._always_sampled = frozenset(always_sampled)
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> MaybeHandler:
-        """Puts the span around the handler."""
-        handler = await continuation(handler_call_details)
-        if handler is None or is_infrastructure(handler_call_details.method):
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Puts the span around a handler."""
+        if is_infrastructure(method):
             return handler
-        method = handler_call_details.method
         is_stream, is_current = handler.response_streaming, not handler.request_streaming
 
         @asynccontextmanager

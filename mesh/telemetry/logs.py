@@ -7,6 +7,9 @@ from typing import Any, Final
 from opentelemetry import trace
 from pythonjsonlogger.json import JsonFormatter
 
+from mesh.telemetry.sampling import Sampling
+
+_CYGRPC: Final = "grpc._cython.cygrpc"
 _RENAMED: Final = {"levelname": "level", "name": "logger"}
 _CONSOLE: Final = "%(asctime)s %(levelname)-7s %(service)s %(name)s: %(message)s"
 
@@ -37,13 +40,36 @@ class _ConsoleFormatter(logging.Formatter):
         return f"{head}  {extras}{newline}{rest}" if extras else text
 
 
-def configure_logs(service: str, level: str, form: str) -> None:
-    """Sends the logs of the whole process to stderr, as `json` or for the `console`."""
+class _Library(logging.Filter):
+    """What grpcio logs of a caller's fault: the bytes that were sent and a traceback, left out."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == _CYGRPC and str(record.msg).startswith("Invalid encoding"):
+            record.msg, record.args = "metadata of a caller is not UTF-8", ()
+            record.exc_info = record.exc_text = None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
+
+
+_QUIET: Final = ("asyncio", "httpx", "httpcore", "apprise")
+"""They tell what only warnings are wanted of; the clients tell whole addresses, secrets and all."""
+
+
+def configure_logs(service: str, level: str, form: str) -> Sampling:
+    """Sends the logs of the whole process to stderr, as `json` or for the `console`.
+
+    Returns:
+        What bounds them; its `report` is to be called now and then.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_Origin(service))
+    sampling = Sampling()
+    for each in (_Library(), sampling, _Origin(service)):
+        handler.addFilter(each)
     handler.setFormatter(_json() if form == "json" else _ConsoleFormatter(_CONSOLE))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    return sampling
 
 
 def _json() -> logging.Formatter:

@@ -1,25 +1,30 @@
 """Telemetry of a process: opened first, closed last, so that nothing it says is lost."""
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Final, Protocol
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from prometheus_client import start_http_server
 
-from mesh.config import exports_traces
+from mesh.config import exports_traces, misspelt
 from mesh.metrics import LOOP_LAG
+from mesh.telemetry.exposition import metrics_server
 from mesh.telemetry.logs import configure_logs
+from mesh.telemetry.sampling import Sampling
 from mesh.telemetry.tracing import provider
 
 _LAG_EVERY_S: Final = 0.25
+_REPORT_EVERY_S: Final = 5.0
 _EXPORT_TIMEOUT_S: Final = 2
 """A collector that is away must not hold up a stop."""
+
+logger = logging.getLogger(__name__)
 
 
 class TelemetryConfig(Protocol):
@@ -52,16 +57,22 @@ async def setup(service: str, config: TelemetryConfig) -> AsyncIterator[None]:
 
     Traces are exported over OTLP when OpenTelemetry's own variables name a collector.
     """
-    configure_logs(service, config.log_level, config.log_format)
+    sampling = configure_logs(service, config.log_level, config.log_format)
+    for name, nearest in misspelt(type(config), prefix=service).items():
+        logger.warning("no setting has this name", extra={"variable": name, "nearest": nearest})
     traces = _tracer_provider(service, config.trace_sample_ratio)
-    lag = asyncio.create_task(measure_lag(), name="loop lag")
+    tasks = [
+        asyncio.create_task(measure_lag(), name="loop lag"),
+        asyncio.create_task(_report_left_out(sampling), name="lines left out"),
+    ]
     try:
-        with _metrics_server(config.listen_host, config.metrics_port):
+        with _metrics(config):
             yield
     finally:
-        lag.cancel()
-        with suppress(asyncio.CancelledError):
-            await lag
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        sampling.report(now=True)
         await asyncio.to_thread(traces.shutdown)
 
 
@@ -73,23 +84,22 @@ async def measure_lag() -> None:
         LOOP_LAG.observe(max(0.0, time.perf_counter() - due_s))
 
 
+async def _report_left_out(sampling: Sampling) -> None:
+    while True:
+        await asyncio.sleep(_REPORT_EVERY_S)
+        sampling.report()
+
+
+def _metrics(config: TelemetryConfig) -> AbstractContextManager[object]:
+    if config.metrics_port == 0:
+        return nullcontext()
+    return metrics_server(config.listen_host, config.metrics_port)
+
+
 def _tracer_provider(service: str, sample_ratio: float) -> TracerProvider:
-    traces = provider(service, sample_ratio)
-    if exports_traces():
+    is_exported = exports_traces()
+    traces = provider(service, sample_ratio, is_exported=is_exported)
+    if is_exported:
         traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=_EXPORT_TIMEOUT_S)))
     trace.set_tracer_provider(traces)
     return traces
-
-
-@contextmanager
-def _metrics_server(host: str, port: int) -> Iterator[None]:
-    if port == 0:
-        yield
-        return
-    server, thread = start_http_server(port, host)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

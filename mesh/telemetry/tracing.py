@@ -9,6 +9,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
     Decision,
     ParentBased,
     Sampler,
@@ -58,10 +59,14 @@ class PrioritySampler(Sampler):
         return "PrioritySampler"
 
 
-def provider(service: str, sample_ratio: float) -> TracerProvider:
-    """A provider that names its spans' process `sensus-<service>`."""
+def provider(service: str, sample_ratio: float, *, is_exported: bool = True) -> TracerProvider:
+    """A provider that names its spans' process `sensus-<service>`.
+
+    Spans that nobody exports have ids for logs and for others, and record nothing.
+    """
     resource = Resource.create({"service.name": f"sensus-{service}"})
-    return TracerProvider(sampler=PrioritySampler(sample_ratio), resource=resource)
+    sampler = PrioritySampler(sample_ratio) if is_exported else ALWAYS_OFF
+    return TracerProvider(sampler=sampler, resource=resource)
 
 
 def traceparent() -> str:
@@ -73,6 +78,8 @@ def traceparent() -> str:
 
 def parent_of(traceparent: str) -> Context:
     """The context of a span elsewhere; a text that is not a traceparent gives an empty one."""
+    if not traceparent:
+        return Context()
     return _propagator.extract({"traceparent": traceparent}, context=Context())
 
 

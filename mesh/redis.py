@@ -71,10 +71,10 @@ def guard() -> Iterator[None]:
     comes just as the sending ends; it is raised again here, or the task would never stop.
     """
     task = asyncio.current_task()
-    heard = task.cancelling() if task else 0
+    cancellations = task.cancelling() if task else 0
     try:
         yield
-        if task and task.cancelling() > heard:
+        if task and task.cancelling() > cancellations:
             raise asyncio.CancelledError
     except (RedisError, OSError, TimeoutError) as error:
         REDIS_LOST.inc()

@@ -20,6 +20,8 @@ from mesh.errors import (
 
 _OPEN_AGAIN: Final = (Unavailable, Overloaded, DeadlineExceeded, Cancelled, Conflict)
 
+_NEW_TOKEN_HELPS: Final = ("TOKEN_EXPIRED", "STANDING_CHANGED")
+
 logger = logging.getLogger(__name__)
 
 
@@ -76,7 +78,7 @@ def backoff(base_s: float = 0.2, cap_s: float = 10.0) -> Backoff:
 
 def may_open_again(error: SensusError) -> bool:
     """Whether a new stream, with a fresh token, can go on where this one ended."""
-    is_old_token = isinstance(error, Unauthenticated) and error.reason == "TOKEN_EXPIRED"
+    is_old_token = isinstance(error, Unauthenticated) and error.reason in _NEW_TOKEN_HELPS
     return is_old_token or isinstance(error, _OPEN_AGAIN)
 
 

@@ -1,4 +1,4 @@
-"""What is known about the call being handled: its deadline, and how to outlive it."""
+"""The deadline of the call being handled, and work that outlives it."""
 
 import asyncio
 import contextvars

@@ -1,0 +1,152 @@
+"""A log handed on: every watch reads it from its own cursor, woken when the log grows."""
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from prometheus_client import Gauge
+
+from mesh.clock import Clock
+from mesh.drain import Drain
+from mesh.errors import Unavailable
+from mesh.notices import Notices
+
+POLL_S: Final = 1.0
+PAGE: Final = 500
+HEARTBEAT_DEFAULT_S: Final = 5.0
+HEARTBEAT_MIN_S: Final = 1.0
+HEARTBEAT_MAX_S: Final = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class HasCursor(Protocol):
+    """An entry of a log."""
+
+    @property
+    def cursor(self) -> int:
+        """Its place: above 0, and greater than those of all entries that were committed before."""
+        ...
+
+
+Entry = TypeVar("Entry", bound=HasCursor)
+Read_co = TypeVar("Read_co", bound=HasCursor, covariant=True)
+
+
+class Log(Protocol[Read_co]):
+    """Committed entries in the order of their cursors.
+
+    Whoever has read up to a cursor has missed nothing before it: writers take cursors under a lock
+    that they hold until they have committed.
+    """
+
+    async def head(self) -> int:
+        """Cursor of the newest entry; 0 when there is none."""
+        ...
+
+    async def after(self, cursor: int, limit: int) -> Sequence[Read_co]:
+        """The first `limit` entries after `cursor`, which may be beyond all there are."""
+        ...
+
+    def listening(self) -> AbstractAsyncContextManager[Notices]:
+        """Hears of commits while the block runs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame(Generic[Entry]):
+    """One step of a watch: everything up to `cursor` was sent.
+
+    Without an entry it is a heartbeat, or the last frame when `draining`.
+    """
+
+    cursor: int
+    entry: Entry | None = None
+    draining: bool = False
+
+
+class Publisher(Generic[Entry]):
+    """Follows the head of a log for all watches of this process."""
+
+    def __init__(self, log: Log[Entry], clock: Clock, drain: Drain, watchers: Gauge) -> None:
+        """Knows nothing before `run`; `watchers` counts the open watches."""
+        self._log = log
+        self._clock = clock
+        self._drain = drain
+        self._watchers = watchers
+        self._head = 0
+        self._moved = asyncio.Event()
+
+    async def run(self) -> None:
+        """Listens for commits of any process for ever, and looks every second in any case."""
+        while True:
+            try:
+                await self._listen()
+            except Unavailable as error:
+                logger.warning("head of the log unknown", extra={"cause": error.message})
+                await self._clock.sleep(POLL_S)
+
+    async def watch(
+        self, after: int | None, wanted: Callable[[Entry], bool], heartbeat_s: float
+    ) -> AsyncGenerator[Frame[Entry]]:
+        """Frames after the cursor `after`, or from now on for None; ends with a draining frame.
+
+        When nothing is waiting the first frame is a heartbeat: it tells the place of "now".
+
+        Raises:
+            Unavailable: The database does not answer; resume after the last frame.
+        """
+        cursor = await self._log.head() if after is None else after
+        sent_s = -math.inf
+        self._watchers.inc()
+        try:
+            while not self._drain.started:
+                moved = self._moved
+                page = await self._log.after(cursor, PAGE)
+                for entry in page:
+                    cursor = entry.cursor
+                    if wanted(entry):
+                        yield Frame(cursor=cursor, entry=entry)
+                        sent_s = self._clock.monotonic_s()
+                if not page:
+                    await self._wait(moved, sent_s + heartbeat_s)
+                if self._clock.monotonic_s() >= sent_s + heartbeat_s:
+                    yield Frame(cursor=cursor)
+                    sent_s = self._clock.monotonic_s()
+            yield Frame(cursor=cursor, draining=True)
+        finally:
+            self._watchers.dec()
+
+    async def _listen(self) -> None:
+        async with self._log.listening() as committed:
+            while committed.alive:
+                self._advance(await self._log.head())
+                await committed.wait(POLL_S)
+
+    def _advance(self, head: int) -> None:
+        if head > self._head:
+            self._head = head
+            moved, self._moved = self._moved, asyncio.Event()
+            moved.set()
+
+    async def _wait(self, moved: asyncio.Event, until_s: float) -> None:
+        timeout_s = max(0.0, until_s - self._clock.monotonic_s())
+        waits = [asyncio.create_task(moved.wait()), asyncio.create_task(self._drain.wait())]
+        try:
+            await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+
+
+def heartbeat_s(interval: Duration, *, given: bool) -> float:
+    """Seconds between heartbeats, held within 1 and 60; 5 when the caller said none."""
+    if not given:
+        return HEARTBEAT_DEFAULT_S
+    seconds = interval.seconds + interval.nanos / 1e9
+    return min(max(seconds, HEARTBEAT_MIN_S), HEARTBEAT_MAX_S)
