@@ -1,7 +1,7 @@
 """What ingest can be told. Every limit of the contract has its place here."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -30,6 +30,9 @@ class Config(Common):
 
     redis_url: RedisUrl
     grpc_port: Annotated[Port, Meta(description="gRPC port; 0 takes a free one")] = ports.INGEST
+    otlp_grpc_port: Annotated[
+        Port, Meta(description="Second gRPC port, by custom 4317 for OTLP; 0 for none")
+    ] = 0
     metrics_port: Annotated[Port, Meta(description="Port of /metrics; 0 serves none")] = (
         ports.METRICS_INGEST
     )
@@ -39,6 +42,12 @@ class Config(Common):
     max_series: Annotated[
         int, Meta(ge=1, description="Most series of the installation; new ones are refused then")
     ] = 1_000_000
+    max_caller_series: Annotated[
+        int, Meta(ge=1, description="Most series that one caller may bring; others have the rest")
+    ] = 500_000
+    max_caller_samples_per_s: Annotated[
+        int, Meta(ge=1, description="Samples a second that one caller may send to one process")
+    ] = 200_000
     postgres_pool_size: Annotated[
         int, Meta(ge=4, description="Most connections to PostgreSQL of one process")
     ] = 16
@@ -67,12 +76,42 @@ class Config(Common):
         float, Meta(ge=_DAY_S, description="Samples are kept so long, in whole days")
     ] = 30 * _DAY_S
 
+    examples: Annotated[
+        Literal["masked", "off"],
+        Meta(description="Whether a few errors are kept as examples, masked; off for none"),
+    ] = "masked"
+    max_caller_events_per_s: Annotated[
+        int, Meta(ge=1, description="Spans and records a second of one caller to one process")
+    ] = 50_000
+    events_retention_s: Annotated[
+        float, Meta(ge=600, description="Spans and records wait so long for who counts them")
+    ] = 1800.0
+    event_streams_bytes: Annotated[
+        int, Meta(ge=1_000_000, description="Memory of Redis for events; older entries go")
+    ] = 128 * 1024 * 1024
+
     alert_retention_s: Annotated[
         float, Meta(ge=_DAY_S, description="Resolved alerts and dead letters are kept so long")
     ] = 90 * _DAY_S
     subscription_retention_s: Annotated[
         float, Meta(ge=_DAY_S, description="A subscription unused so long is gone; it starts anew")
     ] = 90 * _DAY_S
+
+    alert_resolve_timeout_s: Annotated[
+        float, Meta(ge=60, description="An alert that nobody repeats for so long is over")
+    ] = 4 * 3600.0
+    alert_replica_labels: Annotated[
+        tuple[str, ...],
+        Meta(description="Labels that tell apart only senders of the same alert; left out"),
+    ] = ("prometheus_replica", "__replica__")
+    alert_severity_labels: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="Labels that say how urgent an alert is, the first counts"),
+    ] = ("severity", "priority", "level")
+    alert_severities: Annotated[
+        tuple[str, ...],
+        Meta(description="More words for it, word=critical|warning|info; see docs/alertmanager.md"),
+    ] = ()
 
     def limits(self) -> Limits:
         """The limits of one sender."""

@@ -1,5 +1,7 @@
 """IngestService on the wire: check, call, encode."""
 
+import asyncio
+import functools
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,17 +13,39 @@ from mesh.clock import Clock
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from services.ingest.alerts.episodes import Episodes
-from services.ingest.convert import alerts, common, deliveries, query, samples, subscribe
-from services.ingest.convert.page_tokens import ALERT, NUMBER, page_of, position_in
+from services.ingest.alerts.severity import SeverityWords
+from services.ingest.convert import (
+    alert_watch,
+    alerts,
+    common,
+    deliveries,
+    query,
+    remote_write,
+    samples,
+    subscribe,
+)
+from services.ingest.convert.page_tokens import (
+    ALERT,
+    NAME,
+    NUMBER,
+    page_of,
+    position_in,
+    token_after,
+)
 from services.ingest.query.samples import Querying
 from services.ingest.store.alerts import AlertStore
 from services.ingest.store.deliveries import DeliveryStore
+from services.ingest.store.metadata import MetadataStore
 from services.ingest.store.series import SeriesStore
+from services.ingest.subscribe.alert_watch import AlertWatches
 from services.ingest.subscribe.subscriptions import Subscriptions
 from services.ingest.write.intake import Intake
+from services.ingest.write.remote_write import RemoteWrites
 from services.ingest.write.stream import WriteStreams
 
 FULL_NAME: Final = pb.DESCRIPTOR.services_by_name["IngestService"].full_name
+_OFF_LOOP_BYTES: Final = 64 * 1024
+"""Alerts above this are read in a thread: one may have 50,000 labels."""
 ALWAYS_TRACED: Final = (f"/{FULL_NAME}/WriteAlerts",)
 
 
@@ -41,10 +65,15 @@ class Parts:
 
     intake: Intake
     write_streams: WriteStreams
+    remote_writes: RemoteWrites
     episodes: Episodes
+    severity_words: SeverityWords
+    replica_labels: frozenset[str]
+    alert_watches: AlertWatches
     querying: Querying
     subscriptions: Subscriptions
     series: SeriesStore
+    metadata: MetadataStore
     alerts: AlertStore
     deliveries: DeliveryStore
     clock: Clock
@@ -62,7 +91,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
     ) -> AsyncIterator[pb.WriteSamplesResponse]:
         limits = self._parts.intake.limits
         frames = samples.frames(request_iterator, limits)
-        async for answer in self._parts.write_streams.serve(frames):
+        async for answer in self._parts.write_streams.serve(frames, current_principal().subject):
             yield samples.answer(answer, limits)
 
     async def WriteBatch(  # noqa: N802
@@ -76,12 +105,23 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         ack = await intake.write(producer_id, table, incoming)
         return pb.WriteBatchResponse(ack=samples.ack(ack))
 
+    async def RemoteWrite(  # noqa: N802
+        self, request: pb.RemoteWriteRequest, context: object
+    ) -> pb.RemoteWriteResponse:
+        version, caller = remote_write.version(request), current_principal().subject
+        written = await self._parts.remote_writes.write(caller, version, request.body)
+        return remote_write.answer(written)
+
     async def WriteAlerts(  # noqa: N802
         self, request: pb.WriteAlertsRequest, context: object
     ) -> pb.WriteAlertsResponse:
-        latest_ms = self._parts.clock.now_ms() + self._parts.intake.limits.future_ms
-        good, refusals = alerts.incoming(request, latest_ms)
-        return alerts.receipt(await self._parts.episodes.write(good, refusals))
+        parts = self._parts
+        now_ms, future_ms = parts.clock.now_ms(), parts.intake.limits.future_ms
+        reader = alerts.Reader(parts.severity_words, parts.replica_labels)
+        read = functools.partial(reader.incoming, request, now_ms, future_ms)
+        sent = await asyncio.to_thread(read) if request.ByteSize() > _OFF_LOOP_BYTES else read()
+        receipt = await parts.episodes.write(sent.notices, sent.refusals, sent.warnings)
+        return alerts.receipt(receipt)
 
     async def Subscribe(  # noqa: N802
         self, request_iterator: AsyncIterator[pb.SubscribeRequest], context: object
@@ -110,6 +150,19 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
             series=map(common.series, page.items), next_page_token=page.next_token
         )
 
+    async def ListMetadata(  # noqa: N802
+        self, request: pb.ListMetadataRequest, context: object
+    ) -> pb.ListMetadataResponse:
+        size = common.page_size(request.page_size)
+        name = query.metric(request.metric)
+        question = ("metadata", name)
+        after = position_in(request.page_token, question, NAME) or ""
+        found = await self._parts.metadata.page(name, after, size + 1)
+        token = token_after(question, found[size - 1].name) if len(found) > size else ""
+        return pb.ListMetadataResponse(
+            metadata=map(query.metadata, found[:size]), next_page_token=token
+        )
+
     async def ListAlerts(  # noqa: N802
         self, request: pb.ListAlertsRequest, context: object
     ) -> pb.ListAlertsResponse:
@@ -117,11 +170,18 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         size = common.page_size(request.page_size)
         question = query.alert_question(request)
         after = position_in(request.page_token, question, ALERT)
-        found = self._parts.alerts.matching(wanted, after)
+        found = self._parts.alerts.matching(wanted, after, at_first=size + 1)
         page = await page_of(found, size, question, lambda a: (a.start_time_ms, a.alert_id))
         return pb.ListAlertsResponse(
             alerts=map(alerts.alert, page.items), next_page_token=page.next_token
         )
+
+    async def WatchAlerts(  # noqa: N802
+        self, request: pb.WatchAlertsRequest, context: object
+    ) -> AsyncIterator[pb.WatchAlertsResponse]:
+        wanted = alert_watch.watch_query(request)
+        async for frame in self._parts.alert_watches.serve(wanted):
+            yield alert_watch.watch_frame(frame, self._parts.clock.now_ms())
 
     async def GetAlert(  # noqa: N802
         self, request: pb.GetAlertRequest, context: object

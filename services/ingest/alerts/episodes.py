@@ -1,50 +1,80 @@
-"""Writing changes of alerts, and reading an episode with its history."""
+"""Writing notices of alerts, and reading an episode with its history."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from opentelemetry.trace import SpanKind
 
-from mesh.clock import Clock
 from mesh.errors import NotFound
 from mesh.telemetry import span, traceparent
 from services.ingest.alerts.arrival_bell import ArrivalBell
-from services.ingest.metrics import ALERTS_RECEIVED, PROCESSING_DURATION
-from services.ingest.model.alerts import Alert, AlertChange, AlertReceipt, AlertRefusal
+from services.ingest.alerts.committer import NoticeCommitter
+from services.ingest.metrics import (
+    ALERTS_MENDED,
+    ALERTS_RECEIVED,
+    ALERTS_REFUSED,
+    PROCESSING_DURATION,
+)
+from services.ingest.model.alerts import (
+    Alert,
+    AlertChange,
+    AlertReceipt,
+    AlertRefusal,
+    AlertWarning,
+    Fate,
+    Mended,
+    Notice,
+)
 from services.ingest.store.alerts import AlertStore
+
+_NOTHING_OPEN = "resolved: no episode of this label set is open, nothing is stored"
 
 
 class Episodes:
     """The way of alerts to the store. Consumers follow the span that brought them."""
 
-    def __init__(self, store: AlertStore, clock: Clock, bell: ArrivalBell) -> None:
-        """Time is that of `clock`; subscribers of this process wait for `bell`."""
-        self._store = store
-        self._clock = clock
+    def __init__(self, committer: NoticeCommitter, alerts: AlertStore, bell: ArrivalBell) -> None:
+        """Subscribers of this process wait for `bell`."""
+        self._committer = committer
+        self._alerts = alerts
         self._bell = bell
 
     async def write(
-        self, alerts: Mapping[int, Alert], refusals: Sequence[AlertRefusal]
+        self,
+        notices: Mapping[int, Notice],
+        refusals: Sequence[AlertRefusal],
+        warnings: Sequence[AlertWarning],
     ) -> AlertReceipt:
-        """Returns when the alerts, given by their index in the request, are durable.
+        """Returns when the notices, given by their index in the request, are durable.
 
         Raises:
             Unavailable: None is acknowledged; send them again.
         """
         started_s = time.perf_counter()
-        stored = await self._commit(list(alerts.values())) if alerts else 0
-        duplicates = len(alerts) - stored
-        for outcome, count in (("stored", stored), ("duplicate", duplicates)):
-            ALERTS_RECEIVED.labels(outcome).inc(count)
-        ALERTS_RECEIVED.labels("refused").inc(len(refusals))
-        PROCESSING_DURATION.labels("alerts").observe(time.perf_counter() - started_s)
-        ids = {index: alert.alert_id for index, alert in alerts.items()}
-        return AlertReceipt(
-            accepted=stored,
-            duplicates=duplicates,
+        fates = await self._commit(list(notices.values())) if notices else []
+        fate_by_index = dict(zip(notices, fates, strict=True))
+        unmatched = [
+            AlertWarning(index, Mended.NOTHING_OPEN, _NOTHING_OPEN)
+            for index, fate in fate_by_index.items()
+            if not fate.alert_id
+        ]
+        accepted = sum(fate.is_new for fate in fates)
+        receipt = AlertReceipt(
+            accepted=accepted,
+            duplicates=len(fates) - accepted,
             refusals=refusals,
-            alert_ids=[ids.get(index, "") for index in range(len(alerts) + len(refusals))],
+            warnings=sorted([*warnings, *unmatched], key=lambda warning: warning.index),
+            alert_ids=[
+                fate_by_index[index].alert_id if index in fate_by_index else ""
+                for index in range(len(notices) + len(refusals))
+            ],
+            duplicate_indices=[index for index, fate in fate_by_index.items() if not fate.is_new],
         )
+        _count(receipt)
+        PROCESSING_DURATION.labels("alerts").observe(time.perf_counter() - started_s)
+        return receipt
 
     async def get(self, alert_id: str) -> tuple[Alert, list[AlertChange]]:
         """An episode and its history.
@@ -52,18 +82,30 @@ class Episodes:
         Raises:
             NotFound: ALERT_NOT_FOUND.
         """
-        found = await self._store.get(alert_id)
+        found = await self._alerts.get(alert_id)
         if found is None:
             raise NotFound("alert", alert_id)
         return found
 
-    async def _commit(self, alerts: Sequence[Alert]) -> int:
+    async def _commit(self, notices: Sequence[Notice]) -> Sequence[Fate]:
         origin = traceparent()
         with span(
             "commit",
             kind=SpanKind.CLIENT,
-            attributes={"db.system.name": "postgresql", "sensus.alerts": len(alerts)},
+            attributes={"db.system.name": "postgresql", "sensus.alerts": len(notices)},
         ):
-            stored = await self._store.write(alerts, self._clock.now_ms(), origin)
+            fates = await self._committer.commit(
+                [replace(notice, traceparent=notice.traceparent or origin) for notice in notices]
+            )
         self._bell.ring()
-        return stored
+        return fates
+
+
+def _count(receipt: AlertReceipt) -> None:
+    ALERTS_RECEIVED.labels("stored").inc(receipt.accepted)
+    ALERTS_RECEIVED.labels("duplicate").inc(receipt.duplicates)
+    ALERTS_RECEIVED.labels("refused").inc(len(receipt.refusals))
+    for reason, count in Counter(each.reason for each in receipt.refusals).items():
+        ALERTS_REFUSED.labels(reason).inc(count)
+    for reason, count in Counter(each.mended.value for each in receipt.warnings).items():
+        ALERTS_MENDED.labels(reason).inc(count)

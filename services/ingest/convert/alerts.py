@@ -1,76 +1,84 @@
 """Alerts, in and out."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh.errors import InvalidInput
-from sensus.core.v1 import alert_pb2, series_pb2
+from sensus.core.v1 import alert_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
-from services.ingest.convert.common import is_time, labels, pairs, time_ms, timestamp
+from services.ingest.alerts.mending import MAX_WARNINGS, Mender
+from services.ingest.alerts.severity import SeverityWords
+from services.ingest.convert.common import labels, pairs, timestamp
 from services.ingest.model.alerts import (
     Alert,
     AlertChange,
     AlertReceipt,
     AlertRefusal,
     AlertState,
-    Severity,
+    AlertWarning,
+    Mended,
+    Notice,
 )
-from services.ingest.model.labels import (
-    ALERT_NAME,
-    MAX_LABELS,
-    Labels,
-    LabelsRefused,
-    check_name,
-    check_text,
-    check_unique,
-    checked,
-    fingerprint,
-)
+from services.ingest.model.labels import fingerprint
 
 MAX_ALERTS: Final = 1000
 
-_MAX_ANNOTATION_BYTES: Final = 16 * 1024
-_MAX_URL_BYTES: Final = 2048
-_SEVERITIES: Final = {
-    "critical": Severity.CRITICAL,
-    "page": Severity.CRITICAL,
-    "error": Severity.CRITICAL,
-    "warning": Severity.WARNING,
-    "warn": Severity.WARNING,
-}
+_NANOS_PER_MS: Final = 1_000_000
+_TRACEPARENT: Final = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-class AlertRefused(ValueError):  # noqa: N818 - it says what happened
-    """One alert of a request is not allowed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """The alerts of one request, by their index, and what is to say of them."""
+
+    notices: dict[int, Notice]
+    refusals: list[AlertRefusal]
+    warnings: list[AlertWarning]
+
+
+class _AlertRefused(ValueError):  # noqa: N818 - it says what happened
+    """One alert of a request has no identity."""
 
     def __init__(self, reason: str, message: str) -> None:
-        """`reason` is one of those in the contract."""
         super().__init__(message)
         self.reason = reason
 
 
-def incoming(
-    request: pb.WriteAlertsRequest, latest_ms: int
-) -> tuple[dict[int, Alert], list[AlertRefusal]]:
-    """The alerts of a request by their index, and those that are refused.
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads alerts with the words for their urgency, and without the labels of replicas."""
 
-    Raises:
-        InvalidInput: ALERTS_EMPTY or TOO_MANY_ALERTS.
-    """
-    if not request.alerts:
-        raise InvalidInput("alerts: send at least one", reason="ALERTS_EMPTY")
-    if len(request.alerts) > MAX_ALERTS:
-        raise InvalidInput(f"alerts: send at most {MAX_ALERTS}", reason="TOO_MANY_ALERTS")
-    good: dict[int, Alert] = {}
-    refusals = []
-    for index, alert in enumerate(request.alerts):
-        try:
-            good[index] = _incoming(alert, latest_ms)
-        except AlertRefused as error:
-            refusals.append(AlertRefusal(index, error.reason, str(error)))
-    return good, refusals
+    words: SeverityWords
+    replica_labels: frozenset[str]
+
+    def incoming(self, request: pb.WriteAlertsRequest, now_ms: int, future_ms: int) -> Incoming:
+        """The alerts of a request, mended where their form is wrong.
+
+        Raises:
+            InvalidInput: ALERTS_EMPTY or TOO_MANY_ALERTS.
+        """
+        if not request.alerts:
+            raise InvalidInput("alerts: send at least one", reason="ALERTS_EMPTY")
+        if len(request.alerts) > MAX_ALERTS:
+            raise InvalidInput(f"alerts: send at most {MAX_ALERTS}", reason="TOO_MANY_ALERTS")
+        mender = Mender(now_ms, future_ms)
+        found = Incoming(notices={}, refusals=[], warnings=mender.warnings)
+        for index, alert in enumerate(request.alerts):
+            mender.turn_to(index)
+            try:
+                found.notices[index] = _notice(alert, mender, self)
+            except _AlertRefused as error:
+                found.refusals.append(AlertRefusal(index, error.reason, str(error)))
+        return found
+
+    def identity(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """The labels that are the alert; all of them where nothing else is there."""
+        kept = {name: value for name, value in labels.items() if name not in self.replica_labels}
+        return kept or dict(labels)
 
 
 def receipt(known: AlertReceipt) -> pb.WriteAlertsResponse:
@@ -83,6 +91,11 @@ def receipt(known: AlertReceipt) -> pb.WriteAlertsResponse:
             for each in known.refusals
         ],
         alert_ids=known.alert_ids,
+        warnings=[
+            pb.AlertWarning(index=each.index, reason=each.mended.value, message=each.message)
+            for each in known.warnings[:MAX_WARNINGS]
+        ],
+        duplicate_indices=known.duplicate_indices,
     )
 
 
@@ -100,6 +113,7 @@ def alert(known: Alert) -> alert_pb2.Alert:
         generator_url=known.generator_url,
         update_time=timestamp(known.update_time_ms),
         traceparent=known.traceparent,
+        end_reason=known.end_reason.value,  # type: ignore[arg-type]
     )
 
 
@@ -115,73 +129,49 @@ def history(changes: Sequence[AlertChange]) -> list[pb.AlertChange]:
     ]
 
 
-def _incoming(alert: alert_pb2.Alert, latest_ms: int) -> Alert:
-    known = _labels(alert.labels)
-    state = _state(alert)
-    start_ms = _time("start_time", alert, latest_ms)
-    if start_ms is None:
-        raise AlertRefused("INVALID_TIME", "start_time: is required")
-    end_ms = _time("end_time", alert, latest_ms) if state is AlertState.RESOLVED else None
-    if end_ms is not None and end_ms < start_ms:
-        raise AlertRefused("INVALID_TIME", "end_time: must not be before start_time")
-    mark = fingerprint(known)
-    return Alert(
-        alert_id=f"{mark}-{start_ms}",
-        fingerprint=mark,
-        labels=known,
-        annotations=_annotations(alert.annotations),
+def _notice(alert: alert_pb2.Alert, mender: Mender, reader: Reader) -> Notice:
+    known = reader.identity(mender.label_set(pairs(alert.labels)))
+    if not known:
+        raise _AlertRefused("INVALID_LABELS", "labels: send at least one, such as alertname")
+    severity, unknown = reader.words.read(known)
+    if unknown:
+        rule = "is not known and counts as warning: map it by SENSUS_ALERT_SEVERITIES"
+        mender.note(Mended.SEVERITY_UNKNOWN, f"severity {unknown[:100]!r}: {rule}")
+    said_end_ms = _time_ms("end_time", alert)
+    state = mender.state(_state(alert, mender), said_end_ms)
+    episode_ms, start_ms = mender.start(_time_ms("start_time", alert), state)
+    end_ms = None
+    if state is AlertState.RESOLVED:
+        end_ms = mender.end(said_end_ms, start_ms, is_start_said=episode_ms is not None)
+    return Notice(
+        fingerprint=fingerprint(tuple(sorted(known.items()))),
+        labels=mender.stored_labels(known),
+        annotations=mender.texts(pairs(alert.annotations)),
         state=state,
-        severity=_SEVERITIES.get(dict(known).get("severity", "").lower(), Severity.INFO),
-        start_time_ms=start_ms,
-        end_time_ms=end_ms,
-        generator_url=_url(alert.generator_url),
+        severity=severity,
+        episode_ms=episode_ms,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        generator_url=mender.url(alert.generator_url),
+        traceparent=alert.traceparent if _TRACEPARENT.fullmatch(alert.traceparent) else "",
     )
 
 
-def _labels(sent: Sequence[series_pb2.Label]) -> Labels:
-    try:
-        return checked(pairs(sent), required=ALERT_NAME)
-    except LabelsRefused as error:
-        raise AlertRefused("INVALID_LABELS", str(error)) from None
-
-
-def _annotations(sent: Sequence[series_pb2.Label]) -> Labels:
-    """Empty texts are the same as absent ones and are left out: templates yield them."""
-    kept = tuple(sorted(pair for pair in pairs(sent) if pair[1]))
-    try:
-        if len(kept) > MAX_LABELS:
-            raise LabelsRefused(f"{len(kept)} annotations: send at most {MAX_LABELS}")
-        for name, text in kept:
-            check_name(name)
-            check_text(f"annotation {name!r}", text, _MAX_ANNOTATION_BYTES)
-        check_unique(name for name, _ in kept)
-    except LabelsRefused as error:
-        raise AlertRefused("INVALID_ANNOTATIONS", str(error)) from None
-    return kept
-
-
-def _url(sent: str) -> str:
-    try:
-        check_text("generator_url", sent, _MAX_URL_BYTES)
-    except LabelsRefused as error:
-        raise AlertRefused("INVALID_ANNOTATIONS", str(error)) from None
-    return sent
-
-
-def _state(alert: alert_pb2.Alert) -> AlertState:
+def _state(alert: alert_pb2.Alert, mender: Mender) -> AlertState | None:
+    """As the sender said it; None when it said none, or none that there is."""
+    if alert.state == alert_pb2.ALERT_STATE_UNSPECIFIED:
+        return None
     try:
         return AlertState(alert.state)
     except ValueError:
-        raise AlertRefused("INVALID_STATE", "state: must be firing or resolved") from None
+        rule = "is neither firing nor resolved, the end decides"
+        mender.note(Mended.STATE_UNKNOWN, f"state {alert.state}: {rule}")
+        return None
 
 
-def _time(field: str, alert: alert_pb2.Alert, latest_ms: int) -> int | None:
+def _time_ms(field: str, alert: alert_pb2.Alert) -> int | None:
+    """A time of any size, also one that no calendar has."""
     if not alert.HasField(field):  # type: ignore[arg-type]
         return None
     stamp: Timestamp = getattr(alert, field)
-    if not is_time(stamp):
-        raise AlertRefused("INVALID_TIME", f"{field}: must lie between 1970 and 9999")
-    found = time_ms(stamp)
-    if found > latest_ms:
-        raise AlertRefused("INVALID_TIME", f"{field}: is too far ahead, set the sender's clock")
-    return found
+    return stamp.seconds * 1000 + stamp.nanos // _NANOS_PER_MS

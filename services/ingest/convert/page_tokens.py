@@ -24,6 +24,9 @@ ALERT: Final[Any] = tuple[
 ]
 """The place behind an episode: its start in milliseconds and its alert_id."""
 
+NAME: Final[Any] = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00]*\Z")]
+"""The place behind a metric."""
+
 _RULE: Final = "send the next_page_token of the page before, with all other fields as they were"
 
 
@@ -42,7 +45,7 @@ async def page_of(
     items: list[T] = []
     async for item in found:
         if len(items) == size:
-            return Page(items, _token(question, position(items[-1])))
+            return Page(items, token_after(question, position(items[-1])))
         items.append(item)
     return Page(items, "")
 
@@ -67,7 +70,8 @@ def position_in(token: str, question: object, form: type[P]) -> P | None:
     return position
 
 
-def _token(question: object, position: object) -> str:
+def token_after(question: object, position: object) -> str:
+    """The token that continues a listing behind a position."""
     return base64.urlsafe_b64encode(msgspec.msgpack.encode((_mark(question), position))).decode()
 
 

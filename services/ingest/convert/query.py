@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.ingest.convert.common import invalid, is_time, selector, series, time_ms
 from services.ingest.model.alerts import AlertState, Severity
+from services.ingest.model.metadata import Metadata
 from services.ingest.model.samples import SeriesSamples
 from services.ingest.query.samples import SampleQuery
 from services.ingest.store.alerts import AlertFilter
@@ -15,6 +16,9 @@ from services.ingest.store.alerts import AlertFilter
 _MAX_RANGE_MS: Final = 31 * 86_400_000
 _DEFAULT_SERIES: Final = 1000
 _MAX_SERIES: Final = 20_000
+_LONGEST_NAME: Final = 256
+UNKNOWN: Final = "METRIC_TYPE_UNSPECIFIED"
+_MAX_POINTS: Final = 10_000
 _ALERT_ID: Final = re.compile(r"[0-9a-f]{16}-[0-9]{1,15}")
 
 
@@ -22,7 +26,7 @@ def sample_query(request: pb.QuerySamplesRequest, now_ms: int) -> SampleQuery:
     """What is asked of the samples.
 
     Raises:
-        InvalidInput: INVALID_SELECTOR or INVALID_TIME_RANGE.
+        InvalidInput: INVALID_SELECTOR, INVALID_TIME_RANGE or INVALID_MAX_POINTS.
     """
     wanted = selector(request.selector)
     if not wanted.matchers:
@@ -41,7 +45,14 @@ def sample_query(request: pb.QuerySamplesRequest, now_ms: int) -> SampleQuery:
         end_ms=end_ms,
         max_series=min(request.max_series or _DEFAULT_SERIES, _MAX_SERIES),
         newest=request.max_samples_per_series,
+        points=_max_points(request.max_points),
     )
+
+
+def _max_points(asked: int) -> int:
+    if asked > _MAX_POINTS:
+        raise invalid("max_points", f"ask for at most {_MAX_POINTS:,}", "INVALID_MAX_POINTS")
+    return asked
 
 
 def samples(found: list[SeriesSamples]) -> pb.QuerySamplesResponse:
@@ -52,10 +63,30 @@ def samples(found: list[SeriesSamples]) -> pb.QuerySamplesResponse:
                 series=series(each.series),
                 timestamps_ms=each.timestamps_ms.tolist(),
                 values=each.values.tolist(),
+                minimums=() if each.minimums is None else each.minimums.tolist(),
+                maximums=() if each.maximums is None else each.maximums.tolist(),
             )
             for each in found
         ]
     )
+
+
+def metric(name: str) -> str:
+    """The name of a metric, or empty for all.
+
+    Raises:
+        InvalidInput: INVALID_METRIC.
+    """
+    if len(name) > _LONGEST_NAME or "\0" in name:
+        rule = f"use at most {_LONGEST_NAME} characters, and no NUL"
+        raise invalid("metric", rule, "INVALID_METRIC")
+    return name
+
+
+def metadata(known: Metadata) -> pb.MetricMetadata:
+    """What is known of a metric, for the wire."""
+    type = pb.MetricType.Value(f"METRIC_TYPE_{known.type.name}" if known.type.value else UNKNOWN)
+    return pb.MetricMetadata(metric=known.name, type=type, unit=known.unit, help=known.help)
 
 
 def alert_filter(request: pb.ListAlertsRequest) -> AlertFilter:
@@ -71,6 +102,7 @@ def alert_filter(request: pb.ListAlertsRequest) -> AlertFilter:
         min_severity=request.min_severity,
         start_time_ms=_optional(request, "start_time"),
         end_time_ms=_optional(request, "end_time"),
+        changed_since_ms=_optional(request, "changed_since"),
     )
     start_ms, end_ms = wanted.start_time_ms, wanted.end_time_ms
     if start_ms is not None and end_ms is not None and end_ms < start_ms:

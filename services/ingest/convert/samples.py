@@ -32,6 +32,10 @@ from services.ingest.write.frames import (
 )
 
 _WIDTHS: Final = (4, 8, 8)
+_REASONS: Final = {
+    reason: pb.SampleErrorReason.Value(f"SAMPLE_ERROR_REASON_{reason.value}")
+    for reason in SampleReason
+}
 
 
 def producer_id(value: str, caller: Principal) -> str:
@@ -63,21 +67,26 @@ def incoming(batch: pb.SampleBatch, limits: Limits) -> Incoming:
     """
     rows = _row_count(batch)
     if rows > limits.max_batch_samples:
-        told = f"{rows} rows: send at most {limits.max_batch_samples} in one batch"
-        raise BatchRefused(SampleReason.BATCH_TOO_LARGE, told, rows=rows)
+        rule = f"{rows} rows: send at most {limits.max_batch_samples} in one batch"
+        raise BatchRefused(SampleReason.BATCH_TOO_LARGE, rule, rows=rows)
     if batch.sequence == 0:
-        told = "sequence: must be positive"
-        raise BatchRefused(SampleReason.INVALID_SEQUENCE, told, rows=rows)
+        rule = "sequence: must be positive"
+        raise BatchRefused(SampleReason.INVALID_SEQUENCE, rule, rows=rows)
     if rows == 0:
         raise BatchRefused(SampleReason.BATCH_EMPTY, "the batch has no samples: send some")
-    forms = [_columns(batch.columns), _packed(batch.packed)]
-    plain = _plain(batch)
+    refs, times, values = _columns(batch.columns)
+    if batch.packed.series_refs or batch.series:
+        packed, plain = _packed(batch.packed), _plain(batch)
+        refs = np.concatenate([refs, packed[0]])
+        times = np.concatenate([times, packed[1], plain[0]])
+        values = np.concatenate([values, packed[2], plain[1]])
     return Incoming(
         sequence=batch.sequence,
-        refs=np.concatenate([refs for refs, _, _ in forms]),
-        plain=[(_definition(each.labels), len(each.samples)) for each in batch.series],
-        timestamps_ms=np.concatenate([*(times for _, times, _ in forms), plain[0]]),
-        values=np.concatenate([*(values for _, _, values in forms), plain[1]]),
+        refs=refs,
+        definitions=[_definition(each.labels) for each in batch.series],
+        counts=np.array([len(each.samples) for each in batch.series], np.int64),
+        timestamps_ms=times,
+        values=values,
         traceparent=batch.traceparent,
     )
 
@@ -89,7 +98,7 @@ def ack(known: Ack) -> pb.WriteAck:
         accepted=known.accepted,
         duplicate=known.duplicate,
         rejected=known.rejected,
-        errors=[_error(refusal) for refusal in known.refusals],
+        errors=[error(refusal) for refusal in known.refusals],
     )
 
 
@@ -102,7 +111,10 @@ async def frames(
         InvalidInput: INVALID_PRODUCER_ID or MESSAGE_EMPTY.
     """
     async for request in requests:
-        yield _frame(request, limits)
+        frame = _frame(request, limits)
+        request.Clear()  # grpcio keeps the message until it reads the next one
+        yield frame
+        del frame
 
 
 def answer(known: WriteAnswer, limits: Limits) -> pb.WriteSamplesResponse:
@@ -161,8 +173,8 @@ def _row_count(batch: pb.SampleBatch) -> int:
     raw = {size // width for size, width in zip(sizes, _WIDTHS, strict=True)}
     plain = sum(len(each.samples) for each in batch.series)
     if not whole or len(raw) > 1 or len(set(lengths)) > 1:
-        told = f"columns of {sizes} bytes, packed columns of {lengths} rows: make them equal"
-        raise BatchRefused(SampleReason.COLUMNS_UNEQUAL, told, rows=max(raw) + max(lengths) + plain)
+        rule = f"columns of {sizes} bytes, packed columns of {lengths} rows: make them equal"
+        raise BatchRefused(SampleReason.COLUMNS_UNEQUAL, rule, rows=max(raw) + max(lengths) + plain)
     return max(raw) + max(lengths) + plain
 
 
@@ -189,10 +201,11 @@ def _plain(batch: pb.SampleBatch) -> tuple[Int64s, Float64s]:
     return times, values
 
 
-def _error(refusal: Refusal) -> pb.SampleError:
+def error(refusal: Refusal) -> pb.SampleError:
+    """A refusal for the wire."""
     return pb.SampleError(
         index=refusal.index,
-        reason=pb.SampleErrorReason.Value(f"SAMPLE_ERROR_REASON_{refusal.reason.value}"),
+        reason=_REASONS[refusal.reason],
         message=refusal.message,
         retryable=refusal.reason.retryable,
     )

@@ -19,6 +19,7 @@ from services.ingest.convert.common import (
     time_ms,
     timestamp,
 )
+from services.ingest.convert.events import event_delivery
 from services.ingest.model.subscription import AlertDelivery, Topic
 from services.ingest.subscribe.alert_session import delivery_id
 from services.ingest.subscribe.frames import (
@@ -27,6 +28,7 @@ from services.ingest.subscribe.frames import (
     ConsumerFrame,
     Credit,
     Draining,
+    EventDelivery,
     Gap,
     Heartbeat,
     Nack,
@@ -47,6 +49,7 @@ _LONGEST_WAIT_S: Final = 7 * 86_400.0
 _MODES: Final = {
     pb.TOPIC_SAMPLES: pb.SUBSCRIPTION_MODE_SHARDED,
     pb.TOPIC_ALERTS: pb.SUBSCRIPTION_MODE_SHARED,
+    pb.TOPIC_EVENTS: pb.SUBSCRIPTION_MODE_SHARDED,
 }
 
 
@@ -76,6 +79,8 @@ def answer(known: ServerFrame) -> pb.SubscribeResponse:
     match known:
         case SampleDelivery():
             return pb.SubscribeResponse(samples=_samples(known))
+        case EventDelivery():
+            return pb.SubscribeResponse(events=event_delivery(known))
         case AlertDelivery():
             return pb.SubscribeResponse(alert=_alert(known))
         case Heartbeat():
@@ -112,8 +117,10 @@ def _open(opened: pb.SubscribeOpen) -> Open:
     name = subscription(opened.subscription)
     consumer_id = named("consumer_id", opened.consumer_id, _REASON)
     if _MODES.get(opened.topic) != opened.mode:
-        told = "use SHARDED for samples and SHARED for alerts"
-        raise invalid("mode", told, "MODE_UNSUPPORTED")
+        message = "use SHARDED for samples and events, SHARED for alerts"
+        raise invalid("mode", message, "MODE_UNSUPPORTED")
+    if opened.topic == pb.TOPIC_EVENTS and opened.selector:
+        raise invalid("selector", "must be empty for events", "INVALID_SELECTOR")
     return Open(
         subscription=name,
         consumer_id=consumer_id,

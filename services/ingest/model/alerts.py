@@ -1,4 +1,4 @@
-"""Episodes of alerts and what became of them."""
+"""Episodes of alerts, what senders say of them, and what became of that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +22,62 @@ class Severity(Enum):
     CRITICAL = 3
 
 
+class EndReason(Enum):
+    """Why an episode is over, numbered as in the contract. All but RESOLVED are inferred."""
+
+    OPEN = 0
+    RESOLVED = 1
+    SUPERSEDED = 2
+    COVERED = 3
+    EXPIRED = 4
+
+
+class Mended(Enum):
+    """What was wrong in form with an alert that was taken all the same."""
+
+    LABEL_CUT = "LABEL_CUT"
+    LABEL_DROPPED = "LABEL_DROPPED"
+    ANNOTATION_CUT = "ANNOTATION_CUT"
+    ANNOTATION_DROPPED = "ANNOTATION_DROPPED"
+    URL_DROPPED = "URL_DROPPED"
+    START_TIME_ASSUMED = "START_TIME_ASSUMED"
+    START_TIME_CLAMPED = "START_TIME_CLAMPED"
+    END_TIME_CLAMPED = "END_TIME_CLAMPED"
+    SEVERITY_UNKNOWN = "SEVERITY_UNKNOWN"
+    STATE_UNKNOWN = "STATE_UNKNOWN"
+    NOTHING_OPEN = "NOTHING_OPEN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a sender says of an alert. Times are milliseconds since the Unix epoch.
+
+    Attributes:
+        episode_ms: The start as the sender said it, which names the episode; None when it said
+            none: then the notice is about the open episode of the label set.
+        start_ms: When the episode began, within the limits of what can be.
+        end_ms: When it ended; None while it fires, or when it ends with its arrival.
+        traceparent: The span that brought it; empty for none.
+    """
+
+    fingerprint: str
+    labels: Labels
+    annotations: Labels
+    state: AlertState
+    severity: Severity
+    episode_ms: int | None
+    start_ms: int
+    end_ms: int | None
+    generator_url: str
+    traceparent: str = ""
+
+    @property
+    def alert_id(self) -> str:
+        """The episode that the notice names, or begins."""
+        start_ms = self.start_ms if self.episode_ms is None else self.episode_ms
+        return f"{self.fingerprint}-{start_ms}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """One episode of an alert. Times are milliseconds since the Unix epoch."""
@@ -34,9 +90,10 @@ class Alert:
     severity: Severity
     start_time_ms: int
     end_time_ms: int | None
+    end_reason: EndReason
     generator_url: str
-    update_time_ms: int = 0
-    traceparent: str = ""
+    update_time_ms: int
+    traceparent: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +114,28 @@ class AlertRefusal:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class AlertWarning:
+    """What was mended in one alert of a request."""
+
+    index: int
+    mended: Mended
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one notice.
+
+    Attributes:
+        alert_id: The episode it is about; empty when it resolved what is not open.
+        is_new: Whether it changed anything.
+    """
+
+    alert_id: str
+    is_new: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertReceipt:
     """What became of the alerts of one request."""
@@ -64,7 +143,9 @@ class AlertReceipt:
     accepted: int
     duplicates: int
     refusals: Sequence[AlertRefusal]
+    warnings: Sequence[AlertWarning]
     alert_ids: Sequence[str]
+    duplicate_indices: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,5 @@
 """Label sets: what is allowed, and the identity that follows from them."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -10,12 +9,10 @@ Labels = tuple[tuple[str, str], ...]
 """Name and value pairs, sorted by name, no name twice."""
 
 METRIC_NAME: Final = "__name__"
-ALERT_NAME: Final = "alertname"
 MAX_LABELS: Final = 64
 MAX_NAME_CHARS: Final = 128
 MAX_VALUE_BYTES: Final = 2048
 
-_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _BETWEEN: Final = b"\xff"
 """Never part of UTF-8, so no two label sets look alike."""
 
@@ -53,14 +50,14 @@ def shard_of(digest: bytes, shard_count: int) -> int:
 
 
 def checked(pairs: Sequence[tuple[str, str]], *, required: str) -> Labels:
-    """The pairs sorted by name, when all rules hold.
+    """The pairs sorted by name, without empty names and values, when all rules hold.
 
     Raises:
         LabelsRefused: A rule is broken.
     """
-    if len(pairs) > MAX_LABELS:
-        raise LabelsRefused(f"{len(pairs)} labels: send at most {MAX_LABELS}")
-    labels = tuple(sorted(pairs))
+    labels = tuple(sorted(pair for pair in pairs if all(pair)))
+    if len(labels) > MAX_LABELS:
+        raise LabelsRefused(f"{len(labels)} labels: send at most {MAX_LABELS}")
     for name, value in labels:
         check_name(name)
         _check_value(name, value)
@@ -71,16 +68,16 @@ def checked(pairs: Sequence[tuple[str, str]], *, required: str) -> Labels:
 
 
 def check_name(name: str) -> None:
-    """Passes a name of Prometheus' own form.
+    """Passes a name that fits and that a database can hold.
 
     Raises:
-        LabelsRefused: It has another form.
+        LabelsRefused: It is too long or has a NUL character.
     """
-    if len(name) > MAX_NAME_CHARS or not _NAME.fullmatch(name):
+    if len(name) > MAX_NAME_CHARS:
         shown = name[:MAX_NAME_CHARS]
-        raise LabelsRefused(
-            f"label name {shown!r}: use [a-zA-Z_][a-zA-Z0-9_]*, 1 to {MAX_NAME_CHARS} characters"
-        )
+        raise LabelsRefused(f"label name {shown!r}…: use at most {MAX_NAME_CHARS} characters")
+    if "\0" in name:
+        raise LabelsRefused(f"label name {name!r}: the NUL character is not allowed")
 
 
 def check_unique(sorted_names: Iterable[str]) -> None:
@@ -109,8 +106,6 @@ def check_text(field: str, text: str, max_bytes: int) -> None:
 
 
 def _check_value(name: str, value: str) -> None:
-    if not value:
-        raise LabelsRefused(f"label {name!r} has no value: leave it out")
     check_text(f"value of label {name!r}", value, MAX_VALUE_BYTES)
 
 

@@ -1,14 +1,17 @@
 """How rows lie in the log: sorted by shard, each shard chained to its place before. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ingest.model.samples import Float64s, Heads, Int64s, Segment
+from services.ingest.model.positions import Positions
+from services.ingest.model.samples import Float64s, Heads, Int64s, Segment, Stretch
+
+S = TypeVar("S", bound=Stretch)
 
 _INT64: Final = np.dtype("<i8")
 _FLOAT64: Final = np.dtype("<f8")
@@ -54,14 +57,12 @@ class LogEntry:
 
 
 class Writer:
-    """Hands out positions for a run of batches, from the heads as they were locked."""
+    """Makes entries for a run of batches, from the heads as they were locked."""
 
     def __init__(self, heads: Heads, received_at_ms: int) -> None:
         """Continues after `heads`."""
         self._received_at_ms = received_at_ms
-        self.last_offset = heads.last_offset
-        self.offsets = list(heads.offsets)
-        self.totals = list(heads.totals)
+        self.positions = Positions(heads)
 
     def entry(
         self,
@@ -74,26 +75,20 @@ class Writer:
         traceparent: str,
     ) -> LogEntry:
         """The next entry, of at least one row. Rows of a shard keep their order."""
-        order = np.argsort(shards, kind="stable")
-        counts = np.bincount(shards, minlength=len(self.offsets))
-        inside = [int(shard) for shard in np.flatnonzero(counts)]
-        self.last_offset += 1
-        previous = [self.offsets[shard] for shard in inside]
-        for shard in inside:
-            self.offsets[shard] = self.last_offset
-            self.totals[shard] += int(counts[shard])
+        placed = self.positions.place(shards)
+        order = placed.order
         return LogEntry(
-            offset=self.last_offset,
+            offset=placed.offset,
             received_at_ms=self._received_at_ms,
             producer_id=producer_id,
             sequence=sequence,
             sample_count=len(values),
             min_time_ms=int(timestamps_ms.min()),
             max_time_ms=int(timestamps_ms.max()),
-            shards=inside,
-            row_ends=np.cumsum(counts[inside]).tolist(),
-            previous=previous,
-            totals=[self.totals[shard] for shard in inside],
+            shards=placed.shards,
+            row_ends=placed.row_ends,
+            previous=placed.previous,
+            totals=placed.totals,
             series_ids=series_ids[order].astype(_INT64, copy=False).tobytes(),
             timestamps_ms=timestamps_ms[order].astype(_INT64, copy=False).tobytes(),
             values=values[order].astype(_FLOAT64, copy=False).tobytes(),
@@ -101,7 +96,7 @@ class Writer:
         )
 
 
-def second_of(segment: Segment) -> int:
+def second_of(segment: Stretch) -> int:
     """In which second it was committed: only what shares one is joined, so that times stay true."""
     return segment.commit_time_ms // 1000
 
@@ -124,14 +119,13 @@ def joined(segments: Sequence[Segment]) -> Segment:
     )
 
 
-def by_shard(entries: Iterable[LogEntry]) -> list[Segment]:
-    """One segment per shard and second out of consecutive entries."""
-    found: dict[int, list[Segment]] = {}
-    for entry in entries:
-        for segment in entry.segments():
-            found.setdefault(segment.shard, []).append(segment)
+def by_shard(segments: Iterable[S], join: Callable[[Sequence[S]], S]) -> list[S]:
+    """One segment per shard and second out of those of consecutive entries."""
+    found: dict[int, list[S]] = {}
+    for segment in segments:
+        found.setdefault(segment.shard, []).append(segment)
     return [
-        joined(list(together))
-        for segments in found.values()
-        for _, together in groupby(segments, key=second_of)
+        join(list(together))
+        for of_shard in found.values()
+        for _, together in groupby(of_shard, key=second_of)
     ]

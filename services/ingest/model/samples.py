@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,42 @@ class Series:
     series_id: int
     shard: int
     labels: Labels
+
+
+class Stretch(Protocol):
+    """Consecutive rows of one shard in log order, from one or more entries of a log."""
+
+    @property
+    def shard(self) -> int:
+        """The shard."""
+
+    @property
+    def previous(self) -> int:
+        """Position before the first row; who stands there has missed nothing."""
+
+    @property
+    def offset(self) -> int:
+        """Position of the last row."""
+
+    @property
+    def total(self) -> int:
+        """Rows of the shard up to and with this stretch, since the beginning."""
+
+    @property
+    def commit_time_ms(self) -> int:
+        """When the last row was committed."""
+
+    @property
+    def traceparents(self) -> tuple[str, ...]:
+        """Of the requests inside."""
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory they take on their way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +86,11 @@ class Segment:
         """Number of samples."""
         return len(self.values) // 8
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the columns."""
+        return 3 * len(self.values)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heads:
@@ -61,8 +103,15 @@ class Heads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesSamples:
-    """Samples of one series, ascending in time, each time once."""
+    """Samples of one series, ascending in time, each time once.
+
+    Attributes:
+        minimums: Where samples were joined, the least of each step, and `values` their means.
+        maximums: The greatest.
+    """
 
     series: Series
     timestamps_ms: Int64s
     values: Float64s
+    minimums: Float64s | None = None
+    maximums: Float64s | None = None

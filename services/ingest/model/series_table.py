@@ -65,7 +65,9 @@ class SeriesTable:
             self._sort()
         places = np.searchsorted(self._refs, refs)
         places[places == len(self._refs)] = 0
-        return np.where(self._refs[places] == refs, self._slots[places], UNKNOWN_SLOT)
+        known = self._refs[places] == refs
+        slots = self._slots[places]
+        return slots if known.all() else np.where(known, slots, UNKNOWN_SLOT)
 
     def key(self, slot: int) -> SeriesKey:
         """The label set of a slot that was not refused."""
@@ -85,7 +87,11 @@ class SeriesTable:
 
     def unresolved(self, slots: Int32s) -> list[int]:
         """The distinct slots among `slots` that have no identity yet."""
-        return [int(slot) for slot in np.unique(slots[self.ids[slots] == UNRESOLVED])]
+        waiting = self.ids[slots] == UNRESOLVED
+        if not waiting.any():
+            return []
+        found: list[int] = np.unique(slots[waiting]).tolist()
+        return found
 
     def _append(self, definition: Definition) -> int:
         slot = len(self._definitions)

@@ -11,6 +11,7 @@ class Topic(Enum):
 
     SAMPLES = 1
     ALERTS = 2
+    EVENTS = 3
 
 
 @dataclass(frozen=True, slots=True)

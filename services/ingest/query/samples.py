@@ -1,6 +1,6 @@
 """Answering questions about samples: the chunks for what is old, the log for what is new."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +10,7 @@ from mesh.errors import Overloaded
 from mesh.selector import Selector
 from services.ingest.model.points import Points, grouped, merged
 from services.ingest.model.samples import Series, SeriesSamples
+from services.ingest.query.steps import in_steps
 from services.ingest.store.samples import SampleStore
 from services.ingest.store.series import SeriesStore
 
@@ -20,13 +21,14 @@ _NOTHING: Final = (np.empty(0, np.int64), np.empty(0, np.float64))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleQuery:
-    """What is asked: `start_ms` inclusive, `end_ms` exclusive; `newest` 0 means all."""
+    """What is asked: `start_ms` inclusive, `end_ms` exclusive; `newest` and `points` 0 mean all."""
 
     selector: Selector
     start_ms: int
     end_ms: int
     max_series: int
     newest: int = 0
+    points: int = 0
 
 
 class Querying:
@@ -56,17 +58,18 @@ class Querying:
         found: list[Series] = []
         async for each in self._series.matching(query.selector):
             if len(found) == query.max_series:
-                told = f"more than {query.max_series} series match: narrow the selector"
-                raise Overloaded(told, reason="TOO_MANY_SERIES", retry_after_s=None)
+                message = f"more than {query.max_series} series match: narrow the selector"
+                raise Overloaded(message, reason="TOO_MANY_SERIES", retry_after_s=None)
             found.append(each)
         return found
 
     async def _recent(self, query: SampleQuery, matching: Sequence[Series]) -> Mapping[int, Points]:
         if not matching:
             return {}
-        ids = [each.series_id for each in matching]
-        shards = sorted({each.shard for each in matching})
-        rows = await self._samples.recent(ids, shards, query.start_ms, query.end_ms)
+        by_shard: dict[int, list[int]] = {}
+        for each in matching:
+            by_shard.setdefault(each.shard, []).append(each.series_id)
+        rows = await self._samples.recent(by_shard, query.start_ms, query.end_ms)
         return {
             series_id: (rows.timestamps_ms[part], rows.values[part])
             for series_id, part in grouped(rows.series_ids)
@@ -83,17 +86,38 @@ def _parts(
     room = _SAMPLES_AT_ONCE
     for series in group:
         old = older.get(series.series_id, _NOTHING)
-        times, values = _points(query, old, recent.get(series.series_id, _NOTHING))
-        while len(times):
-            parts[-1].append(
-                SeriesSamples(series=series, timestamps_ms=times[:room], values=values[:room])
-            )
-            taken = min(room, len(times))
-            times, values, room = times[taken:], values[taken:], room - taken
-            if room == 0:
+        points = _points(query, old, recent.get(series.series_id, _NOTHING))
+        for piece in _pieces(query, series, points, room):
+            parts[-1].append(piece)
+            room -= len(piece.values)
+            if room <= 0:
                 parts.append([])
                 room = _SAMPLES_AT_ONCE
     return [part for part in parts if part]
+
+
+def _pieces(
+    query: SampleQuery, series: Series, points: Points, room: int
+) -> Iterator[SeriesSamples]:
+    """The first piece fits into `room`, the others are whole answers."""
+    times, values = points
+    if query.points and len(times) > query.points:
+        yield _joined(query, series, points)
+        return
+    while len(times):
+        yield SeriesSamples(series=series, timestamps_ms=times[:room], values=values[:room])
+        times, values, room = times[room:], values[room:], _SAMPLES_AT_ONCE
+
+
+def _joined(query: SampleQuery, series: Series, points: Points) -> SeriesSamples:
+    steps = in_steps(points, query.start_ms, query.end_ms, query.points)
+    return SeriesSamples(
+        series=series,
+        timestamps_ms=steps.timestamps_ms,
+        values=steps.means,
+        minimums=steps.minimums,
+        maximums=steps.maximums,
+    )
 
 
 def _points(query: SampleQuery, old: Points, new: Points) -> Points:

@@ -1,39 +1,21 @@
-"""Alert episodes and their changes."""
+"""Alert episodes and their changes, read."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mesh.postgres import guard
 from mesh.selector import Selector
-from services.ingest.model.alerts import Alert, AlertChange, AlertState, Severity
-from services.ingest.store.transaction import committing
+from services.ingest.model.alerts import Alert, AlertChange, AlertState, EndReason, Severity
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
-    from services.ingest.store.transaction import Connection
 
-_LOCK: Final = "SELECT last_change FROM ingest.alert_head FOR UPDATE"
-_ADVANCE: Final = "UPDATE ingest.alert_head SET last_change = $1"
-_SEEN: Final = """
-SELECT alert_id, state FROM ingest.alert_change WHERE alert_id = ANY($1)
-"""
-# The resolved change says how the episode stands, whenever it comes.
-_MERGE: Final = """
-INSERT INTO ingest.alert AS stored VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-ON CONFLICT (alert_id) DO UPDATE SET
-    annotations   = CASE WHEN wins THEN excluded.annotations ELSE stored.annotations END,
-    generator_url = CASE WHEN wins THEN excluded.generator_url ELSE stored.generator_url END,
-    end_time      = CASE WHEN wins THEN excluded.end_time ELSE stored.end_time END,
-    state         = greatest(stored.state, excluded.state),
-    update_time   = excluded.update_time,
-    traceparent   = excluded.traceparent
-""".replace("wins", "excluded.state > stored.state")
-_CHANGE: Final = "INSERT INTO ingest.alert_change VALUES ($1, $2, $3, $4, $5, $6)"
 ALERT_COLUMNS: Final = """
 alert.alert_id, alert.fingerprint, alert.labels, alert.annotations, alert.state, alert.severity,
-alert.start_time, alert.end_time, alert.generator_url, alert.update_time, alert.traceparent
+alert.start_time, alert.end_time, alert.end_reason, alert.generator_url, alert.update_time,
+alert.traceparent
 """
 _BY_ID: Final = f"SELECT {ALERT_COLUMNS} FROM ingest.alert WHERE alert_id = $1"  # noqa: S608
 _HISTORY: Final = """
@@ -44,8 +26,9 @@ SELECT {ALERT_COLUMNS} FROM ingest.alert
 WHERE labels @> $1 AND severity >= $2 AND ($3 = 0 OR state = $3)
   AND ($4::timestamptz IS NULL OR coalesce(end_time, 'infinity') >= $4)
   AND ($5::timestamptz IS NULL OR start_time < $5)
-  AND ($6::timestamptz IS NULL OR (start_time, alert_id) < ($6, $7))
-ORDER BY start_time DESC, alert_id DESC LIMIT $8
+  AND ($6::timestamptz IS NULL OR update_time >= $6)
+  AND ($7::timestamptz IS NULL OR (start_time, alert_id) < ($7, $8))
+ORDER BY start_time DESC, alert_id DESC LIMIT $9
 """  # noqa: S608
 _PAGE_ROWS: Final = 500
 
@@ -59,38 +42,14 @@ class AlertFilter:
     min_severity: int = 0
     start_time_ms: int | None = None
     end_time_ms: int | None = None
+    changed_since_ms: int | None = None
 
 
 class AlertStore:
-    """Writes changes and reads episodes."""
+    """Reads episodes."""
 
-    def __init__(self, pool: "Pool", *, timeout_s: float) -> None:
-        """Uses `pool` for each question; `timeout_s` bounds a write."""
+    def __init__(self, pool: "Pool") -> None:
         self._pool = pool
-        self._timeout_s = timeout_s
-
-    async def write(self, alerts: Sequence[Alert], now_ms: int, traceparent: str) -> int:
-        """Stores the changes that are new, all or none; how many those were.
-
-        The order, interleaving and repetition of changes do not matter to how episodes end up.
-
-        Raises:
-            Unavailable: Nothing may be acknowledged; the repeat tells what was stored.
-        """
-        with guard("write_alerts"):
-            async with committing(self._pool, self._timeout_s) as connection:
-                last = await connection.fetchval(_LOCK)
-                fresh = await _fresh(connection, alerts)
-                now = _instant(now_ms)
-                numbered = list(enumerate(fresh, start=last + 1))
-                await connection.executemany(
-                    _MERGE, [_row(alert, now, traceparent) for alert in fresh]
-                )
-                await connection.executemany(
-                    _CHANGE, [_change_row(n, alert, now, traceparent) for n, alert in numbered]
-                )
-                await connection.execute(_ADVANCE, last + len(fresh))
-        return len(fresh)
 
     async def get(self, alert_id: str) -> tuple[Alert, list[AlertChange]] | None:
         """An episode and its changes, oldest commit first; None when there is no such episode."""
@@ -100,18 +59,23 @@ class AlertStore:
         return (alert_of(row), [_change(each) for each in changes]) if row else None
 
     async def matching(
-        self, wanted: AlertFilter, after: tuple[int, str] | None = None
+        self, wanted: AlertFilter, after: tuple[int, str] | None = None, *, at_first: int
     ) -> AsyncIterator[Alert]:
-        """Episodes, newest start first, from behind `after` (start in ms, alert_id)."""
+        """Episodes, newest start first, from behind `after` (start in ms, alert_id).
+
+        Reads `at_first` rows, and more at a time when the selector leaves too few of them.
+        """
+        limit = min(at_first, _PAGE_ROWS)
         while True:
             with guard("alerts_matching"):
-                rows = await self._pool.fetch(_LIST, *_arguments(wanted, after), _PAGE_ROWS)
+                rows = await self._pool.fetch(_LIST, *_arguments(wanted, after), limit)
             for row in rows:
                 if wanted.selector.matches(row["labels"]):
                     yield alert_of(row)
-            if len(rows) < _PAGE_ROWS:
+            if len(rows) < limit:
                 return
             after = (millis(rows[-1]["start_time"]), rows[-1]["alert_id"])
+            limit = _PAGE_ROWS
 
 
 def alert_of(row: Any) -> Alert:
@@ -125,6 +89,7 @@ def alert_of(row: Any) -> Alert:
         severity=Severity(row["severity"]),
         start_time_ms=millis(row["start_time"]),
         end_time_ms=_millis_or_none(row["end_time"]),
+        end_reason=EndReason(row["end_reason"]),
         generator_url=row["generator_url"],
         update_time_ms=millis(row["update_time"]),
         traceparent=row["traceparent"],
@@ -136,45 +101,15 @@ def millis(instant: datetime) -> int:
     return round(instant.timestamp() * 1000)
 
 
-async def _fresh(connection: "Connection", alerts: Sequence[Alert]) -> list[Alert]:
-    rows = await connection.fetch(_SEEN, [alert.alert_id for alert in alerts])
-    seen = {(row["alert_id"], row["state"]) for row in rows}
-    fresh = {(alert.alert_id, alert.state.value): alert for alert in reversed(alerts)}
-    return [fresh[key] for key in reversed(fresh) if key not in seen]
-
-
-def _row(alert: Alert, now: datetime, traceparent: str) -> tuple[object, ...]:
-    end = _instant_or_none(alert.end_time_ms)
-    return (
-        alert.alert_id,
-        alert.fingerprint,
-        dict(alert.labels),
-        dict(alert.annotations),
-        alert.state.value,
-        alert.severity.value,
-        _instant(alert.start_time_ms),
-        end or (now if alert.state is AlertState.RESOLVED else None),
-        alert.generator_url,
-        now,
-        traceparent,
-    )
-
-
-def _change_row(
-    change_id: int, alert: Alert, now: datetime, traceparent: str
-) -> tuple[object, ...]:
-    end = _instant_or_none(alert.end_time_ms)
-    return change_id, alert.alert_id, alert.state.value, end, now, traceparent
-
-
 def _arguments(wanted: AlertFilter, after: tuple[int, str] | None) -> tuple[object, ...]:
     return (
         wanted.selector.equalities(),
         wanted.min_severity,
         wanted.state,
-        _instant_or_none(wanted.start_time_ms),
-        _instant_or_none(wanted.end_time_ms),
-        _instant(after[0]) if after else None,
+        instant_or_none(wanted.start_time_ms),
+        instant_or_none(wanted.end_time_ms),
+        instant_or_none(wanted.changed_since_ms),
+        instant(after[0]) if after else None,
         after[1] if after else "",
     )
 
@@ -187,12 +122,14 @@ def _change(row: Any) -> AlertChange:
     )
 
 
-def _instant(time_ms: int) -> datetime:
+def instant(time_ms: int) -> datetime:
+    """A time for the database."""
     return datetime.fromtimestamp(time_ms // 1000, UTC).replace(microsecond=time_ms % 1000 * 1000)
 
 
-def _instant_or_none(time_ms: int | None) -> datetime | None:
-    return None if time_ms is None else _instant(time_ms)
+def instant_or_none(time_ms: int | None) -> datetime | None:
+    """A time for the database, when there is one."""
+    return None if time_ms is None else instant(time_ms)
 
 
 def _millis_or_none(instant: datetime | None) -> int | None:

@@ -1,7 +1,7 @@
 """Hourly chunks: what the log held, by series, so that reading a series is one probe."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mesh.postgres import guard
-from services.ingest.model.points import Points, by_hour, merged
+from services.ingest.model.points import Columns
+from services.ingest.packing.chunks import packed
+from services.ingest.store.chunk_rows import columns_of
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -35,20 +37,21 @@ WHERE log_offset > $2 AND log_offset <= $3 AND $1 = ANY(shards)
 ORDER BY log_offset
 """
 _STORED: Final = """
-SELECT series_id, timestamps_ms, sample_values FROM ingest.chunk
+SELECT series_id, packed, timestamps_ms, sample_values FROM ingest.chunk
 WHERE hour = $1 AND series_id = ANY($2)
 """
 _STORE: Final = """
-INSERT INTO ingest.chunk (hour, series_id, timestamps_ms, sample_values) VALUES ($1, $2, $3, $4)
+INSERT INTO ingest.chunk (hour, series_id, packed)
+SELECT $1, * FROM unnest($2::bigint[], $3::bytea[])
 ON CONFLICT (series_id, hour) DO UPDATE
-SET timestamps_ms = excluded.timestamps_ms, sample_values = excluded.sample_values
+SET packed = excluded.packed, timestamps_ms = NULL, sample_values = NULL
 """
 _BEHIND: Final = """
 SELECT head.last_offset - compaction.compacted_offset FROM ingest.head, ingest.compaction
 """
 _SAMPLES_AT_ONCE: Final = 4_000_000
-_SERIES_AT_ONCE: Final = 50
-"""Small, because the driver decodes an answer in one go on the event loop."""
+_SERIES_AT_ONCE: Final = 500
+"""The driver decodes an answer in one go on the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,38 +102,42 @@ class ChunkStore:
 
 async def _store(connection: "Connection", slices: Sequence[Any], oldest_ms: int) -> None:
     hours = await asyncio.to_thread(_hours, slices, oldest_ms)
-    for day in sorted({hour // 24 for hour in hours}):
+    for day in sorted({hour // 24 for hour, _ in hours}):
         midnight = datetime.fromtimestamp(day * 86_400, UTC)
         await connection.execute("SELECT ingest.make_chunk_partition($1)", midnight.date())
-    for hour, by_series in sorted(hours.items()):
+    for hour, fresh in hours:
         moment = datetime.fromtimestamp(hour * 3600, UTC)
-        numbers = sorted(by_series)
-        for start in range(0, len(numbers), _SERIES_AT_ONCE):
-            some = {n: by_series[n] for n in numbers[start : start + _SERIES_AT_ONCE]}
-            await _store_some(connection, moment, some)
+        ends = fresh.ends()
+        firsts = np.concatenate([np.zeros(1, np.int64), ends])
+        for start in range(0, len(ends), _SERIES_AT_ONCE):
+            end = ends[min(start + _SERIES_AT_ONCE, len(ends)) - 1]
+            await _store_some(connection, moment, fresh[firsts[start] : end])
 
 
-async def _store_some(
-    connection: "Connection", hour: datetime, by_series: Mapping[int, Points]
-) -> None:
-    stored = {
-        row["series_id"]: row for row in await connection.fetch(_STORED, hour, list(by_series))
-    }
-    records = []
-    for series_id, (times, values) in by_series.items():
-        if (row := stored.get(series_id)) is not None:
-            times = np.concatenate([np.array(row["timestamps_ms"], np.int64), times])
-            values = np.concatenate([np.array(row["sample_values"], np.float64), values])
-        times, values = merged(times, values)
-        records.append((hour, series_id, times.tolist(), values.tolist()))
-    await connection.executemany(_STORE, records)
+async def _store_some(connection: "Connection", hour: datetime, fresh: Columns) -> None:
+    """Adds rows of some series, in order, to their chunks of an hour."""
+    series_ids = fresh.series_ids[fresh.ends() - 1].tolist()
+    stored = await connection.fetch(_STORED, hour, series_ids)
+    chunks = await asyncio.to_thread(_packed, stored, fresh)
+    await connection.execute(_STORE, hour, series_ids, chunks)
 
 
-def _hours(slices: Sequence[Any], oldest_ms: int) -> dict[int, dict[int, Points]]:
-    if not slices:
-        return {}
-    ids = np.concatenate([np.frombuffer(row["series_ids"], "<i8") for row in slices])
-    times = np.concatenate([np.frombuffer(row["timestamps_ms"], "<i8") for row in slices])
-    values = np.concatenate([np.frombuffer(row["sample_values"], "<f8") for row in slices])
-    kept = times >= oldest_ms
-    return by_hour(ids[kept], times[kept], values[kept])
+def _packed(stored: Sequence[Any], fresh: Columns) -> list[bytes]:
+    rows = Columns.joined([columns_of(stored), fresh]).in_order() if stored else fresh
+    return packed(rows.timestamps_ms, rows.values, rows.ends())
+
+
+def _hours(slices: Sequence[Any], oldest_ms: int) -> list[tuple[int, Columns]]:
+    """Rows of the log by hour, in order within each."""
+    rows = Columns.joined(
+        [
+            Columns(
+                np.frombuffer(row["series_ids"], "<i8"),
+                np.frombuffer(row["timestamps_ms"], "<i8"),
+                np.frombuffer(row["sample_values"], "<f8"),
+            )
+            for row in slices
+        ]
+    )
+    kept = rows[rows.timestamps_ms >= oldest_ms]
+    return [(hour, part.in_order()) for hour, part in kept.by_hour()]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from mesh import audit
 from mesh.postgres import guard
 from mesh.selector import Selector
-from services.ingest.model.alerts import Alert, DeadLetter
+from services.ingest.model.alerts import Alert, AlertState, DeadLetter, EndReason
 from services.ingest.model.subscription import AlertDelivery, Lag
 from services.ingest.store.alerts import ALERT_COLUMNS, alert_of, millis
 
@@ -21,6 +22,11 @@ _AT_TIME: Final = """
 SELECT coalesce((SELECT min(change_id) - 1 FROM ingest.alert_change WHERE commit_time >= $1),
                 (SELECT last_change FROM ingest.alert_head))
 """
+_IS_BEHIND: Final = """
+SELECT head.last_change > subscription.last_change
+FROM ingest.alert_head AS head, ingest.subscription AS subscription
+WHERE subscription.name = $1
+"""
 _POSITION: Final = "SELECT last_change FROM ingest.subscription WHERE name = $1 FOR UPDATE"
 _NEW: Final = """
 SELECT change.change_id, alert.labels FROM ingest.alert_change AS change
@@ -28,9 +34,11 @@ JOIN ingest.alert USING (alert_id)
 WHERE change.change_id > $1 ORDER BY change.change_id LIMIT $2
 """
 _QUEUE: Final = """
-INSERT INTO ingest.delivery (subscription, change_id, due_at)
-SELECT $1, change_id, now() FROM ingest.alert_change WHERE change_id = ANY($2)
-ORDER BY change_id FOR KEY SHARE
+INSERT INTO ingest.delivery (subscription, change_id, due_at, severity)
+SELECT $1, change_id, now(), severity
+FROM ingest.alert_change AS change JOIN ingest.alert USING (alert_id)
+WHERE change_id = ANY($2)
+ORDER BY change_id FOR KEY SHARE OF change
 ON CONFLICT DO NOTHING
 """
 _MOVE: Final = "UPDATE ingest.subscription SET last_change = $2, seen_at = now() WHERE name = $1"
@@ -40,10 +48,6 @@ SET bury_time = now(), reason = CASE WHEN reason = '' THEN '{_EXPIRED}' ELSE rea
 WHERE subscription = $1 AND bury_time IS NULL AND due_at <= now() AND attempt >= $2
 RETURNING delivery_id
 """  # noqa: S608
-_PRESENT: Final = """
-SELECT 1 FROM ingest.consumer
-WHERE subscription = $1 AND consumer_id = $2 AND session_id = $3 FOR SHARE
-"""
 _ORPHANED: Final = f"""
 UPDATE ingest.delivery SET due_at = now(), reason = '{_GONE}'
 WHERE subscription = $1 AND bury_time IS NULL AND due_at > now() AND consumer_id <> ''
@@ -60,17 +64,21 @@ WHERE subscription = $1 AND bury_time IS NULL AND due_at > now() AND consumer_id
 # Materialized: the planner may run a plain subquery more than once, and each run skips the rows
 # that the one before has locked, so that more than LIMIT are claimed.
 _CLAIM: Final = """
-WITH due AS MATERIALIZED (
+WITH present AS MATERIALIZED (
+    SELECT 1 FROM ingest.consumer
+    WHERE subscription = $1 AND consumer_id = $2 AND session_id = $5 FOR SHARE
+), due AS MATERIALIZED (
     SELECT delivery_id FROM ingest.delivery
-    WHERE subscription = $1 AND bury_time IS NULL AND due_at <= now()
-    ORDER BY due_at, delivery_id LIMIT $4 FOR UPDATE SKIP LOCKED
+    WHERE subscription = $1 AND bury_time IS NULL AND due_at <= now() AND attempt < $6
+      AND EXISTS (SELECT 1 FROM present)
+    ORDER BY severity DESC, due_at, delivery_id LIMIT $4 FOR UPDATE SKIP LOCKED
 )
 UPDATE ingest.delivery AS delivery
 SET attempt = attempt + 1, consumer_id = $2, reason = '',
     due_at = now() + make_interval(secs => $3)
 FROM due
 WHERE delivery.delivery_id = due.delivery_id
-RETURNING delivery.delivery_id, delivery.attempt, delivery.change_id
+RETURNING delivery.delivery_id, delivery.attempt, delivery.change_id, delivery.severity
 """
 # The episode as of a change: a firing that comes after the resolved does not reopen it.
 _AS_OF: Final = f"""
@@ -113,11 +121,14 @@ RETURNING 1
 _LAG: Final = """
 SELECT head.last_change,
        head.last_change - subscription.last_change + (
-           SELECT count(*) FROM ingest.delivery
-           WHERE delivery.subscription = subscription.name AND bury_time IS NULL) AS lag
+           SELECT count(*) FROM (
+               SELECT 1 FROM ingest.delivery
+               WHERE delivery.subscription = subscription.name AND bury_time IS NULL
+               LIMIT $2) AS waiting) AS lag
 FROM ingest.alert_head AS head, ingest.subscription AS subscription
 WHERE subscription.name = $1
 """
+_LAG_COUNTED: Final = 10_000
 _CHANGES_AT_ONCE: Final = 1000
 _PAGE_ROWS: Final = 100
 
@@ -132,14 +143,6 @@ class QueueTerms:
     selector: Selector
     ack_deadline_s: float
     max_attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """Deliveries leased now, and how many were buried because their attempts are spent."""
-
-    deliveries: Sequence[AlertDelivery]
-    buried: int
 
 
 class DeliveryStore:
@@ -161,6 +164,8 @@ class DeliveryStore:
     async def fill(self, terms: QueueTerms) -> None:
         """Makes deliveries of the changes that came since the last time and are wanted."""
         with guard("fill_queue"):
+            if not await self._pool.fetchval(_IS_BEHIND, terms.subscription):
+                return
             async with self._pool.acquire() as connection, connection.transaction():
                 name = terms.subscription
                 after = await connection.fetchval(_POSITION, name)
@@ -181,32 +186,43 @@ class DeliveryStore:
         with guard("reclaim"):
             await self._pool.execute(_LOST, terms.subscription, terms.consumer_id, [*sent])
 
-    async def claim(self, terms: QueueTerms, most: int) -> Claimed:
-        """Leases up to `most` deliveries that are due, oldest first; none to a replaced stream.
+    async def tend(self, terms: QueueTerms) -> int:
+        """Makes due what is leased to consumers that are gone, and buries what is due too often.
 
-        Those of consumers that are gone are due.
+        Returns:
+            How many were buried.
         """
-        name, consumer = terms.subscription, terms.consumer_id
+        with guard("tend_queue"):
+            await self._pool.execute(_ORPHANED, terms.subscription, self._absent_after_s)
+            buried = await self._pool.fetch(_BURY_SPENT, terms.subscription, terms.max_attempts)
+        return len(buried)
+
+    async def claim(self, terms: QueueTerms, most: int) -> Sequence[AlertDelivery]:
+        """Leases up to `most` deliveries that are due, the worst first, then the oldest.
+
+        What has no attempt left is passed over until `tend` buries it. A replaced stream gets none.
+        """
         with guard("claim"):
-            async with self._pool.acquire() as connection, connection.transaction():
-                if not await connection.fetchval(_PRESENT, name, consumer, terms.session_id):
-                    return Claimed([], 0)
-                await connection.execute(_ORPHANED, name, self._absent_after_s)
-                buried = await connection.fetch(_BURY_SPENT, name, terms.max_attempts)
-                rows = await connection.fetch(_CLAIM, name, consumer, terms.ack_deadline_s, most)
-                changes = await connection.fetch(_AS_OF, [row["change_id"] for row in rows])
+            rows = await self._pool.fetch(
+                _CLAIM,
+                terms.subscription,
+                terms.consumer_id,
+                terms.ack_deadline_s,
+                most,
+                terms.session_id,
+                terms.max_attempts,
+            )
+            ids = [row["change_id"] for row in rows]
+            changes = await self._pool.fetch(_AS_OF, ids) if ids else []
         found = {row["change_id"]: _as_of(row) for row in changes}
-        return Claimed(
-            [
-                AlertDelivery(row["delivery_id"], row["attempt"], change, found[change])
-                for row in sorted(rows, key=lambda row: row["delivery_id"])
-                for change in (row["change_id"],)
-            ],
-            len(buried),
-        )
+        return [
+            AlertDelivery(row["delivery_id"], row["attempt"], change, found[change])
+            for row in sorted(rows, key=lambda row: (-row["severity"], row["delivery_id"]))
+            for change in (row["change_id"],)
+        ]
 
     async def ack(self, subscription: str, delivery_ids: Sequence[int]) -> None:
-        """These are done. Unknown ones are none of our business any more."""
+        """These are done. Unknown ids are ignored: they were acked before, or redelivered."""
         with guard("ack_deliveries"):
             await self._pool.execute(_ACK, subscription, delivery_ids)
 
@@ -256,17 +272,29 @@ class DeliveryStore:
     async def redrive(self, subscription: str, delivery_ids: Sequence[int]) -> int:
         """Makes deliveries of dead letters again; how many there were."""
         with guard("redrive"):
-            return len(await self._pool.fetch(_REDRIVE, subscription, delivery_ids))
+            async with self._pool.acquire() as connection, connection.transaction():
+                redriven = len(await connection.fetch(_REDRIVE, subscription, delivery_ids))
+                if redriven:
+                    await audit.append(
+                        connection,
+                        "ingest",
+                        action="dead_letters.redrive",
+                        subject=subscription,
+                        detail=audit.changes(None, {"deliveries": redriven}),
+                    )
+        return redriven
 
     async def lag(self, subscription: str, delivered: int) -> Lag:
-        """How far a subscription is behind."""
+        """How far a subscription is behind; of its queue no more than 10,000 are counted."""
         with guard("alert_lag"):
-            row = (await self._pool.fetch(_LAG, subscription))[0]
+            row = (await self._pool.fetch(_LAG, subscription, _LAG_COUNTED))[0]
         return Lag(0, row["last_change"], delivered, row["lag"])
 
 
 def _as_of(row: Any) -> Alert:
     values = dict(row)
     values["state"], values["end_time"] = row["state_then"], row["end_then"]
+    if row["state_then"] == AlertState.FIRING.value:
+        values["end_reason"] = EndReason.OPEN.value
     values["update_time"], values["traceparent"] = row["as_of"], row["origin"]
     return alert_of(values)

@@ -25,7 +25,7 @@ _DEAD_LETTERS: Final = "DELETE FROM ingest.delivery WHERE bury_time < $1 RETURNI
 _LOCK: Final = "SELECT 1 FROM ingest.alert_head FOR UPDATE"
 # An episode stays while a subscription has yet to read or to ack one of its changes.
 _EPISODES: Final = """
-DELETE FROM ingest.alert WHERE alert_id IN (
+DELETE FROM ingest.alert WHERE alert_id = ANY(ARRAY(
     SELECT ended.alert_id FROM ingest.alert AS ended
     WHERE ended.state = 2 AND ended.end_time < $1 AND ended.update_time < $1
       AND NOT EXISTS (
@@ -34,7 +34,7 @@ DELETE FROM ingest.alert WHERE alert_id IN (
           AND (change.change_id > (SELECT min(last_change) FROM ingest.subscription WHERE topic = 2)
                OR EXISTS (SELECT 1 FROM ingest.delivery
                           WHERE delivery.change_id = change.change_id)))
-    ORDER BY ended.end_time LIMIT $2)
+    ORDER BY ended.end_time LIMIT $2))
 RETURNING 1
 """
 

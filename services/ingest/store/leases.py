@@ -241,10 +241,10 @@ async def _still_there(connection: "Connection | Pool", member: Membership) -> N
 
 
 def _owned(name: str) -> PermissionDenied:
-    told = f"subscription {name!r} belongs to another caller: choose another name"
-    return PermissionDenied(told, reason="SUBSCRIPTION_OWNED")
+    message = f"subscription {name!r} belongs to another caller: choose another name"
+    return PermissionDenied(message, reason="SUBSCRIPTION_OWNED")
 
 
 def _other_topic(name: str) -> InvalidInput:
-    told = f"subscription {name!r} carries another topic: choose another name"
-    return InvalidInput(told, reason="INVALID_SUBSCRIPTION")
+    message = f"subscription {name!r} carries another topic: choose another name"
+    return InvalidInput(message, reason="INVALID_SUBSCRIPTION")

@@ -22,7 +22,7 @@ _UNREAD: Final = """
 SELECT min(lease.acked_offset) FROM ingest.shard_lease AS lease
 JOIN ingest.subscription ON subscription.name = lease.subscription
 JOIN ingest.head ON true
-WHERE (subscription.seen_at > now() - interval '1 day' OR EXISTS (
+WHERE subscription.topic = 1 AND (subscription.seen_at > now() - interval '1 day' OR EXISTS (
         SELECT 1 FROM ingest.consumer
         WHERE consumer.subscription = lease.subscription
           AND consumer.seen_at > now() - interval '1 day'))

@@ -26,7 +26,16 @@ SELECT series_id, shard, labels FROM ingest.series
 WHERE series_id > $1 AND labels @> $2
 ORDER BY series_id LIMIT $3
 """
+# A question of its own for each set, so that each is looked up in the index.
+_LIST_ANY = """
+SELECT series_id, shard, labels FROM ingest.series WHERE series_id = ANY(ARRAY(
+    SELECT found.series_id FROM unnest($2::jsonb[]) AS wanted, LATERAL (
+        SELECT series_id FROM ingest.series WHERE series_id > $1 AND labels @> wanted
+        ORDER BY series_id LIMIT $3) AS found))
+ORDER BY series_id LIMIT $3
+"""
 _PAGE_ROWS = 1000
+_AT_ONCE = 500
 
 
 class SeriesStore:
@@ -43,10 +52,11 @@ class SeriesStore:
 
     async def matching(self, selector: Selector, after_id: int = 0) -> AsyncIterator[Series]:
         """Series that match, ascending by number from above `after_id`."""
-        equal = selector.equalities()
+        wanted = selector.alternatives()
+        question, sets = (_LIST, wanted[0]) if len(wanted) == 1 else (_LIST_ANY, wanted)
         while True:
             with guard("series_matching"):
-                rows = await self._pool.fetch(_LIST, after_id, equal, _PAGE_ROWS)
+                rows = await self._pool.fetch(question, after_id, sets, _PAGE_ROWS)
             for row in rows:
                 if selector.matches(row["labels"]):
                     yield _series(row)
@@ -65,10 +75,15 @@ async def registered(
     Returns:
         Digest to series_id and shard, without those there was no room for; how many are new.
     """
-    rows = await connection.fetch(_BY_DIGESTS, list(keys))
-    known = {row["labels_hash"]: (row["series_id"], row["shard"]) for row in rows}
-    new = [key for digest, key in keys.items() if digest not in known][: max(0, room)]
-    if new:
+    known, made = dict[bytes, tuple[int, int]](), 0
+    all_keys = list(keys.values())
+    for start in range(0, len(all_keys), _AT_ONCE):  # one statement of all would hold the loop
+        part = all_keys[start : start + _AT_ONCE]
+        rows = await connection.fetch(_BY_DIGESTS, [key.digest for key in part])
+        known |= {row["labels_hash"]: (row["series_id"], row["shard"]) for row in rows}
+        new = [key for key in part if key.digest not in known][: max(0, room - made)]
+        if not new:
+            continue
         rows = await connection.fetch(
             _INSERT,
             [key.digest for key in new],
@@ -76,7 +91,8 @@ async def registered(
             [shard_of(key.digest, shard_count) for key in new],
         )
         known |= {row["labels_hash"]: (row["series_id"], row["shard"]) for row in rows}
-    return known, len(new)
+        made += len(new)
+    return known, made
 
 
 def _series(row: Any) -> Series:

@@ -1,6 +1,7 @@
 """Series that this process has seen lately, by identity and by number."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from services.ingest.model.samples import Series
 from services.ingest.model.series_table import SeriesTable
@@ -47,5 +48,5 @@ class SeriesCache:
 
 
 def _shrink(entries: dict[bytes, tuple[int, int]] | dict[int, Series], most: int) -> None:
-    while len(entries) > most:
-        del entries[next(iter(entries))]  # type: ignore[arg-type]
+    for oldest in [*islice(entries, max(0, len(entries) - most))]:
+        del entries[oldest]  # type: ignore[arg-type]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from mesh.errors import Unavailable
+
 if TYPE_CHECKING:
     from mesh.postgres import Pool
 
@@ -39,3 +41,10 @@ async def committing(pool: "Pool", timeout_s: float) -> "AsyncIterator[Connectio
         raise
     finally:
         await pool.release(connection)
+
+
+def own_error(error: Exception) -> Exception:
+    """The same error as another object, for each who waited: tracebacks of tasks must not mix."""
+    if isinstance(error, Unavailable):
+        return Unavailable(error.message, retry_after_s=error.retry_after_s, reason=error.reason)
+    return error

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +13,7 @@ from mesh.drain import Drain
 from mesh.errors import InvalidInput, Unavailable
 from services.ingest.alerts.arrival_bell import ArrivalBell
 from services.ingest.long_stream import Put
-from services.ingest.metrics import BURIED, DELIVERED, STREAM_LAG
+from services.ingest.metrics import BURIED, DELIVERED, STREAM_LAG, shown
 from services.ingest.model.subscription import AlertDelivery
 from services.ingest.store.deliveries import DeliveryStore, QueueTerms
 from services.ingest.store.leases import LeaseStore, Membership
@@ -29,6 +30,9 @@ from services.ingest.subscribe.frames import (
 )
 
 _MOST_CLAIMED: Final = 64
+_ROUND_S: Final = 0.02
+"""At least so long from one claim to the next: a storm of alerts is claimed many at a time."""
+_TEND_EVERY_S: Final = 0.5
 _LOOK_EVERY_S: Final = 0.5
 _DELIVERY_BYTES: Final = 1024
 _ID: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,9})")
@@ -66,6 +70,8 @@ class AlertSession:
         self._put = put
         self._delivered = 0
         self._unacked: set[int] = set()
+        self._acked: set[int] = set()
+        self._has_acked = asyncio.Event()
         self._purse = Purse()
         self._purse.add(opened.credit)
         self._terms = QueueTerms(
@@ -82,7 +88,7 @@ class AlertSession:
 
         A consumer whose stream breaks keeps its deliveries for a while: it may come back.
         """
-        works = (self._stay, self._deliver, self._beat)
+        works = (self._stay, self._tend, self._deliver, self._settle, self._beat)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(work()) for work in works]
             reading = tasks.create_task(self._read(frames))
@@ -90,6 +96,7 @@ class AlertSession:
             await asyncio.wait([reading])
             for task in running:
                 task.cancel()
+        await self._ack_noted()
         await asyncio.shield(self._leave())
 
     async def _read(self, frames: AsyncIterator[ConsumerFrame]) -> None:
@@ -98,14 +105,13 @@ class AlertSession:
                 case Credit():
                     self._purse.add(frame)
                 case Ack():
-                    ids = [number for number, _ in _numbers(frame.delivery_ids)]
-                    await self._parts.deliveries.ack(self._terms.subscription, ids)
-                    self._unacked.difference_update(ids)
+                    self._acked.update(number for number, _ in _numbers(frame.delivery_ids))
+                    self._has_acked.set()
                 case Nack():
                     await self._nack(frame)
                 case Open():
-                    told = "`open` comes once: open another stream"
-                    raise InvalidInput(told, reason="OPEN_TWICE")
+                    message = "`open` comes once: open another stream"
+                    raise InvalidInput(message, reason="OPEN_TWICE")
 
     async def _nack(self, frame: Nack) -> None:
         attempts = _numbers(frame.delivery_ids)
@@ -117,12 +123,38 @@ class AlertSession:
             permanent=frame.permanent,
         )
         self._unacked.difference_update(number for number, _ in attempts)
-        BURIED.labels(self._terms.subscription).inc(buried)
+        BURIED.labels(shown(self._terms.subscription)).inc(buried)
+
+    async def _settle(self) -> None:
+        """Acks of one moment go to the database together, the next ones gather meanwhile."""
+        while True:
+            await self._has_acked.wait()
+            self._has_acked.clear()
+            await self._ack_noted()
+
+    async def _ack_noted(self) -> None:
+        """Cancelled by a half-close or failed, it keeps the acks for the next call."""
+        if acked := self._acked:
+            self._acked = set()
+            try:
+                await self._parts.deliveries.ack(self._terms.subscription, [*acked])
+            except BaseException:
+                self._acked |= acked
+                raise
+            self._unacked -= acked
+
+    async def _tend(self) -> None:
+        while True:
+            with suppress(Unavailable):
+                buried = await self._parts.deliveries.tend(self._terms)
+                BURIED.labels(shown(self._terms.subscription)).inc(buried)
+            await asyncio.sleep(_TEND_EVERY_S)
 
     async def _deliver(self) -> None:
         all_were_sent = False  # what is leased to this consumer: not after a broken stream or claim
         while not self._parts.drain.started:
             await self._purse.wait()
+            began_s = self._parts.clock.monotonic_s()
             try:
                 if not all_were_sent:
                     await self._parts.deliveries.reclaim(self._terms, self._unacked)
@@ -132,19 +164,19 @@ class AlertSession:
                 count, all_were_sent = 0, False
             if count == 0:
                 await self._parts.bell.wait(_LOOK_EVERY_S)
+            await asyncio.sleep(began_s + _ROUND_S - self._parts.clock.monotonic_s())
 
     async def _deliver_due(self) -> int:
         await self._parts.deliveries.fill(self._terms)
         most = min(_MOST_CLAIMED, self._purse.samples)
         claimed = await self._parts.deliveries.claim(self._terms, most)
-        BURIED.labels(self._terms.subscription).inc(claimed.buried)
-        for delivery in claimed.deliveries:
+        for delivery in claimed:
             self._delivered = max(self._delivered, delivery.change_id)
             self._unacked.add(delivery.delivery_id)
             self._purse.spend(1, _DELIVERY_BYTES)
-            DELIVERED.labels(self._terms.subscription).inc()
+            DELIVERED.labels(shown(self._terms.subscription)).inc()
             await self._put(delivery)
-        return len(claimed.deliveries)
+        return len(claimed)
 
     async def _beat(self) -> None:
         while True:
@@ -154,7 +186,7 @@ class AlertSession:
             except Unavailable:
                 await self._put(Heartbeat((), self._parts.clock.now_ms()))
                 continue
-            STREAM_LAG.labels(self._terms.subscription, "0").set(lag.lag)
+            STREAM_LAG.labels(shown(self._terms.subscription), "0").set(lag.lag)
             await self._put(Heartbeat([lag], self._parts.clock.now_ms()))
 
     async def _stay(self) -> None:

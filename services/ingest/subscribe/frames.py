@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mesh.selector import Selector
+from services.ingest.model.event_entry import EventSegment
 from services.ingest.model.samples import Segment, Series
 from services.ingest.model.subscription import AlertDelivery, Held, Lag, Topic
 
@@ -104,6 +105,14 @@ class SampleDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class EventDelivery:
+    """Events of one shard."""
+
+    epoch: int
+    segment: EventSegment
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """History of a shard that is gone."""
 
@@ -127,4 +136,13 @@ class Draining:
     grace_s: float
 
 
-ServerFrame = Opened | Assignment | SampleDelivery | AlertDelivery | Heartbeat | Gap | Draining
+ServerFrame = (
+    Opened
+    | Assignment
+    | SampleDelivery
+    | EventDelivery
+    | AlertDelivery
+    | Heartbeat
+    | Gap
+    | Draining
+)

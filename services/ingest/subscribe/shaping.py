@@ -1,17 +1,55 @@
 """From segments to deliveries: join small ones, keep what the selector wants, name new series."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from mesh.selector import Selector
-from services.ingest.model.log_entry import joined, second_of
-from services.ingest.model.samples import Segment, Series
+from services.ingest.model.event_entry import EventSegment
+from services.ingest.model.log_entry import second_of
+from services.ingest.model.samples import Segment, Series, Stretch
 from services.ingest.store.series_cache import SeriesCache
+from services.ingest.subscribe.frames import EventDelivery, SampleDelivery, ServerFrame
+
+S = TypeVar("S", bound=Stretch)
+S_contra = TypeVar("S_contra", bound=Stretch, contravariant=True)
 
 MOST_ROWS: Final = 10_000
+_SERIES_BYTES: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shaped:
+    """A delivery, and what it costs of the credit.
+
+    Attributes:
+        delivery: Makes it for the epoch of an assignment.
+    """
+
+    rows: int
+    size_bytes: int
+    delivery: Callable[[int], ServerFrame]
+
+
+class Shapes(Protocol, Generic[S_contra]):
+    """Makes deliveries for one stream."""
+
+    async def shape(self, segment: S_contra) -> Shaped:
+        """The delivery of a segment. One without rows stays: its position still counts."""
+
+
+class EventShaper:
+    """Hands events on as they are."""
+
+    async def shape(self, segment: EventSegment) -> Shaped:
+        """The delivery of a segment, with all of its names."""
+        return Shaped(
+            rows=segment.rows,
+            size_bytes=segment.size_bytes,
+            delivery=lambda epoch: EventDelivery(epoch, segment),
+        )
 
 
 class Shaper:
@@ -23,11 +61,16 @@ class Shaper:
         self._selector = selector
         self._wanted: dict[int, bool] = {}
 
-    async def shape(self, segment: Segment) -> tuple[Segment, list[Series]]:
-        """The wanted rows of a segment, and the series among them this stream sees first.
+    async def shape(self, segment: Segment) -> Shaped:
+        """The wanted rows of a segment, and the series among them this stream sees first."""
+        wanted, new = await self._wanted_of(segment)
+        return Shaped(
+            rows=wanted.rows,
+            size_bytes=wanted.size_bytes + _SERIES_BYTES * len(new),
+            delivery=lambda epoch: SampleDelivery(epoch, wanted, new),
+        )
 
-        A segment without wanted rows stays, empty: its position still counts.
-        """
+    async def _wanted_of(self, segment: Segment) -> tuple[Segment, list[Series]]:
         ids = np.frombuffer(segment.series_ids, "<i8")
         distinct, places = np.unique(ids, return_inverse=True)
         new = await self._learn([each for each in distinct.tolist() if each not in self._wanted])
@@ -45,19 +88,19 @@ class Shaper:
         return [each for each in series if self._wanted[each.series_id]]
 
 
-def batches(segments: Sequence[Segment], most_rows: int) -> Iterator[Segment]:
+def batches(segments: Sequence[S], most_rows: int, join: Callable[[Sequence[S]], S]) -> Iterator[S]:
     """Joins neighbours of one second up to about `most_rows` rows; a larger one stays alone."""
-    waiting: list[Segment] = []
+    waiting: list[S] = []
     rows = 0
     for segment in segments:
         full = rows + segment.rows > most_rows
         if waiting and (full or second_of(segment) != second_of(waiting[0])):
-            yield joined(waiting)
+            yield join(waiting)
             waiting, rows = [], 0
         waiting.append(segment)
         rows += segment.rows
     if waiting:
-        yield joined(waiting)
+        yield join(waiting)
 
 
 def _kept(segment: Segment, keep: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Segment:

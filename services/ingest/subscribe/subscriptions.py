@@ -3,24 +3,29 @@
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mesh.auth import current_principal
 from mesh.errors import InvalidInput
 from services.ingest.long_stream import Put, answers
-from services.ingest.model.samples import Heads
+from services.ingest.model.event_entry import EventSegment
+from services.ingest.model.samples import Heads, Segment, Stretch
 from services.ingest.model.subscription import Topic
 from services.ingest.store.deliveries import DeliveryStore
 from services.ingest.store.leases import Membership
 from services.ingest.subscribe.alert_session import AlertParts, AlertSession
 from services.ingest.subscribe.frames import ConsumerFrame, Open, Opened, ServerFrame, Start
-from services.ingest.subscribe.sample_session import SampleParts, SampleSession
+from services.ingest.subscribe.shard_session import ShardParts, ShardSession
+
+S = TypeVar("S", bound=Stretch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriptions:
     """Serves Subscribe streams."""
 
-    samples: SampleParts
+    samples: ShardParts[Segment]
+    events: ShardParts[EventSegment]
     alerts: AlertParts
     deliveries: DeliveryStore
 
@@ -45,23 +50,27 @@ class Subscriptions:
             session_id=uuid.uuid4().hex,
             principal=current_principal(),
         )
-        if opened.topic is Topic.SAMPLES:
-            await self._samples(opened, member, frames, put)
-        else:
-            await self._alerts(opened, member, frames, put)
+        match opened.topic:
+            case Topic.SAMPLES:
+                await self._sharded(self.samples, opened, member, frames, put)
+            case Topic.EVENTS:
+                await self._sharded(self.events, opened, member, frames, put)
+            case Topic.ALERTS:
+                await self._alerts(opened, member, frames, put)
 
-    async def _samples(
+    async def _sharded(
         self,
+        parts: ShardParts[S],
         opened: Open,
         member: Membership,
         frames: AsyncIterator[ConsumerFrame],
         put: Put[ServerFrame],
     ) -> None:
-        heads = await self.samples.heads.now()
-        places = await self._places(opened, heads)
-        await self.samples.leases.enter(member, opened.topic.value, places, 0)
+        heads = await parts.heads.now()
+        places = await _places(parts, opened, heads)
+        await parts.leases.enter(member, opened.topic.value, places, 0)
         await put(_terms(opened, member, len(heads.offsets)))
-        await SampleSession(self.samples, member, opened, put).run(frames)
+        await ShardSession(parts, member, opened, put).run(frames)
 
     async def _alerts(
         self,
@@ -75,16 +84,17 @@ class Subscriptions:
         await put(_terms(opened, member, 1))
         await AlertSession(self.alerts, member, opened, put).run(frames)
 
-    async def _places(self, opened: Open, heads: Heads) -> list[tuple[int, int]]:
-        """Where a subscription begins that has not acked anything; nothing for any other."""
-        if await self.samples.leases.has_acked(opened.subscription):
-            return []
-        if opened.start is Start.LATEST:
-            return list(zip(heads.offsets, heads.totals, strict=True))
-        place = 0
-        if isinstance(opened.start, int):
-            place = await self.samples.log.place_at(heads, opened.start)
-        return await self.samples.log.begins(heads, place)
+
+async def _places(parts: ShardParts[S], opened: Open, heads: Heads) -> list[tuple[int, int]]:
+    """Where a subscription begins that has not acked anything; nothing for any other."""
+    if await parts.leases.has_acked(opened.subscription):
+        return []
+    if opened.start is Start.LATEST:
+        return list(zip(heads.offsets, heads.totals, strict=True))
+    place = 0
+    if isinstance(opened.start, int):
+        place = await parts.log.place_at(heads, opened.start)
+    return await parts.log.begins(heads, place)
 
 
 def _terms(opened: Open, member: Membership, shard_count: int) -> Opened:

@@ -1,32 +1,34 @@
 """Appends to Redis what a crash or an outage left out, from the log, in order."""
 
 import logging
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from mesh.clock import Clock
 from mesh.errors import Unavailable
-from mesh.streams import Streams
+from mesh.redis import Streams
 from services.ingest.metrics import RELAYED
-from services.ingest.model.samples import Heads
-from services.ingest.publisher import Publisher, stream_key
+from services.ingest.model.samples import Heads, Stretch
+from services.ingest.publisher import Publisher
 from services.ingest.store.log_reader import LogReader
 from services.ingest.store.newest_heads import NewestHeads
 
 _EVERY_S: Final = 1.0
 _SEGMENTS: Final = 256
 
+S = TypeVar("S", bound=Stretch)
+
 logger = logging.getLogger(__name__)
 
 
-class Relay:
+class Relay(Generic[S]):
     """Compares each stream with the heads of the log. Several relays do no harm to each other."""
 
     def __init__(
         self,
         heads: NewestHeads,
-        log: LogReader,
+        log: LogReader[S],
         streams: Streams,
-        publisher: Publisher,
+        publisher: Publisher[S],
         clock: Clock,
         *,
         stream_entries: int,
@@ -63,7 +65,8 @@ class Relay:
         return sum([await self._repair(n, head) for n, head in enumerate(heads.offsets)])
 
     async def _repair(self, shard: int, head: int) -> int:
-        last = int((await self._streams.last_id(stream_key(shard))).partition("-")[0])
+        key = self._publisher.road.stream_key(shard)
+        last = int((await self._streams.last_id(key)).partition("-")[0])
         place = max(last, head - self._stream_entries)
         appended = 0
         while last < head and place < head:

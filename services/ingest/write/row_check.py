@@ -1,7 +1,8 @@
 """Which rows of a batch can be stored. Whole columns at once; no clock, no I/O."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from services.ingest.config import Limits
 from services.ingest.model.samples import Int32s, Int64s
 from services.ingest.model.series_table import REFUSED, UNKNOWN_SLOT, SeriesTable
 from services.ingest.model.writes import Refusal, SampleReason
+
+T = TypeVar("T", bound=np.generic)
 
 _REASONS: Final = (
     SampleReason.UNKNOWN_SERIES,
@@ -26,28 +29,49 @@ _MESSAGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The outcome of a check: good rows ascending, refusals ascending and capped."""
+    """The outcome of a check: good and bad rows ascending, refusals of the first bad ones.
 
-    good: NDArray[np.intp]
-    rejected: int
+    Attributes:
+        reasons: How many were refused for which reason.
+    """
+
+    good: Int64s
+    bad: NDArray[np.intp]
     refusals: list[Refusal]
+    reasons: Mapping[SampleReason, int]
+
+    def kept(self, column: "NDArray[T]") -> "NDArray[T]":
+        """The good rows of a column of the batch; the column itself when all are."""
+        return column[self.good] if len(self.bad) else column
 
 
 def check_rows(
     table: SeriesTable, slots: Int32s, timestamps_ms: Int64s, now_ms: int, limits: Limits
 ) -> Checked:
     """Judges each row by its series and its time. The first reason that applies is given."""
+    newest_ms, oldest_ms = now_ms + limits.future_ms, max(0, now_ms - limits.retention_ms)
+    ids = table.ids[slots]  # slot -1 is the last one, so unknown slots are told apart below
+    if (
+        timestamps_ms.max() <= newest_ms
+        and timestamps_ms.min() >= oldest_ms
+        and slots.min() != UNKNOWN_SLOT
+        and ids.min() != REFUSED
+    ):
+        return Checked(np.arange(len(slots)), np.empty(0, np.intp), [], {})
     unknown = slots == UNKNOWN_SLOT
-    broken = ~unknown & (table.ids[slots] == REFUSED)
-    future = timestamps_ms > now_ms + limits.future_ms
-    oldest_ms = max(0, now_ms - limits.retention_ms)
-    codes = np.select([unknown, broken, future, timestamps_ms < oldest_ms], [1, 2, 3, 4], 0)
+    broken = ~unknown & (ids == REFUSED)
+    future = timestamps_ms > newest_ms
+    codes = np.zeros(len(slots), np.uint8)
+    for code, applies in enumerate((unknown, broken, future, timestamps_ms < oldest_ms), 1):
+        codes[applies & (codes == 0)] = code
     bad = np.flatnonzero(codes)
     refusals = [
         _refusal(int(row), _REASONS[codes[row] - 1], table, int(slots[row]))
         for row in bad[: limits.max_errors]
     ]
-    return Checked(np.flatnonzero(codes == 0), len(bad), refusals)
+    counts = np.bincount(codes[bad], minlength=len(_REASONS) + 1)[1:].tolist()
+    reasons = {reason: count for reason, count in zip(_REASONS, counts, strict=True) if count}
+    return Checked(np.flatnonzero(codes == 0), bad, refusals, reasons)
 
 
 def _refusal(row: int, reason: SampleReason, table: SeriesTable, slot: int) -> Refusal:

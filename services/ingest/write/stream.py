@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+from mesh.budget import ByteBudget, Held
 from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.errors import InvalidInput, Overloaded, Unavailable
@@ -27,38 +29,56 @@ from services.ingest.write.frames import (
 from services.ingest.write.intake import Intake, Resolved
 
 _OVERDRAFT = 2
+_STREAM_BYTES = 64 * 1024
+_RESERVED_BYTES = 256 * 1024
+_RESERVED_MOST_BYTES = 1024 * 1024
+_RESERVED_S = 5.0
 
 
 class WriteStreams:
     """Serves streams of writes."""
 
     def __init__(
-        self, intake: Intake, log: Log, clock: Clock, drain: Drain, *, grace_s: float
+        self,
+        intake: Intake,
+        log: Log,
+        clock: Clock,
+        drain: Drain,
+        *,
+        grace_s: float,
+        budget: ByteBudget,
     ) -> None:
-        """A stream that does not end by itself ends `grace_s` after the word to drain."""
+        """A stream that does not end by itself ends `grace_s` after the signal to drain.
+
+        `budget` bounds what all streams hold: batches in work, and acks that nobody reads.
+        """
         self._intake = intake
         self._log = log
         self._clock = clock
         self._drain = drain
         self._grace_s = grace_s
+        self._budget = budget
 
-    def serve(self, frames: AsyncIterator[WriteFrame]) -> AsyncIterator[WriteAnswer]:
-        """Answers one stream.
+    def serve(self, frames: AsyncIterator[WriteFrame], caller: str) -> AsyncIterator[WriteAnswer]:
+        """Answers one stream of `caller`.
 
         Raises:
             InvalidInput: OPEN_REQUIRED, OPEN_TWICE, TOO_MANY_SERIES or what `frames` raises.
-            Overloaded: CREDIT_EXCEEDED.
+            Overloaded: CREDIT_EXCEEDED, or UNREAD when the caller leaves its acks unread.
         """
-        return answers(lambda put: self._work(frames, put))
+        return answers(lambda put: self._work(frames, caller, put))
 
-    async def _work(self, frames: AsyncIterator[WriteFrame], put: Put[WriteAnswer]) -> None:
+    async def _work(
+        self, frames: AsyncIterator[WriteFrame], caller: str, put: Put[WriteAnswer]
+    ) -> None:
         opened = await anext(frames, None)
         if not isinstance(opened, WriteOpen):
             raise InvalidInput("the first frame must be `open`", reason="OPEN_REQUIRED")
         last = await self._log.last_sequence(opened.producer_id, self._clock.now_ms())
         await put(Opened(last))
-        stream = _Stream(self._intake, opened.producer_id, put)
-        async with asyncio.TaskGroup() as tasks:
+        room = _Room(self._budget, caller)
+        stream = _Stream(self._intake, opened.producer_id, room, put)
+        async with room.opened(), asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(stream.read(frames))
             stopping = tasks.create_task(self._stop(put, reading))
             await asyncio.wait([reading])
@@ -71,10 +91,54 @@ class WriteStreams:
         reading.cancel()
 
 
+class _Room:
+    """The part of the budget that one stream uses: for itself, and for its next batch."""
+
+    def __init__(self, budget: ByteBudget, caller: str) -> None:
+        self._budget = budget
+        self._caller = caller
+        self._next_bytes = _RESERVED_MOST_BYTES
+        self._reserved: Held | None = None
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Room for an open stream."""
+        async with self._budget.holding(self._caller, _STREAM_BYTES):
+            try:
+                yield
+            finally:
+                self._give_back()
+
+    async def reserve(self) -> None:
+        """Waits for room for a batch like the last one, before it is read.
+
+        Without it every stream that waits would be read as soon as there is room for one. A stream
+        that sends nothing gives most of it back.
+        """
+        self._give_back()
+        self._reserved = await self._budget.take(self._caller, self._next_bytes)
+        loop = asyncio.get_running_loop()
+        loop.call_later(_RESERVED_S, self._reserved.shrink, _RESERVED_BYTES)
+
+    async def take(self, batch: Incoming | BatchRefused) -> Held:
+        """Room for the batch that has come."""
+        self._give_back()
+        size = batch.size_bytes if isinstance(batch, Incoming) else 0
+        self._next_bytes = min(size, _RESERVED_MOST_BYTES)
+        return await self._budget.take(self._caller, size)
+
+    def _give_back(self) -> None:
+        if self._reserved is not None:
+            self._reserved.release()
+
+
 class _Stream:
-    def __init__(self, intake: Intake, producer_id: str, put: Put[WriteAnswer]) -> None:
+    def __init__(
+        self, intake: Intake, producer_id: str, room: _Room, put: Put[WriteAnswer]
+    ) -> None:
         self._intake = intake
         self._producer_id = producer_id
+        self._room = room
         self._put = put
         self._table = intake.table()
         self._in_flight = 0
@@ -82,34 +146,42 @@ class _Stream:
     async def read(self, frames: AsyncIterator[WriteFrame]) -> None:
         """Returns when the sender has half-closed and every batch is answered."""
         async with asyncio.TaskGroup() as writes:
+            await self._room.reserve()
             async for frame in frames:
-                self._take(frame, writes)
+                await self._take(frame, writes)
+                del frame
+                await self._room.reserve()
 
-    def _take(self, frame: WriteFrame, writes: asyncio.TaskGroup) -> None:
+    async def _take(self, frame: WriteFrame, writes: asyncio.TaskGroup) -> None:
         match frame:
             case Definitions(by_ref):
                 for ref, definition in by_ref:
                     self._table.define(ref, definition)
             case Sent(sequence, batch):
                 self._spend_credit()
-                writes.create_task(self._answer(sequence, self._resolved(batch)))
+                resolved, held = await self._resolved(batch), await self._room.take(batch)
+                answer = self._answer(sequence, resolved, held)
+                writes.create_task(answer).add_done_callback(lambda _: held.release())
             case WriteOpen():
                 raise InvalidInput("`open` comes once: open another stream", reason="OPEN_TWICE")
 
-    def _resolved(self, batch: Incoming | BatchRefused) -> Resolved | BatchRefused:
+    async def _resolved(self, batch: Incoming | BatchRefused) -> Resolved | BatchRefused:
         if isinstance(batch, BatchRefused):
             return batch
-        return self._intake.resolve(self._table, batch)
+        return await self._intake.resolve(self._table, batch)
 
     def _spend_credit(self) -> None:
         credit = self._intake.limits.initial_credit
         self._in_flight += 1
         if self._in_flight > _OVERDRAFT * credit:
-            told = f"more than {credit} batches in flight: wait for acks before sending more"
-            raise Overloaded(told, reason="CREDIT_EXCEEDED")
+            rule = f"more than {credit} batches in flight: wait for acks before sending more"
+            raise Overloaded(rule, reason="CREDIT_EXCEEDED")
 
-    async def _answer(self, sequence: int, batch: Resolved | BatchRefused) -> None:
-        await self._put(await self._ack(sequence, batch))
+    async def _answer(self, sequence: int, batch: Resolved | BatchRefused, held: Held) -> None:
+        ack = await self._ack(sequence, batch)
+        del batch
+        held.shrink(ack.size_bytes)
+        await self._put(ack)
         self._in_flight -= 1
 
     async def _ack(self, sequence: int, batch: Resolved | BatchRefused) -> Ack:

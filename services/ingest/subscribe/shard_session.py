@@ -1,23 +1,23 @@
-"""One stream of a samples subscription: hold shards, deliver within credit, note acks."""
+"""One stream of a sharded subscription: hold shards, deliver within credit, note acks."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.errors import Conflict, InvalidInput, Unavailable
-from mesh.streams import Streams
+from mesh.redis import Streams
 from services.ingest.long_stream import Put
-from services.ingest.metrics import DELIVERED, GAPS, STREAM_LAG
-from services.ingest.model.samples import Segment
+from services.ingest.metrics import DELIVERED, GAPS, STREAM_LAG, shown
+from services.ingest.model.samples import Stretch
+from services.ingest.roads import Road
 from services.ingest.store.leases import LeaseStore, Membership, Replaced
 from services.ingest.store.log_reader import LogReader
 from services.ingest.store.newest_heads import NewestHeads
-from services.ingest.store.series_cache import SeriesCache
 from services.ingest.subscribe.credit import Purse
 from services.ingest.subscribe.frames import (
     Ack,
@@ -28,43 +28,48 @@ from services.ingest.subscribe.frames import (
     Gap,
     Heartbeat,
     Open,
-    SampleDelivery,
     ServerFrame,
     ShardRelease,
     ShardStart,
 )
 from services.ingest.subscribe.held_shards import HeldShards
-from services.ingest.subscribe.shaping import MOST_ROWS, Shaper, batches
-from services.ingest.subscribe.shard_source import Found, Source
+from services.ingest.subscribe.shaping import MOST_ROWS, Shapes, batches
+from services.ingest.subscribe.shard_source import Source
 
 _SAVE_EVERY_S: Final = 0.1
 _IDLE_S: Final = 0.05
-_SERIES_BYTES: Final = 256
 _SURE: Final = 0.8
 """Deliveries stop at this part of the lease's life, so that nobody else delivers meanwhile."""
+
+S = TypeVar("S", bound=Stretch)
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SampleParts:
-    """What sample sessions share."""
+class ShardParts(Generic[S]):
+    """What the sessions of one kind share.
+
+    Attributes:
+        shapes: Makes what shapes deliveries of one stream.
+    """
 
     leases: LeaseStore
-    log: LogReader
+    log: LogReader[S]
     streams: Streams
+    road: Road[S]
     heads: NewestHeads
-    series_cache: SeriesCache
+    shapes: Callable[[Open], Shapes[S]]
     clock: Clock
     drain: Drain
     drain_grace_s: float
 
 
-class SampleSession:
+class ShardSession(Generic[S]):
     """From `open` to the end of one stream."""
 
     def __init__(
-        self, parts: SampleParts, member: Membership, opened: Open, put: Put[ServerFrame]
+        self, parts: ShardParts[S], member: Membership, opened: Open, put: Put[ServerFrame]
     ) -> None:
         """`member` has entered the subscription already."""
         self._parts = parts
@@ -74,8 +79,8 @@ class SampleSession:
         self._purse = Purse()
         self._purse.add(opened.credit)
         self._shards = HeldShards()
-        self._shaper = Shaper(parts.series_cache, opened.selector)
-        self._source = Source(parts.streams, parts.log, parts.heads, parts.clock)
+        self._shaper = parts.shapes(opened)
+        self._source = Source(parts.streams, parts.road, parts.log, parts.heads, parts.clock)
         self._sure_until_s = 0.0
         self._acked = asyncio.Event()
 
@@ -106,8 +111,8 @@ class SampleSession:
                 case ShardRelease(shard, epoch):
                     await self._release(shard, epoch)
                 case Open():
-                    told = "`open` comes once: open another stream"
-                    raise InvalidInput(told, reason="OPEN_TWICE")
+                    message = "`open` comes once: open another stream"
+                    raise InvalidInput(message, reason="OPEN_TWICE")
 
     async def _release(self, shard: int, epoch: int) -> None:
         if self._shards.is_held(shard, epoch):
@@ -117,7 +122,7 @@ class SampleSession:
 
     def _forget(self, shard: int) -> None:
         self._shards.remove(shard)
-        STREAM_LAG.remove(self._member.subscription, str(shard))
+        STREAM_LAG.remove(shown(self._member.subscription), str(shard))
 
     async def _balance(self) -> None:
         every_s = min(1.0, self._parts.leases.ttl_s / 5)
@@ -159,42 +164,43 @@ class SampleSession:
             for shard, part in groupby(found, key=lambda each: each.shard):
                 await self._deliver_shard(shard, list(part))
 
-    async def _deliver_shard(self, shard: int, found: Sequence[Found]) -> None:
-        segments: list[Segment] = []
+    async def _deliver_shard(self, shard: int, found: Sequence[S | Gap]) -> None:
+        segments: list[S] = []
         for each in found:
-            if isinstance(each, Segment):
-                segments.append(each)
-            else:
+            if isinstance(each, Gap):
                 await self._deliver_segments(shard, segments)
                 await self._tell_gap(each)
                 segments = []
+            else:
+                segments.append(each)
         await self._deliver_segments(shard, segments)
 
     async def _tell_gap(self, gap: Gap) -> None:
         if self._shards.place(gap.shard) == gap.after:
-            GAPS.labels(self._member.subscription).inc()
+            GAPS.labels(shown(self._member.subscription)).inc()
             self._shards.skip(gap.shard, gap.resumes_after)
             await self._put(gap)
 
-    async def _deliver_segments(self, shard: int, segments: Sequence[Segment]) -> None:
-        for segment in batches(segments, max(1, min(MOST_ROWS, self._purse.samples))):
+    async def _deliver_segments(self, shard: int, segments: Sequence[S]) -> None:
+        most = max(1, min(MOST_ROWS, self._purse.samples))
+        for segment in batches(segments, most, self._parts.road.join):
             await self._purse.wait()
             place = self._shards.place(shard)
             if place is None or not segment.previous <= place < segment.offset:
                 return
             await self._send(segment)
 
-    async def _send(self, segment: Segment) -> None:
-        wanted, new = await self._shaper.shape(segment)
+    async def _send(self, segment: S) -> None:
+        shaped = await self._shaper.shape(segment)
         if self._parts.clock.monotonic_s() > self._sure_until_s:
             return
         if self._shards.place(segment.shard) is None:
             return
         epoch = self._shards.epoch(segment.shard)
         self._shards.delivered(segment.shard, segment.offset, segment.total)
-        self._purse.spend(wanted.rows, 24 * wanted.rows + _SERIES_BYTES * len(new))
-        DELIVERED.labels(self._member.subscription).inc(wanted.rows)
-        await self._put(SampleDelivery(epoch, wanted, new))
+        self._purse.spend(shaped.rows, shaped.size_bytes)
+        DELIVERED.labels(shown(self._member.subscription)).inc(shaped.rows)
+        await self._put(shaped.delivery(epoch))
 
     async def _beat(self) -> None:
         while True:
@@ -206,7 +212,7 @@ class SampleSession:
                 continue
             lags = self._shards.lags(heads)
             for lag in lags:
-                STREAM_LAG.labels(self._member.subscription, str(lag.shard)).set(lag.lag)
+                STREAM_LAG.labels(shown(self._member.subscription), str(lag.shard)).set(lag.lag)
             await self._put(Heartbeat(lags, self._parts.clock.now_ms()))
 
     async def _save(self) -> None:

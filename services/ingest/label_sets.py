@@ -1,0 +1,34 @@
+"""Label sets by the bytes in which their sender writes them, so that each is read once."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from services.ingest.model.writes import Definition
+from services.ingest.wire.fields import Spans
+from services.ingest.wire.texts import Remembered
+
+MOST: Final = 1 << 18
+"""Label sets of a generation: a sender of so many series has none of them read twice."""
+
+
+class LabelSets:
+    """Remembers label sets; those not met for long are forgotten first. For one thread."""
+
+    def __init__(self, most: int = MOST) -> None:
+        """Remembers at least the last `most`, which must be as many as one body may have."""
+        self._remembered = Remembered(most, object)
+
+    def of(
+        self,
+        body: bytes,
+        spans: Spans,
+        read: Callable[[Sequence[int]], Iterable[Definition]],
+    ) -> list[Definition]:
+        """The label set of each span; `read` gives those of the places that are new.
+
+        What `read` raises is raised: then these places are as new as before.
+        """
+        found: list[Definition] = self._remembered.of(
+            body, spans, lambda places: [*read(places)]
+        ).tolist()
+        return found

@@ -1,0 +1,1 @@
+"""OTLP as rows. Pure: no clock, no I/O."""

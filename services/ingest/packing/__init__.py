@@ -1,0 +1,1 @@
+"""Times and values of series as few bytes, and back: pure."""

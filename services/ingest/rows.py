@@ -1,0 +1,147 @@
+"""Records of a body become rows of one batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.ingest.histograms import STALE, Histograms, HistogramSteps
+from services.ingest.model.foreign import Broken, ForeignBatch
+from services.ingest.model.samples import Float64s, Int64s
+from services.ingest.model.writes import Definition, SampleReason
+
+NOT_FINITE: Final = "a difference must be a finite number: it is added to a total"
+_MISFIT: Final = "the numbers of buckets, of spans or of bounds do not fit, or the scale is unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Points with one value each; `broken` have none."""
+
+    timestamps_ms: Int64s
+    values: Float64s
+    broken: NDArray[np.bool_]
+
+
+class Rows:
+    """Rows that are being gathered. Records are numbered in the order in which they are added."""
+
+    def __init__(self) -> None:
+        """Begins without any."""
+        self._definitions: list[Definition] = []
+        self._counts: list[Int64s] = [np.empty(0, np.int64)]
+        self._records: list[Int64s] = [np.empty(0, np.int64)]
+        self._times: list[Int64s] = [np.empty(0, np.int64)]
+        self._values: list[Float64s] = [np.empty(0)]
+        self._is_delta: list[NDArray[np.bool_]] = [np.empty(0, np.bool_)]
+        self._broken: list[Broken] = []
+        self.records = 0
+
+    def add_series(
+        self,
+        definitions: Sequence[Definition],
+        owners: Int64s,
+        timestamps_ms: Int64s,
+        values: Float64s,
+    ) -> None:
+        """A record and row per sample; `owners` are places in `definitions`, ascending."""
+        self._definitions += definitions
+        self._counts.append(np.bincount(owners, minlength=len(definitions)))
+        self._add(np.arange(len(owners)), timestamps_ms, values)
+        self.records += len(owners)
+
+    def add_points(
+        self,
+        definitions: Sequence[Definition],
+        found: Numbers,
+        is_delta: NDArray[np.bool_],
+        broken: NDArray[np.bool_],
+        why: str,
+    ) -> None:
+        """A record per point, and a row for each that is not broken.
+
+        Differences that are no finite numbers are refused; the end of a series is no difference.
+        """
+        is_delta = is_delta & (found.values.view(np.uint64) != STALE)
+        infinite = is_delta & ~np.isfinite(found.values) & ~broken
+        good = np.flatnonzero(~broken & ~infinite)
+        all_good = len(good) == len(definitions)
+        self._definitions += definitions if all_good else [definitions[p] for p in good.tolist()]
+        self._counts.append(np.ones(len(good), np.int64))
+        self._add(good, found.timestamps_ms[good], found.values[good], is_delta[good])
+        self._break(broken, SampleReason.INVALID_POINT, why)
+        self._break(infinite, SampleReason.INVALID_POINT, NOT_FINITE)
+        self.records += len(definitions)
+
+    def add_histograms(
+        self,
+        definitions: Sequence[Definition],
+        found: Histograms,
+        broken: NDArray[np.bool_],
+        steps: HistogramSteps,
+    ) -> None:
+        """A record per histogram, and a row for each thing that it has to say."""
+        known = [definitions[owner] for owner in found.owners.tolist()]
+        values = steps.values(known, found)
+        infinite = found.is_delta & np.isinf(found.sums)
+        has_value = ~np.isnan(values) | (values.view(np.uint64) == STALE)
+        has_value[broken | infinite] = False
+        records, parts = np.nonzero(has_value)
+        self._definitions += [
+            steps.parts(known[record])[part]
+            for record, part in zip(records.tolist(), parts.tolist(), strict=True)
+        ]
+        self._counts.append(np.ones(len(records), np.int64))
+        parted = values[records, parts]
+        is_delta = found.is_delta[records] & (parts < 2) & ~np.isnan(parted)
+        self._add(records, found.timestamps_ms[records], parted, is_delta)
+        self._break(broken, SampleReason.INVALID_HISTOGRAM, _MISFIT)
+        self._break(infinite & ~broken, SampleReason.INVALID_HISTOGRAM, NOT_FINITE)
+        self.records += len(found)
+
+    def add_beside(
+        self,
+        definitions: Sequence[Definition],
+        records: Int64s,
+        timestamps_ms: Int64s,
+        values: Float64s,
+    ) -> None:
+        """More rows of records that are there already; NO_RECORD for rows of our own."""
+        self._definitions += definitions
+        self._counts.append(np.ones(len(definitions), np.int64))
+        self._records.append(records)
+        self._times.append(timestamps_ms)
+        self._values.append(values)
+        self._is_delta.append(np.zeros(len(records), np.bool_))
+
+    def batch(self, places: Int64s) -> ForeignBatch:
+        """All of them; `places` says where each record stands in the body."""
+        return ForeignBatch(
+            definitions=self._definitions,
+            counts=np.concatenate(self._counts),
+            records=np.concatenate(self._records),
+            timestamps_ms=np.concatenate(self._times),
+            values=np.concatenate(self._values),
+            is_delta=np.concatenate(self._is_delta),
+            places=places,
+            broken=self._broken,
+        )
+
+    def _add(
+        self,
+        records: Int64s,
+        timestamps_ms: Int64s,
+        values: Float64s,
+        is_delta: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self._records.append(records + self.records)
+        self._times.append(timestamps_ms)
+        self._values.append(values)
+        self._is_delta.append(np.zeros(len(records), np.bool_) if is_delta is None else is_delta)
+
+    def _break(self, broken: NDArray[np.bool_], reason: SampleReason, why: str) -> None:
+        places = np.flatnonzero(broken) + self.records
+        if len(places):
+            self._broken.append(Broken(places.astype(np.int64), reason, why))

@@ -1,0 +1,1 @@
+"""Reading protobuf bytes by whole columns: no message object is ever made. Pure."""

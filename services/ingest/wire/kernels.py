@@ -1,0 +1,224 @@
+"""The compiled loops over protobuf bytes."""
+
+from typing import Final
+
+import numba
+import numpy as np
+
+from mesh.jit import (
+    BYTES,
+    INT32S,
+    INT64,
+    INT64S,
+    UINT8S,
+    UINT64,
+    UINT64S,
+    VERDICT,
+    kernel,
+)
+from services.ingest.wire.varints import take
+
+OK: Final = 0
+BROKEN: Final = 1
+FULL: Final = 2
+
+
+@kernel(
+    VERDICT,
+    BYTES,
+    INT64S,
+    INT64S,
+    INT32S,
+    INT32S,
+    INT64S,
+    UINT64S,
+    INT64S,
+)
+def scan(body, starts, ends, parents, tags, begins, values, lasts):  # type: ignore[no-untyped-def]
+    """Lists the fields of many messages, one level deep.
+
+    Args:
+        body: The bytes in which all messages lie.
+        starts: Where each message begins.
+        ends: Where each ends.
+        parents: Out: the message of each field, ascending.
+        tags: Out: field number times 8 plus wire type.
+        begins: Out: where the tag begins.
+        values: Out: the number of a varint or fixed field; of others where the content begins.
+        lasts: Out: where the field ends.
+
+    Returns:
+        OK, BROKEN or FULL, and how many fields there are.
+    """
+    found = 0
+    room = len(parents)
+    for message in range(len(starts)):
+        at = starts[message]
+        end = ends[message]
+        while at < end:
+            if found == room:
+                return 2, found
+            begin = at
+            tag, at = take(body, at, end, 28)
+            if at < 0:
+                return 1, found
+            wire = tag & np.uint64(7)
+            if tag < np.uint64(8) or tag > np.uint64(0x7FFFFFFF):
+                return 1, found
+            value = np.uint64(0)
+            if wire == np.uint64(0) or wire == np.uint64(2):
+                value, at = take(body, at, end, 63)
+                if at < 0:
+                    return 1, found
+                if wire == np.uint64(2):
+                    if value > np.uint64(end - at):
+                        return 1, found
+                    length = np.int64(value)
+                    value = np.uint64(at)
+                    at += length
+            elif wire == np.uint64(1) or wire == np.uint64(5):
+                width = 8 if wire == np.uint64(1) else 4
+                if end - at < width:
+                    return 1, found
+                for place in range(width):
+                    value |= np.uint64(body[at + place]) << np.uint64(8 * place)
+                at += width
+            else:
+                return 1, found
+            parents[found] = message
+            tags[found] = np.int32(tag)
+            begins[found] = begin
+            values[found] = value
+            lasts[found] = at
+            found += 1
+    return 0, found
+
+
+@kernel(VERDICT, BYTES, INT64S, INT64S, INT32S, UINT64S)
+def varints(body, starts, ends, parents, values):  # type: ignore[no-untyped-def]
+    """Lists the numbers of packed varint fields.
+
+    Args:
+        body: The bytes in which all fields lie.
+        starts: Where the content of each field begins.
+        ends: Where it ends.
+        parents: Out: the field of each number, ascending.
+        values: Out: the numbers.
+
+    Returns:
+        OK, BROKEN or FULL, and how many numbers there are.
+    """
+    found = 0
+    room = len(parents)
+    for field in range(len(starts)):
+        at = starts[field]
+        end = ends[field]
+        while at < end:
+            if found == room:
+                return 2, found
+            value, at = take(body, at, end, 63)
+            if at < 0:
+                return 1, found
+            parents[found] = field
+            values[found] = value
+            found += 1
+    return 0, found
+
+
+@numba.njit(inline="always")
+def _word(content, at):  # type: ignore[no-untyped-def]
+    """Eight bytes as a number; unsigned places make it one load."""
+    return (
+        np.uint64(content[at])
+        | np.uint64(content[at + np.uint64(1)]) << np.uint64(8)
+        | np.uint64(content[at + np.uint64(2)]) << np.uint64(16)
+        | np.uint64(content[at + np.uint64(3)]) << np.uint64(24)
+        | np.uint64(content[at + np.uint64(4)]) << np.uint64(32)
+        | np.uint64(content[at + np.uint64(5)]) << np.uint64(40)
+        | np.uint64(content[at + np.uint64(6)]) << np.uint64(48)
+        | np.uint64(content[at + np.uint64(7)]) << np.uint64(56)
+    )
+
+
+@kernel(
+    INT64,
+    BYTES,
+    INT64S,
+    INT64S,
+    INT32S,
+    UINT64S,
+    INT64S,
+    INT64S,
+    UINT8S,
+    INT64S,
+    UINT64,
+    INT64,
+    INT64S,
+)
+def number_texts(  # type: ignore[no-untyped-def]
+    body, starts, ends, slots, hashes, begins, lasts, arena, used, seed, adds, numbers
+):
+    """Gives each text its number: the same bytes have the same one, new ones the next.
+
+    Args:
+        body: The bytes in which all texts lie.
+        starts: Where each text begins.
+        ends: Where it ends.
+        slots: The hash table: number of a text, or -1; a power of two long, half of it empty.
+        hashes: Hash of each known text. The next two are alike.
+        begins: Where it begins in `arena`.
+        lasts: Where it ends there.
+        arena: The bytes of all known texts.
+        used: How many texts are known, and how many bytes of `arena` they take.
+        seed: Makes the hash one that no sender can foresee.
+        adds: 1 to add what is new, 0 to give it the number -1.
+        numbers: Out: the number of each text.
+
+    Returns:
+        OK or FULL.
+    """
+    mask = np.uint64(len(slots) - 1)
+    factor = np.uint64(0x9E3779B97F4A7C15)
+    one, eight = np.uint64(1), np.uint64(8)
+    for text in range(len(starts)):
+        start, end = np.uint64(starts[text]), np.uint64(ends[text])
+        size = end - start
+        mixed = seed ^ (size * factor)
+        at = start
+        while at + eight <= end:
+            mixed = (mixed ^ _word(body, at)) * factor
+            mixed ^= mixed >> np.uint64(29)
+            at += eight
+        while at < end:
+            mixed = (mixed ^ np.uint64(body[at])) * factor
+            at += one
+        mixed ^= mixed >> np.uint64(29)
+        slot = (mixed ^ (mixed >> np.uint64(32))) & mask
+        while True:
+            known = slots[slot]
+            if known < 0:
+                if adds == 0:
+                    break
+                known = np.int32(used[0])
+                if known == len(begins) or used[1] + np.int64(size) > len(arena):
+                    return 2
+                slots[slot] = known
+                hashes[known] = mixed
+                begins[known] = used[1]
+                for place in range(np.int64(size)):
+                    arena[used[1] + place] = body[start + np.uint64(place)]
+                used[0] += 1
+                used[1] += np.int64(size)
+                lasts[known] = used[1]
+                break
+            if hashes[known] == mixed and np.uint64(lasts[known] - begins[known]) == size:
+                first, at = np.uint64(begins[known]), np.uint64(0)
+                while at + eight <= size and _word(arena, first + at) == _word(body, start + at):
+                    at += eight
+                while at < size and arena[first + at] == body[start + at]:
+                    at += one
+                if at == size:
+                    break
+            slot = (slot + one) & mask
+        numbers[text] = known
+    return 0

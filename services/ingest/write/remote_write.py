@@ -1,0 +1,53 @@
+"""Prometheus remote write: a body in, what became of it out."""
+
+from dataclasses import dataclass
+
+from services.ingest.metrics import EXEMPLARS_SKIPPED
+from services.ingest.model.foreign import ForeignAck
+from services.ingest.prometheus.remote_write import RemoteWriteBody, RemoteWriteReader
+from services.ingest.write.bodies import Bodies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteWritten:
+    """Samples and histograms that are stored, and what was refused."""
+
+    samples: int
+    histograms: int
+    ack: ForeignAck
+
+
+class RemoteWrites:
+    """Takes bodies of both versions."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        """Writes through `bodies`."""
+        self._bodies = bodies
+        self._reader = RemoteWriteReader()
+
+    async def write(self, caller: str, version: int, body: bytes) -> RemoteWritten:
+        """Returns when the good records are durable.
+
+        Raises:
+            InvalidInput: BODY_BROKEN or TOO_MANY_FIELDS.
+            Overloaded: CALLER_OVER_LIMIT or SAMPLE_RATE_EXCEEDED; BODY_TOO_LARGE, without a time
+                to try again.
+            Unavailable: Nothing is acknowledged; send the body again.
+        """
+        read = self._reader.read_v1 if version == 1 else self._reader.read_v2
+        kind = f"remote write {version}"
+        async with self._bodies.room(caller, kind, body) as room:
+            found = await room.read(read)
+            ack = await self._bodies.write(caller, kind, body, found.batch)
+            self._bodies.notes.note(caller, found.metadata)
+        EXEMPLARS_SKIPPED.inc(found.exemplars)
+        return _written(found, ack)
+
+
+def _written(found: RemoteWriteBody, ack: ForeignAck) -> RemoteWritten:
+    bad_samples = int((ack.refused < found.samples).sum())
+    return RemoteWritten(
+        samples=found.samples - bad_samples,
+        histograms=found.histograms - (len(ack.refused) - bad_samples),
+        ack=ack,
+    )
