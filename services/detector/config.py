@@ -5,12 +5,21 @@ import socket
 from dataclasses import dataclass
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import Common, Port
+from mesh.config import Common, ConfigError, Port
+from mesh.selector import SelectorError, parse
+from services.detector.detectors.calendar import Calendar
 from services.detector.detectors.engine import Settings
-from services.detector.lifecycle.keeper import Schedule
+from services.detector.model.budget import Budget, Group
+from services.detector.training.schedule import Schedule
+
+_GroupNumbers = Annotated[
+    dict[Annotated[str, Meta(min_length=1)], Annotated[float, Meta(gt=0, lt=1e6)]],
+    Meta(max_length=20),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +76,20 @@ class Config(Common):
             description="False alarms accepted per series and week; 0 lets every episode speak",
         ),
     ] = 4.0
+    time_zone: Annotated[
+        str, Meta(description="IANA name of the zone by which days and weeks begin")
+    ] = "UTC"
+    warnings_per_week: Annotated[
+        float,
+        Meta(ge=0, lt=1e6, description="Warnings about values a week in all; 0 for any number"),
+    ] = 20.0
+    group_warnings: Annotated[
+        str,
+        Meta(
+            description="Warnings about values a week of groups of series: a JSON object of "
+            "selectors and numbers, at most 20"
+        ),
+    ] = "{}"
     retention_days: Annotated[
         int, Meta(ge=1, description="Whole days that anomalies and feedback are kept")
     ] = 90
@@ -88,5 +111,40 @@ class Config(Common):
     def engine(self) -> Settings:
         """The part that the engine needs."""
         return Settings(
-            warm_up=self.series_warmup_samples, alerts_per_week=self.alerts_per_week or None
+            warm_up=self.series_warmup_samples,
+            alerts_per_week=self.alerts_per_week or None,
+            time_zone=self.time_zone,
         )
+
+    @property
+    def budget(self) -> Budget:
+        """What the installation may warn of.
+
+        Raises:
+            ConfigError: Naming the variable.
+        """
+        return Budget(per_week=self.warnings_per_week, groups=_groups(self.group_warnings))
+
+    def __post_init__(self) -> None:
+        """Refuses a time zone that is not known here, and groups that cannot be read.
+
+        Raises:
+            ConfigError: Naming the variable.
+        """
+        try:
+            Calendar(self.time_zone)
+        except ValueError as error:
+            raise ConfigError(f"SENSUS_DETECTOR_TIME_ZONE: {error}") from error
+        _groups(self.group_warnings)
+
+
+def _groups(text: str) -> tuple[Group, ...]:
+    try:
+        numbers = msgspec.json.decode(text, type=_GroupNumbers)
+        return tuple(
+            Group(text=selector, selector=parse(selector), per_week=number)
+            for selector, number in numbers.items()
+        )
+    except (msgspec.DecodeError, SelectorError) as error:
+        told = f'{error}; write for example {{"{{env=\\"dev\\"}}": 2}}'
+        raise ConfigError(f"SENSUS_DETECTOR_GROUP_WARNINGS: {told}") from error

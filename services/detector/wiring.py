@@ -1,42 +1,37 @@
 """The service as one object: what depends on what, and what runs beside the server."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import grpc
-import numpy as np
 
 from mesh import migrations, postgres
-from mesh.auth import TokenMinter, TokenVerifier, policies
+from mesh.auth import TokenMinter
 from mesh.clients import open_channel
+from mesh.clients.identity import Identity, open_identity
 from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.health import Health
-from mesh.interceptors import server_interceptors
-from mesh.serving import Server, Worker
-from mesh.tls import channel_credentials, server_credentials
+from mesh.publisher import Publisher
+from mesh.serving import Server, Worker, standard_server
+from mesh.tls import channel_credentials
 from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
+from services.detector import metrics
 from services.detector.clients.ingest import IngestClient
 from services.detector.config import Config
 from services.detector.consumer import Consumer
-from services.detector.detectors import threshold
-from services.detector.detectors.engine import FEATURES, Engine, Forest, Settings
+from services.detector.detectors.compilation import compile_kernels
 from services.detector.feeds.feed import Following
 from services.detector.feeds.forests import ForestFeed
 from services.detector.feeds.rulebook import RuleFeed
 from services.detector.feeds.strictness import StrictnessFeed
-from services.detector.lifecycle.evaluator import Evaluator
-from services.detector.lifecycle.keeper import Keeper
-from services.detector.lifecycle.live import LiveFigures
-from services.detector.lifecycle.trainer import Needs, Trainer
-from services.detector.publisher import Publisher
 from services.detector.servicer import DetectorServicer
 from services.detector.shards.credit import Amount
 from services.detector.shards.shard import Terms
@@ -51,11 +46,13 @@ from services.detector.store import (
     TrainingStore,
     VersionStore,
 )
+from services.detector.training.evaluate import Evaluator
+from services.detector.training.live import LiveFigures
+from services.detector.training.schedule import Keeper
+from services.detector.training.train import Needs, Trainer
 from services.detector.upkeep.retention import Retention
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from mesh.postgres import Pool
 
 SERVICE = "detector"
@@ -80,7 +77,7 @@ class Detector:
 
 @asynccontextmanager
 async def assemble(config: Config, clock: Clock) -> AsyncIterator[Detector]:
-    """Opens what the service needs and puts it together; the engine is compiled when it yields.
+    """Opens what the service needs and puts it together.
 
     Raises:
         MigrationError: The schema is behind.
@@ -90,6 +87,7 @@ async def assemble(config: Config, clock: Clock) -> AsyncIterator[Detector]:
             postgres.open_pool(config.postgres_dsn, application_name=SERVICE)
         )
         await migrations.check(pool, SERVICE)
+        identity = await stack.enter_async_context(open_identity(config, SERVICE, clock, pool))
         channel = await stack.enter_async_context(
             open_channel(
                 config.ingest_target,
@@ -101,8 +99,7 @@ async def assemble(config: Config, clock: Clock) -> AsyncIterator[Detector]:
         )
         threads = ThreadPoolExecutor(config.scoring_threads, thread_name_prefix="engine")
         stack.callback(threads.shutdown, cancel_futures=True)
-        await asyncio.get_running_loop().run_in_executor(threads, _compile, config.engine)
-        yield await _assemble(config, clock, pool, channel, threads)
+        yield await _assemble(config, clock, pool, channel, identity, threads)
 
 
 async def _assemble(
@@ -110,12 +107,15 @@ async def _assemble(
     clock: Clock,
     pool: "Pool",
     channel: grpc.aio.Channel,
+    identity: Identity,
     threads: ThreadPoolExecutor,
 ) -> Detector:
     drain = Drain()
     health = Health([_FULL_NAME])
     await health.add_check("database", lambda: postgres.ping(pool))
-    checkpoints, forests = CheckpointStore(pool), ForestFeed(ModelStore(pool))
+    await identity.add_check(health)
+    checkpoints = CheckpointStore(pool, budget=config.budget)
+    forests = ForestFeed(ModelStore(pool))
     models, versions, trainings = ModelStore(pool), VersionStore(pool), TrainingStore(pool)
     ingest: ingest_grpc.IngestServiceAsyncStub = ingest_grpc.IngestServiceStub(channel)
     live, history = LiveFigures(versions, clock), IngestClient(ingest, clock)
@@ -133,7 +133,7 @@ async def _assemble(
         schedule=config.schedule,
         clock=clock,
     )
-    publisher = Publisher(AnomalyStore(pool), clock, drain)
+    publisher = Publisher(AnomalyStore(pool), clock, drain, metrics.WATCHERS)
     consumer = Consumer(
         ingest,
         consumer_id=config.consumer,
@@ -153,28 +153,39 @@ async def _assemble(
         ),
         settings=config.engine,
         feeds=feeds,
+        prepare=partial(compile_kernels, config.engine),
         drain=drain,
     )
-    server = _server(config, health, drain)
+    server = standard_server(
+        config,
+        SERVICE,
+        pb.DESCRIPTOR,
+        standings=identity.standings,
+        health=health,
+        drain=drain,
+    )
     servicer = DetectorServicer(
         anomalies=AnomalyStore(pool),
-        status=StatusStore(pool),
+        status=StatusStore(pool, config.budget),
         feedback=FeedbackStore(pool),
         rules=RuleStore(pool),
         versions=versions,
         trainings=trainings,
         evaluator=evaluator,
+        history=history,
+        model=forests.model,
         drain=drain,
         publisher=publisher,
         clock=clock,
         threads=threads,
         warmup_samples=config.warmup_samples,
-        series_warmup_samples=config.series_warmup_samples,
+        settings=config.engine,
     )
     pb_grpc.add_DetectorServiceServicer_to_server(servicer, server.grpc)
     return Detector(
         server=server,
         workers={
+            **identity.workers,
             "feeds": feeds.run,
             "trainer": keeper.run,
             "live": live.run,
@@ -190,43 +201,3 @@ async def _assemble(
         checkpoints=checkpoints,
         history=history,
     )
-
-
-def _server(config: Config, health: Health, drain: Drain) -> Server:
-    return Server(
-        service=SERVICE,
-        host=config.listen_host,
-        port=config.grpc_port,
-        interceptors=server_interceptors(
-            verifier=TokenVerifier.from_file(config.auth_jwks_file),
-            policies=policies([pb.DESCRIPTOR]),
-        ),
-        health=health,
-        drain=drain,
-        credentials=server_credentials(config),
-    )
-
-
-def _compile(settings: Settings) -> None:
-    """Runs every kernel of the engine once, with a forest of one empty tree."""
-    forest = Forest(
-        names=FEATURES,
-        feature=np.zeros((1, 1), dtype=np.uint8),
-        threshold=np.zeros((1, 1), dtype=np.float32),
-        length=np.ones((1, 3)),
-        normal=1.0,
-    )
-    engine = Engine(forest=forest, settings=settings)
-    rows = np.full(settings.warm_up + 2, engine.add_series(1), dtype=np.int32)
-    ticks = np.arange(len(rows), dtype=np.int64)
-    engine.process(rows, ticks, ticks.astype(np.float64))
-    engine.contributions(np.zeros((1, len(FEATURES)), dtype=np.float32))
-    _compile_thresholds(rows, ticks)
-
-
-def _compile_thresholds(rows: "npt.NDArray[np.int32]", ticks: "npt.NDArray[np.int64]") -> None:
-    values, fresh = ticks.astype(np.float64), np.zeros(len(ticks), dtype=np.bool_)
-    threshold.in_order(rows, ticks, values, ticks[:1] - 1, fresh)
-    hits = np.zeros(len(ticks), dtype=np.int8)
-    terms = threshold.Terms(1.0, 2.0, 0.0, 0)
-    threshold.step(threshold.empty(1), rows, ticks, values, fresh, ~fresh, terms, hits)

@@ -1,4 +1,4 @@
-"""Asks ingest for stored series to measure models on."""
+"""Asks ingest for stored series: to measure models on, and to show where one was expected."""
 
 import heapq
 import zlib
@@ -14,6 +14,7 @@ from mesh.selector import METRIC_NAME, written
 from sensus.core.v1 import series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.detector.detectors.evaluation import SAMPLES, SAMPLES_MIN, SERIES, Track
+from services.detector.model.samples import Labels
 
 if TYPE_CHECKING:
     from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
@@ -72,34 +73,41 @@ class IngestClient:
             if not token:
                 return
 
-    async def _track(self, series: series_pb2.Series) -> Track:
-        times: list[int] = []
-        values: list[float] = []
-        try:
-            async for part in self._samples(series):
-                if part.series.series_id == series.series_id:
-                    times.extend(part.timestamps_ms)
-                    values.extend(part.values)
-        except Overloaded:  # too many siblings
-            return Track(np.zeros(0, np.int64), np.zeros(0))
-        known = np.isfinite(values)
-        return Track(np.array(times, np.int64)[known], np.array(values, np.float64)[known])
+    async def track_of(
+        self, series_id: int, labels: Labels, start_ms: int, end_ms: int, samples_max: int
+    ) -> Track:
+        """The newest samples of a series from `start_ms` to before `end_ms`, finite ones alone.
 
-    async def _samples(self, series: series_pb2.Series) -> AsyncIterator[pb.SeriesSamples]:
-        now_ms = self._clock.now_ms()
-        labels = {label.name: label.value for label in series.labels}
+        Raises:
+            SensusError: Ingest cannot be asked, or more than `SIBLINGS_MAX` series have its labels.
+        """
         request = pb.QuerySamplesRequest(
             selector=written(labels.get(METRIC_NAME, ""), labels),
             max_series=SIBLINGS_MAX,
-            max_samples_per_series=SAMPLES,
+            max_samples_per_series=samples_max,
         )
-        request.start_time.FromMilliseconds(now_ms - DAYS * _DAY_MS)
-        request.end_time.FromMilliseconds(now_ms)
+        request.start_time.FromMilliseconds(start_ms)
+        request.end_time.FromMilliseconds(end_ms)
+        times = [np.zeros(0, np.int64)]
+        values = [np.zeros(0, np.float64)]
         with translated():
             async with closing(self._stub.QuerySamples(request, timeout=ANSWER_S)) as call:
                 async for answer in call:
                     for part in answer.series:
-                        yield part
+                        if part.series.series_id == series_id:
+                            times.append(np.array(part.timestamps_ms, np.int64))
+                            values.append(np.array(part.values, np.float64))
+        known = np.isfinite(found := np.concatenate(values))
+        return Track(np.concatenate(times)[known], found[known])
+
+    async def _track(self, series: series_pb2.Series) -> Track:
+        now_ms = self._clock.now_ms()
+        labels = {label.name: label.value for label in series.labels}
+        start_ms = now_ms - DAYS * _DAY_MS
+        try:
+            return await self.track_of(series.series_id, labels, start_ms, now_ms, SAMPLES)
+        except Overloaded:  # too many siblings
+            return Track(np.zeros(0, np.int64), np.zeros(0))
 
 
 def _lot(series: series_pb2.Series) -> int:

@@ -31,21 +31,28 @@ class Consumer:
         terms: Terms,
         settings: Settings,
         feeds: Following,
+        prepare: Callable[[], None],
         drain: Drain,
         waits: Callable[[], Backoff] = Backoff,
     ) -> None:
-        """Opens nothing yet; samples wait until every feed is known."""
+        """Opens nothing yet: samples wait in the log until every feed is known.
+
+        Before that `prepare` makes the engine ready in the pool, while the server serves.
+        """
         self._stub = stub
         self._consumer_id = consumer_id
         self._limit = limit
         self._terms = terms
         self._settings = settings
         self._feeds = feeds
+        self._prepare = prepare
         self._drain = drain
         self._waits = waits
 
     async def run(self) -> None:
         """Runs for ever; on draining or cancellation every shard is checkpointed and released."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._terms.pool, self._prepare)
         await self._feeds.known()
         await keep_open(self._session, name="samples", waits=self._waits())
 

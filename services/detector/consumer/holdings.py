@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mesh.clients import backoff
@@ -42,7 +43,8 @@ class Holdings:
         send: Callable[[ingest_pb.SubscribeRequest], None],
     ) -> None:
         """Holds nothing yet. `send` queues a frame and never blocks."""
-        self.labels_by_id: dict[int, Labels] = {}
+        self._labels_by_id: dict[int, Labels] = {}
+        self._named_by_shard = defaultdict[int, deque[tuple[int, Sequence[int]]]](deque)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._holder = holder
         self._terms = terms
@@ -76,6 +78,12 @@ class Holdings:
         else:
             self._drop(held)
             self._send(frames.release(shard, held.epoch))
+
+    def name(self, shard: int, cursor: int, labels_by_id: Mapping[int, Labels]) -> None:
+        """Keeps the labels of series until the delivery that brings them is committed."""
+        if labels_by_id:
+            self._labels_by_id.update(labels_by_id)
+            self._named_by_shard[shard].append((cursor, list(labels_by_id)))
 
     def deliver(self, delivery: Delivery) -> None:
         """Hands samples to their shard; those of a shard not held any more are let go."""
@@ -139,7 +147,7 @@ class Holdings:
             shard=held.shard,
             terms=self._terms,
             credit=self._credit,
-            labels_by_id=self.labels_by_id,
+            labels_by_id=self._labels_by_id,
             committed=lambda cursor, free: self._committed(held, cursor, free),
             watched=checkpoint.watched,
         )
@@ -165,8 +173,16 @@ class Holdings:
         if cursor != held.acked:
             held.acked = cursor
             self._send(frames.ack(held.shard, cursor))
+            self._forget_names(held.shard, cursor)
         self._free(free)
         self._show()
+
+    def _forget_names(self, shard: int, cursor: int) -> None:
+        """What is committed the shard knows by itself."""
+        named = self._named_by_shard[shard]
+        while named and named[0][0] <= cursor:
+            for series_id in named.popleft()[1]:
+                self._labels_by_id.pop(series_id, None)
 
     def _free(self, amount: Amount) -> None:
         if amount.samples or amount.size_bytes:

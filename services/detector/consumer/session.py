@@ -123,8 +123,8 @@ class Session:
             self._holdings.assign(assigned.shard, assigned.epoch)
 
     def _samples(self, samples: ingest_pb.SampleDelivery) -> None:
-        for series in samples.new_series:
-            self._holdings.labels_by_id[series.series_id] = frames.labels(series)
+        named = {series.series_id: frames.labels(series) for series in samples.new_series}
+        self._holdings.name(samples.shard, samples.cursor, named)
         self._holdings.deliver(frames.delivery(samples))
 
     def _heartbeat(self, heartbeat: ingest_pb.Heartbeat) -> None:

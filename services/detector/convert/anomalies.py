@@ -3,22 +3,21 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh.errors import InvalidInput, Violation
+from mesh.publisher import Frame
 from mesh.selector import Selector, SelectorError, parse
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
-from services.detector.model.anomalies import Anomaly, Kind
+from services.detector.convert.reasons import reason_of
+from services.detector.model.anomalies import Anomaly, EndReason, Entry, Kind
+from services.detector.model.budget import Allowed
 from services.detector.model.checkpoints import ShardPlace
+from services.detector.model.groups import NO_LABEL
 from services.detector.model.models import Status
-from services.detector.publisher import Frame
+from services.detector.model.samples import Labels
 from services.detector.store import AnomalyFilter
-
-HEARTBEAT_DEFAULT_S: Final = 5.0
-HEARTBEAT_MIN_S: Final = 1.0
-HEARTBEAT_MAX_S: Final = 60.0
 
 _FIRST: Final = AnomalyFilter()
 
@@ -29,9 +28,7 @@ def anomaly_message(anomaly: Anomaly, *, with_contributions: bool) -> detector_p
     message = detector_pb.Anomaly(
         anomaly_id=found.anomaly_id,
         series_id=found.series_id,
-        labels=[
-            series_pb2.Label(name=name, value=value) for name, value in sorted(found.labels.items())
-        ],
+        labels=_labels(found.labels),
         kind=_kind_value(found.kind),
         severity=series_pb2.Severity.ValueType(found.severity),
         event_time=from_ms(found.event_ms),
@@ -43,7 +40,17 @@ def anomaly_message(anomaly: Anomaly, *, with_contributions: bool) -> detector_p
         model_version=found.model_version,
         cursor=anomaly.cursor,
         traceparent=found.traceparent,
+        lead_anomaly_id=anomaly.lead_id or "",
+        series_count=anomaly.series_count,
+        reason=reason_of(anomaly),
+        over_budget=found.over_budget,
     )
+    if found.shared != NO_LABEL:
+        name, value = found.shared
+        message.shared_label.CopyFrom(series_pb2.Label(name=name, value=value))
+    if anomaly.end_ms is not None and anomaly.end_reason:
+        message.end_time.CopyFrom(from_ms(anomaly.end_ms))
+        message.end_reason = _reason_value(anomaly.end_reason)
     if with_contributions:
         message.contributions.extend(
             detector_pb.FeatureContribution(
@@ -54,10 +61,34 @@ def anomaly_message(anomaly: Anomaly, *, with_contributions: bool) -> detector_p
     return message
 
 
-def frame_message(frame: Frame, now_ms: int) -> detector_pb.WatchAnomaliesResponse:
+def member_message(anomaly: Anomaly) -> detector_pb.AnomalyMember:
+    """The anomaly as one that another leads."""
+    found = anomaly.finding
+    message = detector_pb.AnomalyMember(
+        anomaly_id=found.anomaly_id,
+        series_id=found.series_id,
+        labels=_labels(found.labels),
+        severity=series_pb2.Severity.ValueType(found.severity),
+        event_time=from_ms(found.event_ms),
+    )
+    if anomaly.end_ms is not None:
+        message.end_time.CopyFrom(from_ms(anomaly.end_ms))
+    return message
+
+
+def _labels(labels: Labels) -> list[series_pb2.Label]:
+    return [series_pb2.Label(name=name, value=value) for name, value in sorted(labels.items())]
+
+
+def frame_message(frame: Frame[Entry], now_ms: int) -> detector_pb.WatchAnomaliesResponse:
     """One frame of a watch."""
-    if frame.anomaly is not None:
-        message = anomaly_message(frame.anomaly, with_contributions=True)
+    entry = frame.entry
+    if entry is not None and entry.is_end:
+        return detector_pb.WatchAnomaliesResponse(
+            cursor=frame.cursor, ended=_ended_message(entry.anomaly)
+        )
+    if entry is not None:
+        message = anomaly_message(entry.anomaly, with_contributions=True)
         return detector_pb.WatchAnomaliesResponse(cursor=frame.cursor, anomaly=message)
     if frame.draining:
         return detector_pb.WatchAnomaliesResponse(
@@ -65,6 +96,14 @@ def frame_message(frame: Frame, now_ms: int) -> detector_pb.WatchAnomaliesRespon
         )
     heartbeat = detector_pb.WatchHeartbeat(server_time=from_ms(now_ms))
     return detector_pb.WatchAnomaliesResponse(cursor=frame.cursor, heartbeat=heartbeat)
+
+
+def _ended_message(anomaly: Anomaly) -> detector_pb.AnomalyEnded:
+    return detector_pb.AnomalyEnded(
+        anomaly_id=anomaly.finding.anomaly_id,
+        end_time=from_ms(anomaly.end_ms or 0),
+        reason=_reason_value(anomaly.end_reason),
+    )
 
 
 def selector(text: str) -> Selector:
@@ -79,14 +118,6 @@ def selector(text: str) -> Selector:
         violations = [Violation("selector", str(error))]
         told = f"selector: {error}"
         raise InvalidInput(told, reason="INVALID_SELECTOR", violations=violations) from None
-
-
-def heartbeat_s(interval: Duration, *, given: bool) -> float:
-    """Seconds between heartbeats, held within 1 and 60; 5 when the caller said none."""
-    if not given:
-        return HEARTBEAT_DEFAULT_S
-    seconds = interval.seconds + interval.nanos / 1e9
-    return min(max(seconds, HEARTBEAT_MIN_S), HEARTBEAT_MAX_S)
 
 
 def anomaly_filter(request: detector_pb.ListAnomaliesRequest, selector: Selector) -> AnomalyFilter:
@@ -131,10 +162,23 @@ def status_message(status: Status, needed_samples: int) -> detector_pb.GetDetect
         warm_series_count=status.warm_series_count,
         shards=[_shard_message(place) for place in status.shards],
         processed_samples=status.processed_samples,
+        warning_budgets=[_budget_message(each) for each in status.budgets],
     )
     if status.model_train_time is not None:
         message.model_train_time.CopyFrom(timestamp_of(status.model_train_time))
     return message
+
+
+def _budget_message(allowed: Allowed) -> detector_pb.WarningBudget:
+    of = f"series {allowed.selector}" if allowed.selector else "this installation"
+    return detector_pb.WarningBudget(
+        selector=allowed.selector,
+        warnings_per_week=allowed.per_week,
+        warnings_left=int(allowed.left),
+        promise=f"At most {allowed.per_week:g} warnings about values of {of} in a week, "
+        f"{int(allowed.left)} of them now. What is critical, or louder than all before, is told "
+        "beside them; rules and silences are not counted.",
+    )
 
 
 def _shard_message(place: ShardPlace) -> detector_pb.ShardStatus:
@@ -142,6 +186,10 @@ def _shard_message(place: ShardPlace) -> detector_pb.ShardStatus:
     if place.checkpoint_time is not None:
         message.checkpoint_time.CopyFrom(timestamp_of(place.checkpoint_time))
     return message
+
+
+def _reason_value(reason: EndReason) -> detector_pb.AnomalyEndReason.ValueType:
+    return detector_pb.AnomalyEndReason.ValueType(reason)
 
 
 def _kind_value(kind: Kind) -> detector_pb.AnomalyKind.ValueType:

@@ -64,6 +64,8 @@ def evaluation_message(evaluation: Evaluation) -> detector_pb.ModelEvaluation:
         score=evaluation.score,
         injected_precision=evaluation.injected_precision,
         injected_anomalies=evaluation.injected_anomalies,
+        injected_heard=evaluation.injected_heard,
+        summary=evaluation.summary,
         stored_series=evaluation.stored_series,
         feedback_separation=evaluation.feedback_separation,
         true_alarms=evaluation.true_alarms,

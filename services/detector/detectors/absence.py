@@ -1,9 +1,11 @@
 """Absence of data: how long a series may be silent before that says something.
 
 What it measures: how long nothing arrived of a series, against the second longest pause that is
-remembered. A pause is forgotten by a twelfth of the time that passes, whole after twelve times its
-length. So one outage teaches nothing, however long, and what comes again, as portions, nights and
-weekends do, is expected from the second time on.
+remembered. A pause is the time between two samples, by their arrivals or by their own times,
+whichever is longer: history that is sent at once teaches the rhythm that it was recorded in. A
+pause is forgotten by a twelfth of the time that passes, whole after twelve times its length. So
+one outage teaches nothing, however long, and what comes again, as portions, nights and weekends
+do, is expected from the second time on.
 Cost: O(1), 12 bytes.
 Weakness: the end of a portion, of a day, of a week is told as an end once or twice.
 
@@ -39,7 +41,7 @@ F64 = npt.NDArray[np.float64]
 
 @kernel
 def learn(state: np.void, quiet_ms: float) -> None:
-    """Takes in a sample that arrived after `quiet_ms` without any."""
+    """Takes in a sample that comes after a pause of `quiet_ms`."""
     longest, faded = state["longest_ms"], FADES * quiet_ms
     second = max(state["second_ms"] - faded, min(longest, quiet_ms), 0.0)
     state["longest_ms"], state["second_ms"] = max(longest - faded, quiet_ms), second

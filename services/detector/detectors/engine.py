@@ -9,10 +9,11 @@ API (stable; the maths behind it is not):
     engine.contributions(scores.features)
     data = engine.export_rows(rows); engine.import_rows(rows, data)
 
-How a sample is scored: seven detectors tell how surprising its contexts are (`contexts`), an
-Isolation Forest trained on earlier surprises tells how isolated their combination is, and the
-product of the total surprise and the isolation is the strangeness of the sample. `tension` turns it
-into the raw score, `episode` into alerts.
+How a sample is scored (`step`): of a counter its growth is taken (`kinds`), seven contexts tell how
+surprising it is (`contexts`), an Isolation Forest trained on earlier surprises tells how isolated
+their combination is, and the product of the total surprise and the isolation is the strangeness of
+the sample. `tension` turns it into the raw score, `episode` tells what begins, lasts and ends, and
+what is learnt of it, `loudness` how much attention it deserves.
 
 Laws: O(1) per sample, no look-ahead, deterministic, the same scores however a stream is cut into
 batches, and after export and import of the state in mid-stream.
@@ -24,10 +25,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.detectors import absence, reservoir, stages
+from services.detector.detectors import absence, kinds, reservoir, step
 from services.detector.detectors import rows as state_rows
+from services.detector.detectors.calendar import Calendar
 from services.detector.detectors.contexts import FEATURES
-from services.detector.detectors.forest import Forest
+from services.detector.detectors.forest import NO_TREES, Forest
 from services.detector.detectors.settings import Settings
 from services.detector.detectors.training import grow
 
@@ -37,7 +39,7 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-SPARE: Final = 64
+SPARE: Final = 256
 """One row in so many is kept free, so that series may come one by one at little cost."""
 
 __all__ = ["FEATURES", "Engine", "Forest", "Scores", "Settings", "train"]
@@ -53,6 +55,10 @@ class Scores:
             or out of order, series in warm-up, or no model.
         alert: [0, 1), 0 except on a sample that opens or raises an episode within the noise budget;
             comparable between series.
+        ended: int8, whether with the sample the episode ends that the last alert belongs to: 0, or
+            `episode.USUAL_AGAIN`, or `episode.STAYS` when its level is the new usual.
+        drifted: the alert tells of a drift, see `drift`; `expected` is the range that was left.
+        value: what was scored: the sample, or of a counter its growth per second; NaN where none.
         expected_low, expected_high: the range expected before the sample was seen; NaN in warm-up.
         features: float32[n, F], how surprising each context of the sample was; 0 in warm-up.
         warm: the sample is past its series' warm-up and a model is present.
@@ -61,10 +67,14 @@ class Scores:
         silence_ms: float64[n, 4], how long nothing of the series had arrived before the sample,
             how long that may be, how long it often is, and how late the sample before had arrived;
             NaN at the first sample.
+        alarmed: before the sample the episode of the last alert still went on.
     """
 
     raw: F64
     alert: F64
+    ended: npt.NDArray[np.int8]
+    drifted: Flags
+    value: F64
     expected_low: F64
     expected_high: F64
     features: F32
@@ -72,6 +82,7 @@ class Scores:
     silenced: Flags
     apart: Flags
     silence_ms: F64
+    alarmed: Flags
 
 
 class Engine:
@@ -81,10 +92,12 @@ class Engine:
         """Starts without series.
 
         Raises:
-            ValueError: the forest was trained on other features.
+            ValueError: the forest was trained on other features, or no such time zone is known.
         """
         self._settings = settings or Settings()
+        self._calendar = Calendar(self._settings.time_zone)
         self._state = np.zeros(0, dtype=state_rows.SERIES)
+        self._blank = np.zeros(1, dtype=state_rows.SERIES)
         self._least = np.zeros(0)
         self._allowance = np.ones(0, dtype=np.float32)
         self._count = 0
@@ -108,8 +121,7 @@ class Engine:
         if forest is not None and forest.names != FEATURES:
             raise ValueError(f"forest of other features: {forest.names}, expected {FEATURES}")
         self._forest = forest
-        nothing_new = np.zeros((1, len(FEATURES)), dtype=np.float32)
-        self._calm = 0.0 if forest is None else float(forest.score(nothing_new)[0])
+        self._trees = NO_TREES if forest is None else forest.trees()
 
     def add_series(self, count: int) -> int:
         """Adds `count` series that have seen nothing; returns the row of the first."""
@@ -120,6 +132,19 @@ class Engine:
             self._least = np.concatenate([self._least, np.zeros(more)])
             self._allowance = np.concatenate([self._allowance, np.ones(more, np.float32)])
         return first
+
+    def declare_counters(self, rows: I32) -> None:
+        """Takes these series, which have seen nothing yet, for counters, whatever they do.
+
+        Raises:
+            ValueError: a row that does not exist.
+        """
+        self._check_rows(rows)
+        self._state["kind"]["kind"][rows] = kinds.DECLARED
+
+    def counters(self) -> Flags:
+        """Which series are counters, as far as is known."""
+        return np.isin(self._state[: self._count]["kind"]["kind"], (kinds.COUNTER, kinds.DECLARED))
 
     def require(self, rows: I32, scores: F64, allowances: F64 | None = None) -> None:
         """Lets only alerts above these alert scores speak, in [0, 1) and 0 for all other rows.
@@ -154,36 +179,27 @@ class Engine:
         x = np.ascontiguousarray(values, dtype=np.float64)
         arrived = times if arrived_ms is None else np.ascontiguousarray(arrived_ms, dtype=np.int64)
         self._check(rows, times, x, arrived)
-        n, warm_up = len(rows), self._settings.warm_up
-        features = np.zeros((n, len(FEATURES)), dtype=np.float32)
-        expected, silence_ms = np.full((n, 2), np.nan), np.full((n, 4), np.nan)
-        ready, elapsed_ms = np.zeros(n, dtype=np.bool_), np.zeros(n)
-        stages.measure(
-            self._state,
-            rows,
-            times,
-            x,
-            arrived,
-            warm_up,
-            features,
-            expected,
-            ready,
-            elapsed_ms,
-            silence_ms,
-        )
-        reservoir.keep(self._reservoir, rows, times, features)
-        raw, alert = self._judge(rows, elapsed_ms, features, ready)
-        strength = np.maximum(alert, 0.0)
+        found = _columns(len(rows))
+        asked = step.Asked(self._settings.alerts_per_week or 0.0, self._allowance, self._least)
+        given = rows, times, self._calendar.local_ms(times), x, arrived
+        state, warm_up = self._state, self._settings.warm_up
+        step.process(state, self._blank, *given, warm_up, self._trees, asked, found)
+        reservoir.keep(self._reservoir, rows, times, found.features)
+        strength = np.maximum(found.alert, 0.0)
         return Scores(
-            raw=raw,
+            raw=found.raw,
             alert=strength / (1.0 + strength),
-            expected_low=expected[:, 0],
-            expected_high=expected[:, 1],
-            features=features,
-            warm=ready & (self._forest is not None),
-            silenced=alert < 0.0,
-            apart=elapsed_ms > silence_ms[:, 1],
-            silence_ms=silence_ms,
+            ended=found.ended,
+            drifted=found.drifted,
+            value=found.value,
+            expected_low=found.expected[:, 0],
+            expected_high=found.expected[:, 1],
+            features=found.features,
+            warm=found.ready & (self._forest is not None),
+            silenced=found.alert < 0.0,
+            apart=found.elapsed_ms > found.silence[:, 1],
+            silence_ms=found.silence[:, :4],
+            alarmed=found.silence[:, 4] == 1.0,
         )
 
     def contributions(self, features: F32) -> F64:
@@ -201,14 +217,14 @@ class Engine:
         if forest is None:
             return out
         new = features.any(axis=1)
-        isolation = np.maximum(forest.score(features[new]) - self._calm, 0.0)
+        isolation = np.maximum(forest.score(features[new]) - self._trees.calm, 0.0)
         out[new] = features[new].sum(axis=1, dtype=np.float64) * isolation
         return out
 
     def newest_ms(self) -> I64:
         """Timestamp of the newest sample of every series; the lowest int64 before the first."""
         clock = self._state[: self._count]["clock"]
-        return np.where(clock["count"] > 0, clock["last_ms"], np.iinfo(np.int64).min)
+        return np.where(clock["seen"] > 0, clock["last_ms"], np.iinfo(np.int64).min)
 
     def delays_ms(self) -> F64:
         """How late the newest sample of every series arrived after its timestamp."""
@@ -217,6 +233,10 @@ class Engine:
     def arrivals_ms(self) -> F64:
         """When the newest sample of every series arrived; the lowest int64 before the first."""
         return np.asarray(self.newest_ms() + self.delays_ms())
+
+    def alarmed(self) -> Flags:
+        """In which series the episode of the last alert goes on."""
+        return np.asarray(self._state[: self._count]["loudness"]["open"] > 0)
 
     def pauses_ms(self) -> F64:
         """How long every series is often silent; see `absence`."""
@@ -244,25 +264,6 @@ class Engine:
         self._check_rows(np.asarray(rows))
         self._state[np.asarray(rows)] = state
 
-    def _judge(self, rows: I32, elapsed_ms: F64, features: F32, ready: Flags) -> tuple[F64, F64]:
-        raw, alert = np.full(len(rows), np.nan), np.zeros(len(rows))
-        if self._forest is not None:
-            strangeness = self.strangeness(features)
-            per_week = self._settings.alerts_per_week or 0.0
-            stages.judge(
-                self._state,
-                rows,
-                elapsed_ms,
-                strangeness,
-                ready,
-                per_week,
-                self._least,
-                self._allowance,
-                raw,
-                alert,
-            )
-        return raw, alert
-
     def _check(self, rows: I32, times: I64, x: F64, arrived: I64) -> None:
         if not (rows.ndim == 1 and rows.shape == times.shape == x.shape == arrived.shape):
             shapes = f"{rows.shape}, {times.shape}, {x.shape}, {arrived.shape}"
@@ -272,6 +273,22 @@ class Engine:
     def _check_rows(self, rows: npt.NDArray[np.integer]) -> None:
         if len(rows) and (rows.min() < 0 or rows.max() >= self._count):
             raise ValueError(f"row out of range: the engine holds {self._count} series")
+
+
+def _columns(count: int) -> step.Found:
+    """Columns that nothing was written to."""
+    return step.Found(
+        features=np.zeros((count, len(FEATURES)), dtype=np.float32),
+        value=np.full(count, np.nan),
+        expected=np.full((count, 2), np.nan),
+        ready=np.zeros(count, dtype=np.bool_),
+        elapsed_ms=np.zeros(count),
+        silence=np.full((count, 5), np.nan),
+        raw=np.full(count, np.nan),
+        alert=np.zeros(count),
+        ended=np.zeros(count, dtype=np.int8),
+        drifted=np.zeros(count, dtype=np.bool_),
+    )
 
 
 def train(features: F32, *, seed: int, trees: int = 100, sample: int = 256) -> Forest:

@@ -1,112 +1,156 @@
-"""One alert per episode, fatigue, and the noise budget.
+"""Episodes: when a series becomes strange, whether that lasts, and when it is usual again.
 
-An episode lasts until the tension has sunk to 1.5 % of its crest, some six hours after the last
-comparable sample; within it only a new peak speaks. A peak speaks the softer, the further it
-stays below the highest peak of the series' last weeks (half-life 30 days).
+A sample is strange when it is stranger than one in all that its series has sent. Strange samples
+are kept apart: nothing is learnt from them, so the one after them is judged against the usual, and
+a second fault is as strange as the first. One or two alone are noise and learnt when they are over.
+What lasts longer than `LASTS` samples is how the series is from now on; the way back from there is
+no fault. A thing like one that lasted before, or the third within some days, is learnt at once.
 
-The budget is kept twice. A bar that every alert raises and time lowers settles where alerts come as
-often as accepted, so that the strong ones speak. And each alert costs a coin of a purse that gets
-as many as accepted and holds four weeks' worth. It starts empty, or the first novelty of a young
-series would cost it the alert of its first fault. Only a peak nearly as strange as any sample can
-be at that age may take coins in advance, at most two. So there are never more than accepted, and
-two.
-What people do not want to hear (`least`) stays silent and costs nothing.
-Cost: O(1), 28 bytes.
-Weakness: a second fault that starts within hours of a larger one stays silent; so does, in a young
-series, one that is not much stranger than its noise.
+An episode begins with a strange sample after `CALM` usual ones and ends with the `CALM`-th usual
+one, or when what it brought stays.
+Cost: O(1), 44 bytes.
+Weakness: while a new level is kept apart, some twenty samples, only something stranger is heard.
 
 >>> state = np.zeros(1, STATE)[0]
->>> [round(speak(state, strange, tension, 60_000.0, 0.0, 0.0), 2)
-...  for strange, tension in [(0.0, 0.0), (2.0, 2.0), (1.0, 3.0), (4.0, 7.0), (0.0, 7.0)]]
-[0.0, 2.0, 0.0, 4.0, 0.0]
+>>> begin(state)
+>>> steps = [step(state, strange, 5.0, 1.0, 1000, 0.001) for strange in (0.0, 9.0, 9.0, 9.0, 0.0)]
+>>> [(KEEP_APART, LEARN)[step.learn == LEARN] == KEEP_APART for step in steps]
+[False, True, True, True, False]
+>>> [each.onset for each in steps], step(state, 0.0, 1.0, 1.0, 1000, 0.001).end == USUAL_AGAIN
+([False, True, False, False, False], True)
 """
 
 import math
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from services.detector.detectors.jit import kernel
 
-DAY_MS = 86_400_000.0
-FATIGUE_DAYS = 30.0
-FATIGUE = 0.25
-OVER = 0.015
-STEP, LOWEST = 1.0, -6.0
-"""What an alert adds to the bar, and where the bar stops falling; log2 of strength."""
-WEEKS_HELD, ADVANCE = 4.0, 2.0
-"""What a purse holds, in weeks; how many coins it may owe."""
-NEARLY = 1.7
-"""Of 2 log10(samples), which is about as strange as one new in every context can be."""
-FULL = 2**32 - 1
-STATE = np.dtype(
+CALM: Final = 2
+"""Usual samples in a row that end an episode."""
+SPIKE: Final = 2
+"""Strange samples that are noise when they stand alone."""
+LASTS: Final = 20
+"""Strange samples after which they are the new usual; in a young series a tenth of all so far."""
+REPEAT_DAYS: Final = 1.5
+"""Half-life of the count of lasting episodes."""
+REPEATS: Final = 2.5
+"""Recent episodes beyond which the next one is learnt at once."""
+LATER_DAYS: Final = 1.0 / 3.0
+MONTH_DAYS: Final = 30.0
+"""A thing like one that is older than the first and younger than the second comes again."""
+LIKE: Final = 0.5
+"""Values are alike when they differ by less than this share of their distance from the usual."""
+
+LEARN: Final = 0
+KEEP_APART: Final = 1
+LEARN_SPIKE: Final = 2
+"""First what was kept apart, then the sample."""
+NEW_LEVEL: Final = 3
+"""The sample begins a new usual."""
+
+GOES_ON: Final = 0
+USUAL_AGAIN: Final = 1
+STAYS: Final = 2
+
+STATE: Final = np.dtype(
     [
-        ("tired_days", np.float32),
-        ("peak", np.float32),
-        ("crest", np.float32),
-        ("habit", np.float32),
-        ("coins", np.float32),
-        ("bar", np.float32),
-        ("seen", np.uint32),
+        ("kept", np.float64, (SPIKE,)),
+        ("like", np.float32, (2,)),
+        ("like_days", np.float32, (2,)),
+        ("repeats", np.float32),
+        ("strange", np.uint16),
+        ("calm", np.uint8),
+        ("known", np.uint8),
     ],
     align=True,
 )
+"""Spikes kept apart; of the last lasting episode downwards and upwards its value and age; how many
+lasted lately; strange samples of the episode and usual ones since; whether it is learnt."""
 
 
-@kernel
-def speak(
-    state: np.void,
-    strangeness: float,
-    tension: float,
-    elapsed_ms: float,
-    per_week: float,
-    least: float,
-) -> float:
-    """Strength of the alert that this sample gives, 0 when it opens or raises no episode.
+class Step(NamedTuple):
+    """What a sample is to its series.
 
-    Negative when it stays silent because its score, strength / (1 + strength), is at most `least`.
+    Attributes:
+        onset: it begins an episode.
+        lasting: it is strange and not the first of its episode.
+        learn: what is to be learnt.
+        end: whether and how an episode ends with it.
     """
-    _pass_time(state, elapsed_ms, per_week)
-    state["seen"] += state["seen"] < FULL
-    if tension < OVER * state["crest"]:
-        state["peak"], state["crest"] = 0.0, 0.0
-    state["crest"] = max(state["crest"], tension)
-    if strangeness <= state["peak"]:
-        return 0.0
-    state["peak"] = strangeness
-    share = _share_of_habit(state, strangeness)
-    strength: float = strangeness * share**FATIGUE
-    if strength <= least * (1.0 + strength):
-        return -strength
-    return strength if _pays(state, strength, per_week) else 0.0
+
+    onset: bool
+    lasting: bool
+    learn: int
+    end: int
 
 
 @kernel
-def _pass_time(state: np.void, elapsed_ms: float, per_week: float) -> None:
-    state["tired_days"] += elapsed_ms / DAY_MS
-    coins = per_week * elapsed_ms / (7.0 * DAY_MS)
-    state["bar"] = max(state["bar"] - STEP * coins, LOWEST)
-    state["coins"] = min(state["coins"] + coins, max(WEEKS_HELD * per_week, 1.0))
+def begin(state: np.void) -> None:
+    """Before the first sample: nothing has lasted yet."""
+    state["like_days"][0] = state["like_days"][1] = 1e9
 
 
 @kernel
-def _share_of_habit(state: np.void, strangeness: float) -> float:
-    """The peak as a share of the highest recent peak, itself included."""
-    habit = state["habit"] * 0.5 ** (state["tired_days"] / FATIGUE_DAYS)
-    state["habit"] = max(habit, strangeness)
-    state["tired_days"] = 0.0
-    share: float = strangeness / max(habit, strangeness)
-    return share
+def is_strange(strangeness: float, count: int) -> bool:
+    """Whether a sample after `count` others is stranger than one in all of them."""
+    return strangeness >= math.log10(count + 1.0)
 
 
 @kernel
-def _pays(state: np.void, strength: float, per_week: float) -> bool:
-    """Whether the budget lets a peak of this strength speak; takes its coin."""
-    if per_week <= 0.0:
-        return True
-    extreme = strength >= NEARLY * math.log10(state["seen"] + 1.0)
-    least = 1.0 - ADVANCE if extreme else 1.0
-    if state["coins"] < least or math.log2(strength) < state["bar"]:
-        return False
-    state["coins"] -= 1.0
-    state["bar"] += STEP
-    return True
+def step(
+    state: np.void, strangeness: float, value: float, usual: float, count: int, days: float
+) -> Step:
+    """Takes a sample that comes `days` after the last, after `count` others."""
+    state["like_days"][0] += days
+    state["like_days"][1] += days
+    state["repeats"] *= 0.5 ** (days / REPEAT_DAYS)
+    if is_strange(strangeness, count):
+        return _go_on(state, value, usual, count)
+    return _calm_down(state)
+
+
+@kernel
+def _go_on(state: np.void, value: float, usual: float, count: int) -> Step:
+    onset = state["strange"] == 0 or state["calm"] >= CALM
+    side = 1 if value > usual else 0
+    alike = abs(value - state["like"][side]) <= LIKE * abs(state["like"][side] - usual)
+    if onset:
+        state["strange"] = 0
+        again = alike and LATER_DAYS < state["like_days"][side] < MONTH_DAYS
+        state["known"] = again or state["repeats"] > REPEATS
+    lasts = not (state["strange"] < LASTS and state["strange"] < 0.1 * count)
+    state["calm"] = 0
+    state["strange"] = min(state["strange"] + 1, 60_000)
+    learn, end = LEARN, GOES_ON
+    if not state["known"] and lasts:
+        state["known"] = 1
+        learn, end = NEW_LEVEL, STAYS
+    elif not state["known"]:
+        learn = KEEP_APART
+        _keep(state, value, side, alike)
+    if state["strange"] == 2:
+        state["repeats"] += 1.0
+    return Step(onset, state["strange"] >= 2, learn, end)
+
+
+@kernel
+def _keep(state: np.void, value: float, side: int, alike: bool) -> None:
+    if state["strange"] <= SPIKE:
+        state["kept"][state["strange"] - 1] = value
+    elif state["strange"] == SPIKE + 1 and not (alike and state["like_days"][side] < MONTH_DAYS):
+        state["like"][side], state["like_days"][side] = value, 0.0
+
+
+@kernel
+def _calm_down(state: np.void) -> Step:
+    learn, end = LEARN, GOES_ON
+    state["calm"] = min(state["calm"] + 1, 200)
+    if state["calm"] == 1 and 0 < state["strange"] <= SPIKE and not state["known"]:
+        learn = LEARN_SPIKE
+    if state["calm"] == CALM and state["strange"] > 0:
+        end = USUAL_AGAIN
+    if state["calm"] >= CALM:
+        state["strange"] = 0
+    return Step(False, False, learn, end)

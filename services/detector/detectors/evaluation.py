@@ -1,8 +1,8 @@
 """How good a forest is: injected anomalies, alarms that people judged, drift of its scores.
 
 Injected: anomalies of four kinds are put into stored series, and into made-up ones where there are
-too few; measured is the average precision of the raw score. Forests are compared on the same
-material.
+too few; measured is the average precision of the raw score, and for people how many of them are
+heard within the usual noise budget. Forests are compared on the same material.
 Judged: the probability that an alarm judged true is stranger than one judged false.
 Drift: the population stability index of live strangeness against that of the training rows.
 Weakness: what is abnormal in stored series by itself counts against every forest; judged alarms are
@@ -24,6 +24,11 @@ SERIES, SAMPLES, PER_DAY = 36, 1500, 288
 BEFORE, SAMPLES_MIN = 300, 500
 """Samples of a series before the first injected anomaly, and how many it needs."""
 PER_SERIES, LENGTH = 3, 12
+LATE = 2
+"""Samples after its end within which an injected anomaly is still heard."""
+BUDGET = 4.0
+"""False alarms per series and week among which injected anomalies must be heard: the default."""
+WEEK_MS = 604_800_000
 JUDGED_MIN = 5
 MARGIN = 0.005
 """A forest is better when its score is higher by more than this."""
@@ -111,6 +116,24 @@ def injected_precision(forest: Forest, made: Material) -> float:
     raw = engine.process(made.rows, made.timestamps_ms, made.values).raw
     known = np.isfinite(raw)
     return average_precision(raw[known], made.injected[known])
+
+
+def heard(forest: Forest, made: Material) -> int:
+    """How many injected anomalies are among the loudest alarms, `BUDGET` others a week allowed."""
+    engine = Engine(forest=forest)
+    engine.add_series(int(made.rows[-1]) + 1)
+    alert = engine.process(made.rows, made.timestamps_ms, made.values).alert
+    edges = np.diff(made.injected.astype(np.int8), prepend=0, append=0)
+    begun, ended = np.flatnonzero(edges > 0), np.flatnonzero(edges < 0) + LATE
+    loudest, others = list[float](), alert.copy()
+    for start, stop in zip(begun, ended, strict=True):
+        loudest.append(float(alert[start:stop].max()))
+        others[start:stop] = 0.0
+    steps = np.diff(made.timestamps_ms)
+    weeks = float(steps[steps > 0].sum()) / WEEK_MS
+    accepted = int(BUDGET * weeks)
+    least = float(np.sort(others)[::-1][accepted]) if accepted < len(others) else 0.0
+    return sum(each > least for each in loudest)
 
 
 def average_precision(scores: F64, positive: Flags) -> float:

@@ -1,5 +1,7 @@
 """The forest of a fresh install, grown on made-up series before there is any history."""
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,7 @@ SERIES, SAMPLES = 240, 4000
 PER_DAY = (1440, 288, 96, 24)
 
 
+@cache
 def first_forest(seed: int = 0) -> Forest:
     """Grows the same forest for the same seed; takes a few seconds."""
     return train(made_up_rows(seed), seed=seed)

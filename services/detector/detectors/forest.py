@@ -18,6 +18,7 @@ True
 """
 
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,23 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 U8 = npt.NDArray[np.uint8]
+
+
+class Trees(NamedTuple):
+    """What kernels need of a forest; `calm` is its score of a sample about which nothing is new."""
+
+    size: int
+    depth: int
+    feature: U8
+    limit: I32
+    length: F64
+    normal: float
+    calm: float
+
+
+NO_TREES: Final = Trees(
+    0, 0, np.zeros((0, 0), np.uint8), np.zeros((0, 0), np.int32), np.zeros((0, 0)), 1.0, 0.0
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,7 +72,15 @@ class Forest:
 
     def __post_init__(self) -> None:
         """Prepares the thresholds for the compiled walk."""
-        object.__setattr__(self, "_limit", _ordered(self.threshold))
+        bits = (self.threshold + np.float32(0.0)).view(np.int32)
+        ordered = bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
+        object.__setattr__(self, "_limit", ordered)
+
+    def trees(self) -> Trees:
+        """The forest for kernels."""
+        calm = float(self.score(np.zeros((1, len(self.names)), np.float32))[0])
+        arrays = self.feature, self._limit, self.length
+        return Trees(len(self.feature), self.depth, *arrays, self.normal, calm)
 
     @property
     def depth(self) -> int:
@@ -114,26 +140,46 @@ class Forest:
 
 
 @kernel
-def _ordered(floats: F32) -> I32:
-    """Integers in the order of the floats; -0.0 is 0.0."""
-    bits = (floats + np.float32(0.0)).view(np.int32)
+def strangeness(trees: Trees, features: F32) -> float:
+    """Total surprise, weighted by how isolated its combination is; 0 where nothing is new."""
+    surprise = np.float64(0.0)
+    for k in range(features.shape[0]):
+        surprise += features[k]
+    if surprise <= 0.0:
+        return 0.0
+    ordered = np.empty(features.shape[0], np.int32)
+    for k in range(features.shape[0]):
+        ordered[k] = _order(features[k])
+    total = _one_row(trees.feature, trees.limit, trees.length, trees.depth, ordered)
+    score = 2.0 ** (-total / (trees.size * trees.normal))
+    strange: float = surprise * max(score - trees.calm, 0.0)
+    return strange
+
+
+@kernel
+def _order(value: np.float32) -> np.int32:
+    """An integer in the order of the floats; -0.0 is 0.0."""
+    bits: np.int32 = np.float32(value + np.float32(0.0)).view(np.int32)
     return bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
 
 
 @kernel
 def _walk(feature: U8, limit: I32, length: F64, depth: int, rows: F32, total: F64) -> None:
-    """Adds up path lengths: eight rows at a time down one tree, the rest down four trees at a time.
+    """Adds up path lengths: eight rows at a time down one tree, the rest each down eight trees.
 
     Walks side by side hide each other's memory latency; every row adds its trees in their order.
     """
-    x = _ordered(rows)
+    x = np.empty((rows.shape[0], rows.shape[1]), np.int32)
+    for i in range(rows.shape[0]):
+        for k in range(rows.shape[1]):
+            x[i, k] = _order(rows[i, k])
     eights = x.shape[0] // 8 * 8
     for start in range(0, eights, BLOCK):
         stop = min(start + BLOCK, eights)
         for t in range(feature.shape[0]):
             _one_tree(feature[t], limit[t], length[t], depth, x, total, start, stop)
     for i in range(eights, x.shape[0]):
-        _one_row(feature, limit, length, depth, x[i], total, i)
+        total[i] = _one_row(feature, limit, length, depth, x[i])
 
 
 @kernel
@@ -164,24 +210,34 @@ def _one_tree(
 
 
 @kernel
-def _one_row(f: U8, limit: I32, leaf: F64, depth: int, x: I32, total: F64, i: int) -> None:
-    one, trees = np.uint32(1), f.shape[0]
-    for t in range(0, trees // 4 * 4, 4):
+def _one_row(f: U8, limit: I32, leaf: F64, depth: int, x: I32) -> float:
+    one, trees, total = np.uint32(1), f.shape[0], 0.0
+    for t in range(0, trees // 8 * 8, 8):
         a = b = c = d = np.uint32(0)
+        m = n = o = p = np.uint32(0)
         for _ in range(depth):
             a = a + a + one + np.uint32(x[f[t, a]] > limit[t, a])
             b = b + b + one + np.uint32(x[f[t + 1, b]] > limit[t + 1, b])
             c = c + c + one + np.uint32(x[f[t + 2, c]] > limit[t + 2, c])
             d = d + d + one + np.uint32(x[f[t + 3, d]] > limit[t + 3, d])
-        total[i] += leaf[t, a]
-        total[i] += leaf[t + 1, b]
-        total[i] += leaf[t + 2, c]
-        total[i] += leaf[t + 3, d]
-    for t in range(trees // 4 * 4, trees):
+            m = m + m + one + np.uint32(x[f[t + 4, m]] > limit[t + 4, m])
+            n = n + n + one + np.uint32(x[f[t + 5, n]] > limit[t + 5, n])
+            o = o + o + one + np.uint32(x[f[t + 6, o]] > limit[t + 6, o])
+            p = p + p + one + np.uint32(x[f[t + 7, p]] > limit[t + 7, p])
+        total += leaf[t, a]
+        total += leaf[t + 1, b]
+        total += leaf[t + 2, c]
+        total += leaf[t + 3, d]
+        total += leaf[t + 4, m]
+        total += leaf[t + 5, n]
+        total += leaf[t + 6, o]
+        total += leaf[t + 7, p]
+    for t in range(trees // 8 * 8, trees):
         a = np.uint32(0)
         for _ in range(depth):
             a = a + a + one + np.uint32(x[f[t, a]] > limit[t, a])
-        total[i] += leaf[t, a]
+        total += leaf[t, a]
+    return total
 
 
 def _walk_by_level(

@@ -38,21 +38,31 @@ STATE = np.dtype(
 
 
 @kernel
-def cell(grid: np.void, value: float) -> int:
+def scale(grid: np.void) -> float:
+    """Finest cells per unit, a power of two."""
+    cells: float = math.ldexp(1.0, -(int(grid["level"]) + FINEST))
+    return cells
+
+
+@kernel
+def cell(scale: float, value: float) -> int:
     """Index of the finest cell that holds `value`; index >> k is its cell k widths up."""
-    place = value / math.ldexp(1.0, int(grid["level"]) + FINEST)
-    return math.floor(min(max(place, -1e15), 1e15))
+    return math.floor(min(max(value * scale, -1e15), 1e15))
 
 
 @kernel
-def reach(grid: np.void) -> Reach:
+def reach(grid: np.void, scale: float) -> Reach:
     """Cells of the lowest and the highest value so far."""
-    return Reach(cell(grid, np.float64(grid["lowest"])), cell(grid, np.float64(grid["highest"])))
+    low, high = np.float64(grid["lowest"]), np.float64(grid["highest"])
+    return Reach(cell(scale, low), cell(scale, high))
 
 
 @kernel
-def learn(grid: np.void, value: float, count: int) -> int:
-    """Takes in a value after `count` others; returns by how many steps the level changed."""
+def learn(grid: np.void, value: float, count: int, least: float) -> int:
+    """Takes in a value after `count` others; returns by how many steps the level changed.
+
+    The level is that of a spread of `least` at the least.
+    """
     rate = max(1.0 / (count + 1.0), 1.0 / MEMORY)
     off = value - grid["mean"]
     spread = np.float64(grid["spread"])
@@ -67,7 +77,7 @@ def learn(grid: np.void, value: float, count: int) -> int:
     grid["mean"] += rate * off
     grid["spread"] = math.sqrt((1.0 - rate) * (spread * spread + rate * off * off))
     smallest = 1e-9 * abs(grid["mean"]) + 1e-37
-    wanted = math.log2(max(grid["spread"], smallest))
+    wanted = math.log2(max(grid["spread"], smallest, least))
     if count > 0 and abs(wanted - grid["level"]) <= 1.0:
         return 0
     steps: int = math.floor(wanted + 0.5) - grid["level"]

@@ -20,12 +20,31 @@ COMPILED = numba is not None
 
 
 def kernel(function: F) -> F:
-    """Compiles `function` once and keeps the machine code on disk."""
+    """Compiles `function` once; keeps the machine code where there is a place for it on disk."""
     if numba is None:
         return function
-    compiled: Any = numba.njit(cache=True, error_model="numpy")(function)
-    compiled._cache._cache_file._source_stamp = _STAMP
+    try:
+        compiled: Any = numba.njit(cache=True, error_model="numpy")(function)
+        compiled._cache._cache_file._source_stamp = _STAMP
+    except RuntimeError:  # neither this directory nor the user's own cache can be written to
+        compiled = numba.njit(error_model="numpy")(function)
+    compiled.get_call_template = _without_constants(compiled.get_call_template)
     return cast(F, compiled)
+
+
+def _without_constants(template: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets a kernel that is called with a constant be the one that is called with a variable.
+
+    By itself numba compiles a kernel again for each constant that another one hands to it: most of
+    the time that a first start took.
+    """
+
+    def of_types(arguments: Any, keywords: Any) -> Any:
+        unliteral: Callable[[Any], Any] = numba.types.unliteral
+        plain = tuple(unliteral(each) for each in arguments)
+        return template(plain, {name: unliteral(each) for name, each in keywords.items()})
+
+    return of_types
 
 
 def _stamp() -> tuple[tuple[str, int, int], ...]:

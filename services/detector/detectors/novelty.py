@@ -25,12 +25,15 @@ from services.detector.detectors.sample import Reach
 
 Sizes = tuple[int, int, int, int, int]
 Bytes = npt.NDArray[np.uint8]
+Ages = npt.NDArray[np.uint16]
+Places = npt.NDArray[np.int16]
 
-NARROW = (5, 5, 5, 4, 4)
-"""log2 of the bits kept per width, the finest first: enough for a value alone."""
 OLDEST = 65535
 ENOUGH = 6
 """Visits before a part of the calendar counts as known."""
+KNOWN = -1
+"""In the place of a place: nothing new was met there."""
+_BITS = np.array([number.bit_count() for number in range(256)])
 _LOW = np.uint64(0xFFFFFFFF)
 _X, _Y, _Z = np.uint64(0xC13FA9A9), np.uint64(0x91E10DA5), np.uint64(0x8CB92BA7)
 
@@ -48,35 +51,67 @@ def parted_table(sizes: Sizes, parts: int) -> np.dtype[np.void]:
 
 @kernel
 def meet_part(
-    state: np.void, sizes: Sizes, cell: int, reach: Reach, part: int, learn: bool
+    state: np.void, sizes: Sizes, cell: int, reach: Reach, part: int, places: Places, at: int
 ) -> float:
     """Like `meet`, of a cell in a part of the calendar; a part hardly visited surprises no one."""
-    visits = state["visits"][part]
-    found = meet(state["table"], sizes, cell, reach, 0, 0, part, learn)
-    if learn and visits < ENOUGH:
+    table = state["table"]
+    known, age = table["known"][:], table["age"][:]
+    found = meet(known, age, sizes, cell, reach, 0, 0, part, places, at)
+    return found if state["visits"][part] >= ENOUGH else 0.0
+
+
+@kernel
+def learn_part(state: np.void, sizes: Sizes, part: int, places: Places, at: int) -> None:
+    """Like `learn`, of a cell that `meet_part` met."""
+    table = state["table"]
+    learn(table["known"][:], table["age"][:], sizes, places, at)
+    if state["visits"][part] < ENOUGH:
         state["visits"][part] += 1
-    return found if visits >= ENOUGH else 0.0
 
 
 @kernel
 def meet(
-    state: np.void,
+    known: Bytes,
+    age: Ages,
     sizes: Sizes,
     cell: int,
     reach: Reach,
     first: int,
     second: int,
     fixed: int,
-    learn: bool,
+    places: Places,
+    at: int,
 ) -> float:
-    """Mean surprise over all widths of a cell beside two other cells and one fixed number."""
+    """Mean surprise over all widths of a cell beside two other cells and one fixed number.
+
+    Writes to `places`, from `at` on, what `learn` wants. `known` and `age` are slices of a table:
+    a field itself has its length in its type, and the kernel would be compiled again for every
+    length.
+    """
     total, start = 0.0, 0
     for width in range(WIDTHS):
         key = lattice(cell >> width, (first >> width) + fixed, second >> width)
         far = beyond(cell, reach, width)
-        total += visit(state, sizes[width], width, start, key, far, learn)
+        total += visit(known, age, sizes[width], width, start, key, far, places, at)
         start += 1 << sizes[width]
     return total / WIDTHS
+
+
+@kernel
+def learn(known: Bytes, age: Ages, sizes: Sizes, places: Places, at: int) -> None:
+    """Makes the cells known that were met last, one at each width."""
+    start = 0
+    for width in range(WIDTHS):
+        if age[width] < OLDEST:
+            age[width] += 1
+        place, size = places[at + width], sizes[width]
+        if place != KNOWN:
+            count = _count(known, start, size)
+            known[place >> 3] |= np.uint8(1 << (place & 7))
+            if 4 * count >= 3 << size:
+                _clear(known, start, size)
+                age[width] = 0
+        start += 1 << size
 
 
 @kernel
@@ -96,34 +131,36 @@ def lattice(x: int, y: int, z: int) -> np.uint64:
 
 @kernel
 def visit(
-    state: np.void, size: int, width: int, start: int, key: np.uint64, far: bool, learn: bool
+    known: Bytes,
+    age: Ages,
+    size: int,
+    width: int,
+    start: int,
+    key: np.uint64,
+    far: bool,
+    places: Places,
+    at: int,
 ) -> float:
-    """Surprise of one key at one width, new for sure if `far`; with `learn` it is known then."""
-    if learn and state["age"][width] < OLDEST:
-        state["age"][width] += 1
+    """Surprise of one key at one width, new for sure if `far`; writes its place if it is new."""
     place = start + np.int64(key >> np.uint64(32 - size))
-    byte, bit = place >> 3, np.uint8(1 << (place & 7))
-    if state["known"][byte] & bit and not far:
+    places[at + width] = KNOWN
+    if known[place >> 3] & np.uint8(1 << (place & 7)) and not far:
         return 0.0
-    known = _count(state["known"], start, size)
-    if learn:
-        state["known"][byte] |= bit
-        if 4 * known >= 3 << size:
-            _clear(state["known"], start, size)
-            state["age"][width] = 0
-    return max(-math.log10((known + 1.0) / (state["age"][width] + 1.0)), 0.0)
+    places[at + width] = place
+    count = _count(known, start, size)
+    return max(-math.log10((count + 1.0) / (age[width] + 1.0)), 0.0)
 
 
 @kernel
-def rescale(state: np.void, sizes: Sizes, steps: int) -> None:
+def rescale(known: Bytes, age: Ages, sizes: Sizes, steps: int) -> None:
     """Moves what is known to the places it has after the grid's level changed by `steps`."""
     for index in range(WIDTHS):
         width, source = source_of(index, steps)
-        _clear(state["known"], _start(sizes, width), sizes[width])
-        state["age"][width] = 0
+        _clear(known, _start(sizes, width), sizes[width])
+        age[width] = 0
         if 0 <= source < WIDTHS:
-            _move(state["known"], sizes, source, width)
-            state["age"][width] = state["age"][source]
+            _move(known, sizes, source, width)
+            age[width] = age[source]
 
 
 @kernel
@@ -140,7 +177,8 @@ def _move(known: Bytes, sizes: Sizes, source: int, target: int) -> None:
 
 @kernel
 def _clear(known: Bytes, start: int, size: int) -> None:
-    known[start >> 3 : (start + (1 << size)) >> 3] = 0
+    for index in range(start >> 3, (start + (1 << size)) >> 3):
+        known[index] = 0
 
 
 @kernel
@@ -148,10 +186,7 @@ def _count(known: Bytes, start: int, size: int) -> int:
     """Number of known cells of one width."""
     total = 0
     for index in range(start >> 3, (start + (1 << size)) >> 3):
-        byte = known[index]
-        while byte:
-            byte &= byte - 1
-            total += 1
+        total += _BITS[known[index]]
     return total
 
 

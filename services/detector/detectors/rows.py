@@ -5,28 +5,41 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.detectors import absence, episode, grid, tension
-from services.detector.detectors.contexts import CONTEXTS
+from services.detector.detectors import (
+    absence,
+    contexts,
+    drift,
+    episode,
+    grid,
+    kinds,
+    loudness,
+    step,
+    tension,
+)
 
-CLOCK = np.dtype([("last_ms", np.int64), ("count", np.uint32)])
+CLOCK = np.dtype([("last_ms", np.int64), ("count", np.uint32), ("seen", np.uint8)])
 SERIES = np.dtype(
     [
         ("clock", CLOCK),
+        ("contexts", contexts.STATE),
         ("absence", absence.STATE),
+        ("drift", drift.STATE),
+        ("kind", kinds.STATE),
         ("last", np.float64),
         ("before", np.float64),
         ("level", np.float64),
         ("value_grid", grid.STATE),
         ("change_grid", grid.STATE),
         ("offset_grid", grid.STATE),
+        ("home", step.HOME),
         ("episode", episode.STATE),
+        ("loudness", loudness.STATE),
         ("tension", tension.STATE),
-        *((name, context.STATE) for name, context in CONTEXTS.items()),
     ],
     align=True,
 )
 _LAYOUT = hashlib.sha256(repr(SERIES).encode()).digest()[:8]
-_HEADER = b"SNSROW01" + _LAYOUT
+_HEADER = b"SNSROW02" + _LAYOUT
 
 
 def pack(states: npt.NDArray[np.void]) -> bytes:

@@ -19,8 +19,8 @@ class Sample(NamedTuple):
         before: cell of the value before that.
         change: cell of the value minus the value before, on the grid of changes.
         offset: cell of the value minus the recent level, on the grid of offsets.
-        quarter: quarter of the UTC day, 0 to 3.
-        weekend: 1 on Saturday and Sunday (UTC), else 0.
+        quarter: quarter of the day by the clock on the wall, 0 to 3.
+        weekend: 1 on Saturday and Sunday by the clock on the wall, else 0.
         values, changes, offsets: what each of these signals reached before this sample.
     """
 

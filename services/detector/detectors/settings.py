@@ -11,10 +11,12 @@ class Settings:
         warm_up: samples of a series that are learnt before the first is scored, at least 2.
         alerts_per_week: accepted alerts per series and week; None lets every episode speak, ranked
             by the alert score.
+        time_zone: IANA name of the zone by which days and weeks begin.
     """
 
     warm_up: int = 50
     alerts_per_week: float | None = None
+    time_zone: str = "UTC"
 
     def __post_init__(self) -> None:
         """Refuses settings that mean nothing.

@@ -21,7 +21,7 @@ from services.detector.detectors.jit import kernel
 
 BINS = 8
 FULL = 65535
-GUESS, FADE = 50.0, 0.7
+GUESSES = tuple(50.0 * 0.7**place for place in range(BINS))
 HALF_LIFE_MS = 3_600_000.0
 STATE = np.dtype([("level", np.float32), ("seen", np.uint16, (BINS,))], align=True)
 
@@ -35,7 +35,7 @@ def rank(state: np.void, strangeness: float, elapsed_ms: float) -> float:
     own = int(place)
     at_least, above, total = 0.0, 1e-3, 1e-3
     for index in range(BINS):
-        count = state["seen"][index] + GUESS * FADE**index
+        count = state["seen"][index] + GUESSES[index]
         total += count
         at_least += count if index >= own else 0.0
         above += count if index > own else 0.0

@@ -1,8 +1,8 @@
 """Thresholds with hysteresis and hold time: the episodes of one rule over many series.
 
 What it measures: whether a series has stayed beyond a threshold long enough. One hit when the
-episode begins, one more when it turns from warning to critical. Time in which the series was
-silent too long does not count.
+episode begins, one more when it turns from warning to critical, one when it ends. Time in which the
+series was silent too long does not count.
 Cost: O(1) per sample, 24 bytes per series that the rule watches.
 Weakness: a series that stops sending keeps its episode open.
 
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from services.detector.detectors.jit import kernel
 
 NEVER = -(2**63)
-WARNING, CRITICAL = 1, 2
+WARNING, CRITICAL, OVER = 1, 2, 3
 STATE = np.dtype(
     [("since_warning", np.int64), ("since_critical", np.int64), ("said", np.int64)], align=True
 )
@@ -61,7 +61,7 @@ def step(
     terms: Terms,
     hits: Hits,
 ) -> None:
-    """Takes samples in order; writes 1 (warning) or 2 (critical) where an anomaly begins.
+    """Takes samples in order; writes 1 (warning) or 2 (critical) where one begins, 3 at its end.
 
     `places` is the place of each sample's series in `state`; samples that are not `fresh` change
     nothing, and those that are `apart` from the one before count from their own time on.
@@ -76,6 +76,7 @@ def step(
             hits[i] = _speak(s, times[i], terms.hold_ms)
             if s["said"] > 0 and x < lowest - terms.hysteresis:
                 s["said"] = 0
+                hits[i] = OVER
 
 
 @kernel

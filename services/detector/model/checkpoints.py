@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.model.anomalies import Finding
+from services.detector.model.anomalies import End, Finding
 from services.detector.model.samples import Labels
 
 
@@ -29,7 +29,7 @@ class Episode:
     Attributes:
         source: What opened it: a rule's id, or that of `shards.silences`.
         since_warning_ms, since_critical_ms: Since when it has been beyond, or silent too long;
-            None when it is not. Of a job's silences the begin of their ten minutes, and how many.
+            None when it is not.
         said: 0 before anything was announced, 1 after a warning, 2 after a critical one.
     """
 
@@ -78,6 +78,7 @@ class Changes:
 
     Attributes:
         row_numbers, states, warm: One entry for each series whose state changed.
+        ends: Of episodes, in the order of the log of samples.
         episodes: Open ones that are new or changed.
         ended_episodes: Source and series of those that are not open any more.
         forgotten_rows: Row numbers of series that are to be deleted.
@@ -98,6 +99,7 @@ class Changes:
     states: Sequence[bytes]
     warm: Sequence[bool]
     findings: Sequence[Finding]
+    ends: Sequence[End] = ()
     episodes: Sequence[Episode] = ()
     ended_episodes: Sequence[tuple[str, int]] = ()
     forgotten_rows: Sequence[int] = ()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.detectors.evaluation import MARGIN, drift
+from services.detector.detectors.evaluation import BUDGET, MARGIN, drift
 
 
 class Stage(IntEnum):
@@ -54,6 +54,7 @@ class Evaluation:
     evaluated_ms: int
     injected_precision: float
     injected_anomalies: int
+    injected_heard: int = 0
     stored_series: int = 0
     feedback_separation: float | None
     true_alarms: int
@@ -65,6 +66,17 @@ class Evaluation:
         if self.feedback_separation is None:
             return self.injected_precision
         return (self.injected_precision + self.feedback_separation) / 2.0
+
+    @property
+    def summary(self) -> str:
+        """What a person should know of it; empty where it was measured by an older version."""
+        if not self.injected_heard:
+            return ""
+        material = f"{self.stored_series} stored series" if self.stored_series else "made-up series"
+        return (
+            f"hears {self.injected_heard} of {self.injected_anomalies} faults put into {material}, "
+            f"at {BUDGET:g} false alarms per series and week"
+        )
 
     def is_better_than(self, other: "Evaluation") -> bool:
         """Whether by more than chance."""

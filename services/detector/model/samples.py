@@ -60,3 +60,8 @@ class Delivery:
     samples: Samples
     size_bytes: int
     traceparents: tuple[str, ...] = ()
+
+
+def is_counter(labels: Labels) -> bool:
+    """Whether a series is named like a counter of Prometheus and OpenMetrics."""
+    return labels.get("__name__", "").endswith(("_total", "_bucket"))

@@ -1,9 +1,9 @@
-"""A page of the anomalies whose labels match a selector."""
+"""A page of the anomalies that match what the store cannot tell."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from mesh.selector import Selector
 from services.detector.model.anomalies import Anomaly
 from services.detector.store import AnomalyFilter, AnomalyStore, Place
 
@@ -15,7 +15,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def list_anomalies(
-    store: AnomalyStore, wanted: AnomalyFilter, selector: Selector, before: Place, size: int
+    store: AnomalyStore,
+    wanted: AnomalyFilter,
+    matches: Callable[[Anomaly], bool],
+    before: Place,
+    size: int,
 ) -> tuple[list[Anomaly], Place | None]:
     """At most `size` anomalies older than `before`; the place to go on from, None at the end."""
     found: list[Anomaly] = []
@@ -23,7 +27,7 @@ async def list_anomalies(
     while read < READ_MAX:
         chunk = await store.list(wanted, place, chunk_size)
         for anomaly in chunk:
-            if selector.matches(anomaly.finding.labels):
+            if matches(anomaly):
                 if len(found) == size:
                     return found, place
                 found.append(anomaly)

@@ -1,14 +1,19 @@
 """DetectorService, one file per subject: check, ask, encode."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from mesh.clock import Clock
 from mesh.drain import Drain
-from services.detector.lifecycle.evaluator import Evaluator
-from services.detector.publisher import Publisher
+from mesh.publisher import Publisher
+from services.detector.clients.ingest import IngestClient
+from services.detector.detectors.engine import Settings
+from services.detector.model.anomalies import Entry
+from services.detector.model.models import ActiveModel
 from services.detector.servicer.anomalies import AnomalyMethods
 from services.detector.servicer.feedback import FeedbackMethods
 from services.detector.servicer.models import ModelMethods
+from services.detector.servicer.ranges import RangeMethods
 from services.detector.servicer.rules import RuleMethods
 from services.detector.servicer.scores import ScoreMethods
 from services.detector.store import (
@@ -19,9 +24,12 @@ from services.detector.store import (
     TrainingStore,
     VersionStore,
 )
+from services.detector.training.evaluate import Evaluator
 
 
-class DetectorServicer(AnomalyMethods, RuleMethods, ModelMethods, FeedbackMethods, ScoreMethods):
+class DetectorServicer(
+    AnomalyMethods, RuleMethods, ModelMethods, FeedbackMethods, ScoreMethods, RangeMethods
+):
     """Answers from the store: any replica answers for all."""
 
     def __init__(
@@ -34,12 +42,14 @@ class DetectorServicer(AnomalyMethods, RuleMethods, ModelMethods, FeedbackMethod
         versions: VersionStore,
         trainings: TrainingStore,
         evaluator: Evaluator,
-        publisher: Publisher,
+        history: IngestClient,
+        model: Callable[[], ActiveModel | None],
+        publisher: Publisher[Entry],
         drain: Drain,
         clock: Clock,
         threads: Executor,
         warmup_samples: int,
-        series_warmup_samples: int,
+        settings: Settings,
     ) -> None:
         """`warmup_samples` is what the first model needs, `threads` where engines run."""
         self._anomalies = anomalies
@@ -49,9 +59,11 @@ class DetectorServicer(AnomalyMethods, RuleMethods, ModelMethods, FeedbackMethod
         self._versions = versions
         self._trainings = trainings
         self._evaluator = evaluator
+        self._history = history
+        self._model = model
         self._drain = drain
         self._publisher = publisher
         self._clock = clock
         self._threads = threads
-        self._series_warmup_samples = series_warmup_samples
+        self._settings = settings
         self._warmup_samples = warmup_samples

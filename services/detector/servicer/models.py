@@ -12,10 +12,10 @@ from mesh.errors import NotFound, Overloaded, Unavailable
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
 from services.detector.convert import models as convert
-from services.detector.lifecycle.evaluator import Evaluator
 from services.detector.model.model_life import ModelVersion, Training
 from services.detector.query import pages
 from services.detector.store import Place, TrainingStore, VersionStore
+from services.detector.training.evaluate import Evaluator
 
 LOOK_EVERY_S: Final = 0.25
 _LIST: Final = "models"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -12,9 +13,9 @@ from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
 from services.detector.convert import scores as convert
 from services.detector.detectors.engine import Engine, Forest, Scores, Settings
-from services.detector.lifecycle.evaluator import Evaluator
 from services.detector.model.samples import Samples
 from services.detector.store import VersionStore
+from services.detector.training.evaluate import Evaluator
 
 Context = grpc.aio.ServicerContext[detector_pb.ScoreRequest, detector_pb.ScoreResponse]
 
@@ -25,7 +26,7 @@ class ScoreMethods(detector_service_pb2_grpc.DetectorServiceServicer):
     _versions: VersionStore
     _evaluator: Evaluator
     _threads: Executor
-    _series_warmup_samples: int
+    _settings: Settings
 
     async def Score(  # noqa: N802
         self, request_iterator: AsyncIterator[detector_pb.ScoreRequest], context: "Context"
@@ -56,8 +57,7 @@ class ScoreMethods(detector_service_pb2_grpc.DetectorServiceServicer):
     async def _engine(self, version: int, terms: detector_pb.ScoreOpen) -> Engine:
         forest = Forest.from_bytes(await self._evaluator.usable_artifact(version))
         budget = terms.alerts_per_week if terms.HasField("alerts_per_week") else None
-        settings = Settings(warm_up=self._series_warmup_samples, alerts_per_week=budget)
-        return Engine(forest=forest, settings=settings)
+        return Engine(forest=forest, settings=replace(self._settings, alerts_per_week=budget))
 
 
 def _scored(engine: Engine, samples: Samples) -> Scores:

@@ -7,7 +7,8 @@ A forgotten series that comes back is a new one.
 import dataclasses
 from typing import Final
 
-from services.detector.model.checkpoints import Checkpoint
+from services.detector.model.anomalies import End, EndReason, Kind
+from services.detector.model.checkpoints import Checkpoint, Episode
 from services.detector.shards.silences import SOURCE
 
 FORGOTTEN_AFTER_MS: Final = 60 * 86_400_000
@@ -16,13 +17,14 @@ FORGOTTEN_AFTER_MS: Final = 60 * 86_400_000
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """Rows and open episodes, as source and series, that are to be deleted."""
+    """Rows and open episodes, as source and series, that are to be deleted, and what ends so."""
 
     row_numbers: list[int]
     episodes: list[tuple[str, int]]
+    ends: list[End]
 
 
-NOTHING: Final = Forgotten(row_numbers=[], episodes=[])
+NOTHING: Final = Forgotten(row_numbers=[], episodes=[], ends=[])
 
 
 def without_forgotten(checkpoint: Checkpoint) -> tuple[Checkpoint, Forgotten]:
@@ -35,11 +37,30 @@ def without_forgotten(checkpoint: Checkpoint) -> tuple[Checkpoint, Forgotten]:
         for each in checkpoint.episodes
         if each.source == SOURCE and (each.since_warning_ms or 0) < oldest_ms
     }
+    dropped = [each for each in checkpoint.episodes if each.series_id in gone]
+    until_ms = checkpoint.watched.until_ms
     return dataclasses.replace(
         checkpoint,
         series=[each for each in checkpoint.series if each.series_id not in gone],
         episodes=[each for each in checkpoint.episodes if each.series_id not in gone],
     ), Forgotten(
         row_numbers=[each.row_number for each in checkpoint.series if each.series_id in gone],
-        episodes=[(e.source, e.series_id) for e in checkpoint.episodes if e.series_id in gone],
+        episodes=[(each.source, each.series_id) for each in dropped],
+        ends=[
+            *(forgotten(series_id, Kind.VALUE, until_ms) for series_id in sorted(gone)),
+            *(_end_of(each, until_ms) for each in dropped),
+        ],
     )
+
+
+def forgotten(series_id: int, kind: Kind, end_ms: int, source: str = "") -> End:
+    """The end of what nobody knows any more."""
+    return End(
+        series_id=series_id, end_ms=end_ms, reason=EndReason.FORGOTTEN, kind=kind, source=source
+    )
+
+
+def _end_of(episode: Episode, end_ms: int) -> End:
+    if episode.source == SOURCE:
+        return forgotten(episode.series_id, Kind.ABSENCE, end_ms)
+    return forgotten(episode.series_id, Kind.THRESHOLD, end_ms, episode.source)

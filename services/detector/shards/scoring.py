@@ -4,34 +4,33 @@ CPU work without I/O and clock; one thread at a time.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.detectors.engine import FEATURES, Engine, Scores, Settings
+from services.detector.detectors.engine import Engine, Scores, Settings
 from services.detector.detectors.strictness import Strictness
 from services.detector.detectors.threshold import in_order
-from services.detector.lifecycle.live import Observer
 from services.detector.model.anomalies import (
-    Contribution,
+    End,
     Finding,
     Kind,
-    Severity,
-    anomaly_id,
-    ranked,
 )
 from services.detector.model.checkpoints import Changes, Checkpoint, Watched
 from services.detector.model.model_life import Live
 from services.detector.model.models import ActiveModel
 from services.detector.model.rules import Rule
-from services.detector.model.samples import Labels, Samples
-from services.detector.shards.forgetting import NOTHING, without_forgotten
+from services.detector.model.samples import Labels, Samples, is_counter
+from services.detector.shards.alarms import alarms
+from services.detector.shards.alarms import ends as ends_of_alarms
+from services.detector.shards.forgetting import NOTHING, forgotten, without_forgotten
 from services.detector.shards.series_rows import SeriesRows
-from services.detector.shards.silences import ShardSilences, is_of_silences
+from services.detector.shards.shadow import Observer
+from services.detector.shards.silences import SOURCE, ShardSilences
 from services.detector.shards.states import import_states, state_of_rows
-from services.detector.shards.thresholds import ShardRules, finding_of
+from services.detector.shards.thresholds import ShardRules, end_of, finding_of
 
 TRAINING_ROWS_MAX: Final = 4096
 
@@ -44,6 +43,7 @@ class Outcome:
     """What one call of `score` found, how many samples got a score, what each model saw."""
 
     findings: Sequence[Finding]
+    ends: Sequence[End]
     scored: int
     live: Mapping[int, Live]
     silenced: int
@@ -99,10 +99,14 @@ class ShardScorer:
             self._strictness = by_series
             self._require()
 
-    def sweep(self, now_ms: int, since_ms: int) -> list[Finding]:
-        """Series that fell silent by `now_ms`; only time after `since_ms` counts as silence."""
+    def sweep(self, now_ms: int, since_ms: int) -> tuple[list[Finding], list[End]]:
+        """Series that fell silent by `now_ms`; only time after `since_ms` counts as silence.
+
+        With them the ends of what was abnormal of them, and of episodes whose rule is gone.
+        """
         lasting = self._silences.lasting(self._engine, self._warm, now_ms, since_ms)
-        return list(self._silences.tell([], lasting, now_ms))
+        ends = [*self._silences.value_ends(lasting), *self._rules.orphans(now_ms)]
+        return self._silences.findings(lasting), ends
 
     def score(
         self,
@@ -123,8 +127,9 @@ class ShardScorer:
         fresh = _fresh(rows, samples, self._engine.newest_ms())
         arrived_ms = samples.arrivals_ms()
         scores = self._engine.process(rows, samples.timestamps_ms, samples.values, arrived_ms)
-        ended = self._silences.heard(rows, arrived_ms, scores, fresh, since_ms)
         ready = np.isfinite(scores.expected_low)
+        known = _known(rows, ready, self._warm)
+        heard = self._silences.heard(rows, arrived_ms, scores, fresh, known, since_ms)
         self._warm[rows[ready]] = True
         self._changed[rows] = True
         self.cursor = cursor
@@ -132,14 +137,19 @@ class ShardScorer:
         self.collected_samples += int(ready.sum())
         now_ms = int(arrived_ms.max(initial=0))
         lasting = self._silences.lasting(self._engine, self._warm, now_ms, since_ms)
-        silent = self._silences.tell(ended, lasting, now_ms)
-        alarms = self._find(samples, scores)
-        found = [*alarms, *self._beyond_thresholds(samples, rows, fresh, scores), *silent]
+        silences = [*heard.untold, *lasting]
+        silent, unseen = self._silences.findings(silences), self._silences.value_ends(silences)
+        version = self._model.version if self._model else 0
+        loud = alarms(self._engine, samples, scores, self._series.labels_of, version)
+        beyond, within = self._beyond_thresholds(samples, rows, fresh, scores)
+        found = [*loud, *beyond, *silent]
         found.sort(key=lambda each: (each.event_ms, each.series_id, each.kind, each.anomaly_id))
         live = self._observer.look(scores.features) if self._observer else {}
         silenced = int(np.count_nonzero(scores.silenced))
         scored = int(np.isfinite(scores.raw).sum())
-        return Outcome(findings=found, scored=scored, live=live, silenced=silenced)
+        back = [*within, *heard.ends, *self._rules.orphans(now_ms)]
+        ends = [*ends_of_alarms(samples, scores), *unseen, *back]
+        return Outcome(findings=found, ends=ends, scored=scored, live=live, silenced=silenced)
 
     def skip_to(self, cursor: int) -> None:
         """Goes on after `cursor`: what lies between is gone for good."""
@@ -148,6 +158,7 @@ class ShardScorer:
     def changes(
         self,
         findings: Sequence[Finding],
+        ends: Sequence[End] = (),
         *,
         with_training_rows: bool,
         watched: Watched | None = None,
@@ -170,6 +181,7 @@ class ShardScorer:
             states=state_of_rows(self._engine, rows),
             warm=self._warm[rows].tolist(),
             findings=findings,
+            ends=[*self._forgotten.ends, *ends],
             episodes=episodes + fallen,
             ended_episodes=[*ended, *back, *self._forgotten.episodes],
             forgotten_rows=self._forgotten.row_numbers,
@@ -195,16 +207,23 @@ class ShardScorer:
         self._warm[self.lost_states] = False
         self._changed = np.zeros(len(self._series), dtype=np.bool_)
         self._stored_series = len(self._series)
+        if checkpoint.watched is not None:
+            until_ms = checkpoint.watched.until_ms
+            lost = (checkpoint.series[row].series_id for row in self.lost_states)
+            ends = [forgotten(series_id, Kind.VALUE, until_ms) for series_id in lost]
+            self._forgotten = replace(self._forgotten, ends=[*self._forgotten.ends, *ends])
         told = checkpoint.episodes
-        self._rules = ShardRules(each for each in told if not is_of_silences(each.source))
-        self._silences = ShardSilences(each for each in told if is_of_silences(each.source))
+        self._rules = ShardRules(each for each in told if each.source != SOURCE)
+        self._silences = ShardSilences(each for each in told if each.source == SOURCE)
         ids = [each.series_id for each in checkpoint.series]
         self._watch(ids, [each.labels for each in checkpoint.series])
 
     def _add_series(self, series_ids: Sequence[int], labels_by_id: Mapping[int, Labels]) -> None:
         if series_ids:
             self._series.add(series_ids, labels_by_id)
-            self._engine.add_series(len(series_ids))
+            first = self._engine.add_series(len(series_ids))
+            named = [is_counter(labels_by_id[each]) for each in series_ids]
+            self._engine.declare_counters(first + np.flatnonzero(named).astype(np.int32))
             new = np.zeros(len(series_ids), dtype=np.bool_)
             self._warm = np.concatenate([self._warm, new])
             self._changed = np.concatenate([self._changed, new])
@@ -237,55 +256,30 @@ class ShardScorer:
         rows: npt.NDArray[np.int32],
         fresh: npt.NDArray[np.bool_],
         scores: Scores,
-    ) -> list[Finding]:
+    ) -> tuple[list[Finding], list[End]]:
         version = self._model.version if self._model else 0
-        return [
-            finding_of(
-                hit,
-                samples,
-                self._series.labels_of(int(samples.series_ids[hit.index])),
-                float(np.nan_to_num(scores.raw[hit.index])),
-                version,
-            )
-            for hit in self._rules.evaluate(samples, rows, fresh, scores.apart)
-        ]
+        found, ends = list[Finding](), list[End]()
+        for hit in self._rules.evaluate(samples, rows, fresh, scores.apart):
+            if hit.severity is None:
+                ends.append(end_of(hit, samples))
+                continue
+            labels = self._series.labels_of(int(samples.series_ids[hit.index]))
+            raw = float(np.nan_to_num(scores.raw[hit.index]))
+            found.append(finding_of(hit, hit.severity, samples, labels, raw, version))
+        return found, ends
 
-    def _find(self, samples: Samples, scores: Scores) -> list[Finding]:
-        indices = np.flatnonzero(scores.alert > 0)
-        if not len(indices) or self._model is None:
-            return []
-        features, version = scores.features[indices], self._model.version
-        shares = self._engine.contributions(features)
-        return [
-            self._finding(index, samples, scores, contributions(features[k], shares[k]), version)
-            for k, index in enumerate(indices.tolist())
-        ]
 
-    def _finding(
-        self,
-        index: int,
-        samples: Samples,
-        scores: Scores,
-        parts: tuple[Contribution, ...],
-        version: int,
-    ) -> Finding:
-        series_id, event_ms = int(samples.series_ids[index]), int(samples.timestamps_ms[index])
-        alert = float(np.clip(scores.alert[index], 0.0, 1.0))
-        return Finding(
-            anomaly_id=anomaly_id(series_id, event_ms, Kind.VALUE),
-            series_id=series_id,
-            labels=self._series.labels_of(series_id),
-            kind=Kind.VALUE,
-            severity=Severity.of_score(alert),
-            event_ms=event_ms,
-            value=float(samples.values[index]),
-            raw_score=float(np.clip(scores.raw[index], 0.0, 1.0)),
-            alert_score=alert,
-            expected_low=float(scores.expected_low[index]),
-            expected_high=float(scores.expected_high[index]),
-            contributions=parts,
-            model_version=version,
-        )
+def _known(
+    rows: npt.NDArray[np.int32], ready: npt.NDArray[np.bool_], warm: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Whether the warm-up of its series was over before each sample; `warm`: before the batch."""
+    known = warm[rows]
+    first = np.flatnonzero(ready & ~known)
+    if len(first):
+        ended, at = np.unique(rows[first], return_index=True)
+        place = np.minimum(np.searchsorted(ended, rows), len(ended) - 1)
+        known |= (ended[place] == rows) & (np.arange(len(rows)) > first[at][place])
+    return known
 
 
 def _fresh(
@@ -295,12 +289,3 @@ def _fresh(
     fresh = np.zeros(len(rows), dtype=np.bool_)
     in_order(rows, samples.timestamps_ms, samples.values, newest_ms, fresh)
     return fresh
-
-
-def contributions(features: F32, shares: F64) -> tuple[Contribution, ...]:
-    """Features with their signed part of the whole, the largest part first."""
-    total = float(np.abs(shares).sum()) or 1.0
-    return ranked(
-        Contribution(feature=name, value=float(value), share=float(share) / total)
-        for name, value, share in zip(FEATURES, features, shares, strict=True)
-    )

@@ -17,7 +17,7 @@ from mesh.errors import Conflict, Unavailable
 from mesh.telemetry import span
 from services.detector import metrics
 from services.detector.detectors.strictness import Strictness
-from services.detector.model.anomalies import Finding
+from services.detector.model.anomalies import End, Finding
 from services.detector.model.checkpoints import Changes, Watched
 from services.detector.model.model_life import Live
 from services.detector.model.models import ActiveModel
@@ -106,6 +106,7 @@ class ShardWorker:
         self._stopping = False
         self._watch = Watch(watched)
         self._findings: list[Finding] = []
+        self._ends: list[End] = []
         self._held = Amount()
         self._checkpoint_s = self._kept_rows_s = terms.clock.monotonic_s()
 
@@ -202,9 +203,6 @@ class ShardWorker:
         return batch
 
     async def _score(self, batch: Sequence[Delivery]) -> None:
-        self._scorer.use_model(self._terms.model(), self._terms.shadow())
-        self._scorer.use_rules(self._terms.rules())
-        self._scorer.use_strictness(self._terms.strictness())
         links = [each for delivery in batch for each in delivery.traceparents]
         samples = Samples.concatenate([delivery.samples for delivery in batch])
         for delivery in batch:
@@ -216,41 +214,66 @@ class ShardWorker:
         self._terms.seen(outcome.live)
         metrics.ALARMS_SILENCED.inc(outcome.silenced)
         metrics.SAMPLES_SCORED.inc(outcome.scored)
-        for place, finding in enumerate(outcome.findings, start=1):
-            self._findings.append(announced(finding, links))
+        self._ends.extend(outcome.ends)
+        await self._announce(outcome.findings, links)
+
+    async def _announce(self, findings: Sequence[Finding], links: Sequence[str]) -> None:
+        for place, finding in enumerate(findings, start=1):
+            self._findings.append(announced(finding, links) if finding.listed else finding)
             if place % ANNOUNCED_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
     async def _sweep(self) -> None:
         """Looks for series that fell silent while the shard was watched."""
         self._watch.is_due = False
-        arguments = (self._watch.until_ms, self._watch.since_ms)
+        rules, until_ms, since_ms = self._terms.rules(), self._watch.until_ms, self._watch.since_ms
+
+        def sweep() -> tuple[list[Finding], list[End]]:
+            self._scorer.use_rules(rules)
+            return self._scorer.sweep(until_ms, since_ms)
+
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._terms.pool, self._scorer.sweep, *arguments)
-        self._findings.extend(announced(finding, ()) for finding in found)
+        found, ends = await loop.run_in_executor(self._terms.pool, sweep)
+        self._ends.extend(ends)
+        await self._announce(found, ())
 
     async def _run_engine(self, samples: Samples, cursor: int) -> Outcome:
         loop = asyncio.get_running_loop()
         started_s = self._terms.clock.monotonic_s()
-        arguments = (samples, cursor, self._labels_by_id, self._watch.since_ms)
+        score = self._scoring(samples, cursor)
         try:
-            outcome = await loop.run_in_executor(self._terms.pool, self._scorer.score, *arguments)
+            outcome = await loop.run_in_executor(self._terms.pool, score)
         except LookupError as error:
             raise Unavailable(str(error), reason="DELIVERY_INVALID") from error
         metrics.SCORE_DURATION.observe(self._terms.clock.monotonic_s() - started_s)
         return outcome
 
+    def _scoring(self, samples: Samples, cursor: int) -> Callable[[], Outcome]:
+        """All that costs time by series or sample: what is asked now, then the batch."""
+        terms, labels_by_id, since_ms = self._terms, self._labels_by_id, self._watch.since_ms
+        model, shadow, rules = terms.model(), terms.shadow(), terms.rules()
+        strictness = terms.strictness()
+
+        def score() -> Outcome:
+            self._scorer.use_model(model, shadow)
+            self._scorer.use_rules(rules)
+            self._scorer.use_strictness(strictness)
+            return self._scorer.score(samples, cursor, labels_by_id, since_ms)
+
+        return score
+
     def _is_checkpoint_due(self) -> bool:
         waited_s = self._terms.clock.monotonic_s() - self._checkpoint_s
         return bool(
             self._findings
+            or self._ends
             or self._watch.unstored
             or waited_s >= self._terms.checkpoint_interval_s
             or self._credit.half_used
         )
 
     async def _checkpoint(self) -> None:
-        if self._scorer.dirty or self._findings or self._watch.unstored:
+        if self._scorer.dirty or self._findings or self._ends or self._watch.unstored:
             changes = await self._changes()
             await self._commit(changes)
             self._scorer.committed()
@@ -258,7 +281,7 @@ class ShardWorker:
             for finding in self._findings:
                 severity, kind = finding.severity.name.lower(), finding.kind.name.lower()
                 metrics.ANOMALIES.labels(severity, kind).inc()
-        self._findings = []
+        self._findings, self._ends = [], []
         self._checkpoint_s = self._terms.clock.monotonic_s()
         free, self._held = self._held, Amount()
         self._committed(self._scorer.cursor, free)
@@ -268,7 +291,9 @@ class ShardWorker:
         keep, watched = self._is_training_rows_due(), self._watch.so_far
         return await loop.run_in_executor(
             self._terms.pool,
-            lambda: self._scorer.changes(self._findings, with_training_rows=keep, watched=watched),
+            lambda: self._scorer.changes(
+                self._findings, self._ends, with_training_rows=keep, watched=watched
+            ),
         )
 
     def _is_training_rows_due(self) -> bool:

@@ -1,30 +1,39 @@
 """Series of one shard that stopped sending. CPU work without I/O and clock, as in `scoring`.
 
 How long a silence may be follows from what a series did before, see `detectors.absence`. It is told
-once, as soon as it lasts too long, or at the latest when the series sends again. Of a job whose
-series fall silent together the first few are told one by one, and when the ten minutes are over
-one more anomaly tells how many others there were.
+once, as soon as it lasts too long, or at the latest when the series sends again; that ends it. It
+ends what was abnormal of the values, which nobody sees any more.
+Series of one sender that fall silent together become one anomaly when they are committed
+(`model.groups`). Of those in one shard the first `LISTED` are kept by name, the others are counted.
 
 All of it follows from the log, whoever held the shard: silences are taken in the order in which
 they became too long, and what was told moves with the shard.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from services.detector.detectors.engine import Engine, Scores
-from services.detector.model.anomalies import Contribution, Finding, Kind, Severity, anomaly_id
+from services.detector.model.anomalies import (
+    LAST_SAMPLE,
+    Contribution,
+    End,
+    EndReason,
+    Finding,
+    Kind,
+    Severity,
+    anomaly_id,
+)
 from services.detector.model.checkpoints import Episode
+from services.detector.model.groups import SharedLabel, sender_of
 from services.detector.model.samples import Labels
 
 SOURCE: Final = "absence"
-JOB_SOURCE: Final = "absence of job "
-PER_JOB: Final = 3
-TOGETHER_MS: Final = 600_000
+LISTED: Final = 20
 RETURN_MS: Final = 300_000.0
 """After a break in what is known series get at least so long to send again."""
 HISTORY_MS: Final = 3_600_000.0
@@ -44,6 +53,8 @@ class Silence(NamedTuple):
     Attributes:
         due_ms: Since when.
         from_ms: When the last sample had arrived.
+        last_ms: Its timestamp.
+        alarmed: Whether its value was abnormal.
         patience_ms: How long it may be.
         usual_ms: How long it often is.
     """
@@ -52,22 +63,17 @@ class Silence(NamedTuple):
     series_id: int
     row: int
     from_ms: float
+    last_ms: float
     patience_ms: float
     usual_ms: float
+    alarmed: bool
 
 
-@dataclass(slots=True)
-class Together:
-    """Series of one job that fell silent within the same ten minutes.
+class Heard(NamedTuple):
+    """What a batch says of silences: those not told before it ended them, and all ends."""
 
-    Attributes:
-        slot: Which ten minutes since the epoch.
-        first_id: The first of them.
-    """
-
-    slot: int
-    first_id: int
-    count: int = 0
+    untold: list[Silence]
+    ends: list[End]
 
 
 class ShardSilences:
@@ -77,43 +83,51 @@ class ShardSilences:
         """Silences that were told already are taken up when their series are added."""
         self._ids: list[int] = []
         self._labels: list[Labels] = []
+        self._senders: list[SharedLabel] = []
+        self._listed: list[bool] = []
+        self._series_by_sender = Counter[SharedLabel]()
         self._due_ms = np.zeros(0, dtype=np.int64)
         self._stored_ms = np.zeros(0, dtype=np.int64)
-        self._open, self._jobs = dict[int, int](), dict[str, Together]()
-        for each in episodes:
-            if each.source == SOURCE:
-                self._open[each.series_id] = each.since_warning_ms or 1
-            else:
-                job = each.source.removeprefix(JOB_SOURCE)
-                slot, count = (each.since_warning_ms or 0), (each.since_critical_ms or 0)
-                self._jobs[job] = Together(slot // TOGETHER_MS, each.series_id, count)
-        self._stored_jobs = self._job_episodes()
+        self._open = {each.series_id: each.since_warning_ms or 1 for each in episodes}
 
     def add(self, series_ids: Sequence[int], labels: Sequence[Labels]) -> None:
         """Watches the next rows too."""
         self._ids.extend(series_ids)
         self._labels.extend(labels)
+        for each in labels:
+            sender = sender_of(each, any_label=True)
+            self._senders.append(sender)
+            self._listed.append(self._series_by_sender[sender] < LISTED)
+            self._series_by_sender[sender] += 1
         due = np.array([self._open.get(each, 0) for each in series_ids], dtype=np.int64)
         self._due_ms = np.concatenate([self._due_ms, due])
         self._stored_ms = np.concatenate([self._stored_ms, due])
 
     def heard(
-        self, rows: I32, arrived_ms: I64, scores: Scores, fresh: Flags, since_ms: int
-    ) -> list[Silence]:
-        """Takes a batch: what ended with it, lasted too long, and was not told yet.
+        self,
+        rows: I32,
+        arrived_ms: I64,
+        scores: Scores,
+        fresh: Flags,
+        known: Flags,
+        since_ms: int,
+    ) -> Heard:
+        """Takes a batch: the silences that end with it, whether its samples are scored or not.
 
-        Only time after `since_ms` counts as silence.
+        Only time after `since_ms` counts as silence, and only of series whose warm-up was over
+        before the sample: those are `known`.
         """
         quiet_ms, patience_ms, usual_ms, delay_ms = scores.silence_ms.T
         from_ms = arrived_ms - quiet_ms
         due_ms = _due(from_ms, patience_ms, since_ms)
-        late = np.isfinite(scores.expected_low) & (due_ms < arrived_ms) & (delay_ms < HISTORY_MS)
-        late &= ~self._is_told(rows, fresh)
+        told = self._is_told(rows, fresh)
+        heard_of = known & (delay_ms < HISTORY_MS)
+        late = heard_of & (due_ms < arrived_ms) & ~told
         self._due_ms[rows[fresh]] = 0
-        return [
-            self._silence(int(rows[i]), due_ms[i], from_ms[i], patience_ms[i], usual_ms[i])
-            for i in np.flatnonzero(late).tolist()
-        ]
+        columns = (rows, due_ms, from_ms, from_ms - delay_ms, patience_ms, usual_ms, scores.alarmed)
+        untold = self._silences(np.flatnonzero(late), *columns)
+        over = np.flatnonzero(late | (told & heard_of)).tolist()
+        return Heard(untold, [self._end(int(rows[i]), int(arrived_ms[i])) for i in over])
 
     def lasting(self, engine: Engine, warm: Flags, now_ms: int, since_ms: int) -> list[Silence]:
         """What lasts too long by `now_ms` and was not told.
@@ -124,57 +138,41 @@ class ShardSilences:
         due_ms = _due(from_ms, patience_ms, since_ms)
         silent = (self._due_ms == 0) & (due_ms < now_ms)
         told = silent & warm & (engine.delays_ms() < HISTORY_MS)
-        noted = silent & ~told
-        self._due_ms[noted] = np.maximum(due_ms[noted], 1.0).astype(np.int64)
-        usual_ms = engine.pauses_ms()
-        return [
-            self._silence(row, due_ms[row], from_ms[row], patience_ms[row], usual_ms[row])
-            for row in np.flatnonzero(told).tolist()
-        ]
+        self._due_ms[silent] = np.maximum(due_ms[silent], 1.0).astype(np.int64)
+        rows = np.arange(len(told), dtype=np.int32)
+        last_ms = from_ms - engine.delays_ms()
+        columns = (rows, due_ms, from_ms, last_ms, patience_ms, engine.pauses_ms())
+        return self._silences(np.flatnonzero(told), *columns, engine.alarmed())
 
-    def tell(
-        self, ended: Sequence[Silence], lasting: Sequence[Silence], now_ms: int
-    ) -> Iterator[Finding]:
-        """Anomalies of these, in the order in which they became too long, and of jobs by now."""
-        for each in lasting:
-            self._due_ms[each.row] = int(each.due_ms)
-        for each in sorted([*ended, *lasting]):
-            job = self._labels[each.row].get("job", "")
-            slot = int(each.due_ms) // TOGETHER_MS
-            yield from self._others({job}, slot * TOGETHER_MS)
-            together = self._jobs.setdefault(job, Together(slot, each.series_id))
-            together.count += 1
-            if together.count <= PER_JOB:
-                yield self._finding(each)
-        yield from self._others(set(self._jobs), now_ms)
+    def findings(self, silences: Iterable[Silence]) -> list[Finding]:
+        """Anomalies of these, in the order in which they became too long."""
+        return [self._finding(each) for each in sorted(silences)]
+
+    def value_ends(self, silences: Iterable[Silence]) -> list[End]:
+        """Ends of what was abnormal of the values of these."""
+        return [
+            End(
+                series_id=each.series_id,
+                end_ms=int(max(each.due_ms, each.last_ms)),
+                reason=EndReason.FORGOTTEN,
+            )
+            for each in sorted(silences)
+            if each.alarmed
+        ]
 
     def changes(self) -> tuple[list[Episode], list[tuple[str, int]]]:
         """Silences that began since `committed`, and those that ended."""
         changed = self._due_ms != self._stored_ms
         began = np.flatnonzero(changed & (self._due_ms > 0)).tolist()
         ended = np.flatnonzero(changed & (self._due_ms == 0)).tolist()
-        jobs = self._job_episodes()
-        open_jobs = {(each.source, each.series_id) for each in jobs}
-        closed = [
-            key
-            for each in self._stored_jobs
-            if (key := (each.source, each.series_id)) not in open_jobs
-        ]
         return (
-            [_episode(SOURCE, self._ids[row], int(self._due_ms[row])) for row in began]
-            + [each for each in jobs if each not in self._stored_jobs]
-        ), [(SOURCE, self._ids[row]) for row in ended] + closed
+            [_episode(self._ids[row], int(self._due_ms[row])) for row in began],
+            [(SOURCE, self._ids[row]) for row in ended],
+        )
 
     def committed(self) -> None:
         """The last `changes` are stored."""
         self._stored_ms = self._due_ms.copy()
-        self._stored_jobs = self._job_episodes()
-
-    def _job_episodes(self) -> list[Episode]:
-        return [
-            _episode(JOB_SOURCE + job, each.first_id, each.slot * TOGETHER_MS, each.count)
-            for job, each in sorted(self._jobs.items())
-        ]
 
     def _is_told(self, rows: I32, fresh: Flags) -> Flags:
         """Which samples are the first of a series since its silence was told."""
@@ -183,76 +181,66 @@ class ShardSilences:
         told[np.flatnonzero(fresh)[first]] = self._due_ms[again] > 0
         return told
 
-    def _silence(
-        self, row: int, due_ms: float, from_ms: float, patience_ms: float, usual_ms: float
-    ) -> Silence:
-        return Silence(
-            due_ms=float(due_ms),
-            series_id=self._ids[row],
-            row=row,
-            from_ms=float(from_ms),
-            patience_ms=float(patience_ms),
-            usual_ms=float(usual_ms),
-        )
-
-    def _others(self, jobs: Iterable[str], now_ms: int) -> Iterator[Finding]:
-        """How many more there were in ten minutes that are over."""
-        for job in sorted(jobs):
-            together = self._jobs.get(job)
-            if together is not None and (together.slot + 1) * TOGETHER_MS <= now_ms:
-                del self._jobs[job]
-                if together.count > PER_JOB:
-                    yield self._finding_of_others(together)
+    def _silences(
+        self,
+        places: npt.NDArray[np.intp],
+        rows: I32,
+        due_ms: F64,
+        from_ms: F64,
+        last_ms: F64,
+        patience_ms: F64,
+        usual_ms: F64,
+        alarmed: Flags,
+    ) -> list[Silence]:
+        return [
+            Silence(
+                due_ms=float(due_ms[i]),
+                series_id=self._ids[int(rows[i])],
+                row=int(rows[i]),
+                from_ms=float(from_ms[i]),
+                last_ms=float(last_ms[i]),
+                patience_ms=float(patience_ms[i]),
+                usual_ms=float(usual_ms[i]),
+                alarmed=bool(alarmed[i]),
+            )
+            for i in places.tolist()
+        ]
 
     def _finding(self, silence: Silence) -> Finding:
+        allowed_s = silence.patience_ms / 1000
         first_due_ms = int(silence.from_ms + silence.patience_ms)
-        return self._anomaly(
-            row=silence.row,
-            anomaly=anomaly_id(silence.series_id, first_due_ms, Kind.ABSENCE),
-            event_ms=int(silence.due_ms),
-            value=silence.patience_ms / 1000,
-            high=silence.usual_ms / 1000,
-            said=Contribution(
-                feature="silence_seconds", value=silence.patience_ms / 1000, share=1.0
-            ),
-        )
-
-    def _finding_of_others(self, together: Together) -> Finding:
-        end_ms = (together.slot + 1) * TOGETHER_MS
-        others = float(together.count - PER_JOB)
-        return self._anomaly(
-            row=self._ids.index(together.first_id),
-            anomaly=anomaly_id(together.first_id, end_ms, Kind.ABSENCE, JOB_SOURCE),
-            event_ms=end_ms,
-            value=TOGETHER_MS / 1000,
-            high=TOGETHER_MS / 1000,
-            said=Contribution(feature="silent_series", value=others, share=1.0),
-        )
-
-    def _anomaly(
-        self, *, row: int, anomaly: str, event_ms: int, value: float, high: float,
-        said: Contribution,
-    ) -> Finding:  # fmt: skip
         return Finding(
-            anomaly_id=anomaly,
-            series_id=self._ids[row],
-            labels=self._labels[row],
+            anomaly_id=anomaly_id(silence.series_id, first_due_ms, Kind.ABSENCE),
+            series_id=silence.series_id,
+            labels=self._labels[silence.row],
             kind=Kind.ABSENCE,
             severity=Severity.of_score(SCORE),
-            event_ms=event_ms,
-            value=value,
+            event_ms=int(silence.due_ms),
+            value=allowed_s,
             raw_score=RAW_SCORE,
             alert_score=SCORE,
             expected_low=0.0,
-            expected_high=high,
-            contributions=(said,),
+            expected_high=silence.usual_ms / 1000,
+            contributions=(
+                Contribution(feature="silence_seconds", value=allowed_s, share=1.0),
+                Contribution(
+                    feature=LAST_SAMPLE,
+                    value=(int(silence.due_ms) - silence.last_ms) / 1000,
+                    share=0.0,
+                ),
+            ),
             model_version=0,
+            shared=self._senders[silence.row],
+            listed=self._listed[silence.row],
         )
 
-
-def is_of_silences(source: str) -> bool:
-    """Whether an episode is kept here."""
-    return source == SOURCE or source.startswith(JOB_SOURCE)
+    def _end(self, row: int, arrived_ms: int) -> End:
+        return End(
+            series_id=self._ids[row],
+            end_ms=arrived_ms,
+            reason=EndReason.USUAL_AGAIN,
+            kind=Kind.ABSENCE,
+        )
 
 
 def _due(from_ms: F64, patience_ms: F64, since_ms: int) -> F64:
@@ -261,11 +249,11 @@ def _due(from_ms: F64, patience_ms: F64, since_ms: int) -> F64:
     return np.where(from_ms >= since_ms, from_ms + patience_ms, after_break)
 
 
-def _episode(source: str, series_id: int, since_ms: int, count: int | None = None) -> Episode:
+def _episode(series_id: int, since_ms: int) -> Episode:
     return Episode(
-        source=source,
+        source=SOURCE,
         series_id=series_id,
         since_warning_ms=since_ms,
-        since_critical_ms=count,
-        said=0 if count else 1,
+        since_critical_ms=None,
+        said=1,
     )

@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from mesh.selector import parse
 from services.detector.detectors import threshold
-from services.detector.model.anomalies import Contribution, Finding, Kind, Severity, anomaly_id
+from services.detector.model.anomalies import (
+    Contribution,
+    End,
+    EndReason,
+    Finding,
+    Kind,
+    Severity,
+    anomaly_id,
+)
 from services.detector.model.checkpoints import Episode
 from services.detector.model.rules import Rule
 from services.detector.model.samples import Labels, Samples
@@ -21,6 +29,7 @@ SCORES: Final = {Severity.WARNING: 0.8, Severity.CRITICAL: 0.95}
 _SEVERITIES: Final = {
     threshold.WARNING: Severity.WARNING,
     threshold.CRITICAL: Severity.CRITICAL,
+    threshold.OVER: None,
 }
 
 I32 = npt.NDArray[np.int32]
@@ -29,11 +38,11 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """Sample `index` of a batch begins an episode of `rule`, or makes it worse."""
+    """Sample `index` of a batch begins an episode of `rule`, or makes it worse; None ends it."""
 
     index: int
     rule: Rule
-    severity: Severity
+    severity: Severity | None
 
 
 class ShardRules:
@@ -49,6 +58,7 @@ class ShardRules:
         self._ids: list[int] = []
         self._labels: list[Labels] = []
         self._ended: set[tuple[str, int]] = set()
+        self._orphans: list[Episode] = []
 
     def add(self, series_ids: Sequence[int], labels: Sequence[Labels]) -> None:
         """Watches the next rows too."""
@@ -61,8 +71,8 @@ class ShardRules:
     def use(self, rules: Sequence[Rule]) -> None:
         """Follows these rules from the next sample on.
 
-        Episodes of a rule that stays go on, as far as it still watches their series; those of a
-        rule that is gone end unsaid.
+        Episodes of a rule that stays go on, as far as it still watches their series; for those of
+        a rule that is gone see `orphans`.
         """
         if list(rules) == [watch.rule for watch in self._watches]:
             return
@@ -75,7 +85,22 @@ class ShardRules:
             self._grow(watch, watch.row_count)
         self._watches = watches
         self._ended |= self._waiting.keys()
+        self._orphans += [each for each in self._waiting.values() if each.said]
         self._waiting = {}
+
+    def orphans(self, now_ms: int) -> list[End]:
+        """Ends of episodes whose rule is gone, once."""
+        orphans, self._orphans = self._orphans, []
+        return [
+            End(
+                series_id=each.series_id,
+                end_ms=max(now_ms, each.since_warning_ms or 0, each.since_critical_ms or 0),
+                reason=EndReason.RULE_GONE,
+                kind=Kind.THRESHOLD,
+                source=each.source,
+            )
+            for each in orphans
+        ]
 
     def evaluate(self, samples: Samples, rows: I32, fresh: Flags, apart: Flags) -> list[Hit]:
         """Takes one batch in order; samples that are `apart` came after a gap in their series."""
@@ -189,8 +214,24 @@ class _Watch:
         ]
 
 
+def end_of(hit: Hit, samples: Samples) -> End:
+    """The end of an episode."""
+    return End(
+        series_id=int(samples.series_ids[hit.index]),
+        end_ms=int(samples.timestamps_ms[hit.index]),
+        reason=EndReason.USUAL_AGAIN,
+        kind=Kind.THRESHOLD,
+        source=hit.rule.rule_id,
+    )
+
+
 def finding_of(
-    hit: Hit, samples: Samples, labels: Labels, raw_score: float, model_version: int
+    hit: Hit,
+    severity: Severity,
+    samples: Samples,
+    labels: Labels,
+    raw_score: float,
+    model_version: int,
 ) -> Finding:
     """The anomaly that a hit announces; expected is everything up to the threshold."""
     rule, index = hit.rule, hit.index
@@ -202,16 +243,25 @@ def finding_of(
         series_id=series_id,
         labels=labels,
         kind=Kind.THRESHOLD,
-        severity=hit.severity,
+        severity=severity,
         event_ms=event_ms,
         value=float(samples.values[index]),
         raw_score=raw_score,
-        alert_score=SCORES[hit.severity],
+        alert_score=SCORES[severity],
         expected_low=-math.inf if above else limit,
         expected_high=limit if above else math.inf,
-        contributions=(Contribution(feature=f"rule:{rule.name}", value=limit, share=1.0),),
+        contributions=_told_by(rule, limit),
         model_version=model_version,
+        source=rule.rule_id,
     )
+
+
+def _told_by(rule: Rule, limit: float) -> tuple[Contribution, ...]:
+    """The rule with its bound and, where it waits, how long the value stayed beyond it."""
+    said = Contribution(feature=f"rule:{rule.name}", value=limit, share=1.0)
+    if not rule.hold_ms:
+        return (said,)
+    return said, Contribution(feature="hold_seconds", value=rule.hold_ms / 1000, share=0.0)
 
 
 def _key(rule: Rule) -> tuple[str, str, int]:

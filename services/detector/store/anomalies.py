@@ -8,26 +8,56 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from mesh.notices import Notices, listening
 from mesh.postgres import guard
-from services.detector.model.anomalies import Anomaly, Contribution, Finding, Kind, Severity, ranked
-from services.detector.store.notices import Notices, listening
+from services.detector.model.anomalies import (
+    Anomaly,
+    Contribution,
+    EndReason,
+    Entry,
+    Finding,
+    Kind,
+    Severity,
+    ranked,
+)
+from services.detector.store.announcing import CHANNEL
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
 
+_SELECT: Final = """
+SELECT anomaly.*, lead.labels AS lead_labels FROM detector.anomaly AS anomaly
+    LEFT JOIN detector.anomaly AS lead ON lead.anomaly_id = anomaly.lead_id
+"""
 _AFTER: Final = """
-SELECT * FROM detector.anomaly WHERE cursor > $1 ORDER BY cursor LIMIT $2
+SELECT log.*, lead.labels AS lead_labels FROM (
+    (SELECT *, cursor AS place, false AS is_end
+        FROM detector.anomaly WHERE cursor > $1 ORDER BY cursor LIMIT $2)
+    UNION ALL
+    (SELECT *, end_cursor, true
+        FROM detector.anomaly WHERE end_cursor > $1 ORDER BY end_cursor LIMIT $2)
+) AS log LEFT JOIN detector.anomaly AS lead ON lead.anomaly_id = log.lead_id
+ORDER BY place LIMIT $2
 """
-_NEWEST_FIRST: Final = """
-SELECT * FROM detector.anomaly
-WHERE event_time >= $1 AND event_time < $2 AND severity >= $3::integer
-    AND ($4::integer = 0 OR kind = $4)
-    AND labels @> $5 AND (event_time, cursor) < ($6, $7)
-ORDER BY event_time DESC, cursor DESC LIMIT $8
+_HEAD: Final = """
+SELECT greatest(
+    coalesce((SELECT max(cursor) FROM detector.anomaly), 0),
+    coalesce((SELECT max(end_cursor) FROM detector.anomaly WHERE end_cursor IS NOT NULL), 0)
+)
 """
-_EARLIER: Final = """
-SELECT * FROM detector.anomaly
-WHERE series_id = $1 AND kind = $2 AND event_time < $3 ORDER BY event_time DESC LIMIT $4
+_NEWEST_FIRST: Final = f"""
+{_SELECT} WHERE anomaly.event_time >= $1 AND anomaly.event_time < $2
+    AND anomaly.severity >= $3::integer AND ($4::integer = 0 OR anomaly.kind = $4)
+    AND anomaly.labels @> $5 AND (anomaly.event_time, anomaly.cursor) < ($6, $7)
+ORDER BY anomaly.event_time DESC, anomaly.cursor DESC LIMIT $8
+"""
+_FIND: Final = f"{_SELECT} WHERE anomaly.anomaly_id = $1"
+_EARLIER: Final = f"""
+{_SELECT} WHERE anomaly.series_id = $1 AND anomaly.kind = $2 AND anomaly.event_time < $3
+ORDER BY anomaly.event_time DESC LIMIT $4
+"""
+_MEMBERS: Final = f"""
+{_SELECT} WHERE anomaly.lead_id = $1 ORDER BY anomaly.event_time, anomaly.cursor LIMIT $2
 """
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_TIME: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -62,20 +92,21 @@ class AnomalyStore:
         self._pool = pool
 
     async def head(self) -> int:
-        """Cursor of the newest anomaly; 0 when there is none."""
+        """Cursor of the newest entry; 0 when there is none."""
         with guard("anomaly_head"):
-            query = "SELECT coalesce(max(cursor), 0) FROM detector.anomaly"
-            return int(await self._pool.fetchval(query))
+            return int(await self._pool.fetchval(_HEAD))
 
-    async def after(self, cursor: int, limit: int) -> "list[Anomaly]":
-        """The first `limit` anomalies after `cursor`, in the order of the log."""
+    async def after(self, cursor: int, limit: int) -> "list[Entry]":
+        """The first `limit` entries after `cursor`, in the order of the log."""
         with guard("anomalies_after"):
             rows = await self._pool.fetch(_AFTER, min(cursor, _LAST_CURSOR), limit)
-        return [_anomaly(row) for row in rows]
+        return [
+            Entry(anomaly=_anomaly(row), cursor=row["place"], is_end=row["is_end"]) for row in rows
+        ]
 
     def listening(self) -> AbstractAsyncContextManager[Notices]:
         """Hears of commits while the block runs."""
-        return listening(self._pool)
+        return listening(self._pool, CHANNEL)
 
     async def list(self, wanted: AnomalyFilter, before: Place, limit: int) -> list[Anomaly]:
         """The newest `limit` anomalies that are older than the place `before`."""
@@ -98,8 +129,7 @@ class AnomalyStore:
         if "\x00" in anomaly_id:
             return None
         with guard("get_anomaly"):
-            query = "SELECT * FROM detector.anomaly WHERE anomaly_id = $1"
-            row = await self._pool.fetchrow(query, anomaly_id)
+            row = await self._pool.fetchrow(_FIND, anomaly_id)
         return None if row is None else _anomaly(row)
 
     async def earlier(self, finding: Finding, limit: int) -> Sequence[Finding]:
@@ -110,6 +140,12 @@ class AnomalyStore:
                 _EARLIER, finding.series_id, int(finding.kind), before, limit
             )
         return [_anomaly(row).finding for row in rows]
+
+    async def members(self, anomaly_id: str, limit: int) -> Sequence[Anomaly]:
+        """The first `limit` anomalies that this one leads; their ends are those of their series."""
+        with guard("anomaly_members"):
+            rows = await self._pool.fetch(_MEMBERS, anomaly_id, limit)
+        return [_anomaly(row) for row in rows]
 
 
 def _anomaly(row: asyncpg.Record) -> Anomaly:
@@ -128,8 +164,21 @@ def _anomaly(row: asyncpg.Record) -> Anomaly:
         contributions=_contributions(row["contributions"]),
         model_version=row["model_version"],
         traceparent=row["traceparent"],
+        source=row["source"],
+        shared=(row["shared_name"], row["shared_value"]),
+        over_budget=row["over_budget"],
     )
-    return Anomaly(finding=finding, cursor=row["cursor"], commit_time=row["commit_time"])
+    end_time = row["end_time"]
+    return Anomaly(
+        finding=finding,
+        cursor=row["cursor"],
+        commit_time=row["commit_time"],
+        end_ms=None if end_time is None else round(end_time.timestamp() * 1000),
+        end_reason=EndReason(row["end_reason"]),
+        lead_id=row["lead_id"],
+        lead_labels=row["lead_labels"],
+        series_count=row["series_count"],
+    )
 
 
 def _contributions(parts: Mapping[str, tuple[float, float]]) -> tuple[Contribution, ...]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mesh.postgres import guard
 from services.detector.detectors.engine import FEATURES
-from services.detector.model.anomalies import Finding
+from services.detector.model.budget import UNLIMITED, Budget
 from services.detector.model.checkpoints import (
     Changes,
     Checkpoint,
@@ -20,7 +20,7 @@ from services.detector.model.checkpoints import (
     StoredSeries,
     Watched,
 )
-from services.detector.store.notices import CHANNEL
+from services.detector.store.announcing import announce
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 logger = logging.getLogger(__name__)
-
-_ANOMALY_LOCK: Final = 0x44455443
-_FINDINGS_AT_ONCE: Final = 500
 
 _CLAIM: Final = """
 INSERT INTO detector.shard (shard, epoch, holder) VALUES ($1, $2, $3)
@@ -92,28 +89,20 @@ USING unnest($2::text[], $3::bigint[]) AS ended (source, series_id)
 WHERE shard = $1 AND open_episode.source = ended.source
     AND open_episode.series_id = ended.series_id
 """
-_ADD_ANOMALIES: Final = """
-INSERT INTO detector.anomaly (cursor, anomaly_id, series_id, labels, kind, severity, event_time,
-    value, raw_score, alert_score, expected_low, expected_high, contributions, model_version,
-    traceparent)
-SELECT nextval('detector.anomaly_cursor'), id, series, labels, kind, severity,
-    timestamptz 'epoch' + event_ms * interval '1 millisecond',
-    value, raw, alert, low, high, contributions, version, trace
-FROM unnest($1::text[], $2::bigint[], $3::jsonb[], $4::smallint[], $5::smallint[], $6::bigint[],
-    $7::float8[], $8::float8[], $9::float8[], $10::float8[], $11::float8[], $12::jsonb[],
-    $13::bigint[], $14::text[])
-    AS found (id, series, labels, kind, severity, event_ms, value, raw, alert, low, high,
-        contributions, version, trace)
-ON CONFLICT (anomaly_id) DO NOTHING
-"""
 
 
 class CheckpointStore:
     """The only writer of shard state and of anomalies."""
 
-    def __init__(self, pool: "Pool") -> None:
-        """Borrows connections of `pool`; closes nothing."""
+    def __init__(self, pool: "Pool", *, budget: Budget = UNLIMITED) -> None:
+        """Borrows connections of `pool`; closes nothing.
+
+        Args:
+            pool: Of the service's own database.
+            budget: What an installation may warn of.
+        """
         self._pool = pool
+        self._budget = budget
 
     async def claim(self, shard: int, epoch: int, holder: str) -> Checkpoint:
         """Takes the shard for `epoch` and returns where it stands; older holders are fenced off.
@@ -142,7 +131,7 @@ class CheckpointStore:
                 await _put_series(connection, changes)
                 await _put_episodes(connection, changes)
                 await _put_training_rows(connection, changes)
-                await _announce(connection, changes.findings)
+                await announce(connection, changes.findings, changes.ends, self._budget)
 
 
 async def _checkpoint(
@@ -227,38 +216,6 @@ async def _put_training_rows(connection: "Connection", changes: Changes) -> None
         data = np.ascontiguousarray(rows, dtype="<f4").tobytes()
         names = list(FEATURES)
         await connection.execute(_PUT_TRAINING_ROWS, changes.shard, names, len(rows), data)
-
-
-async def _announce(connection: "Connection", findings: Sequence[Finding]) -> None:
-    if findings:
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _ANOMALY_LOCK)
-        for start in range(0, len(findings), _FINDINGS_AT_ONCE):
-            part = findings[start : start + _FINDINGS_AT_ONCE]
-            await connection.execute(_ADD_ANOMALIES, *_finding_columns(part))
-        await connection.execute(f"NOTIFY {CHANNEL}")
-
-
-def _finding_columns(findings: Sequence[Finding]) -> list[list[Any]]:
-    rows = [
-        (
-            each.anomaly_id,
-            each.series_id,
-            dict(each.labels),
-            each.kind,
-            each.severity,
-            each.event_ms,
-            each.value,
-            each.raw_score,
-            each.alert_score,
-            each.expected_low,
-            each.expected_high,
-            {part.feature: (part.value, part.share) for part in each.contributions},
-            each.model_version,
-            each.traceparent,
-        )
-        for each in findings
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _from_bytes(data: bytes, shard: int) -> npt.NDArray[np.float32] | None:

@@ -2,10 +2,13 @@
 
 from typing import TYPE_CHECKING, Final
 
+from mesh import audit
 from mesh.postgres import guard
 from services.detector.model.feedback import Feedback, Judgement
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from mesh.postgres import Pool
 
 _PUT: Final = """
@@ -41,7 +44,18 @@ class FeedbackStore:
         if "\x00" in anomaly_id:
             return None
         with guard("put_feedback"):
-            row = await self._pool.fetchrow(_PUT, anomaly_id, true_alarm, comment, subject)
+            async with self._pool.acquire() as connection, connection.transaction():
+                before = await connection.fetchrow(_FIND, anomaly_id)
+                row = await connection.fetchrow(_PUT, anomaly_id, true_alarm, comment, subject)
+                if row is not None:
+                    detail = audit.changes(_audited(before), _audited(row))
+                    await audit.append(
+                        connection,
+                        "detector",
+                        action="anomaly.judge",
+                        subject=anomaly_id,
+                        detail=detail,
+                    )
         return None if row is None else Feedback(**dict(row))
 
     async def find(self, anomaly_id: str) -> Feedback | None:
@@ -62,3 +76,9 @@ class FeedbackStore:
         with guard("judgements"):
             rows = await self._pool.fetch(_JUDGEMENTS)
         return [Judgement(**dict(row)) for row in rows]
+
+
+def _audited(row: "asyncpg.Record | None") -> dict[str, object] | None:
+    if row is None:
+        return None
+    return {"true_alarm": row["true_alarm"], "comment": row["comment"]}

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import numpy as np
 import numpy.typing as npt
 
-from mesh.errors import Conflict
+from mesh.errors import Conflict, Unavailable
 from mesh.postgres import guard
 from services.detector.detectors.engine import FEATURES, Forest
 from services.detector.model.model_life import Judged
@@ -148,10 +148,27 @@ class ModelStore:
             try:
                 leads = await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LEADER_LOCK)
             except BaseException:
+                connection.terminate()  # and the lock with it, should it have been given
                 await self._pool.release(connection)
                 raise
         try:
             yield bool(leads)
+        finally:
+            await self._give_up_lead(connection, leads=bool(leads))
+
+    async def _give_up_lead(self, connection: Any, *, leads: bool) -> None:
+        """The lock is the session's, and the session goes on in the pool.
+
+        A connection that was lost took the lock with it: that is no error, which would hide the
+        one, or the cancellation, that ends the block.
+        """
+        try:
+            if leads:
+                with guard("lead"):
+                    await connection.execute("SELECT pg_advisory_unlock($1)", _LEADER_LOCK)
+        except (Unavailable, asyncpg.InterfaceError):
+            with suppress(asyncpg.InterfaceError):  # the pool has dropped it already
+                connection.terminate()
         finally:
             await self._pool.release(connection)
 

@@ -11,23 +11,23 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 5000
 
 _DROP_ANOMALIES: Final = """
-DELETE FROM detector.anomaly WHERE cursor IN (
-    SELECT cursor FROM detector.anomaly WHERE commit_time < $1 ORDER BY cursor LIMIT $2)
+DELETE FROM detector.anomaly WHERE cursor = ANY(ARRAY(
+    SELECT cursor FROM detector.anomaly WHERE commit_time < $1 ORDER BY cursor LIMIT $2))
 """
 _DROP_FEEDBACK: Final = """
-DELETE FROM detector.feedback WHERE anomaly_id IN (
-    SELECT anomaly_id FROM detector.feedback WHERE created_at < $1 LIMIT $2)
+DELETE FROM detector.feedback WHERE anomaly_id = ANY(ARRAY(
+    SELECT anomaly_id FROM detector.feedback WHERE created_at < $1 LIMIT $2))
 """
 _DROP_TRAININGS: Final = """
-DELETE FROM detector.training WHERE request_id IN (
-    SELECT request_id FROM detector.training WHERE updated_at < $1 AND stage >= 4 LIMIT $2)
+DELETE FROM detector.training WHERE request_id = ANY(ARRAY(
+    SELECT request_id FROM detector.training WHERE updated_at < $1 AND stage >= 4 LIMIT $2))
 """
 _DROP_VERSIONS: Final = """
-DELETE FROM detector.model WHERE version IN (
+DELETE FROM detector.model WHERE version = ANY(ARRAY(
     SELECT version FROM detector.model
     WHERE created_at < $1 AND NOT active AND NOT shadow
         AND version NOT IN (SELECT version FROM detector.model ORDER BY version DESC LIMIT $3)
-    LIMIT $2)
+    LIMIT $2))
 """
 VERSIONS_KEPT: Final = 30
 

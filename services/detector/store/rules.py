@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from mesh import audit
 from mesh.errors import AlreadyExists, FailedPrecondition
 from mesh.postgres import guard
 from services.detector.model.rules import RULES_MAX, Rule
@@ -12,6 +13,16 @@ from services.detector.model.rules import RULES_MAX, Rule
 if TYPE_CHECKING:
     from mesh.postgres import Pool
 
+_AUDITED: Final = (
+    "name",
+    "selector",
+    "comparison",
+    "warning",
+    "critical",
+    "hysteresis",
+    "hold_ms",
+    "enabled",
+)
 _LOCK: Final = 0x52554C45
 _ADD: Final = """
 INSERT INTO detector.rule (rule_id, name, selector, comparison, warning, critical, hysteresis,
@@ -23,6 +34,8 @@ UPDATE detector.rule SET name = $2, selector = $3, comparison = $4, warning = $5
     hysteresis = $7, hold_ms = $8, enabled = $9, updated_at = now()
 WHERE rule_id = $1 RETURNING *
 """
+_LOCK_ROW: Final = "SELECT * FROM detector.rule WHERE rule_id = $1 FOR UPDATE"
+_DELETE: Final = "DELETE FROM detector.rule WHERE rule_id = $1 RETURNING *"
 
 
 class RuleStore:
@@ -64,7 +77,9 @@ class RuleStore:
                     row = await connection.fetchrow(_ADD, uuid.uuid4().hex, *_columns(rule))
                 except asyncpg.UniqueViolationError as error:
                     raise _taken(rule) from error
-        return _rule(row)
+                added = _rule(row)
+                await _audit(connection, "rule.create", None, added)
+        return added
 
     async def put(self, rule: Rule) -> Rule | None:
         """Replaces the rule of the same id; None when it is gone.
@@ -73,19 +88,41 @@ class RuleStore:
             AlreadyExists: RULE_EXISTS, the name is taken.
         """
         with guard("put_rule"):
-            try:
-                row = await self._pool.fetchrow(_PUT, rule.rule_id, *_columns(rule))
-            except asyncpg.UniqueViolationError as error:
-                raise _taken(rule) from error
-        return None if row is None else _rule(row)
+            async with self._pool.acquire() as connection, connection.transaction():
+                before = await connection.fetchrow(_LOCK_ROW, rule.rule_id)
+                try:
+                    row = await connection.fetchrow(_PUT, rule.rule_id, *_columns(rule))
+                except asyncpg.UniqueViolationError as error:
+                    raise _taken(rule) from error
+                if row is None:
+                    return None
+                put = _rule(row)
+                await _audit(connection, "rule.update", _rule(before), put)
+        return put
 
     async def delete(self, rule_id: str) -> bool:
         """Removes a rule; whether there was one. Shards end its episodes when they learn of it."""
         if "\x00" in rule_id:
             return False
         with guard("delete_rule"):
-            query = "DELETE FROM detector.rule WHERE rule_id = $1"
-            return bool(await self._pool.execute(query, rule_id) == "DELETE 1")
+            async with self._pool.acquire() as connection, connection.transaction():
+                row = await connection.fetchrow(_DELETE, rule_id)
+                if row is not None:
+                    await _audit(connection, "rule.delete", _rule(row), None)
+        return row is not None
+
+
+async def _audit(
+    connection: "audit.Connection", action: str, before: Rule | None, after: Rule | None
+) -> None:
+    rule = after or before
+    assert rule is not None  # noqa: S101
+    detail = audit.changes(_audited(before), _audited(after))
+    await audit.append(connection, "detector", action=action, subject=rule.rule_id, detail=detail)
+
+
+def _audited(rule: Rule | None) -> dict[str, object] | None:
+    return None if rule is None else dict(zip(_AUDITED, _columns(rule), strict=True))
 
 
 def _columns(rule: Rule) -> tuple[object, ...]:

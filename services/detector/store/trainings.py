@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from mesh import audit
 from mesh.postgres import guard
 from services.detector.model.model_life import Stage, Training
 
@@ -38,8 +39,19 @@ class TrainingStore:
     async def ask(self, request_id: str, trigger: str) -> bool:
         """Asks for a training; False when that was asked for before, or `WAITING_MAX` wait."""
         with guard("ask_training"):
-            done = await self._pool.execute(_ASK, request_id, trigger, WAITING_MAX)
-        return bool(done == "INSERT 0 1")
+            async with self._pool.acquire() as connection, connection.transaction():
+                done = await connection.execute(_ASK, request_id, trigger, WAITING_MAX)
+                is_new = bool(done == "INSERT 0 1")
+                if is_new:
+                    detail = audit.changes(None, {"trigger": trigger})
+                    await audit.append(
+                        connection,
+                        "detector",
+                        action="model.train",
+                        subject=request_id,
+                        detail=detail,
+                    )
+        return is_new
 
     async def find(self, request_id: str) -> Training | None:
         """How far a training is."""

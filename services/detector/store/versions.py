@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 import numpy as np
 
+from mesh import audit
 from mesh.postgres import guard
 from services.detector.detectors.engine import FEATURES
 from services.detector.model.model_life import Evaluation, Judged, Live, ModelVersion, evaluation_of
@@ -43,6 +44,7 @@ _RETIRE: Final = """
 UPDATE detector.model SET active = false
 WHERE active AND EXISTS (SELECT FROM detector.model WHERE version = $1)
 """
+_ACTIVE: Final = "SELECT version FROM detector.model WHERE active"
 _JUDGED: Final = """
 SELECT features, true_alarm FROM detector.feedback
 WHERE kind = 1 ORDER BY created_at DESC, anomaly_id LIMIT 2000
@@ -84,8 +86,19 @@ class VersionStore:
         with guard("activate_model"):
             async with self._pool.acquire() as connection, connection.transaction():
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+                before = await connection.fetchval(_ACTIVE)
                 await connection.execute(_RETIRE, version)
-                return bool(await connection.execute(_ACTIVATE, version) == "UPDATE 1")
+                if await connection.execute(_ACTIVATE, version) != "UPDATE 1":
+                    return False
+                detail = audit.changes({"active": before}, {"active": version})
+                await audit.append(
+                    connection,
+                    "detector",
+                    action="model.activate",
+                    subject=str(version),
+                    detail=detail,
+                )
+        return True
 
     async def put_evaluation(self, version: int, evaluation: Evaluation) -> None:
         """Keeps the last evaluation of a version."""

@@ -1,6 +1,6 @@
 """The measuring process: forests, judged alarms and series (.npz) on stdin, figures on stdout.
 
-python -m services.detector.lifecycle.measure < material.npz > figures.json
+python -m services.detector.training.measure < material.npz > figures.json
 """
 
 import io
@@ -13,6 +13,7 @@ from services.detector.detectors.engine import FEATURES, Forest
 from services.detector.detectors.evaluation import (
     SERIES,
     Track,
+    heard,
     injected_precision,
     made_up,
     material,
@@ -30,7 +31,13 @@ def main() -> None:
     for artifact in artifacts:
         forest = Forest.from_bytes(artifact, names=FEATURES)
         precision, apart = injected_precision(forest, made), separation(forest, *judged)
-        figures.append({"injected_precision": precision, "feedback_separation": apart})
+        figures.append(
+            {
+                "injected_precision": precision,
+                "injected_heard": heard(forest, made),
+                "feedback_separation": apart,
+            }
+        )
     json.dump(figures, sys.stdout)
 
 

@@ -125,12 +125,20 @@ async def measure(
     Raises:
         MeasuringError: With what the process said last.
     """
-    stdin = io.BytesIO()
+    packed = await asyncio.to_thread(_packed, artifacts, judged, tracks)
+    code, figures, said = await run_module("services.detector.training.measure", [], packed)
+    if code != 0:
+        raise MeasuringError(said)
+    return list(json.loads(figures))
+
+
+def _packed(artifacts: Sequence[bytes], judged: Judged, tracks: Sequence[maths.Track]) -> bytes:
+    data = io.BytesIO()
     forests = {f"forest_{n}": np.frombuffer(each, np.uint8) for n, each in enumerate(artifacts)}
     times = {f"times_{n}": track.timestamps_ms for n, track in enumerate(tracks)}
     values = {f"values_{n}": track.values for n, track in enumerate(tracks)}
     np.savez(
-        stdin,
+        data,
         allow_pickle=False,
         forests=np.int64(len(artifacts)),
         tracks=np.int64(len(tracks)),
@@ -140,12 +148,7 @@ async def measure(
         **times,
         **values,
     )
-    code, figures, said = await run_module(
-        "services.detector.lifecycle.measure", [], stdin.getvalue()
-    )
-    if code != 0:
-        raise MeasuringError(said)
-    return list(json.loads(figures))
+    return data.getvalue()
 
 
 async def run_module(

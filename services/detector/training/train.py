@@ -13,10 +13,10 @@ import numpy.typing as npt
 from mesh.clock import Clock
 from services.detector.detectors.engine import FEATURES, Engine, Forest
 from services.detector.detectors.evaluation import histogram
-from services.detector.lifecycle.evaluator import run_module
 from services.detector.model.model_life import Judged
 from services.detector.model.models import TrainedModel, WarmUp
 from services.detector.store import ModelStore
+from services.detector.training.evaluate import run_module
 
 LOOK_EVERY_S: Final = 1.0
 AFTER_FAILURE_S: Final = 15.0
@@ -95,7 +95,8 @@ class Trainer:
 
     async def _grow(self, version: int, seen: WarmUp, trigger: str) -> TrainedModel:
         judged = await self._store.judged()
-        rows, repeated = taught(await self._store.training_rows(), judged)
+        stored = await self._store.training_rows()
+        rows, repeated = await asyncio.to_thread(taught, stored, judged)
         simulated = simulated_rows_for(len(rows))
         artifact = await grow_forest(rows, seed=version, simulated=simulated)
         parameters = {"trees": TREES, "sample": SAMPLE, "seed": version}
@@ -143,15 +144,18 @@ async def grow_forest(rows: F32, *, seed: int, simulated: int = 0) -> bytes:
     Raises:
         TrainingError: With what that process said last.
     """
-    stdin = io.BytesIO()
-    np.save(stdin, rows, allow_pickle=False)
+    packed = await asyncio.to_thread(_packed, rows)
     arguments = [str(each) for each in (seed, TREES, SAMPLE, simulated)]
-    code, artifact, said = await run_module(
-        "services.detector.lifecycle.grow", arguments, stdin.getvalue()
-    )
+    code, artifact, said = await run_module("services.detector.training.grow", arguments, packed)
     if code != 0:
         raise TrainingError(said)
     return artifact
+
+
+def _packed(rows: F32) -> bytes:
+    data = io.BytesIO()
+    np.save(data, rows, allow_pickle=False)
+    return data.getvalue()
 
 
 def _strangeness(artifact: bytes, rows: F32) -> npt.NDArray[np.float64]:

@@ -13,17 +13,17 @@ from typing import Final
 from mesh.clock import Clock
 from mesh.errors import Conflict, FailedPrecondition, SensusError, Unavailable
 from services.detector import metrics
-from services.detector.lifecycle.evaluator import Evaluator, MeasuringError
-from services.detector.lifecycle.trainer import (
+from services.detector.model.model_life import ModelVersion, Stage, Training
+from services.detector.store import ModelStore
+from services.detector.store.trainings import TrainingStore
+from services.detector.store.versions import VersionStore
+from services.detector.training.evaluate import Evaluator, MeasuringError
+from services.detector.training.train import (
     AFTER_FAILURE_S,
     LOOK_EVERY_S,
     Trainer,
     TrainingError,
 )
-from services.detector.model.model_life import ModelVersion, Stage, Training
-from services.detector.store import ModelStore
-from services.detector.store.trainings import TrainingStore
-from services.detector.store.versions import VersionStore
 
 DRIFT: Final = 0.25
 NEWEST: Final = 2**63 - 1

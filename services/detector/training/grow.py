@@ -1,6 +1,6 @@
 """The training process: feature rows (.npy) on stdin, a forest on stdout.
 
-python -m services.detector.lifecycle.grow SEED TREES SAMPLE SIMULATED < rows.npy > forest
+python -m services.detector.training.grow SEED TREES SAMPLE SIMULATED < rows.npy > forest
 """
 
 import io

@@ -1,0 +1,383 @@
+"""One sample through the engine: what is new about it, how loud to be, what to learn."""
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from services.detector.detectors import (
+    absence,
+    contexts,
+    drift,
+    episode,
+    forest,
+    grid,
+    kinds,
+    loudness,
+    tension,
+)
+from services.detector.detectors.drift import DAY_MS, QUARTER_MS
+from services.detector.detectors.jit import kernel
+from services.detector.detectors.sample import Sample
+
+RECENT: Final = 1.0 - 0.5 ** (1.0 / 20.0)
+"""Weight of a new sample in the recent level: half-life 20 samples."""
+REACH: Final = 3.0
+"""Half-width of the expected range in spreads."""
+AWAY_DAYS: Final = 1.0
+"""How long the way back to the level before a new one is no fault."""
+MOST: Final = 4_294_967_295
+
+HOME: Final = np.dtype(
+    [("last", np.float64), ("level", np.float64), ("days", np.float32)], align=True
+)
+"""Where the series was before its new level, and for how many days that is remembered."""
+
+Rows = npt.NDArray[np.int32]
+Times = npt.NDArray[np.int64]
+Column = npt.NDArray[np.float64]
+Factors = npt.NDArray[np.float32]
+Features = npt.NDArray[np.float32]
+States = npt.NDArray[np.void]
+
+
+class Asked(NamedTuple):
+    """What is asked of alarms: the budget a week, and by row its factor and the least score."""
+
+    per_week: float
+    allowance: Factors
+    least: Column
+
+
+class Found(NamedTuple):
+    """Columns to write, one entry per sample; what `engine.Scores` tells.
+
+    `alert` gets the strength of the alarm, negative where it stays silent because of `least`.
+    """
+
+    features: Features
+    value: Column
+    expected: Column
+    ready: npt.NDArray[np.bool_]
+    elapsed_ms: Column
+    silence: Column
+    raw: Column
+    alert: Column
+    ended: npt.NDArray[np.int8]
+    drifted: npt.NDArray[np.bool_]
+
+
+class Spare(NamedTuple):
+    """Room for the contexts of a sample: features that nobody asks for, and where it is new."""
+
+    features: Features
+    places: npt.NDArray[np.int16]
+
+
+@kernel
+def process(
+    series: States,
+    blank: States,
+    rows: Rows,
+    times: Times,
+    local_ms: Times,
+    values: Column,
+    arrived_ms: Times,
+    warm_up: int,
+    trees: forest.Trees,
+    asked: Asked,
+    found: Found,
+) -> None:
+    """Scores and learns samples in order; `blank` is one series that has seen nothing.
+
+    `local_ms` is what the clock on the wall shows at `times`.
+    """
+    spare = Spare(
+        np.zeros(found.features.shape[1], np.float32), np.zeros(contexts.PLACES, np.int16)
+    )
+    for i in range(rows.shape[0]):
+        s = series[rows[i]]
+        if not math.isfinite(values[i]):
+            continue
+        if s["clock"]["seen"] and times[i] <= s["clock"]["last_ms"]:
+            continue
+        x, scored = _take(series, blank, rows[i], times[i], values[i], arrived_ms[i], found, i)
+        if scored:
+            _step(s, x, rows[i], local_ms[i], warm_up, trees, asked, found, i, spare)
+
+
+@kernel
+def _take(
+    series: States,
+    blank: States,
+    row: int,
+    time_ms: int,
+    value: float,
+    arrived_ms: int,
+    found: Found,
+    i: int,
+) -> tuple[float, bool]:
+    """Moves the clock; what is to be scored of the sample, and whether it is."""
+    s = series[row]
+    x, what = min(max(value, -grid.LIMIT), grid.LIMIT), kinds.GO
+    if s["clock"]["seen"]:
+        found.elapsed_ms[i] = float(time_ms) - float(s["clock"]["last_ms"])
+        _end_silence(s, float(arrived_ms), found.elapsed_ms[i], found.silence[i])
+        level = s["level"] if s["clock"]["count"] > 0 else -1.0
+        x, what = kinds.follow(s["kind"], x, found.elapsed_ms[i] / 1000.0, level)
+    else:
+        s["clock"]["seen"] = 1
+        kinds.begin(s["kind"], x)
+        if kinds.is_counter(s["kind"]):
+            what = kinds.SKIP
+    s["absence"]["delay_ms"] = float(arrived_ms) - float(time_ms)
+    s["clock"]["last_ms"] = time_ms
+    if what == kinds.START_OVER:
+        _start_over(s, blank[0])
+    found.value[i] = x
+    return min(max(x, -grid.LIMIT), grid.LIMIT), what != kinds.SKIP
+
+
+@kernel
+def _step(
+    s: np.void,
+    x: float,
+    row: int,
+    local_ms: int,
+    warm_up: int,
+    trees: forest.Trees,
+    asked: Asked,
+    found: Found,
+    i: int,
+    spare: Spare,
+) -> None:
+    count, learn = s["clock"]["count"], episode.LEARN
+    if count == 0:
+        s["last"], s["before"], s["level"] = x, x, x
+        episode.begin(s["episode"])
+        drift.begin(s["drift"], x)
+    sample = _sample(s, x, local_ms)
+    features = found.features[i] if count >= warm_up else spare.features
+    contexts.meet(s["contexts"], sample, features, spare.places)
+    if count >= warm_up:
+        found.ready[i] = True
+        found.expected[i, 0], found.expected[i, 1] = _expect(s)
+        if trees.size > 0:
+            strange = forest.strangeness(trees, features)
+            days = found.elapsed_ms[i] / DAY_MS
+            if s["home"]["days"] > 0.0:
+                strange = _look_home(s, x, local_ms, strange, days, trees, found, i, spare)
+                sample = _sample(s, x, local_ms)
+            learn = _judge(s, x, row, count, strange, days, asked, found, i)
+    _learn(s, sample, x, local_ms, count, learn, spare)
+    _drift(s, row, local_ms, trees, asked, found, i)
+    s["clock"]["count"] = min(count + 1, MOST)
+
+
+@kernel
+def _drift(
+    s: np.void, row: int, local_ms: int, trees: forest.Trees, asked: Asked, found: Found, i: int
+) -> None:
+    """Lets a drift speak where nothing else is abnormal."""
+    low, high, rarity = drift.follow(s["drift"], s["level"], local_ms, found.elapsed_ms[i])
+    if rarity == 0.0 or trees.size == 0 or not found.ready[i] or s["loudness"]["open"]:
+        return
+    per_week = asked.per_week * asked.allowance[row]
+    found.alert[i] = loudness.warn(s["loudness"], per_week, asked.least[row])
+    if found.alert[i] > 0.0:
+        found.drifted[i] = True
+        found.raw[i] = max(found.raw[i], rarity)
+        found.expected[i, 0], found.expected[i, 1] = low, high
+        s["loudness"]["open"] = loudness.STAYS
+
+
+@kernel
+def _judge(
+    s: np.void,
+    x: float,
+    row: int,
+    count: int,
+    strange: float,
+    days: float,
+    asked: Asked,
+    found: Found,
+    i: int,
+) -> int:
+    """Raw score, alarm and end of an episode; what is to be learnt."""
+    repeats = np.float64(s["episode"]["repeats"])
+    step = episode.step(s["episode"], strange, x, s["last"], count, days)
+    if step.end == episode.USUAL_AGAIN:
+        s["tension"]["level"] = 0.0
+    found.raw[i] = tension.rank(s["tension"], strange, found.elapsed_ms[i])
+    found.alert[i] = loudness.speak(
+        s["loudness"],
+        strange,
+        s["tension"]["level"],
+        step,
+        repeats,
+        days,
+        asked.per_week * asked.allowance[row],
+        asked.least[row],
+        found.raw[i],
+    )
+    if s["loudness"]["open"] == loudness.STAYS:
+        s["loudness"]["open"] = 0
+        found.ended[i] = episode.STAYS
+    if found.alert[i] > 0.0:
+        s["loudness"]["open"] = 1
+    elif s["loudness"]["open"] and (step.end or s["episode"]["calm"] >= episode.CALM):
+        s["loudness"]["open"] = 0
+        found.ended[i] = max(step.end, episode.USUAL_AGAIN)
+    return step.learn
+
+
+@kernel
+def _look_home(
+    s: np.void,
+    x: float,
+    local_ms: int,
+    strange: float,
+    days: float,
+    trees: forest.Trees,
+    found: Found,
+    i: int,
+    spare: Spare,
+) -> float:
+    """Strangeness of a sample that may be the way back from a new level, which is no fault."""
+    s["home"]["days"] -= days
+    if s["home"]["days"] <= 0.0 or not episode.is_strange(2.0 * strange, s["clock"]["count"]):
+        return strange
+    last, before, level = s["last"], s["before"], s["level"]
+    home = s["home"]["last"]
+    s["last"], s["before"], s["level"] = home, home, s["home"]["level"]
+    contexts.meet(s["contexts"], _sample(s, x, local_ms), spare.features, spare.places)
+    there = forest.strangeness(trees, spare.features)
+    if episode.is_strange(2.0 * there, s["clock"]["count"]):
+        s["last"], s["before"], s["level"] = last, before, level
+        contexts.meet(s["contexts"], _sample(s, x, local_ms), spare.features, spare.places)
+        return strange
+    s["home"]["days"] = 0.0
+    s["value_grid"]["mean"] = s["home"]["level"]
+    for k in range(spare.features.shape[0]):
+        found.features[i, k] = spare.features[k]
+    return there
+
+
+@kernel
+def _learn(
+    s: np.void, sample: Sample, x: float, local_ms: int, count: int, what: int, spare: Spare
+) -> None:
+    """Learns the sample, which was met last; after a spike or at a new level it is met anew."""
+    if what == episode.KEEP_APART:
+        return
+    if what == episode.LEARN_SPIKE:
+        for k in range(s["episode"]["strange"]):
+            kept = s["episode"]["kept"][k]
+            contexts.learn(s["contexts"], _meet(s, kept, local_ms, spare), spare.places)
+            _learn_signals(s, kept, count)
+        sample = _meet(s, x, local_ms, spare)
+    elif what == episode.NEW_LEVEL:
+        s["home"]["last"], s["home"]["level"] = s["last"], s["level"]
+        s["home"]["days"] = AWAY_DAYS
+        s["value_grid"]["mean"] = x
+        s["last"], s["before"], s["level"] = x, x, x
+        drift.begin(s["drift"], x)
+        sample = _meet(s, x, local_ms, spare)
+    contexts.learn(s["contexts"], sample, spare.places)
+    _learn_signals(s, x, count)
+
+
+@kernel
+def _meet(s: np.void, x: float, local_ms: int, spare: Spare) -> Sample:
+    sample = _sample(s, x, local_ms)
+    contexts.meet(s["contexts"], sample, spare.features, spare.places)
+    return sample
+
+
+@kernel
+def _start_over(s: np.void, blank: np.void) -> None:
+    """Forgets all values, not when they came nor of what kind they are."""
+    s["clock"]["count"] = 0
+    s["value_grid"] = blank["value_grid"]
+    s["change_grid"] = blank["change_grid"]
+    s["offset_grid"] = blank["offset_grid"]
+    s["home"] = blank["home"]
+    s["drift"] = blank["drift"]
+    s["episode"] = blank["episode"]
+    s["loudness"] = blank["loudness"]
+    s["tension"] = blank["tension"]
+    s["contexts"] = blank["contexts"]
+
+
+@kernel
+def _end_silence(s: np.void, arrived_ms: float, elapsed_ms: float, out: Column) -> None:
+    state, last_ms = s["absence"], np.float64(s["clock"]["last_ms"])
+    quiet_ms = max(arrived_ms - (last_ms + state["delay_ms"]), 0.0)
+    second_ms = np.float64(state["second_ms"])
+    out[0], out[1] = quiet_ms, absence.patience_ms(second_ms)
+    out[2], out[3] = second_ms, np.float64(state["delay_ms"])
+    out[4] = 1.0 if s["loudness"]["open"] else 0.0
+    absence.learn(state, max(quiet_ms, elapsed_ms))
+
+
+@kernel
+def _sample(s: np.void, x: float, local_ms: int) -> Sample:
+    values = grid.scale(s["value_grid"])
+    changes, offsets = grid.scale(s["change_grid"]), grid.scale(s["offset_grid"])
+    return Sample(
+        grid.cell(values, x),
+        grid.cell(values, s["last"]),
+        grid.cell(values, s["before"]),
+        grid.cell(changes, x - s["last"]),
+        grid.cell(offsets, x - s["level"]),
+        (local_ms % DAY_MS) // QUARTER_MS,
+        1 if (local_ms // DAY_MS + 3) % 7 >= 5 else 0,
+        grid.reach(s["value_grid"], values),
+        grid.reach(s["change_grid"], changes),
+        grid.reach(s["offset_grid"], offsets),
+    )
+
+
+@kernel
+def _learn_signals(s: np.void, x: float, count: int) -> None:
+    least = _least_spread(s)
+    steps = grid.learn(s["value_grid"], x, count, least)
+    if steps != 0:
+        contexts.rescale_values(s["contexts"], steps)
+    steps = grid.learn(s["change_grid"], x - s["last"], count, least)
+    if steps != 0:
+        contexts.rescale_changes(s["contexts"], steps)
+    steps = grid.learn(s["offset_grid"], x - s["level"], count, least)
+    if steps != 0:
+        contexts.rescale_offsets(s["contexts"], steps)
+    s["before"] = s["last"]
+    s["last"] = x
+    s["level"] += max(RECENT, 1.0 / (count + 1.0)) * (x - s["level"])
+
+
+@kernel
+def _least_spread(s: np.void) -> float:
+    return kinds.LEAST * abs(s["level"]) if kinds.is_counter(s["kind"]) else 0.0
+
+
+@kernel
+def _expect(s: np.void) -> tuple[float, float]:
+    """Where the next value should lie: near the last one or near the level, what varies less.
+
+    Never below zero in a series that never was, and of a counter never narrower than its rates
+    are exact.
+    """
+    if s["change_grid"]["spread"] < s["offset_grid"]["spread"]:
+        middle, spread = (
+            s["last"] + s["change_grid"]["mean"],
+            np.float64(s["change_grid"]["spread"]),
+        )
+    else:
+        middle, spread = (
+            s["level"] + s["offset_grid"]["mean"],
+            np.float64(s["offset_grid"]["spread"]),
+        )
+    floor = 0.0 if s["value_grid"]["lowest"] >= 0.0 else -math.inf
+    reach = REACH * max(spread, _least_spread(s))
+    return max(middle - reach, floor), max(middle + reach, floor)

@@ -1,0 +1,94 @@
+"""What the engine says of a batch, as anomalies of the value and their ends."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from services.detector.detectors.engine import FEATURES, Engine, Scores
+from services.detector.model.anomalies import (
+    DRIFT,
+    Contribution,
+    End,
+    EndReason,
+    Finding,
+    Kind,
+    Severity,
+    anomaly_id,
+    ranked,
+)
+from services.detector.model.groups import sender_of
+from services.detector.model.samples import Labels, Samples
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+Parts = tuple[Contribution, ...]
+
+_BY_DRIFT: Final = Contribution(feature=DRIFT, value=1.0, share=1.0)
+
+
+def alarms(
+    engine: Engine,
+    samples: Samples,
+    scores: Scores,
+    labels_of: Callable[[int], Labels],
+    model_version: int,
+) -> list[Finding]:
+    """One anomaly for each sample with an alert."""
+    indices = np.flatnonzero(scores.alert > 0)
+    if not len(indices):
+        return []
+    features = scores.features[indices]
+    shares = engine.contributions(features)
+    found = list[Finding]()
+    for k, index in enumerate(indices.tolist()):
+        by_features = contributions(features[k], shares[k])
+        parts = (_BY_DRIFT,) if scores.drifted[index] else by_features
+        labels = labels_of(int(samples.series_ids[index]))
+        found.append(_alarm(index, samples, scores, labels, parts, model_version))
+    return found
+
+
+def _alarm(
+    index: int, samples: Samples, scores: Scores, labels: Labels, parts: Parts, model_version: int
+) -> Finding:
+    series_id, event_ms = int(samples.series_ids[index]), int(samples.timestamps_ms[index])
+    alert = float(np.clip(scores.alert[index], 0.0, 1.0))
+    return Finding(
+        anomaly_id=anomaly_id(series_id, event_ms, Kind.VALUE),
+        series_id=series_id,
+        labels=labels,
+        kind=Kind.VALUE,
+        severity=Severity.of_score(alert),
+        event_ms=event_ms,
+        value=float(scores.value[index]),
+        raw_score=float(np.clip(scores.raw[index], 0.0, 1.0)),
+        alert_score=alert,
+        expected_low=float(scores.expected_low[index]),
+        expected_high=float(scores.expected_high[index]),
+        contributions=parts,
+        model_version=model_version,
+        shared=sender_of(labels),
+    )
+
+
+def ends(samples: Samples, scores: Scores) -> list[End]:
+    """One for each sample with which the episode of an alert ends."""
+    return [
+        End(
+            series_id=int(samples.series_ids[index]),
+            end_ms=int(samples.timestamps_ms[index]),
+            reason=EndReason(int(scores.ended[index])),
+        )
+        for index in np.flatnonzero(scores.ended).tolist()
+    ]
+
+
+def contributions(features: F32, shares: F64) -> Parts:
+    """Features with their signed part of the whole, the largest part first."""
+    total = float(np.abs(shares).sum()) or 1.0
+    return ranked(
+        Contribution(feature=name, value=float(value), share=float(share) / total)
+        for name, value, share in zip(FEATURES, features, shares, strict=True)
+    )
