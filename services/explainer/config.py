@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from mesh import ports
 from mesh.config import SECRET, Common, Port, RedisUrl
-from services.explainer.jobs.limits import Limits
-from services.explainer.sources import Reach
+from services.explainer.evidence.sources import Reach
+from services.explainer.explanations.stream import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,9 @@ class Config(Common):
 
     redis_url: RedisUrl
     grpc_port: Annotated[Port, Meta(description="gRPC port; 0 takes a free one")] = ports.EXPLAINER
+    metrics_port: Annotated[Port, Meta(description="Port of /metrics; 0 serves none")] = (
+        ports.METRICS_EXPLAINER
+    )
     ingest_target: Annotated[str, Meta(description="ingest, host:port or dns:///name:port")] = (
         f"127.0.0.1:{ports.INGEST}"
     )

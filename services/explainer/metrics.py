@@ -4,6 +4,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from mesh.exemplars import TracedHistogram
 from services.explainer.llm.provider import Endpoint, Usage
 from services.explainer.model.explanation import Explanation
 
@@ -15,7 +16,7 @@ EXPLANATIONS: Final = Counter(
     "missing; an empty verdict means failed: read the log.",
     ["verdict", "provider"],
 )
-DURATION: Final = Histogram(
+DURATION: Final = TracedHistogram(
     "sensus_explanation_duration_seconds",
     "From the begin of an explanation to its stored result. Above 1 s with provider template: "
     "look at the stages.",
@@ -55,9 +56,10 @@ LLM_FAILURES: Final = Counter(
     "Calls of a language model whose text was not used. The template stood in: check the provider.",
     ["provider", "reason"],
 )
-LLM_DURATION: Final = Histogram(
+LLM_DURATION: Final = TracedHistogram(
     "sensus_llm_call_duration_seconds",
-    "Time of one call of a language model, failures included.",
+    "Time of one call of a language model, failures included. Rising: the provider is loaded, or "
+    "prompts grow.",
     ["provider"],
     buckets=_SECONDS,
 )
@@ -79,7 +81,7 @@ LLM_TOKENS: Final = Counter(
 )
 LLM_COST: Final = Counter(
     "sensus_llm_cost_total",
-    "What the calls cost by the configured prices, in their currency.",
+    "What the calls cost by the configured prices, in their currency. Rising: see the tokens.",
     ["provider"],
 )
 LIKE_EXPLANATIONS: Final = Counter(
@@ -88,8 +90,14 @@ LIKE_EXPLANATIONS: Final = Counter(
 )
 FORGOTTEN: Final = Counter(
     "sensus_explainer_forgotten_total",
-    "Explanations whose frames, or which themselves, were deleted because of their age.",
+    "Explanations whose frames, or which themselves, were deleted because of their age. Flat for "
+    "days on an old installation: see the log.",
     ["what"],
+)
+REVISIONS: Final = Counter(
+    "sensus_explanation_revisions_total",
+    "Explanations made anew by themselves, as evidence came that decides. Rising beside the "
+    "explanations: something is sent late.",
 )
 JOBS_RUNNING: Final = Gauge(
     "sensus_explanations_running",
@@ -104,6 +112,10 @@ DELIVERIES: Final = Counter(
     "Alert changes and anomalies taken in. Outcome retry rising: see the failures; "
     "buried: look at the dead letters.",
     ["kind", "outcome"],
+)
+WATCHERS: Final = Gauge(
+    "sensus_explainer_watchers",
+    "Open watches of explanations. 0 with consumers running: they cannot reach this replica.",
 )
 WATCH_CURSOR: Final = Gauge(
     "sensus_explainer_anomaly_cursor",

@@ -7,12 +7,27 @@ from typing import Any
 
 from mesh.auth import current_principal
 from mesh.clock import Clock
+from mesh.publisher import Publisher
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.explainer.v1 import explainer_service_pb2_grpc as pb_grpc
-from services.explainer import convert
-from services.explainer.jobs.jobs import Jobs
-from services.explainer.jobs.trying import Trying
-from services.explainer.store import Context, Feedback, Position, Prompts, Records
+from services.explainer.convert.answers import unkept
+from services.explainer.convert.context import calls_of, change_of, encode_change, opinion_of
+from services.explainer.convert.prompts import encode_prompt, encode_prompts, new_prompt, new_weight
+from services.explainer.convert.requests import (
+    explain_request,
+    explanation_id_of,
+    list_request,
+    subject_of,
+    watch_request,
+)
+from services.explainer.convert.stored import keepalive, listing, short, stored, watch_frame
+from services.explainer.explanations.lifecycle import Jobs
+from services.explainer.explanations.trial import Trial
+from services.explainer.model.explanation import Record
+from services.explainer.store.context import Context
+from services.explainer.store.feedback import Feedback
+from services.explainer.store.prompts import Prompts
+from services.explainer.store.records import Position, Records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +39,8 @@ class Parts:
     context: Context
     feedback: Feedback
     prompts: Prompts
-    trying: Trying
+    trial: Trial
+    publisher: Publisher[Record]
     clock: Clock
 
 
@@ -39,11 +55,14 @@ class ExplainerServicer(pb_grpc.ExplainerServiceServicer):
         self, request: pb.ExplainRequest, context: Any
     ) -> AsyncIterator[pb.ExplainResponse]:
         """Frames of the explanation, from the first or after the one the caller saw last."""
-        order = convert.explain_request(request)
+        order = explain_request(request)
         explanation_id = await self._do.jobs.open(
-            order.ref, request_id=order.request_id, resume_after=order.resume_after
+            order.ref,
+            request_id=order.request_id,
+            resume_after=order.resume_after,
+            anew=order.anew,
         )
-        quiet = convert.keepalive(explanation_id)
+        quiet = keepalive(explanation_id)
         async with aclosing(self._do.jobs.follow(explanation_id, order.resume_after)) as frames:
             async for frame in frames:
                 yield pb.ExplainResponse.FromString(frame) if frame else quiet
@@ -51,15 +70,27 @@ class ExplainerServicer(pb_grpc.ExplainerServiceServicer):
     async def GetExplanation(  # noqa: N802
         self, request: pb.GetExplanationRequest, context: Any
     ) -> pb.GetExplanationResponse:
-        """One explanation with its evidence."""
-        record = await self._do.records.get(convert.explanation_id_of(request))
-        return pb.GetExplanationResponse(explanation=convert.stored(record))
+        """One explanation with its evidence, or what of it is read at night."""
+        found = stored(await self._do.records.get(explanation_id_of(request)))
+        if request.view == pb.EXPLANATION_VIEW_SHORT:
+            found = short(found)
+        return pb.GetExplanationResponse(explanation=found)
+
+    async def WatchExplanations(  # noqa: N802
+        self, request: pb.WatchExplanationsRequest, context: Any
+    ) -> AsyncIterator[pb.WatchExplanationsResponse]:
+        """Explanations that ended after the caller's cursor."""
+        order = watch_request(request)
+        watch = self._do.publisher.watch(order.after, order.lets_through, order.heartbeat_s)
+        async with aclosing(watch) as frames:
+            async for frame in frames:
+                yield watch_frame(frame, self._do.clock.now_ms())
 
     async def ListExplanations(  # noqa: N802
         self, request: pb.ListExplanationsRequest, context: Any
     ) -> pb.ListExplanationsResponse:
         """One page, newest first, without evidence."""
-        order = convert.list_request(request)
+        order = list_request(request)
         found = await self._do.records.list(order.wanted, order.after, order.size + 1)
         page = found[: order.size]
         more = len(found) > order.size
@@ -69,21 +100,21 @@ class ExplainerServicer(pb_grpc.ExplainerServiceServicer):
             if last
             else ""
         )
-        return convert.listing(page, token)
+        return listing(page, token)
 
     async def CancelExplanation(  # noqa: N802
         self, request: pb.CancelExplanationRequest, context: Any
     ) -> pb.CancelExplanationResponse:
         """Ends the work; its streams get the end."""
         by = current_principal().subject
-        record = await self._do.jobs.cancel(convert.explanation_id_of(request), by)
-        return pb.CancelExplanationResponse(explanation=convert.stored(record))
+        record = await self._do.jobs.cancel(explanation_id_of(request), by)
+        return pb.CancelExplanationResponse(explanation=stored(record))
 
     async def SubmitFeedback(  # noqa: N802
         self, request: pb.SubmitFeedbackRequest, context: Any
     ) -> pb.SubmitFeedbackResponse:
         """Keeps what the caller thinks."""
-        opinion = convert.opinion_of(request, current_principal().subject)
+        opinion = opinion_of(request, current_principal().subject)
         await self._do.feedback.write(opinion)
         return pb.SubmitFeedbackResponse()
 
@@ -91,15 +122,15 @@ class ExplainerServicer(pb_grpc.ExplainerServiceServicer):
         self, request: pb.WriteChangeRequest, context: Any
     ) -> pb.WriteChangeResponse:
         """Keeps a change."""
-        change = convert.change_of(request, self._do.clock.now_ms())
+        change = change_of(request, self._do.clock.now_ms())
         await self._do.context.write_change(change)
-        return pb.WriteChangeResponse(change=convert.encode_change(change))
+        return pb.WriteChangeResponse(change=encode_change(change))
 
     async def WriteTopology(  # noqa: N802
         self, request: pb.WriteTopologyRequest, context: Any
     ) -> pb.WriteTopologyResponse:
         """Replaces what a source tells."""
-        source, calls = convert.calls_of(request)
+        source, calls = calls_of(request)
         kept = await self._do.context.write_calls(source, calls)
         return pb.WriteTopologyResponse(calls=kept)
 
@@ -108,31 +139,31 @@ class ExplainerServicer(pb_grpc.ExplainerServiceServicer):
     ) -> pb.ListPromptsResponse:
         """All templates with their outcomes."""
         prompts = self._do.prompts
-        return convert.encode_prompts(await prompts.all(), await prompts.outcomes())
+        return encode_prompts(await prompts.all(), await prompts.outcomes())
 
     async def WritePrompt(  # noqa: N802
         self, request: pb.WritePromptRequest, context: Any
     ) -> pb.WritePromptResponse:
         """Keeps a text as the next version."""
-        name, text = convert.new_prompt(request)
+        name, text = new_prompt(request)
         kept = await self._do.prompts.write(name, text, current_principal().subject)
-        return pb.WritePromptResponse(prompt=convert.encode_prompt(kept))
+        return pb.WritePromptResponse(prompt=encode_prompt(kept))
 
     async def SetPromptWeight(  # noqa: N802
         self, request: pb.SetPromptWeightRequest, context: Any
     ) -> pb.SetPromptWeightResponse:
         """Sets the share of a template."""
-        kept = await self._do.prompts.weigh(*convert.new_weight(request))
-        return pb.SetPromptWeightResponse(prompt=convert.encode_prompt(kept))
+        kept = await self._do.prompts.weigh(*new_weight(request))
+        return pb.SetPromptWeightResponse(prompt=encode_prompt(kept))
 
     async def TryPrompt(  # noqa: N802
         self, request: pb.TryPromptRequest, context: Any
     ) -> pb.TryPromptResponse:
         """What a template would have given; nothing is kept."""
-        ref = convert.subject_of(request.subject)
-        tried = await self._do.trying.attempt(request.prompt_id, ref)
+        ref = subject_of(request.subject)
+        tried = await self._do.trial.attempt(request.prompt_id, ref)
         return pb.TryPromptResponse(
-            explanation=convert.unkept(ref, tried.explanation, tried.create_us),
+            explanation=unkept(ref, tried.explanation, create_us=tried.create_us),
             duration_s=tried.draft.duration_s,
             cost=tried.draft.cost,
         )

@@ -8,46 +8,63 @@ from typing import TYPE_CHECKING, Final
 import grpc
 
 from mesh import migrations, postgres
-from mesh.auth import TokenMinter, TokenVerifier, policies
+from mesh.auth import TokenMinter
 from mesh.clients import open_channel
+from mesh.clients.identity import Identity, open_identity
 from mesh.clock import Clock
+from mesh.config import named_secret
 from mesh.drain import Drain
 from mesh.health import Health
-from mesh.interceptors import server_interceptors
-from mesh.serving import Server, Worker
-from mesh.tls import channel_credentials, server_credentials
+from mesh.publisher import Publisher
+from mesh.redis import open_redis
+from mesh.serving import Server, Worker, standard_server
+from mesh.tls import channel_credentials
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc as detector_grpc
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.explainer.v1 import explainer_service_pb2_grpc as pb_grpc
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
+from services.explainer import metrics
+from services.explainer.claims.ask import Writer
 from services.explainer.clients import DetectorClient, IngestClient
 from services.explainer.config import Config
 from services.explainer.consumer import AlertConsumer, AnomalyConsumer
-from services.explainer.jobs.jobs import Jobs
-from services.explainer.jobs.pipeline import Pipeline
-from services.explainer.jobs.subjects import Subjects
-from services.explainer.jobs.trying import Trying
-from services.explainer.jobs.words import OncePerGroup, Words
-from services.explainer.opening import open_writer, sources_of
+from services.explainer.evidence.collect import Sources
+from services.explainer.evidence.sources import (
+    MovedSeries,
+    NearbyAlerts,
+    NearbyAnomalies,
+    NearbyChanges,
+    PastIncidents,
+    Reader,
+    ReportedCalls,
+    SubjectSeries,
+)
+from services.explainer.explanations.lifecycle import Jobs
+from services.explainer.explanations.pipeline import Pipeline
+from services.explainer.explanations.revision import Revisions
+from services.explainer.explanations.storms import Asking, OncePerGroup, RulesAlone
+from services.explainer.explanations.subjects import Subjects
+from services.explainer.explanations.trial import Trial
+from services.explainer.llm.cache import AnswerCache
+from services.explainer.llm.providers import Reaching, open_providers
+from services.explainer.llm.specs import endpoints_of
 from services.explainer.prompts import shipped
 from services.explainer.rankers import rank
 from services.explainer.servicer import ExplainerServicer, Parts
-from services.explainer.store import (
-    Claims,
-    Context,
-    Cursors,
-    Feedback,
-    Frames,
-    Groups,
-    Incidents,
-    Old,
-    Prompts,
-    Records,
-)
+from services.explainer.store.context import Context
+from services.explainer.store.cursors import Cursors
+from services.explainer.store.feedback import Feedback
+from services.explainer.store.frames import Frames
+from services.explainer.store.groups import Groups
+from services.explainer.store.incidents import Incidents
+from services.explainer.store.leases import Leases
+from services.explainer.store.looks import Looks
+from services.explainer.store.old import Old
+from services.explainer.store.prompts import Prompts
+from services.explainer.store.records import Records
 from services.explainer.upkeep.retention import Retention
-from services.explainer.wording.writer import Writer
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -79,6 +96,7 @@ class Explainer:
     jobs: Jobs
     alerts: AlertConsumer
     anomalies: AnomalyConsumer
+    revisions: Revisions
 
 
 @asynccontextmanager
@@ -94,14 +112,15 @@ async def assemble(config: Config, clock: Clock) -> AsyncIterator[Explainer]:
             postgres.open_pool(config.postgres_dsn, application_name=SERVICE)
         )
         await migrations.check(pool, SERVICE)
+        identity = await stack.enter_async_context(open_identity(config, SERVICE, clock, pool))
         peers = Peers(
             ingest=await stack.enter_async_context(_channel(config, INGEST, config.ingest_target)),
             detector=await stack.enter_async_context(
                 _channel(config, DETECTOR, config.detector_target)
             ),
         )
-        writer = await stack.enter_async_context(open_writer(config))
-        explainer = await _assemble(config, clock, pool, peers, writer)
+        writer = await stack.enter_async_context(_writer(config))
+        explainer = await _assemble(config, clock, pool, peers, identity, writer)
         stack.push_async_callback(explainer.jobs.close)
         yield explainer
 
@@ -118,63 +137,109 @@ async def _channel(config: Config, service: str, target: str) -> AsyncIterator[g
         yield channel
 
 
+@asynccontextmanager
+async def _writer(config: Config) -> AsyncIterator[Writer]:
+    """What asks the configured language models, and keeps their answers.
+
+    Raises:
+        ConfigError: A language model is not named as it should be.
+    """
+    hosts = frozenset(host.lower() for host in config.llm_private_hosts)
+    endpoints = endpoints_of(config.llm_providers, private_hosts=hosts, secret=named_secret)
+    reaching = Reaching(
+        connect_s=config.llm_connect_timeout_s,
+        idle_s=config.llm_idle_timeout_s,
+        private_hosts=hosts,
+    )
+    async with (
+        open_redis(config.redis_url) as redis,
+        open_providers(endpoints, reaching) as providers,
+    ):
+        yield Writer(
+            providers,
+            within_s=config.llm_timeout_s,
+            at_once=config.llm_at_once,
+            answers=AnswerCache(redis),
+        )
+
+
 async def _assemble(
-    config: Config, clock: Clock, pool: "Pool", peers: Peers, writer: Writer
+    config: Config, clock: Clock, pool: "Pool", peers: Peers, identity: Identity, writer: Writer
 ) -> Explainer:
     drain, health, records = Drain(), Health([FULL_NAME]), Records(pool)
     prompts = Prompts(pool)
     await prompts.ship(shipped())
     await health.add_check("database", lambda: postgres.ping(pool))
+    await identity.add_check(health)
     if writer.has_models:
         await health.add_side_check(LANGUAGE_MODEL, writer.check)
     ingest, detector = IngestClient(peers.ingest), DetectorClient(peers.detector)
-    words = OncePerGroup(
-        writer=writer, groups=Groups(pool, window_s=config.like_window_s), prompts=prompts
-    )
     context, incidents = Context(pool), Incidents(pool)
-    evidence = sources_of(config, ingest, detector, context, incidents)
+    reader = Reader(ingest=ingest, detector=detector, reach=config.reach)
+    evidence = _sources(reader, context, incidents)
 
-    def work(words: Words, memory: Incidents | None = None) -> Pipeline:
+    def work(asking: Asking, memory: Incidents | None = None) -> Pipeline:
         return Pipeline(
             sources=evidence,
             rank=rank,
-            words=words,
+            asking=asking,
             gather_within_s=config.gather_timeout_s,
             after_ms=config.reach.after_ms,
             incidents=memory,
         )
 
+    asking = OncePerGroup(
+        writer=writer,
+        groups=Groups(pool, window_s=config.like_window_s),
+        prompts=prompts,
+        clock=clock,
+    )
     subjects = Subjects(ingest, detector)
     jobs = Jobs(
-        claims=Claims(pool, lease_s=config.job_lease_s),
+        leases=Leases(pool, lease_s=config.job_lease_s),
         records=records,
         frames=Frames(pool),
         subjects=subjects,
-        work=work(words, incidents),
+        work=work(asking, incidents),
         clock=clock,
         drain=drain,
         limits=config.limits,
     )
+    revisions = Revisions(
+        looks=Looks(pool), subjects=subjects, work=work(RulesAlone()), jobs=jobs, clock=clock
+    )
     alerts = _alerts(config, peers, jobs, drain)
     anomalies = _anomalies(config, pool, peers, jobs, drain)
-    server = _server(config, health, drain)
-    trying = Trying(subjects=subjects, prompts=prompts, writer=writer, work=work, clock=clock)
+    server = standard_server(
+        config,
+        SERVICE,
+        pb.DESCRIPTOR,
+        standings=identity.standings,
+        health=health,
+        drain=drain,
+    )
+    publisher = Publisher(records, clock, drain, metrics.WATCHERS)
+    trial = Trial(subjects=subjects, prompts=prompts, writer=writer, work=work, clock=clock)
     parts = Parts(
         jobs=jobs,
         records=records,
         context=context,
         feedback=Feedback(pool),
         prompts=prompts,
-        trying=trying,
+        trial=trial,
+        publisher=publisher,
         clock=clock,
     )
     pb_grpc.add_ExplainerServiceServicer_to_server(ExplainerServicer(parts), server.grpc)
     return Explainer(
         server=server,
         workers={
+            **identity.workers,
             "jobs": jobs.keep,
             "alerts": alerts.run,
             "anomalies": anomalies.run,
+            "revisions": revisions.run,
+            "publisher": publisher.run,
             "retention": _retention(config, pool, clock).run,
         },
         drain=drain,
@@ -182,6 +247,21 @@ async def _assemble(
         jobs=jobs,
         alerts=alerts,
         anomalies=anomalies,
+        revisions=revisions,
+    )
+
+
+def _sources(reader: Reader, context: Context, incidents: Incidents) -> Sources:
+    """Every source of evidence."""
+    return Sources(
+        subject=SubjectSeries(reader=reader),
+        nearby=(NearbyAnomalies(reader=reader), NearbyAlerts(reader=reader)),
+        moved=MovedSeries(reader=reader),
+        reported=(
+            NearbyChanges(context=context, reach=reader.reach),
+            ReportedCalls(context=context),
+            PastIncidents(incidents=incidents),
+        ),
     )
 
 
@@ -215,19 +295,4 @@ def _retention(config: Config, pool: "Pool", clock: Clock) -> Retention:
         explanations_days=config.retention_days,
         frames_days=config.frame_retention_days,
         clock=clock,
-    )
-
-
-def _server(config: Config, health: Health, drain: Drain) -> Server:
-    return Server(
-        service=SERVICE,
-        host=config.listen_host,
-        port=config.grpc_port,
-        interceptors=server_interceptors(
-            verifier=TokenVerifier.from_file(config.auth_jwks_file),
-            policies=policies([pb.DESCRIPTOR]),
-        ),
-        health=health,
-        drain=drain,
-        credentials=server_credentials(config),
     )

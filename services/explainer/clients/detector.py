@@ -1,5 +1,8 @@
 """Asks the detector for anomalies."""
 
+import asyncio
+import math
+from collections.abc import Iterator
 from typing import Final
 
 import grpc
@@ -7,15 +10,17 @@ import grpc
 from mesh.errors import InvalidInput, NotFound, translated
 from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
-from services.explainer.clients.ingest import SEVERITY, finite, labels_of, stamp
+from services.explainer.clients.ingest import SEVERITY, labels_of, stamp
 from services.explainer.model.case import Symptom
 from services.explainer.model.evidence import Figure
-from services.explainer.model.names import series_name
+from services.explainer.model.names import series_name, unit_of_name
 from services.explainer.model.subjects import SubjectFacts, SubjectKind, SubjectRef
 
 ANOMALY_LEAD_MS: Final = 2 * 60_000
 """The detector sees a change within a few samples: the cause is hardly older."""
 
+_RULE: Final = "rule:"
+_HOLD: Final = "hold_seconds"
 _WHAT: Final = {
     pb.ANOMALY_KIND_VALUE: "left what it usually does",
     pb.ANOMALY_KIND_ABSENCE: "stopped sending",
@@ -50,7 +55,7 @@ class DetectorClient:
         )
         with translated():
             answer = await self._stub.ListAnomalies(request)
-        return [anomaly_facts(anomaly) for anomaly in answer.anomalies]
+        return await asyncio.to_thread(lambda: [anomaly_facts(each) for each in answer.anomalies])
 
 
 def anomaly_facts(anomaly: pb.Anomaly) -> SubjectFacts:
@@ -69,19 +74,48 @@ def anomaly_facts(anomaly: pb.Anomaly) -> SubjectFacts:
         lead_ms=ANOMALY_LEAD_MS,
         figures=_figures(anomaly),
         is_breach=anomaly.kind == pb.ANOMALY_KIND_THRESHOLD,
+        rule_name=_rule_of(anomaly),
         traceparent=anomaly.traceparent,
     )
 
 
 def _figures(anomaly: pb.Anomaly) -> tuple[Figure, ...]:
-    figures = [
-        Figure(name="value", value=finite(anomaly.value)),
-        Figure(name="raw_score", value=finite(anomaly.raw_score), unit="1"),
-        Figure(name="alert_score", value=finite(anomaly.alert_score), unit="1"),
-    ]
-    if anomaly.HasField("expected"):
+    if anomaly.kind == pb.ANOMALY_KIND_ABSENCE:
+        return tuple(_silence(anomaly))
+    unit = unit_of_name(labels_of(anomaly.labels).get("__name__", ""))
+    bounds = [("low", anomaly.expected.low), ("high", anomaly.expected.high)]
+    known = [(side, bound) for side, bound in bounds if math.isfinite(bound)]
+    figures = [Figure(name="value", value=anomaly.value, unit=unit)]
+    if anomaly.kind == pb.ANOMALY_KIND_THRESHOLD:
+        figures += [Figure(name="threshold", value=bound, unit=unit) for _, bound in known[:1]]
         figures += [
-            Figure(name="expected_low", value=finite(anomaly.expected.low)),
-            Figure(name="expected_high", value=finite(anomaly.expected.high)),
+            Figure(name="held", value=each.value, unit="s")
+            for each in anomaly.contributions
+            if each.feature == _HOLD
         ]
-    return tuple(figures)
+    else:
+        figures += [
+            Figure(name="raw_score", value=anomaly.raw_score, unit="1"),
+            Figure(name="alert_score", value=anomaly.alert_score, unit="1"),
+        ]
+        if anomaly.HasField("expected"):
+            figures += [
+                Figure(name=f"expected_{side}", value=bound, unit=unit) for side, bound in known
+            ]
+    return tuple(each for each in figures if math.isfinite(each.value))
+
+
+def _silence(anomaly: pb.Anomaly) -> Iterator[Figure]:
+    """How long nothing came and how long that usually takes; of a sender, how many are silent."""
+    if anomaly.series_count > 1:
+        yield Figure(name="silent_series", value=anomaly.series_count - 1.0, unit="1")
+        return
+    yield Figure(name="silent", value=anomaly.value, unit="s")
+    if 0 < anomaly.expected.high < anomaly.value:
+        yield Figure(name="usual_pause", value=anomaly.expected.high, unit="s")
+
+
+def _rule_of(anomaly: pb.Anomaly) -> str:
+    """The rule that was crossed; lists do not tell it."""
+    named = (each.feature for each in anomaly.contributions)
+    return next((n.removeprefix(_RULE) for n in named if n.startswith(_RULE)), "")

@@ -1,7 +1,8 @@
 """Asks ingest for alerts and samples."""
 
-import math
+import asyncio
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,6 +30,7 @@ SEVERITY: Final = {
     series_pb2.SEVERITY_WARNING: "warning",
     series_pb2.SEVERITY_CRITICAL: "critical",
 }
+_RULES_KEPT: Final = 256
 _STATE: Final = {
     alert_pb2.ALERT_STATE_FIRING: "firing",
     alert_pb2.ALERT_STATE_RESOLVED: "resolved",
@@ -62,7 +64,7 @@ class IngestClient:
         )
         with translated():
             answer = await self._stub.ListAlerts(request)
-        return [alert_facts(alert) for alert in answer.alerts]
+        return await asyncio.to_thread(lambda: [alert_facts(alert) for alert in answer.alerts])
 
     async def samples(
         self,
@@ -71,9 +73,12 @@ class IngestClient:
         end_ms: int,
         *,
         series_max: int,
-        samples_max: int,
+        samples_max: int = 0,
+        points_max: int = 0,
     ) -> list[SeriesSamples]:
-        """Samples from `start_ms` up to `end_ms`, the newest `samples_max` of each series.
+        """Samples from `start_ms` up to `end_ms`, the newest `samples_max` of each; 0 for all.
+
+        With `points_max` means of as many equal steps instead, where there are more samples.
 
         Raises:
             Overloaded: TOO_MANY_SERIES, more than `series_max` match.
@@ -84,6 +89,7 @@ class IngestClient:
             end_time=stamp(end_ms),
             max_series=series_max,
             max_samples_per_series=samples_max,
+            max_points=points_max,
         )
         parts: dict[int, list[pb.SeriesSamples]] = {}
         with translated():
@@ -91,7 +97,7 @@ class IngestClient:
                 async for answer in call:
                     for part in answer.series:
                         parts.setdefault(part.series.series_id, []).append(part)
-        return [_joined(each) for each in parts.values()]
+        return await asyncio.to_thread(lambda: [_joined(each) for each in parts.values()])
 
 
 def alert_facts(alert: alert_pb2.Alert) -> SubjectFacts:
@@ -124,22 +130,18 @@ def stamp(milliseconds: int) -> Timestamp:
     return found
 
 
-def finite(value: float) -> float:
-    """The value, or 0 where there is no number to show."""
-    return value if math.isfinite(value) else 0.0
-
-
 def _metric_hints(annotations: Mapping[str, str], generator_url: str) -> tuple[str, ...]:
     """What an annotation `metric` says, then the rule behind the alert, then other annotations."""
-    told = annotations.get("metric", "").strip()
-    found = [told] if told else []
+    metric = annotations.get("metric", "").strip()
+    found = [metric] if metric else []
     found += [metric for rule in _rules(generator_url) for metric in metrics_of_rule(rule)]
     found += metrics_in_words(annotations.values())
     return tuple(dict.fromkeys(found))
 
 
+@lru_cache(_RULES_KEPT)
 def _rules(generator_url: str) -> list[str]:
-    """What the link back to Prometheus says of the rule behind an alert."""
+    """What the link back to Prometheus says of the rule behind an alert; like alerts share it."""
     try:
         return parse_qs(urlsplit(generator_url).query).get("g0.expr", [])
     except ValueError:

@@ -4,24 +4,24 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.duration_pb2 import Duration
 from opentelemetry.trace import SpanKind
 
 from mesh.clients import Backoff, closing, keep_open
+from mesh.clients.frames import HEARTBEAT_S, frames_of, stopped, surviving
 from mesh.drain import Drain
-from mesh.errors import NotFound, SensusError, Unavailable
+from mesh.errors import SensusError
 from mesh.telemetry import span, traceparent
 from sensus.core.v1 import alert_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from services.explainer import metrics
-from services.explainer.consumer.surviving import surviving
-from services.explainer.jobs.jobs import Jobs
+from services.explainer.clients.ingest import alert_facts
+from services.explainer.explanations.lifecycle import Jobs
 from services.explainer.model.explanation import State
-from services.explainer.model.subjects import SubjectKind, SubjectRef
 
 if TYPE_CHECKING:
     import grpc
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     Call = grpc.aio.StreamStreamCall[pb.SubscribeRequest, pb.SubscribeResponse]
 
 SUBSCRIPTION: Final = "explainer"
-HEARTBEAT_S: Final = 5
-MISSED_HEARTBEATS: Final = 3
 
 FAILURES_MAX: Final = 5
 ATTEMPTS_MAX: Final = 60
@@ -129,7 +127,7 @@ class AlertSession:
                     reading.result()
             finally:
                 await self._leave(reading)
-                await _stopped([reading, draining, *self._working])
+                await stopped(reading, draining, *self._working)
 
     async def _leave(self, reading: "asyncio.Task[None]") -> None:
         """Lets what is in hand end and its acks go out, as far as the stream still lives."""
@@ -147,17 +145,9 @@ class AlertSession:
             yield frame
 
     async def _read(self, call: "Call") -> None:
-        silence_s = float(MISSED_HEARTBEATS * HEARTBEAT_S)
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(silence_s) as limit:
-                async for frame in call:
-                    limit.reschedule(loop.time() + silence_s)
-                    if frame.WhichOneof("frame") == "draining":
-                        return
-                    self._take(frame)
-        except TimeoutError:
-            raise Unavailable(f"ingest has been silent for {silence_s:g} s") from None
+        async with aclosing(frames_of(call, sender="ingest")) as frames:
+            async for frame in frames:
+                self._take(frame)
 
     def _take(self, frame: pb.SubscribeResponse) -> None:
         if frame.WhichOneof("frame") == "opened":
@@ -173,8 +163,6 @@ class AlertSession:
         try:
             await self._explain(delivery)
             outcome, answer = "done", _ack(delivery)
-        except NotFound as error:
-            outcome, answer = "buried", _nack(delivery, error.message, permanent=True)
         except _ExplanationFailedError as error:
             hopeless = delivery.attempt >= FAILURES_MAX
             outcome, answer = "failed", _nack(delivery, str(error), permanent=hopeless)
@@ -200,10 +188,9 @@ class AlertSession:
         ):
             if alert.state != alert_pb2.ALERT_STATE_FIRING:
                 return
-            ref = SubjectRef(kind=SubjectKind.ALERT, id=alert.alert_id)
-            found = await self._jobs.open(ref, parent=traceparent())
-            if await self._jobs.finished(found) is State.FAILED:
-                raise _ExplanationFailedError(f"explanation {found} failed")
+            ended = await self._jobs.explain(alert_facts(alert), parent=traceparent())
+            if ended is State.FAILED:
+                raise _ExplanationFailedError("the explanation failed")
 
 
 def _ack(delivery: pb.AlertDelivery) -> pb.SubscribeRequest:
@@ -228,9 +215,3 @@ def _nack(
             permanent=permanent,
         )
     )
-
-
-async def _stopped(tasks: "list[asyncio.Task[None]]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,24 +9,25 @@ import logging
 import uuid
 from collections import deque
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.duration_pb2 import Duration
 from opentelemetry.trace import SpanKind
 
 from mesh.clients import Backoff, backoff, closing, keep_open
+from mesh.clients.frames import HEARTBEAT_S, frames_of, stopped, surviving
 from mesh.drain import Drain
-from mesh.errors import NotFound, SensusError, Unavailable
+from mesh.errors import SensusError, Unavailable
 from mesh.telemetry import span, traceparent
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
 from services.explainer import metrics
-from services.explainer.consumer.surviving import surviving
-from services.explainer.jobs.jobs import Jobs
+from services.explainer.clients.detector import anomaly_facts
+from services.explainer.explanations.lifecycle import Jobs
 from services.explainer.model.explanation import State
-from services.explainer.model.subjects import SubjectKind, SubjectRef
-from services.explainer.store import Cursors
+from services.explainer.store.cursors import Cursors
 
 if TYPE_CHECKING:
     import grpc
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     Call = grpc.aio.UnaryStreamCall[pb.WatchAnomaliesRequest, pb.WatchAnomaliesResponse]
 
 WATCH: Final = "anomalies"
-HEARTBEAT_S: Final = 5
-MISSED_HEARTBEATS: Final = 3
 FAILURES_MAX: Final = 3
 
 _SETTLE_EVERY_S: Final = 0.5
@@ -141,23 +140,12 @@ class AnomalyWatch:
                     each.result()
         finally:
             working = [task for _, task in self._pending if task is not None]
-            for task in (*ends, *working):
-                task.cancel()
-            await asyncio.gather(*ends, *working, return_exceptions=True)
+            await stopped(*ends, *working)
 
     async def _read(self, call: "Call") -> None:
-        silence_s = float(MISSED_HEARTBEATS * HEARTBEAT_S)
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(silence_s) as limit:
-                async for frame in call:
-                    limit.reschedule(None)
-                    if frame.WhichOneof("frame") == "draining":
-                        return
-                    await self._take(frame)
-                    limit.reschedule(loop.time() + silence_s)
-        except TimeoutError:
-            raise Unavailable(f"the detector has been silent for {silence_s:g} s") from None
+        async with aclosing(frames_of(call, sender="the detector")) as frames:
+            async for frame in frames:
+                await self._take(frame)
 
     async def _take(self, frame: pb.WatchAnomaliesResponse) -> None:
         self._useful()
@@ -174,10 +162,20 @@ class AnomalyWatch:
         while True:
             while self._pending and self._is_settled(self._pending[0][1]):
                 reached = self._pending.popleft()[0]
+            self._compact()
             if not await self._cursors.move(WATCH, self._owner, reached):
                 raise Unavailable("another replica watches the anomalies now")
             metrics.WATCH_CURSOR.set(reached)
             await asyncio.sleep(_SETTLE_EVERY_S)
+
+    def _compact(self) -> None:
+        """Of what is settled behind one that is not, only the last cursor matters."""
+        kept: deque[tuple[int, asyncio.Task[None] | None]] = deque()
+        for cursor, task in self._pending:
+            if kept and self._is_settled(task) and self._is_settled(kept[-1][1]):
+                kept.pop()
+            kept.append((cursor, task))
+        self._pending = kept
 
     def _is_settled(self, task: "asyncio.Task[None] | None") -> bool:
         return task is None or task.done()
@@ -191,8 +189,6 @@ class AnomalyWatch:
                     metrics.DELIVERIES.labels("anomaly", "done").inc()
                     return
                 failures += 1
-            except NotFound:
-                failures = FAILURES_MAX
             except SensusError as error:
                 note = {"anomaly_id": anomaly.anomaly_id, "cause": error.message}
                 logger.warning("anomaly not explained yet", extra=note)
@@ -213,6 +209,4 @@ class AnomalyWatch:
             attributes={"sensus.anomaly_id": anomaly.anomaly_id},
             always_sample=True,
         ):
-            ref = SubjectRef(kind=SubjectKind.ANOMALY, id=anomaly.anomaly_id)
-            found = await self._jobs.open(ref, parent=traceparent())
-            return await self._jobs.finished(found)
+            return await self._jobs.explain(anomaly_facts(anomaly), parent=traceparent())

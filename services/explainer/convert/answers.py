@@ -1,6 +1,8 @@
 """From the domain to frames and explanations on the wire, as bytes."""
 
+import re
 from collections.abc import Mapping
+from typing import Final
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -9,9 +11,9 @@ from sensus.core.v1 import series_pb2
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.model.evidence import Evidence, EvidenceKind
 from services.explainer.model.explanation import (
-    Claim,
     Explanation,
     Group,
+    Lease,
     NamedSuspect,
     State,
     Verdict,
@@ -19,51 +21,32 @@ from services.explainer.model.explanation import (
 from services.explainer.model.frames import Frame, Stage, StageStatus, StageUpdate, TextDelta
 from services.explainer.model.subjects import SubjectKind, SubjectRef
 
-STATE = {
-    State.RUNNING: pb.EXPLANATION_STATE_RUNNING,
-    State.DONE: pb.EXPLANATION_STATE_DONE,
-    State.CANCELLED: pb.EXPLANATION_STATE_CANCELLED,
-    State.FAILED: pb.EXPLANATION_STATE_FAILED,
-}
-_VERDICT = {
+STATE: Final = {each: pb.ExplanationState.Value(f"EXPLANATION_STATE_{each.name}") for each in State}
+_RESULT_TAG: Final = bytes([pb.ExplainResponse.RESULT_FIELD_NUMBER << 3 | 2])
+_CITED: Final = re.compile(r" \[E\d+\]")
+_NEW_MAX: Final = 2
+"""Sentences that a revision quotes of what it says anew."""
+
+_VERDICT: Final = {
     Verdict.NONE: pb.VERDICT_UNSPECIFIED,
     Verdict.EXPLAINED: pb.VERDICT_EXPLAINED,
     Verdict.INSUFFICIENT_EVIDENCE: pb.VERDICT_INSUFFICIENT_EVIDENCE,
 }
-_KIND = {
-    EvidenceKind.SUBJECT_SERIES: pb.EVIDENCE_KIND_SUBJECT_SERIES,
-    EvidenceKind.MOVED_SERIES: pb.EVIDENCE_KIND_MOVED_SERIES,
-    EvidenceKind.ANOMALY: pb.EVIDENCE_KIND_ANOMALY,
-    EvidenceKind.ALERT: pb.EVIDENCE_KIND_ALERT,
-    EvidenceKind.CHANGE: pb.EVIDENCE_KIND_CHANGE,
-    EvidenceKind.LOG_ERRORS: pb.EVIDENCE_KIND_LOG_ERRORS,
-    EvidenceKind.TRACE_TIME: pb.EVIDENCE_KIND_TRACE_TIME,
-    EvidenceKind.PAST_INCIDENT: pb.EVIDENCE_KIND_PAST_INCIDENT,
-    EvidenceKind.THRESHOLD: pb.EVIDENCE_KIND_THRESHOLD,
-    EvidenceKind.TOPOLOGY: pb.EVIDENCE_KIND_TOPOLOGY,
-    EvidenceKind.MISSING: pb.EVIDENCE_KIND_MISSING,
-}
-_STAGE = {
-    Stage.GATHERING: pb.STAGE_GATHERING,
-    Stage.RANKING: pb.STAGE_RANKING,
-    Stage.WORDING: pb.STAGE_WORDING,
-    Stage.CHECKING: pb.STAGE_CHECKING,
-}
-_STATUS = {
-    StageStatus.STARTED: pb.STAGE_STATUS_STARTED,
-    StageStatus.DONE: pb.STAGE_STATUS_DONE,
-    StageStatus.DEGRADED: pb.STAGE_STATUS_DEGRADED,
-}
+_KIND: Final = {each: pb.EvidenceKind.Value(f"EVIDENCE_KIND_{each.name}") for each in EvidenceKind}
+_STAGE: Final = {each: pb.Stage.Value(f"STAGE_{each.name}") for each in Stage}
+_STATUS: Final = {each: pb.StageStatus.Value(f"STAGE_STATUS_{each.name}") for each in StageStatus}
 
 
-def encode_frame(explanation_id: UUID, sequence: int, frame: Frame) -> bytes:
+def encode_frame(
+    explanation_id: UUID, sequence: int, frame: Frame, *, with_samples: bool = True
+) -> bytes:
     """One frame other than the result."""
     response = pb.ExplainResponse(sequence=sequence, explanation_id=str(explanation_id))
     match frame:
         case StageUpdate():
             response.stage.CopyFrom(_stage(frame))
         case Evidence():
-            response.evidence.CopyFrom(_evidence(frame))
+            response.evidence.CopyFrom(_evidence(frame, with_samples=with_samples))
         case NamedSuspect():
             response.suspect.CopyFrom(_suspect(frame))
         case TextDelta():
@@ -71,28 +54,61 @@ def encode_frame(explanation_id: UUID, sequence: int, frame: Frame) -> bytes:
     return response.SerializeToString()
 
 
-def encode_result(explanation_id: UUID, sequence: int, encoded: bytes) -> bytes:
-    """The last frame, from an explanation that is already encoded."""
-    result = pb.Explanation.FromString(encoded)
-    return pb.ExplainResponse(
-        sequence=sequence, explanation_id=str(explanation_id), result=result
-    ).SerializeToString()
+def encode_result(explanation_id: UUID, sequence: int, result: bytes) -> bytes:
+    """The last frame up to where the encoded result follows: fields stand one after the other."""
+    head = pb.ExplainResponse(sequence=sequence, explanation_id=str(explanation_id))
+    return head.SerializeToString() + _RESULT_TAG + _varint(len(result))
+
+
+def _varint(number: int) -> bytes:
+    """A number as protobuf writes it: seven bits a byte, the lowest first."""
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*found, number])
 
 
 def encode_explanation(
-    claim: Claim, explanation: Explanation, *, trace_id: str, finish_us: int
+    lease: Lease, explanation: Explanation, *, trace_id: str, finish_us: int
 ) -> tuple[bytes, bytes]:
     """The explanation whole, and without its evidence for lists."""
-    message = _headline(claim.ref, explanation, create_us=claim.create_us)
-    message.explanation_id = str(claim.explanation_id)
+    message = _headline(lease.ref, explanation, create_us=lease.create_us)
+    message.explanation_id = str(lease.explanation_id)
     message.trace_id = trace_id
     message.finish_time.CopyFrom(_time(finish_us))
+    message.revision = lease.revision
+    if lease.before is not None:
+        message.difference = _difference(pb.Explanation.FromString(lease.before), message)
     headline = message.SerializeToString()
     message.evidence.extend(_evidence(each) for each in explanation.evidence)
     return message.SerializeToString(), headline
 
 
-def unkept(ref: SubjectRef, explanation: Explanation, create_us: int) -> pb.Explanation:
+def _difference(before: pb.Explanation, now: pb.Explanation) -> str:
+    """What a revision says other than the one before."""
+    named = [
+        each.suspects[0].entity if each.verdict == pb.VERDICT_EXPLAINED and each.suspects else ""
+        for each in (before, now)
+    ]
+    old, new = (f"{name} was named" if name else "nobody was named" for name in named)
+    named_now = f"As before {old}" if old == new else f"Before {old}, now {new}"
+    known = {_without_ids(claim.text) for claim in before.claims}
+    texts = (_without_ids(claim.text) for claim in now.claims if claim.kind != "explains")
+    more = [text for text in texts if text not in known]
+    if not more:
+        return f"{named_now}; nothing else is new."
+    rest = len(more) - _NEW_MAX
+    also = f" And {rest} more." if rest > 0 else ""
+    return f"{named_now}. New: {' '.join(more[:_NEW_MAX])}{also}"
+
+
+def _without_ids(text: str) -> str:
+    """A sentence without the evidence it cites: that is numbered anew in each revision."""
+    return _CITED.sub("", text)
+
+
+def unkept(ref: SubjectRef, explanation: Explanation, *, create_us: int) -> pb.Explanation:
     """An explanation that is stored nowhere: it has no id and stands in no group."""
     message = _headline(ref, explanation, create_us=create_us)
     message.evidence.extend(_evidence(each) for each in explanation.evidence)
@@ -108,6 +124,11 @@ def _headline(ref: SubjectRef, explanation: Explanation, *, create_us: int) -> p
         root_cause=explanation.text.root_cause,
         mitigation=explanation.text.mitigation,
         summary=explanation.text.summary,
+        analysis=explanation.text.summary,
+        claims=[
+            pb.Claim(kind=each.kind, text=each.text, evidence_ids=each.evidence_ids)
+            for each in explanation.claims
+        ],
         confidence=explanation.confidence,
         suspects=[_suspect(each) for each in explanation.suspects],
         wording=_wording(explanation),
@@ -148,7 +169,7 @@ def _stage(update: StageUpdate) -> pb.StageUpdate:
     )
 
 
-def _evidence(evidence: Evidence) -> pb.Evidence:
+def _evidence(evidence: Evidence, *, with_samples: bool = True) -> pb.Evidence:
     message = pb.Evidence(
         evidence_id=evidence.evidence_id,
         kind=_KIND[evidence.kind],
@@ -160,7 +181,7 @@ def _evidence(evidence: Evidence) -> pb.Evidence:
         figures=[pb.Figure(name=f.name, value=f.value, unit=f.unit) for f in evidence.figures],
         reference_id=evidence.reference_id,
     )
-    if evidence.samples is not None:
+    if evidence.samples is not None and with_samples:
         message.window.timestamps_ms.extend(evidence.samples.timestamps_ms.tolist())
         message.window.values.extend(evidence.samples.values.tolist())
     return message

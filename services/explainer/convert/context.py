@@ -7,7 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.convert.requests import explanation_id_of, invalid
 from services.explainer.model.case import Change
-from services.explainer.store import Opinion
+from services.explainer.store.feedback import Opinion
 
 NAME_CHARS_MAX = 200
 TEXT_CHARS_MAX = 4000
@@ -32,24 +32,24 @@ _VERDICT = {
 
 def change_of(request: pb.WriteChangeRequest, now_ms: int) -> Change:
     """Raises: InvalidInput (INVALID_CHANGE)."""
-    told, reason = request.change, "INVALID_CHANGE"
-    if told.kind not in _KIND:
+    change, reason = request.change, "INVALID_CHANGE"
+    if change.kind not in _KIND:
         raise invalid("change.kind", "be deploy, flag or config", reason)
-    if len(told.files) > FILES_MAX:
+    if len(change.files) > FILES_MAX:
         raise invalid("change.files", f"name at most {FILES_MAX} paths", reason)
-    at_ms = told.time.ToMilliseconds() if _is_time(told.time) else -1
-    at_ms = at_ms if told.HasField("time") else now_ms
+    at_ms = change.time.ToMilliseconds() if _is_time(change.time) else -1
+    at_ms = at_ms if change.HasField("time") else now_ms
     if not 0 <= at_ms <= now_ms + AHEAD_MAX_MS:
         raise invalid("change.time", "lie after 1970 and at most five minutes ahead", reason)
     return Change(
         evidence_id="",
-        id=_text(told.change_id, "change.change_id", NAME_CHARS_MAX, reason, required=True),
-        kind=_KIND[told.kind],
-        service=_text(told.service, "change.service", NAME_CHARS_MAX, reason, required=True),
+        id=_text(change.change_id, "change.change_id", NAME_CHARS_MAX, reason, required=True),
+        kind=_KIND[change.kind],
+        service=_text(change.service, "change.service", NAME_CHARS_MAX, reason, required=True),
         at_ms=at_ms,
-        text=_text(told.text, "change.text", TEXT_CHARS_MAX, reason),
-        files=tuple(_text(each, "change.files", FILE_CHARS_MAX, reason) for each in told.files),
-        diff=_text(told.diff, "change.diff", DIFF_CHARS_MAX, reason),
+        text=_text(change.text, "change.text", TEXT_CHARS_MAX, reason),
+        files=tuple(_text(each, "change.files", FILE_CHARS_MAX, reason) for each in change.files),
+        diff=_text(change.diff, "change.diff", DIFF_CHARS_MAX, reason),
     )
 
 

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.convert.requests import invalid
-from services.explainer.store import Figures, KeptTemplate
+from services.explainer.store.prompts import Figures, KeptTemplate
 
 TEXT_CHARS_MAX = 8000
 WEIGHT_MAX = 1000

@@ -10,22 +10,20 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh.errors import InvalidInput, Violation
+from mesh.publisher import heartbeat_s
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from services.explainer.model.explanation import State
+from services.explainer.convert.answers import STATE
+from services.explainer.model.explanation import Record, State
 from services.explainer.model.subjects import SubjectKind, SubjectRef
-from services.explainer.store import Filter, Position
+from services.explainer.store.records import Filter, Position
 
 PAGE_DEFAULT = 100
 PAGE_MAX = 1000
 SUBJECT_ID_CHARS_MAX = 512
+SUBJECTS_MAX = 1000
 
 _TOKEN = struct.Struct(">q16s8s")
-_STATE = {
-    pb.EXPLANATION_STATE_RUNNING: State.RUNNING,
-    pb.EXPLANATION_STATE_DONE: State.DONE,
-    pb.EXPLANATION_STATE_CANCELLED: State.CANCELLED,
-    pb.EXPLANATION_STATE_FAILED: State.FAILED,
-}
+_STATE = {there: here for here, there in STATE.items()}
 
 
 NamesExplanation = pb.GetExplanationRequest | pb.CancelExplanationRequest | pb.SubmitFeedbackRequest
@@ -38,6 +36,7 @@ class ExplainOrder:
     ref: SubjectRef
     request_id: UUID | None
     resume_after: int
+    anew: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +62,7 @@ def explain_request(request: pb.ExplainRequest) -> ExplainOrder:
         if request.request_id
         else None,
         resume_after=request.resume_after_sequence,
+        anew=request.anew,
     )
 
 
@@ -72,7 +72,12 @@ def explanation_id_of(request: NamesExplanation) -> UUID:
 
 
 def list_request(request: pb.ListExplanationsRequest) -> ListOrder:
-    """Raises: InvalidInput (INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE)."""
+    """What the request asks for.
+
+    Raises:
+        InvalidInput: INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE, INVALID_TIME_RANGE, INVALID_GROUP_ID,
+            SUBJECT_REQUIRED, TOO_MANY_SUBJECTS.
+    """
     if request.page_size > PAGE_MAX:
         raise invalid("page_size", f"be at most {PAGE_MAX}", "INVALID_PAGE_SIZE")
     digest = _digest(request)
@@ -90,7 +95,7 @@ def _filter(request: pb.ListExplanationsRequest) -> Filter:
     if start_us is not None and end_us is not None and start_us >= end_us:
         raise invalid("end_time", "be after start_time", "INVALID_TIME_RANGE")
     return Filter(
-        ref=subject_of(request.subject) if request.HasField("subject") else None,
+        refs=_subjects(request),
         state=_STATE.get(request.state),
         start_us=start_us,
         end_us=end_us,
@@ -98,7 +103,44 @@ def _filter(request: pb.ListExplanationsRequest) -> Filter:
         group_id=_uuid(request.group_id, "group_id", "INVALID_GROUP_ID")
         if request.group_id
         else None,
+        current=request.current,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchOrder:
+    """What a caller of WatchExplanations wants; a state of None means any."""
+
+    after: int | None
+    heartbeat_s: float
+    state: State | None
+    grouped: bool
+
+    def lets_through(self, ended: Record) -> bool:
+        """Whether the watch sends it."""
+        return self.state in (None, ended.state) and (ended.leads or not self.grouped)
+
+
+def watch_request(request: pb.WatchExplanationsRequest) -> WatchOrder:
+    """What the request asks for."""
+    return WatchOrder(
+        after=request.after_cursor if request.HasField("after_cursor") else None,
+        heartbeat_s=heartbeat_s(
+            request.heartbeat_interval, given=request.HasField("heartbeat_interval")
+        ),
+        state=_STATE.get(request.state),
+        grouped=request.grouped,
+    )
+
+
+def _subjects(request: pb.ListExplanationsRequest) -> tuple[SubjectRef, ...]:
+    wanted = [pb.Subject(alert_id=each) for each in request.alert_ids]
+    wanted += [pb.Subject(anomaly_id=each) for each in request.anomaly_ids]
+    if request.HasField("subject"):
+        wanted.append(request.subject)
+    if len(wanted) > SUBJECTS_MAX:
+        raise invalid("subject", f"be at most {SUBJECTS_MAX} subjects", "TOO_MANY_SUBJECTS")
+    return tuple(dict.fromkeys(subject_of(each) for each in wanted))
 
 
 def subject_of(subject: pb.Subject) -> SubjectRef:
@@ -121,10 +163,10 @@ def _uuid(text: str, field: str, reason: str) -> UUID:
 def _position(token: str, digest: bytes) -> Position:
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        create_us, explanation_id, told = _TOKEN.unpack(raw)
+        create_us, explanation_id, its_digest = _TOKEN.unpack(raw)
     except (binascii.Error, ValueError, struct.error):
         raise _bad_token("be the next_page_token of a page") from None
-    if told != digest:
+    if its_digest != digest:
         raise _bad_token("be used with the same filter as the page before")
     return Position(create_us=create_us, explanation_id=UUID(bytes=explanation_id))
 

@@ -1,4 +1,4 @@
-"""Asks all sources at once under one deadline. A source that fails is missing, no more."""
+"""Asks sources, each in a task of its own: one that fails or is late is missing, no more."""
 
 import asyncio
 import logging
@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from mesh.calls import set_time_remaining
+from mesh.deadline import set_time_remaining
 from mesh.errors import DeadlineExceeded, SensusError
 from mesh.telemetry import span
 from services.explainer import metrics
+from services.explainer.evidence.sources import Findings, Source
 from services.explainer.model.subjects import SubjectFacts
-from services.explainer.sources import Findings, Source
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +28,13 @@ class Answer:
 
 @asynccontextmanager
 async def asking(
-    sources: Sequence[Source], facts: SubjectFacts, *, within_s: float
+    sources: Sequence[Source], facts: SubjectFacts, deadline_s: float
 ) -> AsyncIterator[AsyncIterator[Answer]]:
-    """The answers of all sources, in the order of `sources`, each as soon as its turn allows.
+    """The answers of `sources`, in their order, each as soon as its turn allows.
 
-    Leaving stops what is still being asked.
+    A source that fails or is late is missing, no more. Leaving stops what is still being asked.
+    Each is asked in a task of its own, so that its deadline ends with it.
     """
-    deadline_s = asyncio.get_running_loop().time() + within_s
     tasks = [asyncio.create_task(_ask(source, facts, deadline_s)) for source in sources]
     try:
         yield _in_order(tasks)
@@ -69,5 +69,5 @@ def _why(error: Exception) -> str:
     if isinstance(error, (TimeoutError, DeadlineExceeded)):
         return "no answer in time"
     if isinstance(error, SensusError):
-        return f"not to be had ({error.reason})"
-    return "not to be had (internal error)"
+        return f"unavailable ({error.reason})"
+    return "unavailable (internal error)"

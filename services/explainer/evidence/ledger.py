@@ -41,8 +41,8 @@ class Ledger:
 
     async def add_unknown(self, notes: Sequence[str], at_ms: int) -> None:
         """Names in one piece what is not there because it was never sent."""
-        told = f"never sent, so not looked at: {', '.join(notes)}"
-        await self.add(_missing(each, at_ms, NEVER_SENT) for each in [told] if notes)
+        note = f"never sent, so not looked at: {', '.join(notes)}"
+        await self.add(_missing(each, at_ms, NEVER_SENT) for each in [note] if notes)
 
 
 def _missing(note: str, at_ms: int, source: str) -> Evidence:

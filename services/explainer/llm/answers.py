@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import httpx
 import msgspec
 
+from mesh.outbound import AddressRefused
 from services.explainer.llm.provider import ProviderError, Usage
 
 T = TypeVar("T")
@@ -45,6 +46,8 @@ def in_few_words() -> Iterator[None]:
         yield
     except ProviderError:
         raise
+    except AddressRefused as error:
+        raise ProviderError(str(error)) from error
     except httpx.TimeoutException as error:
         raise ProviderError("timeout") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -58,8 +61,8 @@ def check_status(response: httpx.Response) -> None:
     """Raises `ProviderError` unless the answer is 200; a redirect is not followed."""
     status = response.status_code
     if status != httpx.codes.OK:
-        told = _STATUSES.get(status) or _CLASSES.get(status // 100, "its server gave no answer")
-        raise ProviderError(f"{told} ({status})", retry_after_s=retry_after_s(response))
+        text = _STATUSES.get(status) or _CLASSES.get(status // 100, "its server gave no answer")
+        raise ProviderError(f"{text} ({status})", retry_after_s=retry_after_s(response))
 
 
 def decoded(decode: Callable[[bytes], T], data: bytes) -> T:
@@ -99,6 +102,11 @@ async def body_of(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
+def cut_reason(*, spoke: bool, thought: bool) -> str:
+    """Why an answer is not whole that came to the end of its tokens."""
+    return "its thoughts used up the answer" if thought and not spoke else "answer cut"
+
+
 def usage_of(input_tokens: int | None, output_tokens: int | None) -> Usage:
     """Tokens as a server told them, within what can be stored; 0 for none."""
     return Usage(input_tokens=_bounded(input_tokens), output_tokens=_bounded(output_tokens))
@@ -106,10 +114,10 @@ def usage_of(input_tokens: int | None, output_tokens: int | None) -> Usage:
 
 def retry_after_s(response: httpx.Response) -> float:
     """How long to wait, at most five minutes; 0 when nothing that can be read is said."""
-    told = response.headers.get("retry-after", "").strip()
-    wait_s = _seconds(told)
+    text = response.headers.get("retry-after", "").strip()
+    wait_s = _seconds(text)
     if wait_s is None:
-        wait_s = _seconds_until(told)
+        wait_s = _seconds_until(text)
     return min(max(0.0, wait_s), _RETRY_AFTER_MAX_S)
 
 
@@ -117,18 +125,18 @@ def _bounded(tokens: int | None) -> int:
     return max(0, min(tokens or 0, _TOKENS_MAX))
 
 
-def _seconds(told: str) -> float | None:
+def _seconds(text: str) -> float | None:
     try:
-        seconds = float(told)
+        seconds = float(text)
     except ValueError:
         return None
     return None if math.isnan(seconds) else seconds
 
 
-def _seconds_until(told: str) -> float:
+def _seconds_until(text: str) -> float:
     """Seconds from now to an HTTP date, by the clock of this machine."""
     try:
-        at = parsedate_to_datetime(told)
+        at = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):
         return 0.0
     if at.tzinfo is None:

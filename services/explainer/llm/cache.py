@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from mesh.errors import Unavailable
-from mesh.streams import guard
+from mesh.redis import guard
 from services.explainer.llm.provider import Endpoint, NotAskedError, ProviderError, Usage
-from services.explainer.model.explanation import Text
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -26,7 +25,7 @@ KEEP_S: Final = 3600
 KEEP_FAILURE_S: Final = 5
 """Long enough for those who wait for the same answer, short enough for a second try."""
 
-_PREFIX: Final = "sensus:explainer:answer:"
+_PREFIX: Final = "sensus:explainer:form:"
 _LOOK_EVERY_S: Final = 0.1
 _ANSWER_S: Final = 1.0
 _TURN_S: Final = 3.0
@@ -44,19 +43,19 @@ return 0
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model said, unchecked, and what it took; `failed` says why it said nothing."""
+    """The form that a model filled, not verified, and what it took.
 
-    root_cause: str = ""
-    mitigation: str = ""
-    summary: str = ""
+    Attributes:
+        form: Encoded: ids and words of closed lists, nothing that the model wrote.
+        unreadable: Claims of the answer that were no claims.
+        failed: Why there is no form; "" when there is one.
+    """
+
+    form: msgspec.Raw = msgspec.Raw(b"{}")
+    unreadable: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     failed: str = ""
-
-    @property
-    def text(self) -> Text:
-        """The three texts."""
-        return Text(root_cause=self.root_cause, mitigation=self.mitigation, summary=self.summary)
 
     @property
     def usage(self) -> Usage:

@@ -10,18 +10,26 @@ import msgspec
 
 from services.explainer.llm.answers import (
     check_status,
+    cut_reason,
     decoded,
     in_few_words,
     lines_of,
     usage_of,
 )
-from services.explainer.llm.provider import Endpoint, ProviderError, Usage
-from services.explainer.llm.questions import headers_of, messages_of
-from services.explainer.model.prompt import SCHEMA, Prompt
+from services.explainer.llm.provider import (
+    Endpoint,
+    Piece,
+    ProviderError,
+    Thought,
+    headers_of,
+    messages_of,
+)
+from services.explainer.model.templates import Prompt
 
 
 class _Message(msgspec.Struct):
     content: str | None = None
+    thinking: str | None = None
 
 
 class _Chunk(msgspec.Struct):
@@ -47,7 +55,7 @@ class Ollama:
     http: httpx.AsyncClient
     endpoint: Endpoint
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Usage]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """See `Provider.stream`."""
         url = f"{self.endpoint.base_url}/api/chat"
         with in_few_words():
@@ -60,11 +68,13 @@ class Ollama:
                         yield piece
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
+        think = {} if self.endpoint.think is None else {"think": self.endpoint.think}
         return {
             "model": self.endpoint.model,
             "messages": messages_of(prompt),
             "stream": True,
-            "format": SCHEMA,
+            "format": prompt.schema,
+            **think,
             "options": {
                 "temperature": 0,
                 "num_predict": self.endpoint.answer_tokens,
@@ -73,16 +83,22 @@ class Ollama:
         }
 
 
-async def _pieces(lines: AsyncIterator[bytes]) -> AsyncIterator[str | Usage]:
+async def _pieces(lines: AsyncIterator[bytes]) -> AsyncIterator[Piece]:
+    spoke = thought = False
     async for line in lines:
         chunk = decoded(_decode, line)
         if chunk.error:
             raise ProviderError("error of the server")
+        if chunk.message and chunk.message.thinking:
+            thought = True
+            yield Thought()
         if chunk.message and chunk.message.content:
+            spoke = True
             yield chunk.message.content
         if chunk.done:
+            usage = usage_of(chunk.prompt_eval_count, chunk.eval_count)
             if chunk.done_reason == "length":
-                raise ProviderError("answer cut")
-            yield usage_of(chunk.prompt_eval_count, chunk.eval_count)
+                raise ProviderError(cut_reason(spoke=spoke, thought=thought), usage=usage)
+            yield usage
             return
     raise ProviderError("answer cut")

@@ -15,29 +15,27 @@ import msgspec
 from services.explainer.llm.answers import (
     body_of,
     check_status,
+    cut_reason,
     decoded,
     in_few_words,
     lines_of,
     retry_after_s,
     usage_of,
 )
-from services.explainer.llm.provider import Endpoint, ProviderError, Usage
-from services.explainer.llm.questions import headers_of, messages_of
-from services.explainer.model.prompt import SCHEMA, Prompt
+from services.explainer.llm.provider import (
+    Endpoint,
+    Piece,
+    ProviderError,
+    Thought,
+    Usage,
+    headers_of,
+    messages_of,
+)
+from services.explainer.model.templates import Prompt
 
 _SCHEMA_NAME: Final = "explanation"
-_WAYS: Final[tuple[dict[str, Any], ...]] = (
-    {
-        "response_format": {
-            "type": "json_schema",
-            "json_schema": {"name": _SCHEMA_NAME, "strict": True, "schema": SCHEMA},
-        },
-        "stream_options": {"include_usage": True},
-    },
-    {"response_format": {"type": "json_object", "schema": SCHEMA}},
-    {},
-)
-"""`json_object` carries the schema as llama.cpp wants it; the last way asks by words alone."""
+_WAYS: Final = ("json_schema", "json_object", "words")
+"""Ways of binding the form, the strictest first; the last one asks by words alone."""
 
 _REFUSED_S: Final = dict.fromkeys((400, 404, 415, 422, 501), 3600.0) | {500: 60.0}
 """How long a stricter way is left alone by the status that refused it.
@@ -49,6 +47,8 @@ is also what some servers say to a schema, but it may have passed by itself.
 
 class _Text(msgspec.Struct):
     content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -61,6 +61,12 @@ class _Choice(msgspec.Struct):
         """What is said, streamed or at once."""
         parts = (part.content for part in (self.delta, self.message) if part)
         return next((said for said in parts if said), "")
+
+    @property
+    def thinks(self) -> bool:
+        """Whether thoughts come beside the answer."""
+        parts = (part for part in (self.delta, self.message) if part)
+        return any(part.reasoning_content or part.reasoning for part in parts)
 
 
 class _Tokens(msgspec.Struct):
@@ -100,14 +106,14 @@ class OpenAI:
         self._way = 0
         self._way_until_s = 0.0
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Usage]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """See `Provider.stream`."""
         url = f"{self.endpoint.base_url}/chat/completions"
         refused_s: list[float] = []
         with in_few_words():
             headers = headers_of(self.endpoint)
             for way in range(self._first_way(), len(_WAYS)):
-                body = self._body(prompt) | _WAYS[way]
+                body = self._body(prompt) | _bound(_WAYS[way], prompt)
                 async with self._http.stream("POST", url, json=body, headers=headers) as response:
                     if _refuses_form(response) and way + 1 < len(_WAYS):
                         refused_s.append(_REFUSED_S[response.status_code])
@@ -133,27 +139,45 @@ class OpenAI:
         }
 
 
+def _bound(way: str, prompt: Prompt) -> dict[str, Any]:
+    """What binds an answer to the form; `json_object` carries the schema for llama.cpp."""
+    if way == "json_schema":
+        schema = {"name": _SCHEMA_NAME, "strict": True, "schema": prompt.schema}
+        return {
+            "response_format": {"type": way, "json_schema": schema},
+            "stream_options": {"include_usage": True},
+        }
+    if way == "json_object":
+        return {"response_format": {"type": way, "schema": prompt.schema}}
+    return {}
+
+
 def _refuses_form(response: httpx.Response) -> bool:
     """Whether another form may be taken; a server that says when to come back is not asked now."""
     return response.status_code in _REFUSED_S and not retry_after_s(response)
 
 
-async def _pieces(response: httpx.Response) -> AsyncGenerator[str | Usage]:
+async def _pieces(response: httpx.Response) -> AsyncGenerator[Piece]:
     """Pieces up to the end; a server that does not stream sends the whole at once."""
-    finished = False
+    finished = cut = spoke = thought = False
+    usage: Usage | None = None
     async with aclosing(_chunks(response)) as chunks:
         async for chunk in chunks:
             for choice in (chunk.choices or [])[:1]:
+                if choice.thinks:
+                    thought = True
+                    yield Thought()
                 if choice.content:
+                    spoke = True
                     yield choice.content
-                if choice.finish_reason == "length":
-                    raise ProviderError("answer cut")
+                cut = cut or choice.finish_reason == "length"
                 finished = finished or choice.finish_reason is not None
             if chunk.usage is not None:
-                told = chunk.usage
-                yield usage_of(told.prompt_tokens, told.completion_tokens)
-    if not finished:
-        raise ProviderError("answer cut")
+                usage = usage_of(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+    if cut or not finished:
+        raise ProviderError(cut_reason(spoke=spoke, thought=cut and thought), usage=usage)
+    if usage is not None:
+        yield usage
 
 
 async def _chunks(response: httpx.Response) -> AsyncGenerator[_Chunk]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from services.explainer.llm.address import GuardedTransport, Resolve
+from mesh.outbound import GuardedTransport, Resolve
 from services.explainer.llm.ollama import Ollama
 from services.explainer.llm.openai import OpenAI
 from services.explainer.llm.provider import Endpoint, Provider
@@ -44,8 +44,8 @@ async def open_providers(
             http = await stack.enter_async_context(_client(reaching))
             found.append(_provider(endpoint, http))
         if endpoints:
-            told = [_in_short(each) for each in endpoints]
-            logger.info("language models", extra={"providers": told})
+            short = [_in_short(each) for each in endpoints]
+            logger.info("language models", extra={"providers": short})
         yield tuple(found)
 
 

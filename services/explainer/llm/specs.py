@@ -13,14 +13,15 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from mesh.config import ConfigError
-from services.explainer.llm.address import refusal
+from mesh.outbound import refusal
 from services.explainer.llm.provider import Endpoint
 
 FORMS: Final = {
     "ollama": "ollama:http://127.0.0.1:11434/llama3.2",
     "openai": "openai:https://api.example.com/v1/some-model;key=NAME_OF_A_VARIABLE",
 }
-_OPTIONS: Final = ("name", "key", "context", "answer", "cost")
+_OPTIONS: Final = ("name", "key", "context", "answer", "cost", "think")
+_THINK: Final = {"": None, "on": True, "off": False}
 _PROMPT_TOKENS_MIN: Final = 1024
 """Less holds the instructions and hardly any evidence."""
 
@@ -66,6 +67,9 @@ def _endpoint(spec: str, private_hosts: frozenset[str], secret: Secret) -> Endpo
             f"leave at least {_PROMPT_TOKENS_MIN} of the {context} tokens of context to the prompt"
         )
         raise _problem(f"answer: {left}: give at most {context - _PROMPT_TOKENS_MIN}")
+    think = options.get("think", "")
+    if think not in _THINK or (think and kind != "ollama"):
+        raise _problem("think: give on or off, of a model at Ollama")
     return Endpoint(
         kind=kind,
         name=_name(options.get("name", kind)),
@@ -74,6 +78,7 @@ def _endpoint(spec: str, private_hosts: frozenset[str], secret: Secret) -> Endpo
         key=secret(_variable(options["key"])) if "key" in options else "",
         context_tokens=context,
         answer_tokens=answer,
+        think=_THINK[think],
         input_price=prices[0],
         output_price=prices[1],
     )

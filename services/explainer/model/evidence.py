@@ -51,6 +51,9 @@ class Evidence:
         evidence_id: "E1", "E2", … within one explanation; "" until it is numbered.
         source: The service and the query that gives it again.
         reference_id: Anomaly, alert, change or past explanation it is about; "" for series.
+        rule: Name of the rule whose threshold was crossed; "" where it is unknown.
+        severity: Of the alert or anomaly; "" for all else.
+        is_apart: Whether a series is far from what is usual since before it was looked at.
     """
 
     evidence_id: str = ""
@@ -63,6 +66,9 @@ class Evidence:
     figures: tuple[Figure, ...] = ()
     reference_id: str = ""
     samples: Samples | None = None
+    rule: str = ""
+    severity: str = ""
+    is_apart: bool = False
 
     def figure(self, name: str) -> Figure | None:
         """The figure of that name, if it has one."""
@@ -78,3 +84,19 @@ class Evidence:
         """Whether it is a series that left its usual range: only then it tells since when."""
         since = self.figure("change_before_event") or self.figure("change_after_event")
         return self.is_measured and since is not None
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether it is a series that did not move and still reached what it usually does not."""
+        return self.is_measured and not self.has_moved and bool(self._beyond)
+
+    @property
+    def _beyond(self) -> Figure | None:
+        named = self.figure("reached")
+        ranged = named and self.figure("usual_low") and self.figure("usual_high")
+        return ranged or self.figure("gained")
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether it is a resource that ran full."""
+        return bool(self.figure("full_before_event") or self.figure("full_after_event"))

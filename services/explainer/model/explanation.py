@@ -45,8 +45,17 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A verified claim in words, and the evidence it stands on. `kind` is its tag."""
+
+    kind: str
+    text: str
+    evidence_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """Who wrote the text, and what was struck. `provider` is "template" or a provider's name."""
+    """Who chose the claims, and how many were dropped. `provider` is "template" for the rules."""
 
     provider: str = "template"
     model: str = ""
@@ -73,6 +82,7 @@ class Explanation:
     state: State
     verdict: Verdict
     text: Text
+    claims: tuple[Said, ...] = ()
     confidence: float = 0.0
     suspects: tuple[NamedSuspect, ...] = ()
     evidence: tuple[Evidence, ...] = ()
@@ -90,6 +100,7 @@ class Record:
         last_sequence: Of the frames stored so far.
         create_us: Microseconds since the Unix epoch: pages are cut by it.
         group: As it is now; None before it has joined one.
+        cursor: Place in the log of those that ended; 0 while it runs.
     """
 
     explanation_id: UUID
@@ -102,14 +113,22 @@ class Record:
     last_sequence: int
     create_us: int
     group: Group | None = None
+    cursor: int = 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the first of its group, or in none."""
+        return self.group is None or self.group.group_id == self.explanation_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Lease:
     """The right to run an explanation; writes under an `owner` that was replaced are refused.
 
     Attributes:
         last_sequence: Frames that an earlier run left; this one goes on after them.
+        revision: From 1; grows whenever the subject is explained anew.
+        before: The revision before, encoded without its evidence; None for the first.
     """
 
     explanation_id: UUID
@@ -120,3 +139,5 @@ class Claim:
     attempt: int
     last_sequence: int
     create_us: int
+    revision: int = 1
+    before: bytes | None = None

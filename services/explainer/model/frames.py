@@ -35,7 +35,7 @@ class StageUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextDelta:
-    """Text of the language model, unchecked."""
+    """A sentence of a verified claim."""
 
     text: str
 

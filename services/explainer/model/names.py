@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from mesh.selector import written
@@ -10,7 +11,7 @@ NAME_CHARS_MAX: Final = 120
 
 ENTITY_LEVELS: Final[tuple[tuple[str, ...], ...]] = (
     ("service", "service_name", "app", "job", "pod", "instance", "host", "node"),
-    ("pod", "container", "process", "instance", "host", "node", "device"),
+    ("pod", "container", "process", "groupname", "instance", "host", "node", "device"),
 )
 """Labels that name who is to blame, coarse first; within a level the first that is there."""
 
@@ -26,7 +27,7 @@ _EXPORTER: Final = re.compile(
 )
 """Names of what only tells about others, so that its name says nothing of who is to blame."""
 
-_TOLD_BY: Final = (*SERVICE_LABELS, "job")
+_NAMING_LABELS: Final = (*SERVICE_LABELS, "job")
 
 PLACE_LABELS: Final = (
     "pod", "container", "instance", "host", "node", "service", "service_name", "app", "job",
@@ -38,6 +39,14 @@ _NAMING: Final = (*SERVICE_LABELS, *_APART, "job")
 _METRIC_CHARS_MAX: Final = 70
 _OTHER_CHARS_MAX: Final = 40
 _LEAST_CHARS: Final = 8
+
+_UNITS: Final = (
+    ("_seconds", "s"),
+    ("_bytes", "By"),
+    ("_celsius", "Cel"),
+    ("_percent", "%"),
+    ("_ratio", "1"),
+)
 
 _PLAIN_ALREADY: Final = re.compile(r"[\w{}=\"',/;()+-]+(?: [\w{}=\"',/;()+-]+)*", re.ASCII)
 _LOOK_ALIKES: Final = {ord("<"): "\u2039", ord(">"): "\u203a", ord("`"): "'", ord("*"): "\u2217"}
@@ -59,6 +68,9 @@ _DOMAIN: Final = re.compile(r"[^\W\d_]{2,}(?![^\W_])|xn--", re.IGNORECASE)
 _NOT_PUBLIC: Final = frozenset({"local", "localhost", "localdomain", "internal", "svc", "lan"})
 _LINK: Final = re.compile(r"\](?=[(\[:])")
 _NUMBER_LIKE = re.compile(r"[-+]?\d+([.,]\d+)?\s*(?!xx\Z)[a-zA-Z%°]{0,4}", re.IGNORECASE)
+_KEPT_MAX: Final = 8192
+_KEPT_CHARS_MAX: Final = 512
+"""Texts that are remembered as they were made plain, and how long these may be."""
 
 
 def harmless(text: str) -> str:
@@ -87,6 +99,10 @@ def plain(text: str, chars_max: int = NAME_CHARS_MAX) -> str:
     """
     if len(text) <= chars_max and _PLAIN_ALREADY.fullmatch(text):
         return text
+    return _plain(text, chars_max) if len(text) <= _KEPT_CHARS_MAX else _made_plain(text, chars_max)
+
+
+def _made_plain(text: str, chars_max: int) -> str:
     shown = harmless(" ".join(harmless(text).split()))
     if len(shown) <= chars_max:
         return shown
@@ -94,6 +110,10 @@ def plain(text: str, chars_max: int = NAME_CHARS_MAX) -> str:
     while harmless(cut := f"{shown[:size].rstrip()}…") != cut:
         size -= 1
     return cut
+
+
+_plain: Final = lru_cache(maxsize=_KEPT_MAX)(_made_plain)
+"""The same names come in thousands of series, and with each of like alerts."""
 
 
 def _bracketed(found: re.Match[str]) -> str:
@@ -117,6 +137,16 @@ def is_name(text: str) -> bool:
     (True, True)
     """
     return len(text) > 1 and not _NUMBER_LIKE.fullmatch(text)
+
+
+def unit_of_name(metric: str) -> str:
+    """The base unit that a metric's name tells, as in Prometheus; "" when it tells none.
+
+    >>> unit_of_name("http_request_duration_seconds"), unit_of_name("cpu")
+    ('s', '')
+    """
+    bare = metric.removesuffix("_total")
+    return next((unit for ending, unit in _UNITS if bare.endswith(ending)), "")
 
 
 def series_name(labels: Mapping[str, str]) -> str:
@@ -188,8 +218,8 @@ def entities(series: Sequence[Mapping[str, str]], services: Collection[str] = ()
     >>> entities([{"__name__": "cpu", "host": "a"}, {"__name__": "mem", "host": "a"}])
     ['cpu{host="a"}', 'mem{host="a"}']
     """
-    told = {each[name] for each in series for name in SERVICE_LABELS if name in each}
-    known = {*services, *(plain(each) for each in told if not _EXPORTER.search(each))}
+    services_named = {each[name] for each in series for name in SERVICE_LABELS if name in each}
+    known = {*services, *(plain(each) for each in services_named if not _EXPORTER.search(each))}
     apart = _apart_by_job(series)
     named = [_entity(labels, apart.get(labels.get("job", ""), set()), known) for labels in series]
     if len(series) < 2 or len(set(named)) > 1:
@@ -215,7 +245,7 @@ def _apart_by_job(series: Sequence[Mapping[str, str]]) -> dict[str, set[str]]:
 def _entity(labels: Mapping[str, str], apart: Collection[str], services: Collection[str]) -> str:
     """Who a series belongs to, where the labels `apart` tell the series of its job apart."""
     level = [each for each in ("job", "container") if plain(labels.get(each, "")) in services]
-    exporters = {labels[name] for name in _TOLD_BY if _EXPORTER.search(labels.get(name, ""))}
+    exporters = {labels[name] for name in _NAMING_LABELS if _EXPORTER.search(labels.get(name, ""))}
     if "job" not in labels or not exporters - {*services}:
         narrow = [each for each in _APART if each in apart]
         return entity_of(labels, (*SERVICE_LABELS, *level, *narrow, *ENTITY_LEVELS[0]))

@@ -11,8 +11,8 @@ _GROUPING: Final = re.compile(
 )
 _LITERAL: Final = re.compile(r"\{[^}]*\}|\"[^\"]*\"|'[^']*'|\[[^\]]*\]")
 _BARE_BOUND: Final = re.compile(
-    r"\s*[a-zA-Z_:][a-zA-Z0-9_:]*\s*(?:\{[^}]*\})?\s*(>=|<=|>|<)\s*"
-    r"([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)\s*"
+    r"\s*+[a-zA-Z_:][a-zA-Z0-9_:]*+\s*+(?:\{[^}]*+\}\s*+)?(>=|<=|==|>|<)\s*+"
+    r"([-+]?\d++(?:\.\d++)?(?:e[-+]?\d++)?)\s*+"
 )
 _KEYWORDS: Final = frozenset(
     "and or unless by without on ignoring group_left group_right bool offset inf nan".split()  # noqa: SIM905

@@ -38,6 +38,7 @@ class SubjectFacts:
         lead_ms: How long before the event its cause may already be seen.
         figures: What the subject itself measures.
         is_breach: True for an anomaly that is a crossed threshold.
+        rule_name: Name of the detector's rule whose threshold was crossed; "" when unknown.
         rule: The bound of an alert's rule when it compares a bare metric: (operator, value).
         traceparent: Trace context of what found it; "" for none.
     """
@@ -54,11 +55,12 @@ class SubjectFacts:
     lead_ms: int
     figures: "tuple[Figure, ...]" = ()
     is_breach: bool = False
+    rule_name: str = ""
     rule: tuple[str, float] | None = None
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class SeriesSamples:
     """A stored series and its samples around the event, oldest first."""
 

@@ -1,8 +1,9 @@
-"""Prompt templates, and which of them an explanation gets. Pure."""
+"""Prompts, their templates, and which of these an explanation gets. Pure."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 
@@ -27,6 +28,15 @@ class Template:
     def id(self) -> str:
         """As it is named everywhere: `plain@1`."""
         return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """The instructions, the facts apart from them, and the JSON schema of the answer."""
+
+    system: str
+    user: str
+    schema: Mapping[str, Any]
 
 
 def pick(templates: Sequence[Template], explanation_id: UUID) -> Template:

@@ -7,7 +7,7 @@ from typing import Final
 from services.explainer.model.templates import Template
 
 _FILE: Final = re.compile(r"([a-z][a-z0-9-]*)\.v(\d+)\.md")
-_WEIGHTS: Final = {"plain@1": 1.0}
+_WEIGHTS: Final = {"plain@2": 1.0}
 """Shares at first start; all others wait until somebody gives them one."""
 
 

@@ -48,6 +48,8 @@ class SuspectChange:
 
     def rank(self, case: Case) -> Ranking:
         """See `Ranker.rank`."""
+        if not case.changes:
+            return _ranking([], self.name)
         moves = _moves(case.series)
         onset_ms = _onset_ms(case, moves)
         live = [c for c in case.changes if 0 <= onset_ms - c.at_ms <= LONGEST_LAG_MS]

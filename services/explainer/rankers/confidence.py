@@ -50,4 +50,5 @@ def shares(ranked: Sequence[float]) -> list[float]:
     [0.5, 0.5, 0.0]
     """
     weights = [exp((score - ranked[0]) / CLOSE) for score in ranked]
-    return [weight / sum(weights) for weight in weights]
+    total = sum(weights)
+    return [weight / total for weight in weights]

@@ -59,17 +59,28 @@ def deviation(window: SeriesWindow, *, towards: int = 0) -> Deviation:
         window: The series.
         towards: 1 looks for a rise only, -1 for a fall only, 0 for the larger of both.
     """
+    key = (
+        id(window.values),
+        id(window.fault_free),
+        window.observed_start_ms,
+        window.observed_end_ms,
+        towards,
+    )
+    if key not in window.measured:  # with the window, so that the ids stay those of its samples
+        window.measured[key] = _measured(window, towards), window
+    return window.measured[key][0]
+
+
+def _measured(window: SeriesWindow, towards: int) -> Deviation:
     finite = np.isfinite(window.values)
     times, values = window.timestamps_ms[finite], window.values[finite]
-    inside = (times >= window.observed_start_ms) & (times <= window.observed_end_ms)
-    if inside.all() or not inside.any():
+    inside, usual = window.inside[finite], window.usual[finite]
+    if not usual.any() or not inside.any():
         return UNCHANGED
     recent = values[_just_before(times, window)]
     ways = (1, -1) if towards == 0 else (towards,)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = [
-            _along(way, times[inside], values[inside], values[~inside], recent) for way in ways
-        ]
+        found = [_along(way, times[inside], values[inside], values[usual], recent) for way in ways]
     return max(found, key=lambda each: each.size)
 
 
@@ -92,7 +103,7 @@ def _rise(
     shown = max(_spread(ordered, centre), (reached - centre) / USUAL_SIGMAS)
     least = _least_spread(ordered, centre, largest=float(np.abs(seen).max()))
     spread = max(shown, least) or 1.0
-    before = float(np.median(recent)) if recent.size else centre
+    before = median(recent) if recent.size else centre
     size = (level - max(centre, before)) / spread
     size = min(max(size, 0.0), MOST_SIGMAS) if np.isfinite(size) else 0.0
     return Deviation(
@@ -102,7 +113,7 @@ def _rise(
         baseline=centre,
         spread=spread,
         observed=level,
-        is_told=0.0 < least <= shown and size < MOST_SIGMAS,
+        is_quotable=0.0 < least <= shown and size < MOST_SIGMAS,
     )
 
 
@@ -128,8 +139,24 @@ def quantile(ordered: Values, share: float) -> float:
     return below if below == above else below * (1.0 - at + low) + above * (at - low)
 
 
+def median(values: Values) -> float:
+    """Of finite values, at least one; of few several times faster than numpy's. O(n).
+
+    >>> median(np.array([3.0, 1.0, 2.0, 9.0]))
+    2.5
+    """
+    low, high = (values.size - 1) // 2, values.size // 2
+    ordered = np.partition(values, (low, high))
+    return float(ordered[low] + ordered[high]) / 2
+
+
+def interquartile(ordered: Values) -> float:
+    """Robust standard deviation by the middle half of values in ascending order."""
+    return (quantile(ordered, 0.75) - quantile(ordered, 0.25)) / NORMAL_IQR
+
+
 def _spread(ordered: Values, centre: float) -> float:
-    spread = (quantile(ordered, 0.75) - quantile(ordered, 0.25)) / NORMAL_IQR
+    spread = interquartile(ordered)
     if ordered.size >= TAIL_SAMPLES or not spread:
         spread = max(spread, (quantile(ordered, 0.95) - centre) / NORMAL_P95)
     return spread

@@ -72,5 +72,5 @@ def _lowers(removed: Iterable[str], added: Iterable[str]) -> bool:
 
 
 def _smaller(old: str, new: str) -> bool:
-    numbers = zip(NUMBER.findall(old), NUMBER.findall(new), strict=False)
+    numbers = zip(NUMBER.findall(old), NUMBER.findall(new), strict=True)
     return any(float(after) < float(before) for before, after in numbers)

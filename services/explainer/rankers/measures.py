@@ -40,6 +40,16 @@ BAD_DIRECTION: dict[Measure, int] = {
 """1 up, -1 down; a measure that is not here is bad in neither direction by itself."""
 
 
+_FREE = frozenset("avail available free remaining left headroom unused".split())  # noqa: SIM905
+
+
+def bad_direction(window: SeriesWindow, measure: Measure) -> int:
+    """Which way hurts: 1 up, -1 down, 0 either; of what is free of a resource it is down."""
+    if measure is Measure.MEMORY and words_of(window.metric) & _FREE:
+        return -1
+    return BAD_DIRECTION.get(measure, 0)
+
+
 def _words(listed: str) -> frozenset[str]:
     return frozenset(listed.split())
 
@@ -50,7 +60,8 @@ _WORDS: tuple[tuple[Measure, frozenset[str]], ...] = (
         Measure.ERRORS,
         _words(
             "error errors err exception exceptions failed failures failure 5xx 4xx 500 502 503 504 "
-            "fault faults panic panics rejected unauthorized timeout timeouts"
+            "fault faults panic panics rejected unauthorized timeout timeouts restart restarts "
+            "evicted evictions"
         ),
     ),
     (Measure.AVAILABILITY, _words("availability success up ready healthy")),
@@ -84,7 +95,17 @@ def words_of(metric: str) -> frozenset[str]:
     >>> sorted(words_of("PodServerLatencyP90(s)"))
     ['latency', 'p90', 'pod', 's', 'server']
     """
-    return frozenset(part.lower() for part in _SPLIT.split(metric) if part)
+    return frozenset(parts_of(metric))
+
+
+@lru_cache(maxsize=NAMES_KEPT)
+def parts_of(metric: str) -> tuple[str, ...]:
+    """The words of a metric name in their order.
+
+    >>> parts_of("node_memory_MemAvailable_bytes")
+    ('node', 'memory', 'mem', 'available', 'bytes')
+    """
+    return tuple(part.lower() for part in _SPLIT.split(metric) if part)
 
 
 @lru_cache(maxsize=NAMES_KEPT)

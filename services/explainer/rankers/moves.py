@@ -10,12 +10,17 @@ from services.explainer.model.case import Case
 from services.explainer.model.ranking import Reason
 from services.explainer.model.windows import Deviation, SeriesWindow
 from services.explainer.rankers.deviation import USUAL_SIGMAS, deviation
-from services.explainer.rankers.measures import BAD_DIRECTION, Measure, measure_of_series
+from services.explainer.rankers.measures import Measure, bad_direction, measure_of_series
 
 FAR_OUTSIDE = "far outside its usual range"
 """Said of a series whose spread is too small to count in."""
 
 Wanted = Callable[[SeriesWindow], bool]
+
+
+def any_series(window: SeriesWindow) -> bool:
+    """Wants every series."""
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,19 +51,19 @@ class Move:
 def _how_far(found: Deviation) -> str:
     if found.size < USUAL_SIGMAS:
         return "within its usual range"
-    return f"{found.size:.1f} times its usual spread" if found.is_told else FAR_OUTSIDE
+    return f"{found.size:.1f} times its usual spread" if found.is_quotable else FAR_OUTSIDE
 
 
 def move_of(window: SeriesWindow, measure: Measure) -> Move:
     """How `window` moved in the direction that is bad for `measure`, either way if none is."""
     if measure is Measure.AVAILABILITY:
         return Move(window=window, measure=measure, deviation=_shortfall(window))
-    moved = deviation(window, towards=BAD_DIRECTION.get(measure, 0))
+    moved = deviation(window, towards=bad_direction(window, measure))
     return Move(window=window, measure=measure, deviation=moved)
 
 
 def moves_of(
-    case: Case, measures: frozenset[Measure], wanted: Wanted = lambda window: True
+    case: Case, measures: frozenset[Measure], wanted: Wanted = any_series
 ) -> Mapping[str, list[Move]]:
     """Moves of the series of these measures by service, the farthest first."""
     found: dict[str, list[Move]] = defaultdict(list)

@@ -59,5 +59,5 @@ def _doubt(fault: float, believed: Sequence[float]) -> str:
 
 
 def _best(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
-    told = [r for r in reasons if r.score > 0]
-    return tuple(sorted(told, key=lambda r: (-r.score, r.evidence_id))[:REASONS])
+    positive = [r for r in reasons if r.score > 0]
+    return tuple(sorted(positive, key=lambda r: (-r.score, r.evidence_id))[:REASONS])

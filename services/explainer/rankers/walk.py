@@ -22,7 +22,7 @@ import numpy as np
 from services.explainer.model.case import Case, ServiceGraph
 from services.explainer.model.ranking import Ranking
 from services.explainer.rankers.measures import Measure
-from services.explainer.rankers.moves import moves_of
+from services.explainer.rankers.moves import Wanted, any_series, moves_of
 from services.explainer.rankers.ranking import ranking
 
 UNREACHABLE = 0.01
@@ -35,10 +35,11 @@ class GraphWalk:
 
     measures: frozenset[Measure]
     name: str = "graph walk"
+    wanted: Wanted = any_series
 
     def rank(self, case: Case) -> Ranking:
         """See `Ranker.rank`."""
-        found = moves_of(case, self.measures)
+        found = moves_of(case, self.measures, self.wanted)
         strength = {service: float(np.log1p(m[0].size)) for service, m in found.items()}
         within = _depended_on(case) or strength.keys()
         scores = {

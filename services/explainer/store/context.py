@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from mesh import audit
 from mesh.postgres import guard
 from services.explainer.model.case import Change
 
@@ -30,6 +31,7 @@ ORDER BY change_time DESC, change_id LIMIT $3
 _ANY_CHANGE = "SELECT EXISTS (SELECT FROM explainer.change)"
 _ONE_WRITER = "SELECT pg_advisory_xact_lock(hashtext('explainer.call_edge'), hashtext($1))"
 _FORGET = "DELETE FROM explainer.call_edge WHERE source = $1"
+_COUNT = "SELECT count(*) FROM explainer.call_edge WHERE source = $1"
 _TELL = """
 INSERT INTO explainer.call_edge (source, caller, callee)
 SELECT $1, caller, callee FROM unnest($2::text[], $3::text[]) AS told(caller, callee)
@@ -48,9 +50,18 @@ class Context:
         """Keeps a change; one with the same id is overwritten."""
         values = (change.text, list(change.files), change.diff)
         with guard("write_change"):
-            await self._pool.execute(
-                _WRITE, change.id, change.kind, change.service, _time(change.at_ms), *values
-            )
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(
+                    _WRITE, change.id, change.kind, change.service, _time(change.at_ms), *values
+                )
+                written = {"kind": change.kind, "service": change.service, "text": change.text}
+                await audit.append(
+                    connection,
+                    "explainer",
+                    action="change.write",
+                    subject=change.id,
+                    detail=audit.changes(None, written),
+                )
 
     async def changes(self, start_ms: int, end_ms: int, limit: int) -> list[Change]:
         """Changes that took effect in that time, newest first."""
@@ -70,8 +81,17 @@ class Context:
         with guard("write_calls"):
             async with self._pool.acquire() as connection, connection.transaction():
                 await connection.execute(_ONE_WRITER, source)
+                before = await connection.fetchval(_COUNT, source)
                 await connection.execute(_FORGET, source)
                 await connection.execute(_TELL, source, callers, callees)
+                detail = audit.changes({"calls": before}, {"calls": len(edges)})
+                await audit.append(
+                    connection,
+                    "explainer",
+                    action="topology.write",
+                    subject=source,
+                    detail=detail,
+                )
         return len(edges)
 
     async def calls(self) -> frozenset[Edge]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from mesh import audit
 from mesh.errors import NotFound
 from mesh.postgres import guard
 
@@ -16,6 +17,11 @@ SELECT explanation_id, $2, $3, $4, $5 FROM explainer.explanation WHERE explanati
 ON CONFLICT (explanation_id, author) DO UPDATE SET verdict = $3, root_cause = $4, comment = $5,
     update_time = clock_timestamp()
 RETURNING 1
+"""
+_WORDS = ("verdict", "root_cause", "comment")
+_FIND = """
+SELECT verdict, root_cause, comment FROM explainer.feedback
+WHERE explanation_id = $1 AND author = $2 FOR UPDATE
 """
 
 
@@ -45,5 +51,15 @@ class Feedback:
         """
         words = (opinion.author, opinion.verdict, opinion.root_cause, opinion.comment)
         with guard("write_feedback"):
-            if await self._pool.fetchval(_WRITE, opinion.explanation_id, *words) is None:
-                raise NotFound("explanation", str(opinion.explanation_id))
+            async with self._pool.acquire() as connection, connection.transaction():
+                before = await connection.fetchrow(_FIND, opinion.explanation_id, opinion.author)
+                if await connection.fetchval(_WRITE, opinion.explanation_id, *words) is None:
+                    raise NotFound("explanation", str(opinion.explanation_id))
+                after = dict(zip(_WORDS, words[1:], strict=True))
+                await audit.append(
+                    connection,
+                    "explainer",
+                    action="explanation.judge",
+                    subject=str(opinion.explanation_id),
+                    detail=audit.changes(dict(before) if before else None, after),
+                )

@@ -10,31 +10,43 @@ from mesh.postgres import guard
 from services.explainer.model.explanation import State, Verdict
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from mesh.postgres import Pool
 
-    Connection = (
-        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
-    )
+CHANNEL = "explainer_explanation"
+"""Where ends of explanations are notified of."""
 
 _PAGE = 500
+_LOCK = 0x4558504C
 # The row lock makes a takeover wait for this transaction, and this one see a takeover before it.
-_STILL_MINE = """
-SELECT 1 FROM explainer.explanation
-WHERE explanation_id = $1 AND owner = $2 AND state = 'running' FOR SHARE
-"""
 _APPEND = """
-INSERT INTO explainer.frame (explanation_id, sequence, frame)
-SELECT $1, $2 + place, frame FROM unnest($3::bytea[]) WITH ORDINALITY AS new(frame, place)
+WITH mine AS (
+    SELECT explanation_id FROM explainer.explanation
+    WHERE explanation_id = $1 AND owner = $2 AND state = 'running' FOR NO KEY UPDATE
+)
+INSERT INTO explainer.frame (explanation_id, sequence, frame, holds_result)
+SELECT explanation_id, $3 + place, frame, $5 AND place = cardinality($4::bytea[])
+FROM mine, unnest($4::bytea[]) WITH ORDINALITY AS new(frame, place)
+RETURNING 1
 """
+# Last before the commit: cursors grow with every commit, and others wait for that long.
+_ENTER_LOG = f"SELECT pg_advisory_xact_lock({_LOCK}), pg_notify('{CHANNEL}', '')"
 _FINISH = """
-UPDATE explainer.explanation SET state = $3, verdict = $4, result = $5, headline = $6,
-    trace_id = $7, finish_time = clock_timestamp()
-WHERE explanation_id = $1 AND owner = $2 AND state = 'running' RETURNING 1
+UPDATE explainer.explanation SET state = $2, verdict = $3, result = $4, headline = $5,
+    trace_id = $6, finish_time = clock_timestamp(), cursor = nextval('explainer.explanation_cursor')
+WHERE explanation_id = $1
 """
+# What failed or was cancelled replaces nothing: the finished one before it stands again.
+_RESTORE = """
+UPDATE explainer.explanation SET superseded = false WHERE explanation_id = (
+    SELECT p.explanation_id FROM explainer.explanation p JOIN explainer.explanation e
+        USING (subject_kind, subject_id, subject_state)
+    WHERE e.explanation_id = $1 AND p.superseded AND p.state = 'done'
+    ORDER BY p.revision DESC LIMIT 1)
+"""
+_STATE = "SELECT state FROM explainer.explanation WHERE explanation_id = $1"
 _AFTER = """
-SELECT e.state, f.frame FROM explainer.explanation e
+SELECT e.state, CASE WHEN f.holds_result THEN f.frame || e.result ELSE f.frame END AS frame
+FROM explainer.explanation e
 LEFT JOIN explainer.frame f ON f.explanation_id = e.explanation_id AND f.sequence > $2
 WHERE e.explanation_id = $1 ORDER BY f.sequence LIMIT $3
 """
@@ -71,15 +83,20 @@ class Frames:
             OwnershipLostError: `owner` no longer runs it.
         """
         with guard("append_frames"):
-            async with self._pool.acquire() as connection, connection.transaction():
-                if await connection.fetchval(_STILL_MINE, explanation_id, owner) is None:
-                    raise OwnershipLostError
-                await connection.execute(_APPEND, explanation_id, after, frames)
+            if not await self._pool.fetch(_APPEND, explanation_id, owner, after, frames, False):
+                raise OwnershipLostError
 
     async def finish(
-        self, explanation_id: UUID, owner: UUID, after: int, frame: bytes, ending: Ending
+        self,
+        explanation_id: UUID,
+        owner: UUID,
+        after: int,
+        frames: Sequence[bytes],
+        ending: Ending,
     ) -> None:
-        """Commits the result frame, as `after + 1`, together with the end of the explanation.
+        """Commits the last frames together with the end.
+
+        The very last one goes on with the result, which is stored once.
 
         Raises:
             OwnershipLostError: `owner` no longer runs it, or it is finished already.
@@ -87,9 +104,25 @@ class Frames:
         values = (ending.state, ending.verdict, ending.result, ending.headline, ending.trace_id)
         with guard("finish"):
             async with self._pool.acquire() as connection, connection.transaction():
-                if await connection.fetchval(_FINISH, explanation_id, owner, *values) is None:
+                place = (explanation_id, owner, after)
+                if not await connection.fetch(_APPEND, *place, frames, True):
                     raise OwnershipLostError
-                await connection.execute(_APPEND, explanation_id, after, [frame])
+                await connection.execute(_ENTER_LOG)
+                await connection.execute(_FINISH, explanation_id, *values)
+                if ending.state is not State.DONE:
+                    await connection.execute(_RESTORE, explanation_id)
+
+    async def state(self, explanation_id: UUID) -> State:
+        """Where an explanation stands.
+
+        Raises:
+            NotFound: There is no such explanation.
+        """
+        with guard("read_state"):
+            found = await self._pool.fetchval(_STATE, explanation_id)
+        if found is None:
+            raise NotFound("explanation", str(explanation_id))
+        return State(found)
 
     async def after(self, explanation_id: UUID, sequence: int) -> tuple[list[bytes], bool]:
         """The next frames after `sequence`, and whether those are the last there will ever be.

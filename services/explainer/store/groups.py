@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from mesh.errors import Unavailable
 from mesh.postgres import guard
 from services.explainer.model.explanation import Group
 
@@ -14,22 +15,36 @@ _LONGEST_S = 3600
 _STRUCK_S = 60
 """What was struck cost tokens, and a like text would be struck alike: the turn rests that long."""
 
-_KNOWN = "SELECT group_id FROM explainer.explanation WHERE explanation_id = $1"
+# One statement: in a storm all of a group wait for each other's turn at its row.
 _JOIN = """
-WITH bound AS (SELECT now() - $3 * interval '1 s' AS last, now() - $4 * interval '1 s' AS begun)
-INSERT INTO explainer.like_group AS g (key, group_id, begin_time, last_time)
-VALUES ($1, $2, now(), now())
-ON CONFLICT (key) DO UPDATE SET last_time = now(),
-    group_id = CASE WHEN g.last_time > (SELECT last FROM bound)
-        AND g.begin_time > (SELECT begun FROM bound) THEN g.group_id ELSE excluded.group_id END,
-    begin_time = CASE WHEN g.last_time > (SELECT last FROM bound)
-        AND g.begin_time > (SELECT begun FROM bound) THEN g.begin_time ELSE now() END,
-    worded_by = CASE WHEN g.last_time > (SELECT last FROM bound)
-        AND g.begin_time > (SELECT begun FROM bound) THEN g.worded_by END
-RETURNING group_id
+WITH known AS (
+    SELECT group_id FROM explainer.explanation WHERE explanation_id = $2 AND group_id IS NOT NULL
+), joined AS (
+    INSERT INTO explainer.like_group AS g (key, group_id, begin_time, last_time, size)
+    SELECT $1, $2, now(), now(), 1 WHERE NOT EXISTS (SELECT FROM known)
+    ON CONFLICT (key) DO UPDATE SET (group_id, begin_time, last_time, worded_by, size) = (
+        SELECT CASE WHEN goes_on THEN g.group_id ELSE excluded.group_id END,
+            CASE WHEN goes_on THEN g.begin_time ELSE now() END,
+            now(),
+            CASE WHEN goes_on THEN g.worded_by END,
+            CASE WHEN goes_on THEN g.size + CASE WHEN EXISTS (
+                SELECT FROM explainer.explanation mine JOIN explainer.explanation other
+                    USING (subject_kind, subject_id)
+                WHERE mine.explanation_id = $2 AND other.group_id = g.group_id
+            ) THEN 0 ELSE 1 END ELSE 1 END
+        FROM (SELECT g.last_time > now() - $3 * interval '1 s'
+            AND g.begin_time > now() - $4 * interval '1 s' AS goes_on) AS whether)
+    RETURNING group_id, size
+), marked AS (
+    UPDATE explainer.explanation SET group_id = joined.group_id FROM joined
+    WHERE explanation_id = $2
+)
+SELECT group_id, size FROM joined
+UNION ALL
+SELECT group_id, (SELECT count(DISTINCT (subject_kind, subject_id)) FROM explainer.explanation e
+    WHERE e.group_id = known.group_id)
+FROM known
 """
-_SIZE = "SELECT count(*) FROM explainer.explanation WHERE group_id = $1"
-_MARK = "UPDATE explainer.explanation SET group_id = $2 WHERE explanation_id = $1"
 _HOLDER = """
 SELECT worded_by FROM explainer.like_group WHERE key = $1 AND group_id = $2 FOR UPDATE
 """
@@ -72,17 +87,15 @@ class Groups:
     async def join(self, explanation_id: UUID, key: str) -> Group:
         """The group of an explanation: that of `key` while it goes on, else a new one.
 
-        An explanation that is in a group stays there.
+        An explanation that is in a group stays there. Its size is that of the subjects in it: one
+        that is explained twice counts once.
         """
         with guard("join_group"):
-            async with self._pool.acquire() as connection, connection.transaction():
-                found: UUID | None = await connection.fetchval(_KNOWN, explanation_id)
-                if found is None:
-                    values = (key, explanation_id, self._window_s, _LONGEST_S)
-                    found = await connection.fetchval(_JOIN, *values)
-                    await connection.execute(_MARK, explanation_id, found)
-                size = await connection.fetchval(_SIZE, found)
-        return Group(group_id=found or explanation_id, size=size)
+            values = (key, explanation_id, self._window_s, _LONGEST_S)
+            row = await self._pool.fetchrow(_JOIN, *values)
+        if row is None:
+            raise Unavailable("the explanation went away at this moment")
+        return Group(group_id=row["group_id"], size=row["size"])
 
     async def words(self, explanation_id: UUID, key: str, group_id: UUID) -> UUID:
         """The explanation of the group that is worded: this one, if it has the turn or gets it.

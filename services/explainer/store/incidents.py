@@ -26,7 +26,7 @@ SELECT explanation_id, title, cause, confidence, likeness,
     (SELECT mode() WITHIN GROUP (ORDER BY verdict) FROM explainer.feedback f
         WHERE f.explanation_id = near.explanation_id) AS verdict,
     (SELECT min(root_cause) FROM explainer.feedback f
-        WHERE f.explanation_id = near.explanation_id AND root_cause <> '') AS told_cause
+        WHERE f.explanation_id = near.explanation_id AND root_cause <> '') AS stated_cause
 FROM (
     SELECT *, 1 - (embedding <=> $1::text::vector) AS likeness FROM (
         SELECT * FROM explainer.incident WHERE event_time < $2 ORDER BY event_time DESC LIMIT $4
@@ -44,7 +44,7 @@ class Incident:
     Attributes:
         likeness: Cosine of the angle between the two embeddings, -1 to 1.
         verdict: What most callers think of the explanation; "" when nobody said.
-        told_cause: The cause that a caller gave; "" when nobody did.
+        stated_cause: The cause that a caller gave; "" when nobody did.
     """
 
     explanation_id: UUID
@@ -54,7 +54,7 @@ class Incident:
     confidence: float
     likeness: float = 0.0
     verdict: str = ""
-    told_cause: str = ""
+    stated_cause: str = ""
 
 
 class Incidents:
@@ -63,11 +63,14 @@ class Incidents:
     def __init__(self, pool: "Pool") -> None:
         """Uses `pool` for each question."""
         self._pool = pool
+        self._available = False
 
     async def available(self) -> bool:
         """Whether this database can look for likeness at all."""
-        with guard("know_incidents"):
-            return bool(await self._pool.fetchval(_THERE))
+        if not self._available:
+            with guard("know_incidents"):
+                self._available = bool(await self._pool.fetchval(_THERE))
+        return self._available
 
     async def write(self, incident: Incident, embedding: Sequence[float]) -> None:
         """Keeps an incident; one that is there stays as it is."""
@@ -92,7 +95,7 @@ class Incidents:
                 confidence=row["confidence"],
                 likeness=row["likeness"],
                 verdict=row["verdict"] or "",
-                told_cause=row["told_cause"] or "",
+                stated_cause=row["stated_cause"] or "",
             )
             for row in rows
         ]

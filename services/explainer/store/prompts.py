@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from mesh import audit
 from mesh.errors import FailedPrecondition, NotFound
 from mesh.postgres import guard
 from services.explainer.model.templates import Template
@@ -32,6 +33,7 @@ VALUES ($1, $2, $3, 0, $4) RETURNING {_COLUMNS}
 _WEIGH = f"""
 UPDATE explainer.prompt SET weight = $3 WHERE name = $1 AND version = $2 RETURNING {_COLUMNS}
 """  # noqa: S608
+_WEIGHT = "SELECT weight FROM explainer.prompt WHERE name = $1 AND version = $2"
 _WEIGHED = "SELECT count(*) FROM explainer.prompt WHERE weight > 0"
 _KEEP = """
 INSERT INTO explainer.outcome (explanation_id, prompt_id, provider, model, used, struck, duration_s,
@@ -136,6 +138,8 @@ class Prompts:
                     return _kept(newest)
                 version = newest["version"] + 1 if newest else 1
                 (row,) = await connection.fetch(_WRITE, name, version, text, author)
+                detail = audit.changes(None, {"text": text})
+                await _audit(connection, "prompt.write", f"{name}@{version}", detail)
         return _kept(row)
 
     async def weigh(self, prompt_id: str, weight: float) -> KeptTemplate:
@@ -151,12 +155,15 @@ class Prompts:
         with guard("weigh_prompt"):
             async with self._pool.acquire() as connection, connection.transaction():
                 await connection.execute(_LOCK)
+                before = await connection.fetchval(_WEIGHT, name, int(version))
                 row = await connection.fetchrow(_WEIGH, name, int(version), weight)
                 if row is None:
                     raise NotFound("prompt", prompt_id)
                 if not await connection.fetchval(_WEIGHED):
-                    told = "no template would have a weight: give another one a weight first"
-                    raise FailedPrecondition(told, reason="LAST_PROMPT")
+                    message = "no template would have a weight: give another one a weight first"
+                    raise FailedPrecondition(message, reason="LAST_PROMPT")
+                detail = audit.changes({"weight": before}, {"weight": weight})
+                await _audit(connection, "prompt.weigh", prompt_id, detail)
         return _kept(row)
 
     async def keep(self, explanation_id: UUID, outcome: Outcome) -> None:
@@ -181,6 +188,12 @@ class Prompts:
         with guard("read_outcomes"):
             rows = await self._pool.fetch(_OUTCOMES)
         return {row["prompt_id"]: _figures(row) for row in rows}
+
+
+async def _audit(
+    connection: "audit.Connection", action: str, prompt_id: str, detail: audit.Detail
+) -> None:
+    await audit.append(connection, "explainer", action=action, subject=prompt_id, detail=detail)
 
 
 def _kept(row: "asyncpg.Record") -> KeptTemplate:

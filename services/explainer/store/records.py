@@ -1,14 +1,18 @@
-"""Explanations as they are looked up: by id, by request, by subject, by time."""
+"""Explanations as they are looked up: by id, by request, by subject, by time, and as they end."""
 
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mesh.errors import NotFound
+from mesh.notices import Notices, listening
 from mesh.postgres import guard
 from services.explainer.model.explanation import Group, Record, State
 from services.explainer.model.subjects import SubjectKind, SubjectRef
+from services.explainer.store.frames import CHANNEL
 
 if TYPE_CHECKING:
     import asyncpg
@@ -17,10 +21,9 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = """e.explanation_id, subject_kind, subject_id, subject_state, state, trace_id, headline,
-    group_id,
-    (SELECT count(*) FROM explainer.explanation like_it
-        WHERE like_it.group_id = e.group_id) AS group_size,
+    group_id, coalesce(cursor, 0) AS cursor,
     (extract(epoch FROM e.create_time) * 1000000)::bigint AS create_us"""
+_BRIEF = f"SELECT {_COLUMNS}, NULL AS result, 0 AS last_sequence"
 _ONE = f"""
 SELECT {_COLUMNS}, result, (SELECT coalesce(max(sequence), 0) FROM explainer.frame f
     WHERE f.explanation_id = e.explanation_id) AS last_sequence
@@ -31,19 +34,30 @@ _BY_REQUEST = _ONE + "JOIN explainer.request r USING (explanation_id) WHERE requ
 _BY_SUBJECT = (
     _ONE
     + """WHERE subject_kind = $1 AND subject_id = $2 AND subject_state = $3
-    AND state IN ('running', 'done')"""
+    AND state IN ('running', 'done') AND NOT superseded"""
 )
-_LIST = f"""
-SELECT {_COLUMNS}, NULL AS result, 0 AS last_sequence FROM explainer.explanation e
-WHERE ($1::text IS NULL OR subject_kind = $1) AND ($2::text IS NULL OR subject_id = $2)
-  AND ($3::text IS NULL OR state = $3)
-  AND ($4::timestamptz IS NULL OR create_time >= $4)
-  AND ($5::timestamptz IS NULL OR create_time < $5)
-  AND ($6::timestamptz IS NULL OR (create_time, explanation_id) < ($6, $7::uuid))
-  AND (NOT $8 OR group_id IS NULL OR group_id = explanation_id)
-  AND ($9::uuid IS NULL OR group_id = $9)
-ORDER BY create_time DESC, explanation_id DESC LIMIT $10
-"""  # noqa: S608
+_SIZES = """
+SELECT group_id, count(DISTINCT (subject_kind, subject_id)) AS size FROM explainer.explanation
+WHERE group_id = ANY($1::uuid[]) GROUP BY group_id
+"""
+_OF_ALL = f"{_BRIEF} FROM explainer.explanation e"
+_OF_SUBJECTS = f"""
+{_BRIEF} FROM unnest($10::text[], $11::text[]) AS wanted (kind, id)
+JOIN explainer.explanation e ON subject_kind = wanted.kind AND subject_id = wanted.id
+"""
+_NEWEST_FIRST = """
+WHERE ($1::text IS NULL OR state = $1)
+  AND ($2::timestamptz IS NULL OR create_time >= $2)
+  AND ($3::timestamptz IS NULL OR create_time < $3)
+  AND ($4::timestamptz IS NULL OR (create_time, explanation_id) < ($4, $5::uuid))
+  AND (NOT $6 OR group_id IS NULL OR group_id = explanation_id)
+  AND ($7::uuid IS NULL OR group_id = $7)
+  AND NOT ($8 AND superseded)
+ORDER BY create_time DESC, explanation_id DESC LIMIT $9
+"""
+_AFTER = f"{_BRIEF} FROM explainer.explanation e WHERE cursor > $1 ORDER BY cursor LIMIT $2"
+_HEAD = "SELECT coalesce(max(cursor), 0) FROM explainer.explanation WHERE cursor IS NOT NULL"
+_LAST_CURSOR = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +70,20 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which explanations to list; None means any. Times are Unix microseconds."""
+    """Which explanations to list; None means any. Times are Unix microseconds.
 
-    ref: SubjectRef | None = None
+    Attributes:
+        refs: Subjects, each once; () for all.
+        current: Without those that a newer revision replaced.
+    """
+
+    refs: tuple[SubjectRef, ...] = ()
     state: State | None = None
     start_us: int | None = None
     end_us: int | None = None
     grouped: bool = False
     group_id: UUID | None = None
+    current: bool = False
 
 
 class Records:
@@ -92,11 +112,9 @@ class Records:
         """The running or finished explanation of a subject in a state."""
         return await self._one(_BY_SUBJECT, ref.kind, ref.id, state)
 
-    async def list(self, wanted: Filter, after: Position | None, limit: int) -> list[Record]:
+    async def list(self, wanted: Filter, after: Position | None, limit: int) -> Sequence[Record]:
         """Up to `limit` explanations, newest first."""
         values = (
-            wanted.ref.kind if wanted.ref else None,
-            wanted.ref.id if wanted.ref else None,
             wanted.state,
             _time(wanted.start_us),
             _time(wanted.end_us),
@@ -104,22 +122,54 @@ class Records:
             after.explanation_id if after else None,
             wanted.grouped,
             wanted.group_id,
+            wanted.current,
+            limit,
         )
+        subjects = [ref.kind for ref in wanted.refs], [ref.id for ref in wanted.refs]
         with guard("list_explanations"):
-            rows = await self._pool.fetch(_LIST, *values, limit)
-        return [_record(row) for row in rows]
+            if wanted.refs:
+                rows = await self._pool.fetch(_OF_SUBJECTS + _NEWEST_FIRST, *values, *subjects)
+            else:
+                rows = await self._pool.fetch(_OF_ALL + _NEWEST_FIRST, *values)
+            return await self._records(rows)
+
+    async def head(self) -> int:
+        """Cursor of the explanation that ended last; 0 when there is none."""
+        with guard("explanation_head"):
+            return int(await self._pool.fetchval(_HEAD))
+
+    async def after(self, cursor: int, limit: int) -> Sequence[Record]:
+        """The first `limit` explanations that ended after `cursor`, in the order of commits.
+
+        Their groups are not counted: their headlines tell the size at their ends.
+        """
+        with guard("explanations_after"):
+            rows = await self._pool.fetch(_AFTER, min(cursor, _LAST_CURSOR), limit)
+        return [_record(row, 0) for row in rows]
+
+    def listening(self) -> AbstractAsyncContextManager[Notices]:
+        """Hears of ends while the block runs."""
+        return listening(self._pool, CHANNEL)
 
     async def _one(self, query: str, *values: object) -> Record | None:
         with guard("get_explanation"):
-            row = await self._pool.fetchrow(query, *values)
-        return _record(row) if row else None
+            rows = await self._pool.fetch(query, *values)
+            found = await self._records(rows)
+        return found[0] if found else None
+
+    async def _records(self, rows: "Sequence[asyncpg.Record]") -> "Sequence[Record]":
+        """With the sizes of their groups by now, each group counted once."""
+        ids = {row["group_id"] for row in rows} - {None}
+        sizes = await self._pool.fetch(_SIZES, list(ids)) if ids else []
+        size_by_id = {row["group_id"]: row["size"] for row in sizes}
+        return [_record(row, size_by_id.get(row["group_id"], 0)) for row in rows]
 
 
 def _time(microseconds: int | None) -> datetime | None:
     return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
 
 
-def _record(row: "asyncpg.Record") -> Record:
+def _record(row: "asyncpg.Record", group_size: int) -> Record:
     return Record(
         explanation_id=row["explanation_id"],
         ref=SubjectRef(kind=SubjectKind(row["subject_kind"]), id=row["subject_id"]),
@@ -130,5 +180,6 @@ def _record(row: "asyncpg.Record") -> Record:
         trace_id=row["trace_id"],
         last_sequence=row["last_sequence"],
         create_us=row["create_us"],
-        group=Group(group_id=row["group_id"], size=row["group_size"]) if row["group_id"] else None,
+        group=Group(group_id=row["group_id"], size=group_size) if row["group_id"] else None,
+        cursor=row["cursor"],
     )

@@ -7,7 +7,7 @@ from typing import Final
 from mesh.clock import Clock
 from mesh.errors import SensusError
 from services.explainer import metrics
-from services.explainer.store import Old
+from services.explainer.store.old import Old
 
 EVERY_S: Final = 600.0
 

@@ -1,0 +1,131 @@
+"""The form that rules fill: what an explanation says when no language model chooses. Pure."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from services.explainer.claims.advice import action_for
+from services.explainer.claims.facts import Facts
+from services.explainer.claims.form import (
+    Abnormal,
+    Act,
+    Action,
+    Alerted,
+    Apart,
+    Changed,
+    Claim,
+    Crossed,
+    Exhausted,
+    Explains,
+    Form,
+    Missing,
+    Moved,
+    Reached,
+    Relieve,
+    Silent,
+    Similar,
+    Steady,
+)
+from services.explainer.claims.verify import mechanism_of, verified
+from services.explainer.model.case import Symptom
+from services.explainer.model.evidence import Evidence, EvidenceKind
+
+_EACH_MAX: Final = 3
+"""Most sentences of one kind."""
+
+_SERIES: Final = (EvidenceKind.MOVED_SERIES, EvidenceKind.LOG_ERRORS, EvidenceKind.TRACE_TIME)
+
+
+def default_form(facts: Facts) -> Form:
+    """The same facts give the same form; all of it holds."""
+    return Form(claims=tuple(verified(_claims(facts), facts)))
+
+
+def completed(claims: Sequence[Claim], facts: Facts) -> list[Claim]:
+    """Chosen claims with what the subject is, and the cause and advice where they have none."""
+    own = [each for each in verified(_own(facts), facts) if each not in claims]
+    found = [*own, *claims]
+    for claim in default_form(facts).claims:
+        needed = isinstance(claim, (Explains, Act))
+        if needed and not any(isinstance(each, type(claim)) for each in claims):
+            found.append(claim)
+    return found
+
+
+def _claims(facts: Facts) -> Iterator[Claim]:
+    yield from _cause(facts)
+    yield from _own(facts)
+    is_silent = any(isinstance(each, Silent) for each in _own(facts))
+    cited = {id for each in _cause(facts) if isinstance(each, Explains) for id in each.because}
+    for piece in facts.of_kind(EvidenceKind.SUBJECT_SERIES):
+        if piece.evidence_id not in cited:
+            said = _of_subject(piece, facts)
+            yield from (each for each in said if not (is_silent and isinstance(each, Silent)))
+    for piece in facts.evidence:
+        if piece.is_exhausted and piece.evidence_id not in cited and facts.is_tied(piece):
+            yield Exhausted(piece.evidence_id)
+            yield Relieve(piece.evidence_id)
+    bounds = [p for p in facts.of_kind(EvidenceKind.THRESHOLD) if not facts.is_own(p)]
+    yield from (Crossed(id) for id in _first(bounds))
+    changes = _first(_changes(facts))
+    late = [id for id in changes if (p := facts.piece(id)) and facts.is_late(p)]
+    yield from (Changed(id) for id in changes if id not in (*cited, *late))
+    others = [p for p in facts.of_kind(*_SERIES) if p.evidence_id not in cited]
+    moved = [p for p in others if p.has_moved and not p.is_exhausted]
+    yield from (Moved(id) for id in _first(moved))
+    yield from (Abnormal(id) for id in _first(facts.of_kind(EvidenceKind.ANOMALY)))
+    yield from (Changed(id) for id in late if id not in cited)
+    yield from (Alerted(id) for id in _first(facts.of_kind(EvidenceKind.ALERT)))
+    yield from (Similar(id) for id in _first(facts.of_kind(EvidenceKind.PAST_INCIDENT)))
+    yield from (Missing(p.evidence_id) for p in facts.of_kind(EvidenceKind.MISSING))
+
+
+def _cause(facts: Facts) -> Iterator[Claim]:
+    """The first suspect by what stands behind it, and what to do about it."""
+    if not facts.suspects:
+        return
+    named = facts.suspects[0]
+    behind = facts.behind(named)
+    measured = [p for p in behind if p.has_moved or p.is_exhausted] or behind
+    if not measured:
+        return
+    first, target = measured[0], facts.suspect_ids[0]
+    change = next(iter(facts.changes_of(named)), None)
+    because = [first.evidence_id, *([change.evidence_id] if change and change != first else [])]
+    yield Explains(target, mechanism_of(first), tuple(because))
+    if change is not None:
+        yield Act(Action.UNDO_CHANGE, target, (change.evidence_id,))
+    shows = first.has_moved or first.is_exhausted
+    action = action_for(first, mechanism_of(first)) if shows else Action.COMPARE
+    yield Act(action, target, (first.evidence_id,))
+
+
+def _own(facts: Facts) -> Iterator[Claim]:
+    """The subject itself: its value beside what was expected of it, or its bound."""
+    for piece in facts.own:
+        if piece.kind is EvidenceKind.THRESHOLD:
+            yield Crossed(piece.evidence_id)
+        else:
+            silent = piece.figure("silent") or piece.figure("silent_series")
+            yield Silent(piece.evidence_id) if silent else Abnormal(piece.evidence_id)
+
+
+def _of_subject(piece: Evidence, facts: Facts) -> Iterator[Claim]:
+    silent = piece.figure("silent_before_event")
+    if silent and (facts.subject.symptom is Symptom.ABSENCE or not piece.has_moved):
+        yield Silent(piece.evidence_id)
+    elif piece.has_moved:
+        yield Moved(piece.evidence_id)
+    elif piece.is_outside:
+        yield Reached(piece.evidence_id)
+    else:
+        yield Apart(piece.evidence_id) if piece.is_apart else Steady(piece.evidence_id)
+
+
+def _changes(facts: Facts) -> list[Evidence]:
+    """Those of services that are tied to the subject: before its onset, the closest first."""
+    found = [piece for piece in facts.of_kind(EvidenceKind.CHANGE) if facts.is_tied(piece)]
+    return sorted(found, key=lambda p: (facts.is_late(p), abs(facts.onset_ms - p.start_ms)))
+
+
+def _first(pieces: Sequence[Evidence]) -> list[str]:
+    return [each.evidence_id for each in pieces[:_EACH_MAX]]

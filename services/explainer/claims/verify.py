@@ -1,0 +1,234 @@
+"""Which claims hold: one predicate per kind of claim over the facts. Pure.
+
+What does not hold is dropped, whoever claimed it. A predicate asks for everything that the
+rendered sentence says.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from services.explainer.claims.advice import fits_action
+from services.explainer.claims.facts import Facts
+from services.explainer.claims.form import (
+    Abnormal,
+    Act,
+    Alerted,
+    Apart,
+    Calls,
+    Changed,
+    Claim,
+    Crossed,
+    Exhausted,
+    Explains,
+    Mechanism,
+    Missing,
+    Moved,
+    Preceded,
+    Reached,
+    Relieve,
+    Silent,
+    Similar,
+    Steady,
+)
+from services.explainer.model.evidence import LOOKED_FOR, Evidence, EvidenceKind
+from services.explainer.rankers.measures import Measure, measure_of
+
+_MECHANISM_OF: Final = {
+    Measure.ERRORS: Mechanism.ERRORS,
+    Measure.AVAILABILITY: Mechanism.UNAVAILABILITY,
+    Measure.CPU: Mechanism.CPU,
+    Measure.MEMORY: Mechanism.MEMORY,
+    Measure.TRAFFIC: Mechanism.TRAFFIC,
+    Measure.HOST: Mechanism.MACHINE,
+    Measure.OTHER: Mechanism.OTHER,
+}
+
+
+def verified(claims: Iterable[Claim], facts: Facts) -> list[Claim]:
+    """The claims that hold, each once, in the same order; one cause at most."""
+    held: list[Claim] = []
+    for claim in claims:
+        again = claim in held or (isinstance(claim, Explains) and _has_cause(held))
+        if not again and holds(claim, facts):
+            held.append(claim)
+    return held
+
+
+def holds(claim: Claim, facts: Facts) -> bool:
+    """Whether everything that a claim says is true of the facts."""
+    predicate: Callable[[Any, Facts], bool] = _PREDICATES[type(claim)]
+    return predicate(claim, facts)
+
+
+def mechanism_of(piece: Evidence) -> Mechanism:
+    """How what a piece shows brings something about."""
+    if piece.kind is EvidenceKind.CHANGE:
+        return Mechanism.CHANGE
+    if piece.is_exhausted:
+        return Mechanism.EXHAUSTION
+    measure = measure_of(piece.labels.get("__name__", ""))
+    return _MECHANISM_OF.get(measure, Mechanism.SLOWNESS)
+
+
+def _has_cause(held: Sequence[Claim]) -> bool:
+    return any(isinstance(each, Explains) for each in held)
+
+
+def _explains(claim: Explains, facts: Facts) -> bool:
+    """The cause is the first suspect, by its own evidence, and no later than its effect."""
+    named = facts.suspect(claim.suspect)
+    if named is None or named is not facts.suspects[0]:
+        return False
+    behind = {piece.evidence_id: piece for piece in facts.behind(named)}
+    beside = {piece.evidence_id: piece for piece in facts.changes_of(named)}
+    if not claim.because or any(id not in behind | beside for id in claim.because):
+        return False
+    first = (behind | beside)[claim.because[0]]
+    if mechanism_of(first) is not claim.mechanism:
+        return False
+    return not claim.effect or _shows_later(claim.effect, first, facts)
+
+
+def _shows_later(effect: str, cause: Evidence, facts: Facts) -> bool:
+    piece = facts.piece(effect)
+    if piece is None or piece.kind is not EvidenceKind.SUBJECT_SERIES or not piece.has_moved:
+        return False
+    begun, shown = facts.begun_ms(cause), facts.begun_ms(piece)
+    return piece is not cause and begun is not None and shown is not None and begun <= shown
+
+
+def _moved(claim: Moved, facts: Facts) -> bool:
+    piece = facts.piece(claim.evidence)
+    return piece is not None and piece.has_moved
+
+
+def _steady(claim: Steady, facts: Facts) -> bool:
+    piece = facts.piece(claim.evidence)
+    if piece is None or not piece.is_measured or piece.has_moved or piece.is_exhausted:
+        return False
+    if piece.is_apart or piece.is_outside or _is_abnormal(piece, facts):
+        return False
+    return not piece.figure("silent_before_event")
+
+
+def _is_abnormal(piece: Evidence, facts: Facts) -> bool:
+    """Whether a series is the one in which the detector found the subject."""
+    return any(
+        each.kind is EvidenceKind.ANOMALY and each.labels == piece.labels for each in facts.own
+    )
+
+
+def _apart(claim: Apart, facts: Facts) -> bool:
+    piece = facts.piece(claim.evidence)
+    return piece is not None and piece.is_measured and piece.is_apart and not piece.has_moved
+
+
+def _reached(claim: Reached, facts: Facts) -> bool:
+    piece = facts.piece(claim.evidence)
+    return piece is not None and piece.is_outside
+
+
+def _exhausted(claim: Exhausted, facts: Facts) -> bool:
+    piece = facts.piece(claim.evidence)
+    return piece is not None and piece.is_exhausted
+
+
+def _relieve(claim: Relieve, facts: Facts) -> bool:
+    """A resource ran full that the subject may need."""
+    piece = facts.piece(claim.evidence)
+    return piece is not None and piece.is_exhausted and facts.is_tied(piece)
+
+
+def _silent(claim: Silent, facts: Facts) -> bool:
+    piece = facts.piece(claim.evidence)
+    named = ("silent_before_event", "silent", "silent_series")
+    return piece is not None and any(piece.figure(name) for name in named)
+
+
+def _preceded(claim: Preceded, facts: Facts) -> bool:
+    first, second = facts.piece(claim.first), facts.piece(claim.second)
+    if first is None or second is None:
+        return False
+    begun, then = facts.begun_ms(first), facts.begun_ms(second)
+    return begun is not None and then is not None and begun < then
+
+
+def _calls(claim: Calls, facts: Facts) -> bool:
+    return (facts.entity(claim.caller), facts.entity(claim.callee)) in facts.calls
+
+
+def _changed(claim: Changed, facts: Facts) -> bool:
+    piece = facts.piece(claim.evidence)
+    return piece is not None and piece.kind is EvidenceKind.CHANGE
+
+
+def _crossed(claim: Crossed, facts: Facts) -> bool:
+    """A value stands beyond a bound; the sentence says on which side."""
+    piece = facts.piece(claim.evidence)
+    return (
+        piece is not None
+        and piece.kind is EvidenceKind.THRESHOLD
+        and piece.figure("threshold") is not None
+        and (piece.figure("worst") or piece.figure("value")) is not None
+    )
+
+
+def _alerted(claim: Alerted, facts: Facts) -> bool:
+    return _is_other(claim.evidence, EvidenceKind.ALERT, facts)
+
+
+def _abnormal(claim: Abnormal, facts: Facts) -> bool:
+    piece = facts.piece(claim.evidence)
+    return piece is not None and piece.kind is EvidenceKind.ANOMALY
+
+
+def _similar(claim: Similar, facts: Facts) -> bool:
+    return _is_other(claim.evidence, EvidenceKind.PAST_INCIDENT, facts)
+
+
+def _missing(claim: Missing, facts: Facts) -> bool:
+    piece = facts.piece(claim.evidence)
+    kind = EvidenceKind.MISSING
+    return piece is not None and piece.kind is kind and piece.source == LOOKED_FOR
+
+
+def _is_other(evidence_id: str, kind: EvidenceKind, facts: Facts) -> bool:
+    piece = facts.piece(evidence_id)
+    return piece is not None and piece.kind is kind and piece.reference_id != facts.subject.ref.id
+
+
+def _act(claim: Act, facts: Facts) -> bool:
+    """The evidence behind the target, or a change of it, calls for the action."""
+    named = facts.suspect(claim.target)
+    if named is None or not claim.because:
+        return False
+    behind = {piece.evidence_id for piece in facts.behind(named)}
+    pieces = [facts.piece(id) for id in claim.because]
+    return all(
+        piece is not None
+        and (piece.evidence_id in behind or piece.kind is EvidenceKind.CHANGE)
+        and not (piece.kind is EvidenceKind.CHANGE and facts.is_late(piece))
+        and fits_action(claim.action, piece, named.suspect.entity, mechanism_of(piece))
+        for piece in pieces
+    )
+
+
+_PREDICATES: Final[dict[type, Callable[[Any, Facts], bool]]] = {
+    Explains: _explains,
+    Moved: _moved,
+    Steady: _steady,
+    Apart: _apart,
+    Reached: _reached,
+    Exhausted: _exhausted,
+    Relieve: _relieve,
+    Silent: _silent,
+    Preceded: _preceded,
+    Calls: _calls,
+    Changed: _changed,
+    Crossed: _crossed,
+    Alerted: _alerted,
+    Abnormal: _abnormal,
+    Similar: _similar,
+    Missing: _missing,
+    Act: _act,
+}

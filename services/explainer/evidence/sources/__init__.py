@@ -1,0 +1,24 @@
+"""Where evidence comes from: one source per file, each may fail alone."""
+
+from services.explainer.evidence.sources.context import NearbyChanges, ReportedCalls
+from services.explainer.evidence.sources.incidents import PastIncidents
+from services.explainer.evidence.sources.moved import MovedSeries
+from services.explainer.evidence.sources.nearby import NearbyAlerts, NearbyAnomalies
+from services.explainer.evidence.sources.reader import Reach, Reader, sharing
+from services.explainer.evidence.sources.source import Findings, Source
+from services.explainer.evidence.sources.subject import SubjectSeries
+
+__all__ = [
+    "Findings",
+    "MovedSeries",
+    "NearbyAlerts",
+    "NearbyAnomalies",
+    "NearbyChanges",
+    "PastIncidents",
+    "Reach",
+    "Reader",
+    "ReportedCalls",
+    "Source",
+    "SubjectSeries",
+    "sharing",
+]
