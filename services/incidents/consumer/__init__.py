@@ -1,0 +1,1 @@
+"""The watched logs: alerts, anomalies and explanations, read by the holder of the lease."""

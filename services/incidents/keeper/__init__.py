@@ -1,0 +1,1 @@
+"""Who writes: the grouping of one replica, and what people do at any."""

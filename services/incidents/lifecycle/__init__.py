@@ -1,0 +1,1 @@
+"""What becomes of an incident: pure functions from an incident and an act to events."""

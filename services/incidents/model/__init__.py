@@ -1,0 +1,1 @@
+"""What incidents are made of. No wire, no store, no clock."""

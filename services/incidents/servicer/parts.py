@@ -1,0 +1,32 @@
+"""What the methods call."""
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from mesh.clock import Clock
+from services.incidents.correlator import Settings
+from services.incidents.keeper.acts import Acts
+from services.incidents.lifecycle.times import Times
+from services.incidents.publisher import Publisher
+from services.incidents.store.history import HistoryStore
+from services.incidents.store.incidents import IncidentStore
+from services.incidents.store.postmortems import PostmortemStore
+from services.incidents.store.rules import RuleStore
+from services.incidents.store.silences import SilenceStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Stores, and who writes; previews run in `threads`."""
+
+    incidents: IncidentStore
+    rules: RuleStore
+    silences: SilenceStore
+    postmortems: PostmortemStore
+    history: HistoryStore
+    acts: Acts
+    publisher: Publisher
+    clock: Clock
+    settings: Settings
+    times: Times
+    threads: Executor

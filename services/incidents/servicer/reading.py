@@ -1,0 +1,86 @@
+"""Incidents, members and the log, read."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from mesh.errors import NotFound
+from sensus.incidents.v1 import incidents_service_pb2 as pb
+from sensus.incidents.v1 import incidents_service_pb2_grpc as pb_grpc
+from services.incidents.convert import common, incidents, requests
+from services.incidents.model.incident import Incident
+from services.incidents.servicer.parts import Parts
+
+_INLINE: Final = 200
+_LAST: Final = 2**62
+
+
+class ReadingMethods(pb_grpc.IncidentsServiceServicer):
+    """Any replica answers for all."""
+
+    _parts: Parts
+
+    async def WatchIncidents(  # noqa: N802
+        self, request: pb.WatchIncidentsRequest, context: object
+    ) -> AsyncIterator[pb.WatchIncidentsResponse]:
+        """The log behind the caller's cursor."""
+        wanted = requests.watch_query(request)
+        async for frame in self._parts.publisher.watch(wanted):
+            yield incidents.frame(frame, self._parts.clock.now_ms())
+
+    async def ListIncidents(  # noqa: N802
+        self, request: pb.ListIncidentsRequest, context: object
+    ) -> pb.ListIncidentsResponse:
+        """One page, those that changed last first."""
+        size, wanted = common.page_size(request.page_size), requests.incident_filter(request)
+        (before,) = common.place(request, _LAST)
+        found = await self._parts.incidents.page(wanted, before, size + 1)
+        token = common.token(request, found[size - 1][0]) if len(found) > size else ""
+        return pb.ListIncidentsResponse(
+            incidents=[incidents.incident(each) for _, each in found[:size]], next_page_token=token
+        )
+
+    async def GetIncident(  # noqa: N802
+        self, request: pb.GetIncidentRequest, context: object
+    ) -> pb.GetIncidentResponse:
+        """One incident with its first members."""
+        found = await self._find(request.incident_id)
+        members = await self._parts.incidents.members(found.incident_id, (0, ""), _INLINE)
+        return pb.GetIncidentResponse(
+            incident=incidents.incident(found),
+            members=[incidents.member(each) for _, each in members],
+        )
+
+    async def ListMembers(  # noqa: N802
+        self, request: pb.ListMembersRequest, context: object
+    ) -> pb.ListMembersResponse:
+        """One page of members."""
+        size = common.page_size(request.page_size)
+        after: tuple[int, str] = common.place(request, 0, "")
+        found = await self._find(request.incident_id)
+        members = await self._parts.incidents.members(found.incident_id, after, size + 1)
+        token = ""
+        if len(members) > size:
+            joined_no, last = members[size - 1]
+            token = common.token(request, joined_no, last.member_id)
+        return pb.ListMembersResponse(
+            members=[incidents.member(each) for _, each in members[:size]], next_page_token=token
+        )
+
+    async def ListTimeline(  # noqa: N802
+        self, request: pb.ListTimelineRequest, context: object
+    ) -> pb.ListTimelineResponse:
+        """One page of the log, newest first."""
+        size = common.page_size(request.page_size)
+        (before,) = common.place(request, 2**31 - 1)
+        found = await self._find(request.incident_id)
+        events = await self._parts.incidents.timeline(found.incident_id, before, size + 1)
+        token = common.token(request, events[size - 1].event_no) if len(events) > size else ""
+        return pb.ListTimelineResponse(
+            events=incidents.timeline(events[:size]), next_page_token=token
+        )
+
+    async def _find(self, incident_id: str) -> Incident:
+        found = None if "\0" in incident_id else await self._parts.incidents.find(incident_id)
+        if found is None:
+            raise NotFound("incident", incident_id[:200])
+        return found

@@ -1,0 +1,200 @@
+"""Reading incidents, their members and their log."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from mesh.postgres import guard
+from mesh.selector import Selector
+from services.incidents.lifecycle.events import encoded, fold
+from services.incidents.lifecycle.labels import routing_labels
+from services.incidents.lifecycle.times import Times
+from services.incidents.model.incident import Event, Incident, IncidentState, Member
+from services.incidents.store.rows import COLUMNS, incident_of, member_of
+from services.incidents.store.writing import apply_members, put_incidents
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
+
+_GET: Final = "SELECT body FROM incidents.incident WHERE incident_id = $1"
+_LIST: Final = """
+SELECT body, update_no FROM incidents.incident
+WHERE update_no < $1 AND state = ANY($2) AND severity >= $3 AND ($4 = '' OR owner = $4)
+  AND (NOT $5 OR owner = '') AND labels @> $6
+  AND ($7::bigint = 0 OR resolve_ms = 0 OR resolve_ms >= $7) AND ($8::bigint = 0 OR start_ms < $8)
+  AND (SELECT coalesce(bool_and(strpos(words, word) > 0), true) FROM unnest($9::text[]) AS word)
+ORDER BY update_no DESC LIMIT $10
+"""
+_MEMBERS: Final = f"""
+SELECT {COLUMNS}, joined_no FROM incidents.member
+WHERE incident_id = $1 AND (joined_no, member_id) > ($2, $3)
+ORDER BY joined_no, member_id LIMIT $4
+"""  # noqa: S608
+_TIMELINE: Final = """
+SELECT body FROM incidents.event WHERE incident_id = $1 AND event_no < $2
+ORDER BY event_no DESC LIMIT $3
+"""
+_LABELS: Final = """
+SELECT labels FROM (
+    SELECT DISTINCT ON (labels) labels, is_over, joined_no FROM (
+        (SELECT labels, false AS is_over, joined_no FROM incidents.member
+            WHERE incident_id = $1 AND end_ms = 0 LIMIT 10 * $2)
+        UNION ALL
+        (SELECT labels, true AS is_over, joined_no FROM incidents.member
+            WHERE incident_id = $1 AND end_ms <> 0 ORDER BY joined_no, member_id LIMIT 10 * $2)
+        ) AS seen ORDER BY labels, is_over, joined_no) AS sets
+ORDER BY is_over, joined_no LIMIT $2
+"""
+_AFTER: Final = "SELECT body FROM incidents.event WHERE event_id > $1 ORDER BY event_id LIMIT $2"
+_SET_ASIDE: Final = """
+CREATE TEMPORARY TABLE member_before ON COMMIT DROP AS SELECT * FROM incidents.member;
+DELETE FROM incidents.member;
+"""
+_DIFFERENT: Final = """
+SELECT count(DISTINCT member_id) FROM (
+    (SELECT * FROM member_before EXCEPT SELECT * FROM incidents.member)
+    UNION ALL
+    (SELECT * FROM incidents.member EXCEPT SELECT * FROM member_before)) AS different
+"""
+_PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentFilter:
+    """Which incidents to list; empty and 0 mean any."""
+
+    selector: Selector
+    states: tuple[int, ...] = (1, 2, 3, 4)
+    min_severity: int = 0
+    owner: str = ""
+    unowned: bool = False
+    words: tuple[str, ...] = ()
+    start_ms: int = 0
+    end_ms: int = 0
+
+
+class IncidentStore:
+    """Questions that any replica answers."""
+
+    def __init__(self, pool: "Pool") -> None:
+        """Borrows connections of `pool`."""
+        self._pool = pool
+
+    async def find(self, incident_id: str) -> Incident | None:
+        """The incident, or the one that it is part of; None when there is none."""
+        for _ in range(100):
+            with guard("get_incident"):
+                body = await self._pool.fetchval(_GET, incident_id)
+            if body is None:
+                return None
+            found = incident_of(body)
+            if found.state is not IncidentState.MERGED:
+                return found
+            incident_id = found.merged_into
+        return None
+
+    async def page(
+        self, wanted: IncidentFilter, before: int, limit: int
+    ) -> list[tuple[int, Incident]]:
+        """Those that changed last first, each with its place, from behind `before`."""
+        found: list[tuple[int, Incident]] = []
+        while len(found) < limit:
+            size = limit if not found else _PAGE
+            arguments = (
+                before,
+                list(wanted.states),
+                wanted.min_severity,
+                wanted.owner,
+                wanted.unowned,
+                wanted.selector.equalities(),
+                wanted.start_ms,
+                wanted.end_ms,
+                list(wanted.words),
+                size,
+            )
+            with guard("list_incidents"):
+                rows = await self._pool.fetch(_LIST, *arguments)
+            for row in rows:
+                before = row["update_no"]
+                incident = incident_of(row["body"])
+                if wanted.selector.matches({**incident.labels, **routing_labels(incident)}):
+                    found.append((before, incident))
+            if len(rows) < size:
+                break
+        return found[:limit]
+
+    async def members(
+        self, incident_id: str, after: tuple[int, str], limit: int
+    ) -> list[tuple[int, Member]]:
+        """Members in the order in which they joined, each with its place."""
+        with guard("list_members"):
+            rows = await self._pool.fetch(_MEMBERS, incident_id, *after, limit)
+        return [(row["joined_no"], member_of(row)) for row in rows]
+
+    async def timeline(self, incident_id: str, before_no: int, limit: int) -> list[Event]:
+        """Events of one incident, newest first."""
+        with guard("list_timeline"):
+            rows = await self._pool.fetch(_TIMELINE, incident_id, before_no, limit)
+        return [msgspec.json.decode(row["body"], type=Event) for row in rows]
+
+    async def member_labels(self, incident_id: str, limit: int) -> list[dict[str, str]]:
+        """Different label sets of members, those that fire first; of very many, those of some."""
+        with guard("member_labels"):
+            rows = await self._pool.fetch(_LABELS, incident_id, limit)
+        return [row["labels"] for row in rows]
+
+    async def head(self) -> int:
+        """The newest event."""
+        with guard("event_head"):
+            head: int = await self._pool.fetchval("SELECT last_event FROM incidents.head")
+        return head
+
+    async def after(self, cursor: int, limit: int) -> list[Event]:
+        """The log behind `cursor`."""
+        with guard("events_after"):
+            rows = await self._pool.fetch(_AFTER, cursor, limit)
+        return [msgspec.json.decode(row["body"], type=Event) for row in rows]
+
+    async def get(self, ids: Sequence[str]) -> dict[str, Incident]:
+        """Incidents by id, merged ones as they are."""
+        query = "SELECT body FROM incidents.incident WHERE incident_id = ANY($1)"
+        with guard("get_incidents"):
+            rows = await self._pool.fetch(query, list(ids))
+        found = [incident_of(row["body"]) for row in rows]
+        return {each.incident_id: each for each in found}
+
+    async def log(self) -> AsyncIterator[Event]:
+        """The whole log, oldest first."""
+        cursor = 0
+        while page := await self.after(cursor, _PAGE):
+            for each in page:
+                yield each
+            cursor = page[-1].event_id
+
+
+async def rebuild(pool: "Pool", times: Times) -> tuple[int, int]:
+    """Folds the log anew into the rows of incidents and members; how many incidents there are, and
+    how many rows differed. Nobody writes meanwhile; memory holds one body for each incident.
+    """
+    bodies: dict[str, Incident] = {}
+    update_nos: dict[str, int] = {}
+    with guard("rebuild"):
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.fetch("SELECT 1 FROM incidents.head FOR UPDATE")
+            await connection.execute(_SET_ASIDE)
+            async for event in IncidentStore(pool).log():
+                bodies[event.incident_id] = fold(bodies.get(event.incident_id), event)
+                update_nos[event.incident_id] = event.event_id
+                await apply_members(connection, [event])
+            moved = await connection.fetchval(_DIFFERENT)
+            rows = await connection.fetch("SELECT incident_id, body FROM incidents.incident")
+            stored = {row["incident_id"]: row["body"] for row in rows}
+            wrong = [each for key, each in bodies.items() if stored.get(key) != encoded(each)]
+            await connection.execute(
+                "DELETE FROM incidents.incident WHERE NOT incident_id = ANY($1)", list(bodies)
+            )
+            if wrong:
+                await put_incidents(connection, wrong, update_nos, times)
+    return len(bodies), moved + len(wrong) + len(stored.keys() - bodies.keys())

@@ -1,0 +1,1 @@
+"""What keeps the store from growing for ever."""
