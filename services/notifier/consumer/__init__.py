@@ -1,0 +1,5 @@
+"""Follows the log of incidents."""
+
+from services.notifier.consumer.incidents import IncidentConsumer
+
+__all__ = ["IncidentConsumer"]

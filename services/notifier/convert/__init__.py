@@ -1,0 +1,1 @@
+"""The wire as the domain, and back."""

@@ -1,0 +1,1 @@
+"""Which notices a change of an incident gives, and when they go out. Pure: time is passed in."""

@@ -1,0 +1,1 @@
+"""What the notifier speaks of: incidents as they stand, and notices of them."""

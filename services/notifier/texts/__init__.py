@@ -1,0 +1,1 @@
+"""What notices say. What telemetry brought in is inert: it mentions nobody and makes no link."""

@@ -1,0 +1,52 @@
+"""What people's templates may ask for; every foreign text in it is inert."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from services.notifier.model.incident import Incident
+from services.notifier.model.notices import Kind, Notice
+from services.notifier.texts.inert import inert
+from services.notifier.texts.wording import Words
+
+
+def facts_of(words: Words, notice: Notice, members: Sequence[str]) -> dict[str, Any]:
+    """Facts of a notice."""
+    return _facts(words, notice.content.incident, notice.kind, notice.receiver, members)
+
+
+def example_facts(incident: Incident) -> dict[str, Any]:
+    """Facts as a template will find them, to try it with."""
+    words = Words(title=incident.title, facts=(("state", str(incident.state)),))
+    return _facts(words, incident, Kind.OPENED, "example", ())
+
+
+def _facts(
+    words: Words, incident: Incident | None, kind: Kind, receiver: str, members: Sequence[str]
+) -> dict[str, Any]:
+    found: dict[str, Any] = _harmless(
+        {
+            "title": words.title,
+            "summary": words.summary,
+            "facts": dict(words.facts),
+            "kind": str(kind),
+            "severity": str(incident.severity) if incident else "info",
+            "receiver": receiver,
+            "members": list(members),
+            "incident": msgspec.to_builtins(incident) if incident else {},
+            "labels": incident.labels if incident else {},
+        }
+    )
+    return found | {"link": words.link}
+
+
+def _harmless(value: Any) -> Any:
+    """The same with every text in it inert; structure and numbers stay."""
+    if isinstance(value, str):
+        return inert(value, 2000)
+    if isinstance(value, dict):
+        return {inert(str(name), 200): _harmless(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_harmless(each) for each in value]
+    return value

@@ -1,0 +1,1 @@
+"""What happens beside: timers, what is held back, what waited too long, what is old."""
