@@ -1,0 +1,1 @@
+"""What settled traces add up to per minute. Pure."""
