@@ -1,0 +1,1 @@
+"""The agent: this machine's own metrics, streamed to ingest or posted to a webhook."""
