@@ -1,18 +1,45 @@
 """Runs the gateway: `python -m services.gateway`."""
 
+import asyncio
 import logging
 from contextlib import AsyncExitStack
-from functools import partial
+from dataclasses import dataclass
 
 from mesh import telemetry
 from mesh.config import describe, load
-from mesh.serving import Worker, main, run
+from mesh.serving import main, run
+from mesh.serving.own_call import OwnCall
+from mesh.serving.process import Serving
 from services.gateway.config import Config
 from services.gateway.http.server import HttpServer
-from services.gateway.upkeep.housekeeping import purge
 from services.gateway.wiring import open_gateway
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """HTTP for everybody and gRPC for the other services, as one server."""
+
+    http: Serving
+    grpc: Serving
+
+    async def start(self) -> int:
+        """The other services may come first: people are turned away without them."""
+        await self.grpc.start()
+        return await self.http.start()
+
+    async def died(self) -> None:
+        """Raises `ServerDied` when one of them ends without `stop`."""
+        await asyncio.gather(self.http.died(), self.grpc.died())
+
+    def own_call(self) -> OwnCall:
+        """The watchdog calls the door that people use."""
+        return self.http.own_call()
+
+    async def stop(self, notice_s: float, grace_s: float) -> None:
+        """Both drain at the same time."""
+        await asyncio.gather(self.http.stop(notice_s, grace_s), self.grpc.stop(notice_s, grace_s))
 
 
 async def serve() -> None:
@@ -22,19 +49,16 @@ async def serve() -> None:
         await stack.enter_async_context(telemetry.setup("gateway", config))
         logger.info("starting", extra={"config": describe(config)})
         gateway = await stack.enter_async_context(open_gateway(config))
-        server = HttpServer(
+        http = HttpServer(
             gateway.app,
             host=config.listen_host,
             port=config.http_port,
-            max_connections=config.max_connections,
+            second_port=config.otlp_http_port,
+            admission=gateway.admission,
             drain=gateway.drain,
             leave=gateway.surroundings.leave,
         )
-        workers: dict[str, Worker] = {
-            "health": gateway.surroundings.health.watch,
-            "purge": partial(purge, gateway.stores),
-        }
-        await run(server, workers=workers, config=config)
+        await run(_Doors(http, gateway.identity), workers=gateway.workers, config=config)
 
 
 if __name__ == "__main__":

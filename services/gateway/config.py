@@ -18,8 +18,13 @@ class Config(Common):
     """Read with the prefix GATEWAY: `SENSUS_GATEWAY_HTTP_PORT` wins over `SENSUS_HTTP_PORT`."""
 
     redis_url: RedisUrl
-    grpc_port: Annotated[Port, Meta(description="Not used: the gateway serves no gRPC")] = 0
+    grpc_port: Annotated[Port, Meta(description="gRPC port for the other services")] = (
+        ports.GATEWAY_GRPC
+    )
     http_port: Annotated[Port, Meta(description="HTTP port; 0 takes a free one")] = ports.GATEWAY
+    otlp_http_port: Annotated[
+        Port, Meta(description="Second HTTP port, by custom 4318 for OTLP; 0 for none")
+    ] = 0
     ingest_target: Annotated[str, Meta(description="Address of ingest")] = (
         f"127.0.0.1:{ports.INGEST}"
     )
@@ -28,6 +33,12 @@ class Config(Common):
     )
     explainer_target: Annotated[str, Meta(description="Address of the explainer")] = (
         f"127.0.0.1:{ports.EXPLAINER}"
+    )
+    incidents_target: Annotated[str, Meta(description="Address of incidents")] = (
+        f"127.0.0.1:{ports.INCIDENTS}"
+    )
+    notifier_target: Annotated[str, Meta(description="Address of the notifier")] = (
+        f"127.0.0.1:{ports.NOTIFIER}"
     )
     bootstrap_admin_password: Annotated[
         str, Meta(description="Makes the user admin when there is no user", extra=SECRET)
@@ -44,7 +55,12 @@ class Config(Common):
     answer_within_s: Annotated[
         float, Meta(gt=0, le=60, description="Longest wait for an answer's first byte, then 503")
     ] = 8.0
-    max_connections: Annotated[Limit, Meta(description="More get 503 at once")] = 2000
+    max_connections: Annotated[
+        Limit, Meta(description="Open connections; beyond them only probes are answered")
+    ] = 4000
+    max_connections_per_address: Annotated[
+        Limit, Meta(description="Open connections of an address that is no trusted proxy")
+    ] = 2000
     cors_origins: Annotated[
         tuple[str, ...], Meta(description="Origins of web pages that may call, comma separated")
     ] = ()
@@ -54,7 +70,13 @@ class Config(Common):
     rate_metrics: Annotated[Limit, Meta(description="Metric posts per minute and caller")] = 100
     rate_alerts: Annotated[Limit, Meta(description="Alert requests per minute and caller")] = 50
     rate_analysis: Annotated[Limit, Meta(description="Analyses per minute and caller")] = 30
+    rate_telemetry: Annotated[
+        Limit, Meta(description="Remote writes and OTLP exports per minute and caller")
+    ] = 6000
     rate_other: Annotated[Limit, Meta(description="Other requests per minute and caller")] = 60
+    rate_login: Annotated[
+        Limit, Meta(description="Requests per minute and kind of a person who logged in")
+    ] = 600
     rate_api_key: Annotated[Limit, Meta(description="Requests per minute of an API key")] = 6000
 
     @property

@@ -2,9 +2,11 @@
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
-REQUEST_DURATION: Final = Histogram(
+from mesh.exemplars import TracedHistogram
+
+REQUEST_DURATION: Final = TracedHistogram(
     "sensus_http_request_duration_seconds",
     "Time from a request to the end of its answer; of streams, their whole life. "
     "Rising p99: compare with rpc_server_call_duration_seconds of the service behind the route.",
@@ -31,6 +33,18 @@ SAMPLES_POSTED: Final = Counter(
     "Samples that came by POST /api/v1/metrics, by result: accepted, duplicate, refused.",
     ["result"],
 )
+ITEMS_REFUSED: Final = Counter(
+    "sensus_http_items_refused_total",
+    "Alerts and samples of HTTP senders that were refused, also inside a 200, by reason. "
+    "Above 0: the log names a sender and what to change.",
+    ["kind", "reason"],
+)
+ALERT_WARNINGS: Final = Counter(
+    "sensus_http_alert_warnings_total",
+    "Faults of form in alerts of HTTP senders that were taken all the same, by reason; the answer "
+    "names each. START_TIME_CLAMPED rising: a sender's clock.",
+    ["reason"],
+)
 LOGINS: Final = Counter(
     "sensus_logins_total",
     "Log-ins by result: granted, refused, locked. Locked rising: somebody tries passwords.",
@@ -38,5 +52,17 @@ LOGINS: Final = Counter(
 )
 OPEN_STREAMS: Final = Gauge(
     "sensus_http_open_streams",
-    "Streams (SSE, NDJSON) that are open now.",
+    "Streams (SSE, NDJSON) that are open now. Only ever rising: clients leak them.",
+)
+CONNECTIONS: Final = Gauge(
+    "sensus_http_connections",
+    "Connections that are open now, with a request or without. "
+    "Near SENSUS_MAX_CONNECTIONS: find who holds them, or add a gateway.",
+)
+CONNECTIONS_CUT: Final = Counter(
+    "sensus_http_connections_cut_total",
+    "Connections that were ended before their peer ended them: idle, slow_reader, limit, "
+    "address_limit, reserve, or the reason of a refusal. "
+    "limit or reserve rising: somebody holds connections for nothing.",
+    ["reason"],
 )

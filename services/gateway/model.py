@@ -1,10 +1,9 @@
 """What the gateway knows: people, keys, callers, audit entries."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from mesh.auth import Policy, Principal
+from mesh.auth import Policy, Principal, Standing
 from mesh.errors import SensusError, Unauthenticated
 
 
@@ -36,26 +35,43 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StandingFrame:
+    """What a service that follows is sent; without entries a heartbeat."""
+
+    revision: int
+    entries: tuple[Standing, ...] = ()
+    complete: bool = False
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a log-in is checked against.
+
+    Attributes:
+        epoch_us: Goes into the tokens of this log-in.
+    """
+
+    account: Account
+    password_hash: str
+    epoch_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A log-in that goes on with its next refresh token."""
+
+    session: str
+    user_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """What a successful log-in gives."""
 
     access_token: str
     refresh_token: str
     expires_in_s: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """One change of state. `row_hash` covers everything here and `prev_hash`."""
-
-    entry_id: int
-    occurred_at: datetime
-    actor: str
-    action: str
-    subject: str
-    detail: Mapping[str, str]
-    prev_hash: bytes
-    row_hash: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +93,11 @@ class Caller:
         """The subject, or the address of someone unknown; limits count by it."""
         return self.principal.subject if self.principal else f"address:{self.address}"
 
+    @property
+    def is_login(self) -> bool:
+        """Whether a person logged in, who works in a console or a terminal."""
+        return self.principal is not None and self.principal.is_login
+
     def admitted(self, policy: Policy) -> Principal:
         """The principal, when the policy lets it pass.
 
@@ -88,48 +109,3 @@ class Caller:
             raise self.refusal or Unauthenticated("send a bearer token", reason="TOKEN_MISSING")
         policy.check(self.principal)
         return self.principal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertChange:
-    """A change of an alert, ready for ingest."""
-
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    is_firing: bool
-    start_ms: int
-    end_ms: int | None
-    generator_url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentSample:
-    """One sample, ready for ingest."""
-
-    labels: Mapping[str, str]
-    timestamp_ms: int
-    value: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """One item of a request that was not taken, by its place in the request."""
-
-    index: int
-    reason: str
-    message: str
-    retryable: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
-    """What became of the items of a request.
-
-    Attributes:
-        ids: alert_id of each alert by index, empty where it was refused; none for samples.
-    """
-
-    accepted: int
-    duplicates: int
-    refusals: tuple[Refusal, ...]
-    ids: tuple[str, ...] = ()

@@ -1,42 +1,67 @@
 """The gateway put together: opened in order, closed in reverse."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from starlette.types import ASGIApp
 
 from mesh import migrations
-from mesh.auth import TokenMinter, TokenVerifier
+from mesh.auth import Standings, TokenMinter, TokenVerifier, policies
 from mesh.auth.identity import USER_ISSUER
 from mesh.clock import Clock, SystemClock
 from mesh.drain import Drain
+from mesh.health import Health
+from mesh.interceptors import server_interceptors
 from mesh.postgres import open_pool
-from mesh.streams import open_redis
+from mesh.redis import open_redis
+from mesh.serving import Server, Worker
+from sensus.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from services.gateway.app import Guards, build_app
 from services.gateway.auth.authenticator import Authenticator
+from services.gateway.auth.budget import AddressBudget
 from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.sessions import Sessions
+from services.gateway.auth.standing import StandingKeeper
 from services.gateway.clients import open_clients
 from services.gateway.config import Config
 from services.gateway.endpoints import Parts, all_endpoints
 from services.gateway.health import Surroundings
+from services.gateway.http.admission import Admission
 from services.gateway.http.endpoint import Endpoint
+from services.gateway.http.server import raise_file_limit
+from services.gateway.servicer import FULL_NAME, IdentityServicer
 from services.gateway.store import Stores
 from services.gateway.store.rate_limiter import RateLimiter
-from services.gateway.upkeep.housekeeping import bootstrap
+from services.gateway.upkeep.housekeeping import bootstrap, purge
+
+LOGIN_BURST: Final = 60
+LOGINS_PER_S: Final = 5.0
+"""Passwords and refresh tokens that one address may send."""
+PROOF_BURST: Final = 200
+PROOFS_PER_S: Final = 20.0
+"""Tokens that were not seen before, and wrong keys, that one address may send."""
+
+_OTHER_FILES: Final = 256
+"""Channels, pools, logs, and connections beyond the limits for probes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """A gateway that is ready to be served."""
+    """A gateway that is ready to be served: `app` to people, `identity` to the other services."""
 
     app: ASGIApp
+    identity: Server
     endpoints: list[Endpoint]
     surroundings: Surroundings
     stores: Stores
+    keeper: StandingKeeper
     drain: Drain
+    admission: Admission
+    workers: Mapping[str, Worker]
 
 
 @asynccontextmanager
@@ -60,53 +85,117 @@ async def open_gateway(
         clients = await stack.enter_async_context(open_clients(config, minter))
         stores = Stores.of(pool)
         await bootstrap(stores, passwords, config.bootstrap_admin_password)
-        surroundings = Surroundings(pool=pool, redis=redis, clients=clients)
+        standings = Standings(clock, grace_s=config.standing_grace_s)
+        keeper = StandingKeeper(
+            store=stores.standing, standings=standings, clock=clock, drain=drain
+        )
+        await keeper.refresh()
+        surroundings = Surroundings(pool=pool, redis=redis, clients=clients, standings=standings)
         await surroundings.begin()
         parts = Parts(
             stores=stores,
             clients=clients,
-            sessions=_sessions(stores, passwords, minter, config),
+            sessions=_sessions(stores, keeper, passwords, minter, verifier, clock, config),
             passwords=passwords,
+            keeper=keeper,
             surroundings=surroundings,
             clock=clock,
             drain=drain,
+            has_metrics=not config.metrics_port,
+            max_body_bytes=config.max_body_bytes,
         )
         endpoints = all_endpoints(parts)
         guards = Guards(
-            authenticator=_authenticator(stores, verifier, clock, config),
+            authenticator=_authenticator(keeper, verifier, clock, config),
             limiter=RateLimiter(redis, clock, _installation(config)),
         )
         yield Gateway(
             app=build_app(endpoints, guards, config),
+            identity=await _identity(config, verifier, keeper, stores, clock, drain),
             endpoints=endpoints,
             surroundings=surroundings,
             stores=stores,
+            keeper=keeper,
             drain=drain,
+            admission=_admission(config),
+            workers={
+                "health": surroundings.health.watch,
+                "purge": partial(purge, stores),
+                "standing": keeper.run,
+            },
         )
 
 
+async def _identity(
+    config: Config,
+    verifier: TokenVerifier,
+    keeper: StandingKeeper,
+    stores: Stores,
+    clock: Clock,
+    drain: Drain,
+) -> Server:
+    health = Health([FULL_NAME])
+    await health.add_check("standing", keeper.standings.probe)
+    server = Server(
+        service="gateway",
+        host=config.listen_host,
+        port=config.grpc_port,
+        interceptors=server_interceptors(
+            verifier=verifier,
+            policies=policies([identity_service_pb2.DESCRIPTOR]),
+            standings=keeper.standings,
+        ),
+        health=health,
+        drain=drain,
+        tls=config,
+    )
+    servicer = IdentityServicer(keeper, stores.audit, clock)
+    identity_service_pb2_grpc.add_IdentityServiceServicer_to_server(servicer, server.grpc)
+    return server
+
+
 def _sessions(
-    stores: Stores, passwords: Passwords, minter: TokenMinter, config: Config
+    stores: Stores,
+    keeper: StandingKeeper,
+    passwords: Passwords,
+    minter: TokenMinter,
+    verifier: TokenVerifier,
+    clock: Clock,
+    config: Config,
 ) -> Sessions:
     return Sessions(
         accounts=stores.accounts,
         attempts=stores.attempts,
+        login_links=stores.login_links,
         refresh_tokens=stores.refresh_tokens,
+        standing=stores.standing,
+        keeper=keeper,
         passwords=passwords,
+        budget=AddressBudget(clock, burst=LOGIN_BURST, per_s=LOGINS_PER_S),
         minter=minter,
+        verifier=verifier,
         access_ttl_s=config.access_token_ttl_s,
         refresh_ttl_s=config.refresh_token_ttl_s,
     )
 
 
+def _admission(config: Config) -> Admission:
+    """As many connections as are configured, or as the process may hold."""
+    files = raise_file_limit(config.max_connections + _OTHER_FILES)
+    return Admission(
+        most=max(1, min(config.max_connections, files - _OTHER_FILES)),
+        most_per_address=config.max_connections_per_address,
+        proxies=config.proxy_networks,
+    )
+
+
 def _authenticator(
-    stores: Stores, verifier: TokenVerifier, clock: Clock, config: Config
+    keeper: StandingKeeper, verifier: TokenVerifier, clock: Clock, config: Config
 ) -> Authenticator:
     return Authenticator(
         verifier,
-        stores.accounts,
-        stores.api_keys,
-        clock=clock,
+        keeper,
+        budget=AddressBudget(clock, burst=PROOF_BURST, per_s=PROOFS_PER_S),
         key_requests_per_minute=config.rate_api_key,
     )
 

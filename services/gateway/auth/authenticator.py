@@ -1,24 +1,19 @@
 """What a request proves about its caller."""
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Final
 
-from starlette.datastructures import Headers
+from starlette.types import Scope
 
-from mesh.auth import ADMIN, Principal, TokenVerifier
+from mesh.auth import Principal, Standings, TokenVerifier
 from mesh.auth.identity import USER_ISSUER
-from mesh.clock import Clock
 from mesh.errors import SensusError, Unauthenticated
-from services.gateway.auth.roles import KEY_SCOPES, SCOPES_BY_ROLE
-from services.gateway.auth.secrets import KEY_PREFIX, hash_of
-from services.gateway.auth.ttl_cache import TtlCache
-from services.gateway.model import Account, ApiKey, Caller
-from services.gateway.store import AccountStore, ApiKeyStore
-
-_STANDING_TTL_S: Final = 5.0
-"""How long a disabled account, a changed role or a revoked key may still work."""
-_CACHE_SIZE: Final = 10_000
+from services.gateway.auth.budget import AddressBudget
+from services.gateway.auth.names import is_user_name
+from services.gateway.auth.roles import KEY_SCOPES
+from services.gateway.auth.secrets import KEY_PREFIX
+from services.gateway.auth.standing import StandingKeeper
+from services.gateway.http.headers import header_of
+from services.gateway.model import Caller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,31 +25,34 @@ class Proof:
 
 
 class Authenticator:
-    """Takes bearer tokens of people and keys of senders. Fails closed."""
+    """Takes bearer tokens of people and keys of senders, without a query. Fails closed.
+
+    What was proved before costs an address nothing; each new signature and each wrong key is taken
+    from its budget first, so that a flood of them is refused before any work.
+    """
 
     def __init__(
         self,
         verifier: TokenVerifier,
-        accounts: AccountStore,
-        api_keys: ApiKeyStore,
+        keeper: StandingKeeper,
         *,
-        clock: Clock,
+        budget: AddressBudget,
         key_requests_per_minute: int,
     ) -> None:
-        """Accounts and keys are looked up again every few seconds."""
+        """`key_requests_per_minute` is the limit of keys that have none of their own."""
         self._verifier = verifier
+        self._keeper = keeper
+        self._budget = budget
         self._key_requests_per_minute = key_requests_per_minute
-        self._accounts: TtlCache[str, Account | None] = TtlCache(
-            accounts.find, ttl_s=_STANDING_TTL_S, max_size=_CACHE_SIZE, clock=clock
-        )
-        self._keys: TtlCache[bytes, ApiKey | None] = TtlCache(
-            api_keys.find, ttl_s=_STANDING_TTL_S, max_size=_CACHE_SIZE, clock=clock
-        )
 
-    async def identify(self, headers: Headers, address: str) -> Caller:
+    @property
+    def _standings(self) -> Standings:
+        return self._keeper.standings
+
+    async def identify(self, scope: Scope, address: str) -> Caller:
         """The caller; never raises, a refusal is kept for whoever needs a principal."""
         try:
-            proof = await self._prove(_credential(headers))
+            proof = await self._prove(_credential(scope), address)
         except SensusError as refusal:
             return Caller(address=address, refusal=refusal)
         return Caller(
@@ -63,44 +61,39 @@ class Authenticator:
             requests_per_minute=proof.requests_per_minute,
         )
 
-    async def _prove(self, credential: str) -> Proof:
+    async def _prove(self, credential: str, address: str) -> Proof:
         if credential.startswith(KEY_PREFIX):
-            return await self._prove_key(credential)
-        principal = self._verifier.verify(credential)
+            return await self._prove_key(credential, address)
+        principal = self._verifier.verified_before(credential)
+        if principal is None:
+            if credential:
+                self._budget.spend(address)
+            principal = self._verifier.verify(credential)
         kind, _, name = principal.subject.partition(":")
         if principal.issuer != USER_ISSUER or kind != "user":
             raise Unauthenticated("this token is for the inside: log in for one of your own")
-        return Proof(principal=_in_standing(principal, await self._accounts.get(name)))
+        if not is_user_name(name):
+            raise Unauthenticated("the token names nobody: log in for one of your own")
+        return Proof(principal=self._standings.check(principal))
 
-    async def _prove_key(self, credential: str) -> Proof:
-        key = await self._keys.get(hash_of(credential))
+    async def _prove_key(self, credential: str, address: str) -> Proof:
+        key = self._keeper.key(credential)
+        if key is None:
+            self._budget.spend(address)
+            await self._keeper.ask_soon()
+            key = self._keeper.key(credential)
         if key is None:
             raise Unauthenticated("the API key is not valid: make a new one")
+        subject, scopes = f"key:{key.key_id}", key.scopes & KEY_SCOPES
+        principal = Principal(subject=subject, scopes=scopes, issuer=USER_ISSUER)
         return Proof(
-            principal=Principal(
-                subject=f"key:{key.key_id}", scopes=key.scopes & KEY_SCOPES, issuer=USER_ISSUER
-            ),
+            principal=self._standings.check(principal),
             requests_per_minute=key.requests_per_minute or self._key_requests_per_minute,
         )
 
 
-def _in_standing(principal: Principal, account: Account | None) -> Principal:
-    """What the token says, as far as the account still allows it.
-
-    Accounts are never deleted. A name that never had one is taken at its word: whoever holds the
-    gateway's key may sign for it (`sensus token`), so that a lost password locks nobody out.
-    """
-    if account is None:
-        return principal
-    if account.disabled:
-        raise Unauthenticated("the account is disabled", reason="ACCOUNT_DISABLED")
-    role = SCOPES_BY_ROLE[account.role]
-    scopes = principal.scopes if ADMIN in role else principal.scopes & role
-    return dataclasses.replace(principal, scopes=scopes)
-
-
-def _credential(headers: Headers) -> str:
-    if key := headers.get("x-api-key", "").strip():
+def _credential(scope: Scope) -> str:
+    if key := header_of(scope, b"x-api-key").strip():
         return key if key.startswith(KEY_PREFIX) else f"{KEY_PREFIX}{key}"
-    scheme, _, credential = headers.get("authorization", "").partition(" ")
+    scheme, _, credential = header_of(scope, b"authorization").partition(" ")
     return credential.strip() if scheme.lower() == "bearer" else ""

@@ -17,8 +17,8 @@ def is_user_name(text: str) -> bool:
 def check_user_name(text: str) -> None:
     """Raises `InvalidInput` when no user may have this name."""
     if not is_user_name(text):
-        told = "1 to 64 of a-z, 0-9, dot, underscore and dash; the first a letter or digit"
-        raise InvalidInput(f"user_name: {told}", violations=[Violation("user_name", told)])
+        rule = "1 to 64 of a-z, 0-9, dot, underscore and dash; the first a letter or digit"
+        raise InvalidInput(f"user_name: {rule}", violations=[Violation("user_name", rule)])
 
 
 def known_user_name(text: str) -> str:

@@ -5,8 +5,25 @@ from typing import Final
 from mesh.auth import ADMIN
 from mesh.errors import InvalidInput, Violation
 
-_VIEWER: Final = frozenset({"read:samples", "read:alerts", "read:analysis"})
-_OPERATOR: Final = _VIEWER | {"write:analysis", "write:samples", "write:alerts", "read:stream"}
+_VIEWER: Final = frozenset(
+    {
+        "read:samples",
+        "read:alerts",
+        "read:analysis",
+        "read:incidents",
+        "read:notices",
+        "read:topology",
+    }
+)
+_OPERATOR: Final = _VIEWER | {
+    "read:stream",
+    "write:analysis",
+    "write:samples",
+    "write:alerts",
+    "write:incidents",
+    "write:traces",
+    "write:logs",
+}
 
 SCOPES_BY_ROLE: Final[dict[str, frozenset[str]]] = {
     "viewer": _VIEWER,
@@ -33,5 +50,5 @@ def check_key_scopes(scopes: list[str]) -> None:
 
 
 def _refuse(field: str, value: str, allowed: frozenset[str] | dict[str, frozenset[str]]) -> None:
-    told = f"must be one of {', '.join(sorted(allowed))}"
-    raise InvalidInput(f"{field}: {value!r} {told}", violations=[Violation(field, told)])
+    rule = f"must be one of {', '.join(sorted(allowed))}"
+    raise InvalidInput(f"{field}: {value!r} {rule}", violations=[Violation(field, rule)])

@@ -13,6 +13,11 @@ def new_api_key() -> tuple[str, str]:
     return key_id, f"{KEY_PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
 
 
+def key_id_of(credential: str) -> str:
+    """The id that a key names."""
+    return credential.removeprefix(KEY_PREFIX).partition("_")[0]
+
+
 def new_refresh_token() -> str:
     """256 random bits behind `rt_`."""
     return f"rt_{secrets.token_urlsafe(32)}"

@@ -1,1 +1,1 @@
-"""What HTTP is to the gateway: a server, endpoints, bodies, problems, and what a path is about."""
+"""What HTTP is to the gateway: a server, endpoints and their routing, bodies, problems."""

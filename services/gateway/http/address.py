@@ -16,16 +16,19 @@ def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
     left of the first stranger was written by the stranger.
     """
     nearest = str(scope["client"][0]) if scope.get("client") else ""
+    if not trusted:
+        return nearest
     hops = [nearest]
     for line in reversed(Headers(scope=scope).getlist("x-forwarded-for")):
         hops += [hop.strip() for hop in reversed(line.split(","))]
     for hop, following in zip(hops, [*hops[1:], ""], strict=True):
-        if not _is_trusted(hop, trusted) or not _is_address(following):
+        if not is_trusted(hop, trusted) or not _is_address(following):
             return hop
     return nearest
 
 
-def _is_trusted(text: str, trusted: Sequence[Network]) -> bool:
+def is_trusted(text: str, trusted: Sequence[Network]) -> bool:
+    """Whether a peer's address is that of a proxy we trust."""
     if not trusted or not _is_address(text):
         return False
     address = ipaddress.ip_address(text)

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from typing import Final, TypeVar
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -12,11 +13,14 @@ from mesh.errors import InvalidInput, Violation
 from services.gateway.http.problems import JSON, UnsupportedMediaType
 
 T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 OFF_LOOP_BYTES: Final = 64 * 1024
 """Bodies above this are decoded in a thread: a megabyte of JSON takes milliseconds."""
 
-_AT: Final = re.compile(r"^(?P<told>.*?)(?: - at `(?:key in )?\$\.?(?P<field>[^`]*)`)?$", re.DOTALL)
+_SHOWN_MAX: Final = 60
+_AT: Final = re.compile(r"^(?P<rule>.*?)(?: - at `(?:key in )?\$\.?(?P<field>[^`]*)`)?$", re.DOTALL)
 _FIELD: Final = re.compile(r"field `([^`]+)`")
 
 
@@ -28,23 +32,28 @@ async def read_json(request: Request) -> bytes:
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != JSON and not media_type.endswith("+json"):
-        told = f"send Content-Type: {JSON}, not {media_type[:100] or 'none'}"
-        raise UnsupportedMediaType(told)
+        rule = f"send Content-Type: {JSON}, not {media_type[:100] or 'none'}"
+        raise UnsupportedMediaType(rule)
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("send the body without Content-Encoding")
     return await request.body()
 
 
 async def decoded(request: Request, type: type[T]) -> T:
-    """The JSON body of a request as `type`.
+    """The JSON body of a request as `type`, a struct; field names in camel or in snake case.
 
     Raises:
         InvalidInput: JSON_BROKEN, or INVALID_FIELD naming the field.
     """
     body = await read_json(request)
+    return await off_loop(body, _decode_named, body, type)
+
+
+async def off_loop(body: bytes, read: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Calls `read`, in a thread when `body` is large enough to hold the loop."""
     if len(body) > OFF_LOOP_BYTES:
-        return await asyncio.to_thread(decode, body, type)
-    return decode(body, type)
+        return await asyncio.to_thread(read, *args, **kwargs)
+    return read(*args, **kwargs)
 
 
 def decode(body: bytes | msgspec.Raw, type: type[T]) -> T:
@@ -61,6 +70,28 @@ def decode(body: bytes | msgspec.Raw, type: type[T]) -> T:
         raise InvalidInput(f"the body is not JSON: {error}", reason="JSON_BROKEN") from None
 
 
+def _decode_named(body: bytes, type: type[T]) -> T:
+    content = decode(body, object)
+    if not isinstance(content, dict):
+        return decode(body, type)
+    fields = msgspec.structs.fields(type)  # type: ignore[arg-type]
+    for field in fields:
+        if field.name != field.encode_name and field.name in content:
+            if field.encode_name in content:
+                raise _invalid(f"give it once - at `$.{field.encode_name}`")
+            content[field.encode_name] = content.pop(field.name)
+    _check_known(content, type)
+    return decode(msgspec.json.encode(content), type)
+
+
+def _check_known(content: dict[str, object], type: type[T]) -> None:
+    config = type.__struct_config__  # type: ignore[attr-defined]
+    names = [field.encode_name for field in msgspec.structs.fields(type)]  # type: ignore[arg-type]
+    unknown = next((name for name in content if name not in names), None)
+    if config.forbid_unknown_fields and unknown is not None:
+        raise _invalid(f"is no field here: send {', '.join(names)} - at `$.{unknown[:_SHOWN_MAX]}`")
+
+
 def json_response(content: object, status_code: int = 200) -> Response:
     """A JSON answer."""
     return Response(msgspec.json.encode(content), status_code=status_code, media_type=JSON)
@@ -68,10 +99,10 @@ def json_response(content: object, status_code: int = 200) -> Response:
 
 def _invalid(text: str) -> InvalidInput:
     match = _AT.match(text)
-    told, field = (match["told"], match["field"] or "") if match else (text, "")
-    named = _FIELD.search(told)
-    parts = [field, named[1] if named and "missing" in told else ""]
+    rule, field = (match["rule"], match["field"] or "") if match else (text, "")
+    named = _FIELD.search(rule)
+    parts = [field, named[1] if named and "missing" in rule else ""]
     path = ".".join(part for part in parts if part).replace(".[", "[")
-    message = f"{path}: {told}" if path else told
-    violations = [Violation(path, told)] if path else []
+    message = f"{path}: {rule}" if path else rule
+    violations = [Violation(path, rule)] if path else []
     return InvalidInput(message, reason="INVALID_FIELD", violations=violations)

@@ -1,6 +1,7 @@
 """Errors as HTTP answers: one body for all of them, as AIP-193 has it."""
 
 import math
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -37,11 +38,39 @@ class BodyTooSlow(InvalidInput):
     http_status: ClassVar[int] = 408
 
 
+class HeadTooSlow(InvalidInput):
+    """A request line and headers that did not come in time: 408."""
+
+    default_reason = "HEAD_TOO_SLOW"
+    http_status: ClassVar[int] = 408
+
+
+class HeadTooLarge(InvalidInput):
+    """More or longer headers than the gateway reads: 431."""
+
+    default_reason = "HEAD_TOO_LARGE"
+    http_status: ClassVar[int] = 431
+
+
+class TargetTooLong(InvalidInput):
+    """A path and query longer than the gateway reads: 414."""
+
+    default_reason = "TARGET_TOO_LONG"
+    http_status: ClassVar[int] = 414
+
+
 class UnsupportedMediaType(InvalidInput):
     """A body in a form that nobody here reads: 415."""
 
     default_reason = "UNSUPPORTED_MEDIA_TYPE"
     http_status: ClassVar[int] = 415
+
+
+class IdempotencyKeyReused(InvalidInput):
+    """An Idempotency-Key that came with another body before: 422."""
+
+    default_reason = "IDEMPOTENCY_KEY_REUSED"
+    http_status: ClassVar[int] = 422
 
 
 class MethodNotAllowed(Unimplemented):
@@ -50,13 +79,20 @@ class MethodNotAllowed(Unimplemented):
     default_reason = "METHOD_NOT_ALLOWED"
     http_status: ClassVar[int] = 405
 
+    def __init__(self, allowed: Collection[str]) -> None:
+        """Names the methods that the path has."""
+        self.allowed = ", ".join(sorted(allowed))
+        super().__init__(f"this path takes {self.allowed}")
+
 
 class PathNotFound(NotFound):
     """A path that nobody serves."""
 
-    def __init__(self, path: str) -> None:
-        """Names the path."""
+    def __init__(self, path: str, near: Sequence[str] = ()) -> None:
+        """Names the path, and those that it may be meant for."""
         super().__init__("path", path[:200])
+        nearest = f"did you mean {' or '.join(near)}?" if near else "/openapi.json lists all paths"
+        self.message = f"nothing is served at {path[:200]!r}: {nearest}"
 
 
 class NothingYet(NotFound):
@@ -85,7 +121,7 @@ def problem_response(error: SensusError) -> Response:
     response = Response(
         msgspec.json.encode(problem(error)), status_code=status_of(error), media_type=JSON
     )
-    _add_headers(error, response.headers)
+    add_headers(error, response.headers)
     return response
 
 
@@ -101,9 +137,12 @@ def without_429(error: SensusError) -> SensusError:
     return Unavailable(error.message, reason=error.reason, retry_after_s=error.retry_after_s or 1.0)
 
 
-def _add_headers(error: SensusError, headers: MutableHeaders) -> None:
+def add_headers(error: SensusError, headers: MutableHeaders) -> None:
+    """What an error says in headers: when to try again, what is allowed, how to prove oneself."""
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = error.allowed
     if isinstance(error, Unauthenticated):
         wants_basic = error.reason.startswith("CREDENTIALS")
         headers["WWW-Authenticate"] = f'{"Basic" if wants_basic else "Bearer"} realm="sensus"'

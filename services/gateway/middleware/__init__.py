@@ -1,1 +1,1 @@
-"""What every request passes, one concern per file. `app.py` has the order and its reasons."""
+"""What every request passes: three wrappers, and one concern per file. `app.py` has the order."""

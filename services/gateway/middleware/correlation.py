@@ -4,31 +4,26 @@ import re
 import uuid
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
-HEADER: Final = "X-Correlation-ID"
+from services.gateway.http.headers import HeaderList, header_of
+
+_KEY: Final = "sensus.correlation_id"
+_HEADER: Final = b"x-correlation-id"
 _FIT: Final = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 
 
-class Correlation:
-    """Puts the id into the scope as `sensus.correlation_id` and into the answer."""
+def identify(scope: Scope) -> None:
+    """Gives the request its id."""
+    given = header_of(scope, _HEADER)
+    scope[_KEY] = given if given and _FIT.fullmatch(given) else uuid.uuid4().hex
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wraps `app`."""
-        self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request."""
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        given = Headers(scope=scope).get(HEADER, "")
-        chosen = given if _FIT.fullmatch(given) else uuid.uuid4().hex
-        scope["sensus.correlation_id"] = chosen
+def correlation_id(scope: Scope) -> str:
+    """The id of a request."""
+    return str(scope.get(_KEY, ""))
 
-        async def stamped(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = chosen
-            await send(message)
 
-        return await self._app(scope, receive, stamped)
+def add_header(headers: HeaderList, scope: Scope) -> None:
+    """Tells the caller the id."""
+    headers.append((_HEADER, correlation_id(scope).encode()))

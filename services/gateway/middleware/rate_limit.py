@@ -1,15 +1,18 @@
 """A limit per caller and kind of request, told in headers whether it is reached or not."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from mesh.errors import Overloaded
-from services.gateway.http.paths import is_free, rate_class
+from services.gateway.http.endpoint import Rate
+from services.gateway.http.headers import HeaderList
 from services.gateway.metrics import RATE_LIMITED
 from services.gateway.model import Caller
 from services.gateway.store.rate_limiter import WINDOW_S, RateLimiter, Window
+
+_WINDOW: Final = "sensus.window"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,57 +22,46 @@ class Limits:
     metrics: int
     alerts: int
     analysis: int
+    telemetry: int
     other: int
+    login: int
 
-    def of(self, kind: str, caller: Caller) -> int:
-        """The limit of one kind; an API key has its own for all kinds."""
-        limit: int = caller.requests_per_minute or getattr(self, kind)
-        return limit
+    def of(self, rate: Rate, caller: Caller) -> int:
+        """The limit of one kind; an API key has its own for all kinds, and so has a log-in."""
+        limit: int = caller.requests_per_minute or getattr(self, rate)
+        return max(limit, self.login) if caller.is_login else limit
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """Refuses with RESOURCE_EXHAUSTED, which `Errors` shows as 429, or 503 to a webhook."""
+    """Counts requests by caller and kind."""
 
-    def __init__(self, app: ASGIApp, limiter: RateLimiter, limits: Limits) -> None:
-        """Wraps `app`."""
-        self._app = app
-        self._limiter = limiter
-        self._limits = limits
+    limiter: RateLimiter
+    limits: Limits
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request."""
-        if scope["type"] != "http" or is_free(scope["path"]):
-            return await self._app(scope, receive, send)
-        kind, caller = rate_class(scope["path"]), scope["sensus.caller"]
-        limit = self._limits.of(kind, caller)
-        window = await self._limiter.take(f"{kind}:{caller.name}", limit)
+    async def take(self, scope: Scope, rate: Rate, caller: Caller) -> None:
+        """Counts this request.
+
+        Raises:
+            Overloaded: RATE_LIMITED. It is shown as 429, or as 503 to a webhook.
+        """
+        limit = self.limits.of(rate, caller)
+        window = await self.limiter.take(f"{rate}:{caller.name}", limit)
         if window is None:
-            return await self._app(scope, receive, send)
-        scope["sensus.window"] = window
+            return
+        scope[_WINDOW] = window
         if window.wait_s:
-            RATE_LIMITED.labels(kind).inc()
-            told = f"more than {limit} requests in {WINDOW_S} s: slow down"
-            raise Overloaded(told, retry_after_s=window.wait_s, reason="RATE_LIMITED")
-        return await self._app(scope, receive, send)
+            RATE_LIMITED.labels(rate).inc()
+            message = f"more than {limit} requests in {WINDOW_S} s: slow down"
+            raise Overloaded(message, retry_after_s=window.wait_s, reason="RATE_LIMITED")
 
 
-class RateLimitHeaders:
-    """Tells the window in every answer, refusals included; stands outside `Errors`."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Wraps `app`."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request."""
-
-        async def told(message: Message) -> None:
-            window: Window | None = scope.get("sensus.window")
-            if window and message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-RateLimit-Limit"] = str(window.limit)
-                headers["X-RateLimit-Remaining"] = str(window.remaining)
-                headers["X-RateLimit-Window"] = str(WINDOW_S)
-            await send(message)
-
-        await self._app(scope, receive, told)
+def add_headers(headers: HeaderList, scope: Scope) -> None:
+    """Shows the window, if this request was counted; also where it was refused."""
+    window: Window | None = scope.get(_WINDOW)
+    if window is not None:
+        headers += [
+            (b"x-ratelimit-limit", b"%d" % window.limit),
+            (b"x-ratelimit-remaining", b"%d" % window.remaining),
+            (b"x-ratelimit-window", b"%d" % WINDOW_S),
+        ]

@@ -2,40 +2,22 @@
 
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from services.gateway.http.headers import HeaderList
+from services.gateway.http.routing import Match
 
-from services.gateway.http.paths import API
+_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"strict-transport-security", b"max-age=31536000"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+PRIVATE: Final = (*_HEADERS, (b"cache-control", b"no-store"))
 
-_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Strict-Transport-Security": "max-age=31536000",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
 
-
-class SecurityHeaders:
-    """Adds the headers an endpoint has not set itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Wraps `app`."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request."""
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-
-        async def hardened(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-                if scope["path"].startswith(API):
-                    headers.setdefault("Cache-Control", "no-store")
-            await send(message)
-
-        return await self._app(scope, receive, hardened)
+def add(headers: HeaderList, match: Match) -> None:
+    """Adds what the endpoint has not set itself; what is not public is not kept by anybody."""
+    is_public = match.endpoint is not None and match.endpoint.policy.public
+    given = {name for name, _ in headers}
+    headers.extend(each for each in (_HEADERS if is_public else PRIVATE) if each[0] not in given)

@@ -1,66 +1,62 @@
 """One server span per request, child of the caller's; requests about alerts are always kept."""
 
-from typing import Any, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
+from starlette.types import Scope
 
 from mesh.telemetry import parent_of, tracer
 from mesh.telemetry.tracing import SAMPLE
-from services.gateway.http.paths import is_about_alerts, is_watched, route_of
+from services.gateway.http.endpoint import Rate
+from services.gateway.http.headers import HeaderList, header_of
+from services.gateway.http.routing import Match
 
-_KNOWN_METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-_STREAMS: Final = ("text/event-stream", "application/x-ndjson")
+_STREAMS: Final = (b"text/event-stream", b"application/x-ndjson")
 
 
-class Tracing:
-    """Names the span by the route, which is known when the answer begins.
+@contextmanager
+def server_span(scope: Scope, match: Match) -> Iterator[None]:
+    """Runs the block in the span of a request; probes and scrapes leave none."""
+    if match.endpoint and match.endpoint.probe:
+        yield
+        return
+    method, route = scope["method"], match.route
+    attributes: dict[str, AttributeValue] = {
+        "http.request.method": method,
+        "url.path": scope["path"][:200],
+        "http.route": route,
+    }
+    if match.endpoint and match.endpoint.rate is Rate.ALERTS:
+        attributes[SAMPLE] = "always"
+    opened = tracer.start_span(
+        f"{method} {route}",
+        context=parent_of(header_of(scope, b"traceparent")),
+        kind=SpanKind.SERVER,
+        attributes=attributes,
+    )
+    with trace.use_span(opened):
+        try:
+            yield
+        finally:
+            if opened.is_recording():
+                opened.end()
 
-    The span of a stream ends there: one that lasts as long as the stream would show nothing until
-    it is too late to be of use.
+
+def note_answer(status: int, headers: HeaderList) -> None:
+    """Notes on the span of the request how it is answered.
+
+    The span of a stream ends here: one that lasts as long as the stream would show nothing until it
+    is too late to be of use.
     """
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Wraps `app`."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request; probes and scrapes leave no span."""
-        if scope["type"] != "http" or is_watched(scope["path"]):
-            return await self._app(scope, receive, send)
-        method = scope["method"] if scope["method"] in _KNOWN_METHODS else "_OTHER"
-        with tracer.start_as_current_span(
-            method,
-            context=parent_of(Headers(scope=scope).get("traceparent", "")),
-            kind=SpanKind.SERVER,
-            attributes=_attributes(method, scope["path"]),
-            end_on_exit=False,
-        ) as opened:
-
-            async def noted(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    _note(opened, method, scope, message)
-                await send(message)
-
-            try:
-                return await self._app(scope, receive, noted)
-            finally:
-                if opened.is_recording():
-                    opened.end()
-
-
-def _attributes(method: str, path: str) -> dict[str, Any]:
-    attributes = {"http.request.method": method, "url.path": path[:200]}
-    return attributes | ({SAMPLE: "always"} if is_about_alerts(path) else {})
-
-
-def _note(opened: Span, method: str, scope: Scope, start: Message) -> None:
-    route, status = route_of(scope), start["status"]
-    opened.update_name(f"{method} {route}")
-    opened.set_attribute("http.route", route)
+    opened = trace.get_current_span()
+    if not opened.is_recording():
+        return
     opened.set_attribute("http.response.status_code", status)
     if status >= 500:
         opened.set_status(Status(StatusCode.ERROR, str(status)))
-    if Headers(raw=start["headers"]).get("content-type", "").startswith(_STREAMS):
+    if any(name == b"content-type" and value.startswith(_STREAMS) for name, value in headers):
         opened.end()

@@ -94,8 +94,8 @@ def _operation(
     if said.description:
         shown["description"] = said.description
     if said.body is not None:
-        content = {JSON: {"schema": _schema(said.body, schemas, typed)}}
-        shown["requestBody"] = {"required": True, "content": content}
+        content = {said.body_media_type: {"schema": _sent(said, schemas, typed)}}
+        shown["requestBody"] = {"required": said.is_body_required, "content": content}
     if endpoint.policy != PUBLIC:
         shown["x-sensus-any-of"] = sorted(endpoint.policy.any_of)
     return shown
@@ -108,7 +108,9 @@ def _answer(
     if said.answer is None:
         return answer
     schema = _schema(said.answer, schemas, typed)
-    types = ("text/event-stream", "application/x-ndjson") if said.is_stream else (said.media_type,)
+    streams = ("text/event-stream", "application/x-ndjson") if said.is_stream else ()
+    whole = () if said.is_stream and not said.is_finite else (said.media_type,)
+    types = (*whole, *streams)
     return answer | {"content": {media_type: {"schema": schema} for media_type in types}}
 
 
@@ -116,6 +118,15 @@ def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
     if endpoint.operation.name == "CreateToken":
         return [{"basic": []}]
     return [] if endpoint.policy == PUBLIC else [{"bearer": []}, {"apiKey": []}]
+
+
+def _sent(
+    said: Operation, schemas: MessageSchemas, typed: dict[int, dict[str, Any]]
+) -> dict[str, Any]:
+    if not isinstance(said.body, Descriptor):
+        return typed[id(said.body)]
+    schemas.given_elsewhere(said.body, said.in_path)
+    return schemas.ref(said.body, is_input=True)
 
 
 def _schema(type: Any, schemas: MessageSchemas, typed: dict[int, dict[str, Any]]) -> dict[str, Any]:

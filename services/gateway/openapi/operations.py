@@ -8,8 +8,7 @@ from services.gateway.http.endpoint import Operation
 from services.gateway.openapi.comments import Comments
 from services.gateway.openapi.schemas import MessageSchemas
 from services.gateway.transcoding.fields import find, is_text
-from services.gateway.transcoding.requests import RESUME_FIELDS
-from services.gateway.transcoding.rules import Binding
+from services.gateway.transcoding.rules import RESUME_FIELDS, Binding
 
 _DEEPEST: Final = 2
 
@@ -25,9 +24,13 @@ def operation_of(binding: Binding, schemas: MessageSchemas, comments: Comments) 
         summary=summary or method.name,
         description=description,
         body=_body(binding),
+        in_path=frozenset(binding.template.field_by_parameter.values()),
+        is_body_required=_is_body_required(binding, schemas),
+        required=frozenset(each.name for each in schemas.required(method.input_type)),
         answer=method.output_type,
         parameters=(*_path(binding, schemas), *_query(binding, schemas), *_resume(binding)),
         is_stream=binding.is_stream,
+        is_finite=binding.is_finite,
     )
 
 
@@ -39,11 +42,17 @@ def _body(binding: Binding) -> Descriptor | None:
     return found
 
 
+def _is_body_required(binding: Binding, schemas: MessageSchemas) -> bool:
+    in_path = binding.template.field_by_parameter.values()
+    required = {each.name for each in schemas.required(binding.method.input_type)}
+    return bool(binding.body and (binding.body != "*" or required - set(in_path)))
+
+
 def _path(binding: Binding, schemas: MessageSchemas) -> list[dict[str, Any]]:
     paths = binding.template.field_by_parameter.values()
     fields = {path: find(binding.method.input_type, path) for path in paths}
     return [
-        {"name": path, "in": "path", "required": True, "schema": schemas.field(found[-1])}
+        {"name": path, "in": "path", "required": True, "schema": _in_path(found[-1], schemas)}
         for path, found in fields.items()
         if found
     ]
@@ -52,11 +61,12 @@ def _path(binding: Binding, schemas: MessageSchemas) -> list[dict[str, Any]]:
 def _query(binding: Binding, schemas: MessageSchemas) -> list[dict[str, Any]]:
     if binding.body == "*":
         return []
+    required = schemas.required(binding.method.input_type)
     taken = {binding.body, *binding.template.field_by_parameter.values()}
     return [
-        _parameter(name, field, schemas)
+        _parameter(name, field, schemas, is_required=field in required)
         for name, path, field in _leaves(binding.method.input_type)
-        if path not in taken
+        if path not in taken and path.partition(".")[0] != binding.body
     ]
 
 
@@ -73,10 +83,18 @@ def _leaves(
     return found
 
 
-def _parameter(name: str, field: FieldDescriptor, schemas: MessageSchemas) -> dict[str, Any]:
+def _in_path(field: FieldDescriptor, schemas: MessageSchemas) -> dict[str, Any]:
     schema = schemas.field(field)
-    told = {"description": schema.pop("description")} if "description" in schema else {}
-    return {"name": name, "in": "query", "schema": schema} | told
+    return {"minLength": 1} | schema if schema.get("type") == "string" else schema
+
+
+def _parameter(
+    name: str, field: FieldDescriptor, schemas: MessageSchemas, *, is_required: bool
+) -> dict[str, Any]:
+    schema = schemas.field(field, is_input=True)
+    described = {"description": schema.pop("description")} if "description" in schema else {}
+    required = {"required": True} if is_required else {}
+    return {"name": name, "in": "query", "schema": schema} | required | described
 
 
 def _resume(binding: Binding) -> list[dict[str, Any]]:

@@ -73,8 +73,8 @@ def _parameters(parameters: list[dict[str, Any]]) -> Iterator[str]:
     if parameters:
         yield "<table><tr><th>Parameter</th><th>In</th><th>Type</th><th></th></tr>"
         for each in parameters:
-            told = each.get("description") or each["schema"].get("description", "")
-            cells = (each["name"], each["in"], _type(each["schema"]), told)
+            message = each.get("description") or each["schema"].get("description", "")
+            cells = (each["name"], each["in"], _type(each["schema"]), message)
             yield f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
         yield "</table>"
 

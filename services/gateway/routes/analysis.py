@@ -19,19 +19,22 @@ from services.gateway.convert import (
     newest_done,
 )
 from services.gateway.http.bodies import json_response
-from services.gateway.http.endpoint import Endpoint, Operation, principal_of
+from services.gateway.http.endpoint import Endpoint, Operation, Rate, principal_of
 from services.gateway.http.problems import NothingYet
-from services.gateway.http.queries import integer, only
+from services.gateway.http.queries import PAGE_NAMES, Page, integer, only, page_parameters
 
 _READ: Final = Policy(any_of=frozenset({"read:analysis"}))
-_MOST: Final = 20
+_SIZE: Final = 10
+_SIZE_MOST: Final = 20
+"""Each is fetched whole, with its evidence."""
 
 
-class LatestAnalysis(msgspec.Struct, kw_only=True):
+class LatestAnalysis(msgspec.Struct, rename="camel", kw_only=True):
     """Explanations as `GET /api/v1/explanations/{explanation_id}` shows them."""
 
     explanation: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
     explanations: list[dict[str, Any]] | msgspec.UnsetType = msgspec.UNSET
+    next_page_token: str | msgspec.UnsetType = msgspec.UNSET
 
 
 _LATEST: Final = Operation(
@@ -39,16 +42,18 @@ _LATEST: Final = Operation(
     name="GetLatestAnalysis",
     summary="The newest finished explanation, with its subject and evidence",
     description=(
-        "`explanation`; with `limit`, up to so many `explanations`, newest first. "
+        "`explanation`; with `pageSize` or `pageToken`, a page of `explanations`, newest first. "
         "404 when nothing was explained yet."
     ),
     answer=LatestAnalysis,
     parameters=(
+        *page_parameters(default=_SIZE, most=_SIZE_MOST),
         {
             "name": "limit",
             "in": "query",
-            "description": "1 by default",
-            "schema": {"type": "integer", "minimum": 1, "maximum": _MOST},
+            "description": "The older name of pageSize.",
+            "deprecated": True,
+            "schema": {"type": "integer", "minimum": 1, "maximum": _SIZE_MOST},
         },
     ),
 )
@@ -69,22 +74,35 @@ class AnalysisRoutes:
                 policy=_READ,
                 handle=self._latest,
                 operation=_LATEST,
+                rate=Rate.ANALYSIS,
             )
         ]
 
     async def _latest(self, request: Request) -> Response:
-        only(request, ("limit",))
-        limit = integer(request, "limit", default=1, least=1, most=_MOST)
+        only(request, (*PAGE_NAMES, "limit"))
         principal = principal_of(request)
-        page = await self.clients.unary(LIST_EXPLANATIONS, newest_done(limit), principal)
-        ids = explanation_ids(page)
-        if not ids:
+        if not request.query_params:
+            found, _ = await self._page(Page(1, ""), principal)
+            return json_response(LatestAnalysis(explanation=found[0]))
+        found, next_token = await self._page(_asked_page(request), principal)
+        return json_response(LatestAnalysis(explanations=found, next_page_token=next_token))
+
+    async def _page(self, page: Page, principal: Principal) -> tuple[list[dict[str, Any]], str]:
+        wanted = newest_done(page.size, page.token)
+        listed = await self.clients.unary(LIST_EXPLANATIONS, wanted, principal)
+        ids, next_token = explanation_ids(listed)
+        if not ids and not page.token:
             raise NothingYet("explanation")
         found = await asyncio.gather(*(self._explanation(each, principal) for each in ids))
-        if "limit" in request.query_params:
-            return json_response(LatestAnalysis(explanations=found))
-        return json_response(LatestAnalysis(explanation=found[0]))
+        return found, next_token
 
     async def _explanation(self, explanation_id: str, principal: Principal) -> dict[str, Any]:
         request = explanation_request(explanation_id)
         return explanation_to_json(await self.clients.unary(GET_EXPLANATION, request, principal))
+
+
+def _asked_page(request: Request) -> Page:
+    if "limit" not in request.query_params:
+        return Page.of(request, default=_SIZE, most=_SIZE_MOST)
+    only(request, ("limit",))
+    return Page(integer(request, "limit", default=1, least=1, most=_SIZE_MOST), "")

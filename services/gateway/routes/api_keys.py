@@ -12,14 +12,16 @@ from mesh.errors import FailedPrecondition
 from services.gateway.auth.names import known_key_id
 from services.gateway.auth.roles import check_key_scopes
 from services.gateway.auth.secrets import hash_of, new_api_key
+from services.gateway.auth.standing import StandingKeeper
 from services.gateway.http.bodies import decoded, json_response
 from services.gateway.http.endpoint import Endpoint, Operation, principal_of
+from services.gateway.http.queries import PAGE_NAMES, Page, only, page_parameters
 from services.gateway.model import ApiKey
 from services.gateway.routes.users import ADMINS
 from services.gateway.store import ApiKeyStore
 
 
-class NewKey(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class NewKey(msgspec.Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """A key to make. Without a limit of its own it has the gateway's for keys."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[ -~]{1,128}$")]
@@ -27,7 +29,7 @@ class NewKey(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     requests_per_minute: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] | None = None
 
 
-class Key(msgspec.Struct, kw_only=True):
+class Key(msgspec.Struct, rename="camel", kw_only=True):
     """A key without its secret."""
 
     key_id: str
@@ -39,20 +41,25 @@ class Key(msgspec.Struct, kw_only=True):
     revoked_at: datetime | None
 
 
-class CreatedKey(Key, kw_only=True):
+class CreatedKey(Key, rename="camel", kw_only=True):
     """A new key. `key` is shown this once and kept nowhere."""
 
     key: str
 
 
-class KeyList(msgspec.Struct, kw_only=True):
-    """All keys, newest first, revoked ones too."""
+class KeyList(msgspec.Struct, rename="camel", kw_only=True):
+    """A page of keys, newest first, revoked ones too."""
 
     api_keys: list[Key]
+    next_page_token: str
 
 
 _LIST: Final = Operation(
-    tag="Administration", name="ListApiKeys", summary="Lists API keys", answer=KeyList
+    tag="Administration",
+    name="ListApiKeys",
+    summary="Lists API keys",
+    answer=KeyList,
+    parameters=page_parameters(),
 )
 _CREATE: Final = Operation(
     tag="Administration",
@@ -78,6 +85,7 @@ class ApiKeyRoutes:
     """Administration of API keys."""
 
     api_keys: ApiKeyStore
+    keeper: StandingKeeper
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoints of this subject."""
@@ -85,7 +93,12 @@ class ApiKeyRoutes:
         return [
             Endpoint(method="GET", path=path, policy=ADMINS, handle=self._list, operation=_LIST),
             Endpoint(
-                method="POST", path=path, policy=ADMINS, handle=self._create, operation=_CREATE
+                method="POST",
+                path=path,
+                policy=ADMINS,
+                handle=self._create,
+                operation=_CREATE,
+                audited=True,
             ),
             Endpoint(
                 method="DELETE",
@@ -93,12 +106,15 @@ class ApiKeyRoutes:
                 policy=ADMINS,
                 handle=self._revoke,
                 operation=_REVOKE,
+                audited=True,
             ),
         ]
 
     async def _list(self, request: Request) -> Response:
-        keys = [_shown(key) for key in await self.api_keys.list_all()]
-        return json_response(KeyList(api_keys=keys))
+        only(request, PAGE_NAMES)
+        keys = await self.api_keys.list_all()
+        part, more = Page.of(request).cut(keys, lambda key: key.key_id)
+        return json_response(KeyList(api_keys=[_shown(key) for key in part], next_page_token=more))
 
     async def _create(self, request: Request) -> Response:
         sent = await decoded(request, NewKey)
@@ -112,11 +128,13 @@ class ApiKeyRoutes:
             scopes=sorted(set(sent.scopes)),
             requests_per_minute=sent.requests_per_minute,
         )
+        await self.keeper.notice()
         return json_response(CreatedKey(**msgspec.structs.asdict(_shown(key)), key=secret), 201)
 
     async def _revoke(self, request: Request) -> Response:
         key_id = known_key_id(request.path_params["key_id"])
         await self.api_keys.revoke(principal_of(request).subject, key_id)
+        await self.keeper.notice()
         return Response(status_code=204)
 
 

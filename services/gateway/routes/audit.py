@@ -8,44 +8,45 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mesh.audit import AuditEntry
 from services.gateway.http.bodies import json_response
 from services.gateway.http.endpoint import Endpoint, Operation
-from services.gateway.http.queries import integer, only
-from services.gateway.model import AuditEntry
+from services.gateway.http.queries import PAGE_NAMES, Page, bad_page_token, only, page_parameters
 from services.gateway.routes.users import ADMINS
 from services.gateway.store import AuditStore
 
 _NEWEST: Final = 2**63 - 1
 
 
-class Entry(msgspec.Struct, kw_only=True):
-    """One change of state; hashes in hexadecimal."""
+class Entry(msgspec.Struct, rename="camel", kw_only=True):
+    """One change of state; hashes in hexadecimal. `detail` may hold `before` and `after`."""
 
     entry_id: int
     occurred_at: datetime
     actor: str
     action: str
     subject: str
-    detail: dict[str, str]
+    detail: dict[str, Any]
     prev_hash: str
     row_hash: str
 
 
-class EntryList(msgspec.Struct, kw_only=True):
-    """A page of entries, newest first."""
+class EntryList(msgspec.Struct, rename="camel", kw_only=True):
+    """A page of entries, newest first; without a token for more it is the last."""
 
     entries: list[Entry]
+    next_page_token: str
 
 
-class Verdict(msgspec.Struct, kw_only=True):
-    """Whether the chain holds. What was cut off at its end does not show in it."""
+class Verdict(msgspec.Struct, rename="camel", kw_only=True):
+    """Whether the chain holds, and agrees with what the other services have seen of it.
+
+    `faults` names what was found wrong while the logs of the services were compared.
+    """
 
     intact: bool
     first_broken_entry_id: int | None
-
-
-def _parameter(name: str, told: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": told, "schema": {"type": "integer"}}
+    faults: list[str]
 
 
 _LIST: Final = Operation(
@@ -53,10 +54,7 @@ _LIST: Final = Operation(
     name="ListAuditEntries",
     summary="Lists changes of state, newest first",
     answer=EntryList,
-    parameters=(
-        _parameter("limit", "1 to 1000, 100 by default"),
-        _parameter("before_entry_id", "only older entries"),
-    ),
+    parameters=page_parameters(),
 )
 _VERIFY: Final = Operation(
     tag="Administration",
@@ -92,15 +90,26 @@ class AuditRoutes:
         ]
 
     async def _list(self, request: Request) -> Response:
-        only(request, ("limit", "before_entry_id"))
-        limit = integer(request, "limit", default=100, least=1, most=1000)
-        before = integer(request, "before_entry_id", default=_NEWEST, least=1, most=_NEWEST)
-        entries = [_shown(entry) for entry in await self.audit.newest(before, limit)]
-        return json_response(EntryList(entries=entries))
+        only(request, PAGE_NAMES)
+        page = Page.of(request)
+        found = await self.audit.newest(_before(page.token), page.size + 1)
+        entries = [_shown(entry) for entry in found[: page.size]]
+        more = str(entries[-1].entry_id) if len(found) > page.size else ""
+        return json_response(EntryList(entries=entries, next_page_token=more))
 
     async def _verify(self, request: Request) -> Response:
-        broken = await self.audit.first_broken()
-        return json_response(Verdict(intact=broken is None, first_broken_entry_id=broken))
+        broken, faults = await self.audit.first_broken(), await self.audit.faults()
+        intact = broken is None and not faults
+        verdict = Verdict(intact=intact, first_broken_entry_id=broken, faults=faults)
+        return json_response(verdict)
+
+
+def _before(token: str) -> int:
+    if not token:
+        return _NEWEST
+    if not (token.isascii() and token.isdecimal() and len(token) < 19):
+        raise bad_page_token()
+    return int(token)
 
 
 def _shown(entry: AuditEntry) -> Entry:

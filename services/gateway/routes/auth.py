@@ -2,8 +2,9 @@
 
 import base64
 import binascii
-from collections.abc import Awaitable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import inf
 from typing import Final, Literal
 
 import msgspec
@@ -11,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mesh.auth import PUBLIC
-from mesh.errors import Overloaded, Unauthenticated
+from mesh.errors import Unauthenticated
+from services.gateway.auth import cookie
 from services.gateway.auth.sessions import Sessions
 from services.gateway.http.bodies import decoded, json_response
 from services.gateway.http.endpoint import (
@@ -21,7 +23,6 @@ from services.gateway.http.endpoint import (
     caller_of,
     principal_of,
 )
-from services.gateway.metrics import LOGINS
 from services.gateway.model import Grant
 
 
@@ -40,21 +41,29 @@ class RefreshRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     refresh_token: str
 
 
-class Me(msgspec.Struct, kw_only=True):
+class PasswordChange(msgspec.Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """The password that holds now, and the one that shall."""
+
+    old_password: str
+    new_password: str
+
+
+class Me(msgspec.Struct, rename="camel", kw_only=True):
     """Who the token says you are."""
 
     subject: str
     user_name: str
     role: str
     scopes: list[str]
-    expires_at: float | None
+    expires_at: datetime | None
 
 
 _TOKEN: Final = Operation(
     tag="Identity",
     name="CreateToken",
     summary="Trades name and password (HTTP Basic) for tokens",
-    description="429 with Retry-After after too many failures of the user or the address.",
+    description="429 with Retry-After after failures of this user from this address: each one "
+    "more doubles the wait. An address that the user has logged in from before never waits.",
     answer=Tokens,
 )
 _REFRESH: Final = Operation(
@@ -65,17 +74,36 @@ _REFRESH: Final = Operation(
     body=RefreshRequest,
     answer=Tokens,
 )
+_LOGOUT: Final = Operation(
+    tag="Identity",
+    name="LogOut",
+    summary="Ends the session of the token",
+    description="Its refresh tokens and all of its access tokens, everywhere within five seconds.",
+    status=204,
+)
+_PASSWORD: Final = Operation(
+    tag="Identity",
+    name="ChangePassword",
+    summary="Changes the caller's own password",
+    description="Ends all other sessions of the caller within five seconds; this one goes on.",
+    body=PasswordChange,
+    status=204,
+)
 _ME: Final = Operation(tag="Identity", name="GetMe", summary="Tells who calls", answer=Me)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthRoutes:
-    """Log-in, refresh, and who am I."""
+    """Log-in, refresh, log-out, own password, and who am I."""
 
     sessions: Sessions
 
     def endpoints(self) -> list[Endpoint]:
-        """The endpoints of this subject. The first two are where tokens come from."""
+        """The endpoints of this subject.
+
+        The first two are where tokens come from. They count against no limit of requests:
+        `Sessions` has a budget of its own, so that other traffic of an address keeps nobody out.
+        """
         return [
             Endpoint(
                 method="POST",
@@ -83,6 +111,7 @@ class AuthRoutes:
                 policy=PUBLIC,
                 handle=self._token,
                 operation=_TOKEN,
+                rate=None,
             ),
             Endpoint(
                 method="POST",
@@ -90,6 +119,23 @@ class AuthRoutes:
                 policy=PUBLIC,
                 handle=self._refresh,
                 operation=_REFRESH,
+                rate=None,
+            ),
+            Endpoint(
+                method="POST",
+                path="/api/v1/auth/logout",
+                policy=AUTHENTICATED,
+                handle=self._log_out,
+                operation=_LOGOUT,
+                audited=True,
+            ),
+            Endpoint(
+                method="POST",
+                path="/api/v1/auth/password",
+                policy=AUTHENTICATED,
+                handle=self._change_password,
+                operation=_PASSWORD,
+                audited=True,
             ),
             Endpoint(
                 method="GET",
@@ -103,11 +149,26 @@ class AuthRoutes:
     async def _token(self, request: Request) -> Response:
         user_name, password = _basic(request.headers.get("authorization", ""))
         address = caller_of(request).address
-        return _answer(await _counted(self.sessions.log_in(user_name, password, address)))
+        return _answer(await self.sessions.log_in(user_name, password, address))
 
     async def _refresh(self, request: Request) -> Response:
         sent = await decoded(request, RefreshRequest)
-        return _answer(await self.sessions.refresh(sent.refresh_token))
+        address = caller_of(request).address
+        return _answer(await self.sessions.refresh(sent.refresh_token, address))
+
+    async def _log_out(self, request: Request) -> Response:
+        await self.sessions.log_out(principal_of(request))
+        response = Response(status_code=204)
+        cookie.forget(response)
+        return response
+
+    async def _change_password(self, request: Request) -> Response:
+        sent = await decoded(request, PasswordChange)
+        caller = caller_of(request)
+        await self.sessions.change_password(
+            principal_of(request), sent.old_password, sent.new_password, caller.address
+        )
+        return Response(status_code=204)
 
     async def _me(self, request: Request) -> Response:
         principal = principal_of(request)
@@ -121,22 +182,9 @@ class AuthRoutes:
                 user_name=name if is_user else "",
                 role=account.role if account else "",
                 scopes=sorted(principal.scopes),
-                expires_at=None if ends_at_s == float("inf") else ends_at_s,
+                expires_at=None if ends_at_s == inf else datetime.fromtimestamp(ends_at_s, UTC),
             )
         )
-
-
-async def _counted(log_in: Awaitable[Grant]) -> Grant:
-    try:
-        grant = await log_in
-    except Unauthenticated:
-        LOGINS.labels("refused").inc()
-        raise
-    except Overloaded:
-        LOGINS.labels("locked").inc()
-        raise
-    LOGINS.labels("granted").inc()
-    return grant
 
 
 def _basic(header: str) -> tuple[str, str]:
@@ -146,8 +194,8 @@ def _basic(header: str) -> tuple[str, str]:
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode()
     except (binascii.Error, ValueError):
-        told = "the Basic credentials are not base64 of UTF-8"
-        raise Unauthenticated(told, reason="CREDENTIALS_BROKEN") from None
+        message = "the Basic credentials are not base64 of UTF-8"
+        raise Unauthenticated(message, reason="CREDENTIALS_BROKEN") from None
     user_name, _, password = text.partition(":")
     return user_name, password
 

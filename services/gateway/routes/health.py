@@ -1,40 +1,58 @@
 """/health, /livez, /readyz and /metrics: for people, orchestrators and Prometheus."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final, Literal
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import REGISTRY, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mesh.auth import PUBLIC
-from services.gateway.health import DATABASE, SERVICES, Component, Surroundings
+from services.gateway.health import DATABASE, SERVICES, STORAGE, Component, Surroundings
 from services.gateway.http.bodies import json_response
 from services.gateway.http.endpoint import Endpoint, Handle, Operation
+from services.gateway.intake.tally import Tally
 
-_NEEDED: Final = (DATABASE, *SERVICES)
+_NEEDED: Final = (DATABASE, STORAGE, *SERVICES)
 """What Sensus cannot do without. Redis is only the fast road, the model only words."""
+
+_DETAIL_OF_DOWN: Final = {
+    DATABASE: "PostgreSQL does not answer",
+    STORAGE: "PostgreSQL cannot write: look whether its disk is full",
+}
+"""What to look at. Fixed texts: /health is open to all and says no more of a failure."""
 
 _VERSION: Final = version("sensus")
 
 
-class ComponentStatus(msgspec.Struct, kw_only=True):
+class ComponentStatus(msgspec.Struct, rename="camel", kw_only=True):
     """How one component answered its last probe."""
 
     status: Literal["up", "down", "not_configured"]
     latency_ms: float
+    detail: str = ""
 
 
-class HealthReport(msgspec.Struct, kw_only=True):
+class RefusedItems(msgspec.Struct, rename="camel", kw_only=True):
+    """What this gateway refused of HTTP senders since it started, also inside a 200."""
+
+    by_reason: dict[str, int]
+    last_at: datetime | None
+
+
+class HealthReport(msgspec.Struct, rename="camel", kw_only=True):
     """`degraded` when something is down that Sensus can do without."""
 
     status: Literal["healthy", "degraded", "unhealthy"]
     version: str
     timestamp: datetime
     components: dict[str, ComponentStatus]
+    refused: dict[str, RefusedItems]
 
 
 class Standing(msgspec.Struct, kw_only=True):
@@ -73,14 +91,18 @@ class HealthRoutes:
     """Probes and scrapes; open to all, without details of what failed."""
 
     surroundings: Surroundings
+    tally: Tally
+    has_metrics: bool
+    exposition: "Exposition" = field(default_factory=lambda: Exposition())
 
     def endpoints(self) -> list[Endpoint]:
-        """The endpoints of this subject."""
+        """The endpoints of this subject; no /metrics where they have a port of their own."""
+        metrics = [_open("/metrics", self._metrics, _METRICS)] if self.has_metrics else []
         return [
             _open("/health", self._health, _HEALTH),
             _open("/livez", self._live, _LIVE),
             _open("/readyz", self._ready, _READY),
-            _open("/metrics", self._metrics, _METRICS),
+            *metrics,
         ]
 
     async def _health(self, request: Request) -> Response:
@@ -90,9 +112,10 @@ class HealthRoutes:
             status=status,
             version=_VERSION,
             timestamp=datetime.now(UTC),
-            components={
-                name: msgspec.convert(seen, ComponentStatus, from_attributes=True)
-                for name, seen in components.items()
+            components={name: _shown(name, seen) for name, seen in components.items()},
+            refused={
+                kind: RefusedItems(by_reason=dict(seen.count_by_reason), last_at=seen.last_at)
+                for kind, seen in self.tally.refused().items()
             },
         )
         return json_response(report, 503 if status == "unhealthy" else 200)
@@ -106,7 +129,32 @@ class HealthRoutes:
         return json_response(Standing(status="not ready"), 503)
 
     async def _metrics(self, request: Request) -> Response:
-        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        text, content_type = await self.exposition.text(request.headers.get("accept", ""))
+        return Response(text, headers={"Content-Type": content_type})
+
+
+class Exposition:
+    """The text of all metrics: written off the loop, and once for all who ask meanwhile."""
+
+    def __init__(self) -> None:
+        """Writes nothing yet. Leaves out times of creation, which double the series of counters."""
+        disable_created_metrics()
+        self._writing: dict[str, asyncio.Task[bytes]] = {}
+
+    async def text(self, accept: str) -> tuple[bytes, str]:
+        """The metrics as they are now, or a moment ago, in the format that `accept` prefers."""
+        encode, content_type = choose_encoder(accept)
+        writing = self._writing.get(content_type)
+        if writing is None or writing.done():
+            writing = asyncio.create_task(asyncio.to_thread(encode, REGISTRY))
+            self._writing[content_type] = writing
+        return await asyncio.shield(writing), content_type
+
+
+def _shown(name: str, seen: Component) -> ComponentStatus:
+    shown = msgspec.convert(seen, ComponentStatus, from_attributes=True)
+    shown.detail = _DETAIL_OF_DOWN.get(name, "") if shown.status == "down" else ""
+    return shown
 
 
 def _overall(
@@ -119,4 +167,12 @@ def _overall(
 
 
 def _open(path: str, handle: Handle, operation: Operation) -> Endpoint:
-    return Endpoint(method="GET", path=path, policy=PUBLIC, handle=handle, operation=operation)
+    return Endpoint(
+        method="GET",
+        path=path,
+        policy=PUBLIC,
+        handle=handle,
+        operation=operation,
+        rate=None,
+        probe=True,
+    )

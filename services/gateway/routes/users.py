@@ -13,15 +13,17 @@ from mesh.errors import InvalidInput
 from services.gateway.auth.names import check_user_name, known_user_name
 from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.roles import check_role
+from services.gateway.auth.standing import StandingKeeper
 from services.gateway.http.bodies import decoded, json_response
 from services.gateway.http.endpoint import Endpoint, Operation, principal_of
+from services.gateway.http.queries import PAGE_NAMES, Page, only, page_parameters
 from services.gateway.model import Account
 from services.gateway.store import AccountStore
 
 ADMINS: Final = Policy(any_of=frozenset({ADMIN}))
 
 
-class User(msgspec.Struct, kw_only=True):
+class User(msgspec.Struct, rename="camel", kw_only=True):
     """A person who may log in."""
 
     user_name: str
@@ -30,13 +32,14 @@ class User(msgspec.Struct, kw_only=True):
     created_at: datetime
 
 
-class UserList(msgspec.Struct, kw_only=True):
-    """All users, by name."""
+class UserList(msgspec.Struct, rename="camel", kw_only=True):
+    """A page of users, by name."""
 
     users: list[User]
+    next_page_token: str
 
 
-class NewUser(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class NewUser(msgspec.Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """A user to make. Roles: viewer, operator, admin."""
 
     user_name: str
@@ -44,7 +47,7 @@ class NewUser(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     role: str
 
 
-class UserChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class UserChange(msgspec.Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """What to change of a user; what is absent stays."""
 
     role: str | None = None
@@ -59,7 +62,11 @@ _NAME_PARAMETER: Final = {
     "schema": {"type": "string"},
 }
 _LIST: Final = Operation(
-    tag="Administration", name="ListUsers", summary="Lists users", answer=UserList
+    tag="Administration",
+    name="ListUsers",
+    summary="Lists users",
+    answer=UserList,
+    parameters=page_parameters(),
 )
 _CREATE: Final = Operation(
     tag="Administration",
@@ -78,6 +85,14 @@ _UPDATE: Final = Operation(
     answer=User,
     parameters=(_NAME_PARAMETER,),
 )
+_DELETE: Final = Operation(
+    tag="Administration",
+    name="DeleteUser",
+    summary="Removes a user with all sessions and API keys",
+    description="Takes effect on running log-ins within five seconds.",
+    parameters=(_NAME_PARAMETER,),
+    status=204,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +101,7 @@ class UserRoutes:
 
     accounts: AccountStore
     passwords: Passwords
+    keeper: StandingKeeper
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoints of this subject."""
@@ -93,7 +109,12 @@ class UserRoutes:
         return [
             Endpoint(method="GET", path=path, policy=ADMINS, handle=self._list, operation=_LIST),
             Endpoint(
-                method="POST", path=path, policy=ADMINS, handle=self._create, operation=_CREATE
+                method="POST",
+                path=path,
+                policy=ADMINS,
+                handle=self._create,
+                operation=_CREATE,
+                audited=True,
             ),
             Endpoint(
                 method="PATCH",
@@ -101,12 +122,24 @@ class UserRoutes:
                 policy=ADMINS,
                 handle=self._update,
                 operation=_UPDATE,
+                audited=True,
+            ),
+            Endpoint(
+                method="DELETE",
+                path=f"{path}/{{user_name}}",
+                policy=ADMINS,
+                handle=self._delete,
+                operation=_DELETE,
+                audited=True,
             ),
         ]
 
     async def _list(self, request: Request) -> Response:
-        users = [_shown(account) for account in await self.accounts.list_all()]
-        return json_response(UserList(users=users))
+        only(request, PAGE_NAMES)
+        accounts = await self.accounts.list_all()
+        part, more = Page.of(request).cut(accounts, lambda account: account.user_name)
+        users = [_shown(account) for account in part]
+        return json_response(UserList(users=users, next_page_token=more))
 
     async def _create(self, request: Request) -> Response:
         sent = await decoded(request, NewUser)
@@ -132,7 +165,14 @@ class UserRoutes:
             disabled=sent.disabled,
             password_hash=hashed,
         )
+        await self.keeper.notice()
         return json_response(_shown(account))
+
+    async def _delete(self, request: Request) -> Response:
+        user_name = known_user_name(request.path_params["user_name"])
+        await self.accounts.delete(principal_of(request).subject, user_name)
+        await self.keeper.notice()
+        return Response(status_code=204)
 
 
 def _shown(account: Account) -> User:

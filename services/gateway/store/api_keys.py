@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from mesh.errors import NotFound
+from mesh.audit import changes
+from mesh.errors import FailedPrecondition, NotFound
 from mesh.postgres import guard
 from services.gateway.model import ApiKey
 from services.gateway.store.audit import append
@@ -12,16 +13,13 @@ from services.gateway.store.audit import append
 if TYPE_CHECKING:
     from mesh.postgres import Pool
 
-_FIND: Final = """
-    SELECT key_id, name, owner, scopes, requests_per_minute, created_at, revoked_at
-    FROM gateway.api_key k WHERE key_hash = $1 AND revoked_at IS NULL
-        AND NOT (SELECT disabled FROM gateway.account a WHERE a.user_name = k.owner)"""
 _LIST: Final = """
     SELECT key_id, name, owner, scopes, requests_per_minute, created_at, revoked_at
     FROM gateway.api_key ORDER BY created_at DESC, key_id"""
 _INSERT: Final = """
     INSERT INTO gateway.api_key (key_id, key_hash, name, owner, scopes, requests_per_minute)
-    VALUES ($1, $2, $3, $4, $5, $6)
+    SELECT $1, $2, $3, user_name, $5, $6 FROM gateway.account
+    WHERE user_name = $4 AND NOT disabled FOR SHARE
     RETURNING key_id, name, owner, scopes, requests_per_minute, created_at, revoked_at"""
 _REVOKE: Final = """
     UPDATE gateway.api_key SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL
@@ -34,12 +32,6 @@ class ApiKeyStore:
     def __init__(self, pool: "Pool") -> None:
         """Uses the gateway's pool."""
         self._pool = pool
-
-    async def find(self, key_hash: bytes) -> ApiKey | None:
-        """The key with that hash, unless it is revoked or its owner disabled."""
-        with guard("find_api_key"):
-            row = await self._pool.fetchrow(_FIND, key_hash)
-        return _api_key(row) if row else None
 
     async def list_all(self) -> list[ApiKey]:
         """All keys, newest first, revoked ones too."""
@@ -57,14 +49,20 @@ class ApiKeyStore:
         scopes: list[str],
         requests_per_minute: int | None,
     ) -> ApiKey:
-        """Stores a new key."""
+        """Stores a new key.
+
+        Raises:
+            FailedPrecondition: NO_ACCOUNT, the owner has none, and a key ends with its owner.
+        """
         values = (key_id, key_hash, name, owner, scopes, requests_per_minute)
-        detail = {"name": name, "scopes": " ".join(sorted(scopes))}
+        detail = changes(None, {"name": name, "scopes": " ".join(sorted(scopes))})
         with guard("create_api_key"):
             async with self._pool.acquire() as connection, connection.transaction():
                 row = await connection.fetchrow(_INSERT, *values)
+                if row is None:
+                    message = "your name has no account to own a key: ask an admin to make one"
+                    raise FailedPrecondition(message, reason="NO_ACCOUNT")
                 await append(connection, f"user:{owner}", "api_key.create", key_id, detail)
-        assert row is not None  # noqa: S101
         return _api_key(row)
 
     async def revoke(self, actor: str, key_id: str) -> None:
@@ -78,7 +76,8 @@ class ApiKeyStore:
                 name = await connection.fetchval(_REVOKE, key_id)
                 if name is None:
                     raise NotFound("api key", key_id)
-                await append(connection, actor, "api_key.revoke", key_id, {"name": name})
+                detail = changes({"name": name}, None)
+                await append(connection, actor, "api_key.revoke", key_id, detail)
 
 
 def _api_key(row: asyncpg.Record) -> ApiKey:

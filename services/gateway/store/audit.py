@@ -1,104 +1,117 @@
-"""The audit log: append-only, chained by hashes, so that a changed or missing row shows."""
+"""The gateway's audit log, which holds the entries of all other logs too."""
 
-import hashlib
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
-import asyncpg
-import msgspec
-
+from mesh import audit
+from mesh.audit import GENESIS, AuditEntry, AuditLog, Head
+from mesh.errors import InvalidInput
 from mesh.postgres import guard
-from services.gateway.model import AuditEntry
 
 if TYPE_CHECKING:
+    from mesh.audit import Connection, Detail
     from mesh.postgres import Pool
 
-    Connection = (
-        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
-    )
+_SCHEMA: Final = "gateway"
+_ADD_CHAIN: Final = """
+    INSERT INTO gateway.audit_chain VALUES ($1, 0, $2) ON CONFLICT DO NOTHING"""
+_CHAIN: Final = """
+    SELECT entry_id, row_hash FROM gateway.audit_chain WHERE service = $1 FOR UPDATE"""
+_ADVANCE: Final = """
+    UPDATE gateway.audit_chain SET entry_id = $2, row_hash = $3 WHERE service = $1"""
+_FAULT: Final = """
+    INSERT INTO gateway.audit_fault (message) VALUES ($1) ON CONFLICT DO NOTHING"""
+_FAULTS: Final = "SELECT message FROM gateway.audit_fault ORDER BY found_at, message"
+_HASH: Final = "SELECT row_hash FROM gateway.audit WHERE entry_id = $1"
 
-GENESIS: Final = bytes(32)
-"""What the first row names as the hash before it."""
 
-_LOCK_KEY: Final = 7_313_640_001
-_HEAD: Final = "SELECT entry_id, row_hash FROM gateway.audit ORDER BY entry_id DESC LIMIT 1"
-_INSERT: Final = "INSERT INTO gateway.audit VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-_LIST: Final = "SELECT * FROM gateway.audit WHERE entry_id < $1 ORDER BY entry_id DESC LIMIT $2"
-_AFTER: Final = "SELECT * FROM gateway.audit WHERE entry_id > $1 ORDER BY entry_id LIMIT 1000"
-
-
-class AuditStore:
-    """Reads the log and appends what no other store appends with its own change."""
+class AuditStore(AuditLog):
+    """Reads the log, and appends to it what other services send."""
 
     def __init__(self, pool: "Pool") -> None:
         """Uses the gateway's pool."""
-        self._pool = pool
+        super().__init__(pool, _SCHEMA)
 
-    async def append(
-        self, actor: str, action: str, subject: str, detail: Mapping[str, str]
-    ) -> None:
-        """Appends one entry in a transaction of its own."""
-        with guard("append_audit"):
-            async with self._pool.acquire() as connection, connection.transaction():
-                await append(connection, actor, action, subject, detail)
-
-    async def newest(self, before_entry_id: int, limit: int) -> list[AuditEntry]:
-        """Entries below `before_entry_id`, newest first."""
-        with guard("list_audit"):
-            rows = await self._pool.fetch(_LIST, before_entry_id, limit)
-        return [_entry(row) for row in rows]
-
-    async def first_broken(self) -> int | None:
-        """Number of the first entry that does not follow from the one before; None: all do.
-
-        Cost: reads the whole log.
-        """
-        previous = (0, GENESIS)
-        while rows := await self._after(previous[0]):
-            for entry in map(_entry, rows):
-                if (entry.entry_id - 1, entry.prev_hash) != previous or not _is_intact(entry):
-                    return entry.entry_id
-                previous = (entry.entry_id, entry.row_hash)
-        return None
-
-    async def _after(self, entry_id: int) -> list[asyncpg.Record]:
+    async def faults(self) -> list[str]:
+        """What was found wrong when logs were compared."""
         with guard("verify_audit"):
-            return list(await self._pool.fetch(_AFTER, entry_id))
+            rows = await self._pool.fetch(_FAULTS)
+        return [row["message"] for row in rows]
+
+    async def record(
+        self, service: str, entries: Sequence[AuditEntry], last_entry_id: int, seen: Head | None
+    ) -> tuple[int, Head]:
+        """Copies entries of a service's log; where it goes on, and the head of this log.
+
+        Args:
+            service: Whose log it is.
+            entries: In order; those that are here already are left out.
+            last_entry_id: The newest of its log.
+            seen: The head of this log as the service was told before.
+
+        Raises:
+            InvalidInput: AUDIT_GAP, an entry is not the next one.
+        """
+        with guard("record_audit"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(_ADD_CHAIN, service, GENESIS)
+                chain = Head(*(await connection.fetchrow(_CHAIN, service) or (0, GENESIS)))
+                if seen is not None:
+                    await _compare(connection, service, seen)
+                if last_entry_id < chain.entry_id:
+                    await _note_cut(connection, service, chain.entry_id, last_entry_id)
+                    chain = Head(last_entry_id, GENESIS)
+                for entry in entries:
+                    chain = await _copied(connection, service, chain, entry)
+                await connection.execute(_ADVANCE, service, chain.entry_id, chain.row_hash)
+        return chain.entry_id, await self.head()
 
 
 async def append(
-    connection: "Connection", actor: str, action: str, subject: str, detail: Mapping[str, str]
+    connection: "Connection", actor: str, action: str, subject: str, detail: "Detail"
 ) -> None:
     """Appends one entry in the transaction of the change itself; entries wait for each other."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)
-    head = await connection.fetchrow(_HEAD)
-    entry_id = head["entry_id"] + 1 if head else 1
-    prev_hash = head["row_hash"] if head else GENESIS
-    now = datetime.now(UTC)
-    row_hash = hash_of(prev_hash, (entry_id, now, actor, action, subject, dict(detail)))
-    await connection.execute(
-        _INSERT, entry_id, now, actor, action, subject, dict(detail), prev_hash, row_hash
+    await audit.append(
+        connection, _SCHEMA, actor=actor, action=action, subject=subject, detail=detail
     )
 
 
-def hash_of(prev_hash: bytes, values: Iterable[Any]) -> bytes:
-    """SHA-256 of the hash before and the values as JSON with sorted keys."""
-    canonical = msgspec.json.encode(list(values), order="sorted")
-    return hashlib.sha256(prev_hash + canonical).digest()
-
-
-def _is_intact(entry: AuditEntry) -> bool:
-    values = (
-        entry.entry_id,
-        entry.occurred_at,
-        entry.actor,
-        entry.action,
-        entry.subject,
-        dict(entry.detail),
+async def _copied(connection: "Connection", service: str, chain: Head, entry: AuditEntry) -> Head:
+    if entry.entry_id <= chain.entry_id:
+        is_other = entry.entry_id == chain.entry_id and entry.row_hash != chain.row_hash
+        if is_other and chain.row_hash != GENESIS:
+            message = f"{service}: entry {entry.entry_id} of its log was rewritten"
+            await connection.execute(_FAULT, message)
+        return chain
+    if entry.entry_id != chain.entry_id + 1:
+        message = f"entry {entry.entry_id} of {service} is not the next: send {chain.entry_id + 1}"
+        raise InvalidInput(message, reason="AUDIT_GAP")
+    origin = {"entry_id": str(entry.entry_id), "row_hash": entry.row_hash.hex()}
+    detail: Mapping[str, str | Mapping[str, str]] = {
+        **entry.detail,
+        "service": service,
+        "origin": origin,
+    }
+    await audit.append(
+        connection,
+        _SCHEMA,
+        actor=entry.actor,
+        action=entry.action,
+        subject=entry.subject,
+        detail=detail,
+        occurred_at=entry.occurred_at,
     )
-    return hash_of(entry.prev_hash, values) == entry.row_hash
+    return Head(entry.entry_id, entry.row_hash)
 
 
-def _entry(row: asyncpg.Record) -> AuditEntry:
-    return AuditEntry(**dict(row))
+async def _compare(connection: "Connection", service: str, seen: Head) -> None:
+    if seen.entry_id and await connection.fetchval(_HASH, seen.entry_id) != seen.row_hash:
+        message = f"gateway: {service} saw another entry {seen.entry_id} than is in this log"
+        await connection.execute(_FAULT, message)
+
+
+async def _note_cut(
+    connection: "Connection", service: str, recorded: int, last_entry_id: int
+) -> None:
+    message = f"{service}: entries {last_entry_id + 1} to {recorded} are missing in its log"
+    await connection.execute(_FAULT, message)

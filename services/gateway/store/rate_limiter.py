@@ -6,11 +6,12 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
+from cachetools import LRUCache
 from redis.asyncio import Redis
 
 from mesh.clock import Clock
 from mesh.errors import Unavailable
-from mesh.streams import guard
+from mesh.redis import guard
 
 WINDOW_S: Final = 60
 
@@ -25,12 +26,19 @@ local used = redis.call('ZCARD', KEYS[1])
 if used >= tonumber(ARGV[2]) then
   local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
   local score = oldest[2] or oldest[1][2]
-  return {used, tonumber(score) + window_us - now_us}
+  return {used, tonumber(score) + window_us - now_us, 0}
 end
-redis.call('ZADD', KEYS[1], now_us, ARGV[3])
+local taken = math.min(tonumber(ARGV[4]), ARGV[2] - used)
+for n = 1, taken do
+  redis.call('ZADD', KEYS[1], now_us, ARGV[3] .. n)
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[1] * 1000)
-return {used + 1, 0}
+return {used + taken, 0, taken}
 """
+_AHEAD_MOST: Final = 64
+_AHEAD_SHARE: Final = 16
+_AHEAD_S: Final = 0.2
+_CALLERS: Final = 16_384
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +58,22 @@ class Window:
     wait_s: float
 
 
+@dataclass(slots=True)
+class _Ahead:
+    """Requests of a caller that are counted in Redis already and have not come yet."""
+
+    left: int
+    remaining: int
+    taken: int
+    until_s: float
+
+
 class RateLimiter:
-    """Counts exactly: each request stays in its caller's window for a minute.
+    """Counts each request in its caller's window for a minute.
+
+    A caller that sends many at once has some counted ahead, twice as many each time they are used
+    up within a fifth of a second, so that Redis is not asked for each; never more than 64 and than
+    a sixteenth of what remains, so a window near its limit is exact.
 
     Fails open: when Redis does not answer everything is allowed, and it is not asked again for two
     seconds, so that requests do not wait for it one by one.
@@ -63,22 +85,39 @@ class RateLimiter:
         self._prefix = f"sensus:{installation}:rate:"
         self._clock = clock
         self._ask_again_at_s = 0.0
+        self._ahead: LRUCache[str, _Ahead] = LRUCache(_CALLERS)
 
     async def take(self, key: str, limit: int) -> Window | None:
         """Counts one request of `key`; None when nobody can count."""
-        if self._clock.monotonic_s() < self._ask_again_at_s:
+        now_s = self._clock.monotonic_s()
+        ahead = self._ahead.get(key)
+        if ahead and ahead.left and now_s < ahead.until_s:
+            ahead.left -= 1
+            return Window(limit=limit, remaining=ahead.remaining + ahead.left, wait_s=0.0)
+        if now_s < self._ask_again_at_s:
             return None
         try:
             with guard():
                 async with asyncio.timeout(_TIMEOUT_S):
-                    used, wait_us = await self._slide(key, limit)
+                    used, wait_us, taken = await self._slide(key, limit, _wanted(ahead, now_s))
         except Unavailable as error:
             self._ask_again_at_s = self._clock.monotonic_s() + _PAUSE_S
             logger.warning("no rate limits: Redis is away", extra={"cause": repr(error.__cause__)})
             return None
-        return Window(limit=limit, remaining=max(0, limit - used), wait_s=wait_us / 1e6)
+        remaining = max(0, limit - used)
+        if taken:
+            self._ahead[key] = _Ahead(taken - 1, remaining, taken, now_s + _AHEAD_S)
+        return Window(limit=limit, remaining=remaining + max(0, taken - 1), wait_s=wait_us / 1e6)
 
-    async def _slide(self, key: str, limit: int) -> tuple[int, int]:
+    async def _slide(self, key: str, limit: int, wanted: int) -> tuple[int, int, int]:
         member = secrets.token_bytes(8)
-        answer = await self._redis.eval(_SLIDE, 1, self._prefix + key, WINDOW_S, limit, member)
-        return int(answer[0]), int(answer[1])
+        answer = await self._redis.eval(
+            _SLIDE, 1, self._prefix + key, WINDOW_S, limit, member, wanted
+        )
+        return int(answer[0]), int(answer[1]), int(answer[2])
+
+
+def _wanted(ahead: _Ahead | None, now_s: float) -> int:
+    if ahead is None or now_s >= ahead.until_s:
+        return 1
+    return max(1, min(2 * ahead.taken, _AHEAD_MOST, ahead.remaining // _AHEAD_SHARE))

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from mesh.postgres import guard
+from services.gateway.model import Session
 from services.gateway.store.audit import append
 
 if TYPE_CHECKING:
@@ -15,10 +16,15 @@ _INSERT: Final = """
     INSERT INTO gateway.refresh_token (token_hash, family, user_name, expires_at)
     VALUES ($1, $2, $3, now() + $4)"""
 _FIND: Final = """
-    SELECT family, user_name, used_at IS NOT NULL AS used, expires_at < now() AS expired
+    SELECT family, user_name, expires_at < now() AS expired, used_at IS NOT NULL AS used,
+           coalesce(used_at > now() - $2::interval, false) AS retried
     FROM gateway.refresh_token WHERE token_hash = $1 FOR UPDATE"""
-_USE: Final = "UPDATE gateway.refresh_token SET used_at = now() WHERE token_hash = $1"
+_USE: Final = """
+    UPDATE gateway.refresh_token SET used_at = now() WHERE family = $1 AND used_at IS NULL"""
 _END_FAMILY: Final = "DELETE FROM gateway.refresh_token WHERE family = $1"
+_END_TOKENS: Final = """
+    SELECT gateway.set_standing(
+        'session:' || $1, NULL, NULL, 0, '', 'logged out', now() + interval '1 day')"""
 _PURGE: Final = "DELETE FROM gateway.refresh_token WHERE expires_at < now()"
 
 
@@ -37,31 +43,41 @@ class RefreshTokenStore:
         """Uses the gateway's pool."""
         self._pool = pool
 
-    async def begin(self, token_hash: bytes, user_name: str, ttl_s: float) -> None:
-        """Stores the first token of a log-in."""
+    async def begin(self, token_hash: bytes, user_name: str, ttl_s: float) -> str:
+        """Stores the first token of a log-in and names the session that begins."""
+        family = uuid.uuid4()
         with guard("begin_session"):
             await self._pool.execute(
-                _INSERT, token_hash, uuid.uuid4(), user_name, timedelta(seconds=ttl_s)
+                _INSERT, token_hash, family, user_name, timedelta(seconds=ttl_s)
             )
+        return str(family)
 
-    async def rotate(self, old_hash: bytes, new_hash: bytes, ttl_s: float) -> str | Rotation:
-        """Trades a token for the next one of its family; the name of its user, or why not."""
+    async def rotate(
+        self, old_hash: bytes, new_hash: bytes, ttl_s: float, retry_s: float = 0.0
+    ) -> Session | Rotation:
+        """Trades a token for the next one of its session; why not, when it did not.
+
+        A second use of a token ends its session, access tokens included. Within `retry_s` of the
+        first it is taken for a retry, because the answer may be lost: what the first one gave is
+        then used up, and ends the session if it comes later.
+        """
         with guard("rotate_session"):
             async with self._pool.acquire() as connection, connection.transaction():
-                row = await connection.fetchrow(_FIND, old_hash)
+                row = await connection.fetchrow(_FIND, old_hash, timedelta(seconds=retry_s))
                 if row is None:
                     return Rotation.UNKNOWN
                 name = str(row["user_name"])
-                if row["used"]:
+                if row["used"] and not row["retried"]:
                     await connection.execute(_END_FAMILY, row["family"])
+                    await connection.execute(_END_TOKENS, str(row["family"]))
                     await append(connection, f"user:{name}", "session.reuse", name, {})
                     return Rotation.REUSED
                 if row["expired"]:
                     return Rotation.EXPIRED
-                await connection.execute(_USE, old_hash)
+                await connection.execute(_USE, row["family"])
                 ttl = timedelta(seconds=ttl_s)
                 await connection.execute(_INSERT, new_hash, row["family"], name, ttl)
-        return name
+        return Session(session=str(row["family"]), user_name=name)
 
     async def purge(self) -> None:
         """Drops what has expired."""

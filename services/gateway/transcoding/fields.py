@@ -6,7 +6,11 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 TEXT_TYPES: Final[dict[str, dict[str, str]]] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
-    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$"},
+    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]{1,12}(\.[0-9]{1,9})?s$"},
+    "google.protobuf.FieldMask": {
+        "type": "string",
+        "description": "Names of fields in camel case, with commas between them",
+    },
 }
 """Messages that JSON writes as one string, with the schema of that."""
 

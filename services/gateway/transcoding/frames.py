@@ -7,12 +7,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.protobuf.message import Message
 from starlette.types import Receive
 
 from mesh.clients import closing
 from mesh.drain import Drain
 from services.gateway.clients import answered
+from services.gateway.transcoding.merging import MergedCall
 
 if TYPE_CHECKING:
     from services.gateway.clients import Call
@@ -31,7 +31,7 @@ class Frames:
     """Frames of one call. `wait_for` of a read would cancel the rpc, so reads are tasks here."""
 
     def __init__(
-        self, call: "Call", gone: "asyncio.Task[Any]", drained: "asyncio.Task[Any]"
+        self, call: "Call | MergedCall", gone: "asyncio.Task[Any]", drained: "asyncio.Task[Any]"
     ) -> None:
         """Made by `open_frames`."""
         self._call = call
@@ -39,7 +39,7 @@ class Frames:
         self._drained = drained
         self._read: asyncio.Task[Any] | None = None
 
-    async def next(self, timeout_s: float) -> Message | Event:
+    async def next(self, timeout_s: float) -> Any:
         """The next frame or what came first; a frame that is late is not lost.
 
         Raises:
@@ -60,7 +60,7 @@ class Frames:
         if self._read is not None:
             await _ended(self._read)
 
-    def _taken(self, read: "asyncio.Task[Any]") -> Message | Event:
+    def _taken(self, read: "asyncio.Task[Any]") -> Any:
         self._read = None
         with answered():
             frame = read.result()
@@ -68,7 +68,9 @@ class Frames:
 
 
 @asynccontextmanager
-async def open_frames(call: "Call", receive: Receive, drain: Drain) -> AsyncIterator[Frames]:
+async def open_frames(
+    call: "Call | MergedCall", receive: Receive, drain: Drain
+) -> AsyncIterator[Frames]:
     """Frames of `call` for the client behind `receive`; the rpc is cancelled at the end."""
     async with closing(call), _task(_until_gone(receive)) as gone, _task(drain.wait()) as drained:
         frames = Frames(call, gone, drained)

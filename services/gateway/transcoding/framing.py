@@ -5,7 +5,8 @@ from typing import Any, Final, Protocol
 import msgspec
 from google.protobuf.message import Message
 
-from services.gateway.transcoding.requests import RESUME_FIELDS
+from services.gateway.transcoding.merging import Merged
+from services.gateway.transcoding.rules import RESUME_FIELDS
 
 NDJSON: Final = "application/x-ndjson"
 
@@ -17,6 +18,10 @@ class Framing(Protocol):
 
     def frame(self, message: Message, json: bytes) -> bytes:
         """One frame of the method."""
+        ...
+
+    def merged(self, merged: Merged, json: bytes) -> bytes:
+        """One frame of one of several watches."""
         ...
 
     def opening(self) -> bytes:
@@ -43,6 +48,11 @@ class ServerSentEvents:
         head = f"id: {place}\n" if place else ""
         return f"{head}event: {_kind(message)}\ndata: ".encode() + json + b"\n\n"
 
+    def merged(self, merged: Merged, json: bytes) -> bytes:
+        """The id holds the cursors of all watches."""
+        head = f"id: {merged.place}\nevent: {merged.kind}\ndata: "
+        return head.encode() + merged.body(json) + b"\n\n"
+
     def opening(self) -> bytes:
         """Tells when to come back after a cut."""
         return b"retry: 1000\n\n"
@@ -65,6 +75,10 @@ class JsonLines:
         """One line."""
         return json + b"\n"
 
+    def merged(self, merged: Merged, json: bytes) -> bytes:
+        """One line."""
+        return merged.body(json) + b"\n"
+
     def opening(self) -> bytes:
         """Nothing."""
         return b""
@@ -78,9 +92,16 @@ class JsonLines:
         return msgspec.json.encode(body) + b"\n" if event == "error" else b""
 
 
-def chosen(accept: str) -> Framing:
-    """What the client asks for; events when it does not."""
-    return JsonLines() if NDJSON in accept.lower() else ServerSentEvents()
+def chosen(accept: str, *, is_finite: bool) -> Framing | None:
+    """How the client wants the frames; None for one JSON document, where the stream can be one.
+
+    A client that names none gets the document if it can be had, else events.
+    """
+    accept = accept.lower()
+    if NDJSON in accept:
+        return JsonLines()
+    wants_events = ServerSentEvents.media_type in accept
+    return None if is_finite and not wants_events else ServerSentEvents()
 
 
 def _place(message: Message) -> int:

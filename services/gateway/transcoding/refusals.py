@@ -17,14 +17,14 @@ def refusal(text: str) -> InvalidInput:
         path = ".".join(part for part in (match["path"], match["name"]) if part)
         return _invalid(path, "there is no such field", "UNKNOWN_FIELD")
     steps = _STEP.findall(text)
-    told = _STEP.sub("", text)
-    place = _PLACE.search(told)
+    rule = _STEP.sub("", text)
+    place = _PLACE.search(rule)
     path = (place["path"] if place else "") or ".".join(steps)
-    told = _PLACE.sub("", told)[:200]
-    return _invalid(path, told, "INVALID_FIELD")
+    rule = _PLACE.sub("", rule)[:200]
+    return _invalid(path, rule, "INVALID_FIELD")
 
 
-def _invalid(path: str, told: str, reason: str) -> InvalidInput:
-    message = f"{path}: {told}" if path else told
-    violations = [Violation(path, told)] if path else []
+def _invalid(path: str, rule: str, reason: str) -> InvalidInput:
+    message = f"{path}: {rule}" if path else rule
+    violations = [Violation(path, rule)] if path else []
     return InvalidInput(message, reason=reason, violations=violations)

@@ -9,9 +9,13 @@ from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from mesh.auth import Policy
+from mesh.auth import ADMIN, Policy
 from sensus.core.v1 import policy_pb2
+from services.gateway.http.endpoint import Rate
 from services.gateway.transcoding.template import PathTemplate, compile_template
+
+RESUME_FIELDS: Final = {"after_cursor": "cursor", "resume_after_sequence": "sequence"}
+"""Field of a request that resumes a stream, and the field of a frame that it takes."""
 
 DENIED: Final = Policy()
 """For a method without a policy: nobody passes, save admins, whom the service refuses too."""
@@ -43,14 +47,45 @@ class Binding:
         return bool(self.method.server_streaming)
 
     @property
+    def is_finite(self) -> bool:
+        """Whether its answer is a stream that only reads and ends: one document can hold it."""
+        is_followed = any(name in self.method.input_type.fields_by_name for name in RESUME_FIELDS)
+        return self.is_stream and self.verb == "GET" and not is_followed
+
+    @property
     def answer_within_s(self) -> float | None:
         """How long its answer may take, where the contract says so."""
         seconds: int = self.method.GetOptions().Extensions[policy_pb2.answer_within_s]
         return seconds or None
 
+    @property
+    def takes_alerts(self) -> bool:
+        """Whether alerts come in by it."""
+        return self.policy.any_of == {"write:alerts"}
+
+    @property
+    def audited(self) -> bool:
+        """Whether it changes something; telemetry that comes in is data and no change."""
+        is_intake = self.policy.any_of <= {"write:samples", "write:alerts"}
+        return self.verb != "GET" and not is_intake
+
+    @property
+    def rate(self) -> Rate:
+        """The limit it counts against: by what its callers may touch."""
+        if self.policy.any_of == {"write:samples"}:
+            return Rate.METRICS
+        if self.policy.any_of <= {"read:alerts", "write:alerts"}:
+            return Rate.ALERTS
+        is_explainer = self.method.containing_service.name == "ExplainerService"
+        return Rate.ANALYSIS if is_explainer and ADMIN not in self.policy.any_of else Rate.OTHER
+
     def new_request(self) -> Message:
         """An empty request."""
         return GetMessageClass(self.method.input_type)()
+
+    def new_answer(self) -> Message:
+        """An empty answer."""
+        return GetMessageClass(self.method.output_type)()
 
 
 def full_method(method: MethodDescriptor) -> str:

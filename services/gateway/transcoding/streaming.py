@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from google.protobuf.message import Message
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -14,6 +15,7 @@ from services.gateway.metrics import OPEN_STREAMS
 from services.gateway.transcoding.answers import to_json
 from services.gateway.transcoding.frames import Event, Frames, open_frames
 from services.gateway.transcoding.framing import Framing
+from services.gateway.transcoding.merging import Merged, MergedCall
 
 if TYPE_CHECKING:
     from services.gateway.clients import Call
@@ -31,7 +33,7 @@ class StreamResponse(Response):
     the gateway drains.
     """
 
-    def __init__(self, call: "Call", framing: Framing, drain: Drain) -> None:
+    def __init__(self, call: "Call | MergedCall", framing: Framing, drain: Drain) -> None:
         """Takes over `call`: it is cancelled at the end whatever happens."""
         super().__init__(media_type=framing.media_type)
         del self.headers["content-length"]
@@ -51,7 +53,7 @@ class StreamResponse(Response):
                 if first is not Event.GONE:
                     await self._answer(first, frames, send)
 
-    async def _answer(self, first: Message | Event, frames: Frames, send: Send) -> None:
+    async def _answer(self, first: Message | Merged | Event, frames: Frames, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
         try:
@@ -60,7 +62,7 @@ class StreamResponse(Response):
         except TimeoutError:
             return
 
-    async def _pump(self, event: Message | Event, frames: Frames, send: Send) -> None:
+    async def _pump(self, event: Message | Merged | Event, frames: Frames, send: Send) -> None:
         while event not in (Event.END, Event.DRAINING, Event.GONE):
             await self._send(send, await self._written(event))
             try:
@@ -71,9 +73,12 @@ class StreamResponse(Response):
         if isinstance(event, Event) and event is not Event.GONE:
             await self._end(send, event.value, {})
 
-    async def _written(self, event: Message | Event) -> bytes:
+    async def _written(self, event: Message | Merged | Event) -> bytes:
         if isinstance(event, Event):
             return self._framing.keepalive()
+        if isinstance(event, Merged):
+            body = await to_json(event.frame) if event.frame else _json(event.error)
+            return self._framing.merged(event, body)
         return self._framing.frame(event, await to_json(event))
 
     async def _end(self, send: Send, event: str, body: dict[str, Any]) -> None:
@@ -83,3 +88,7 @@ class StreamResponse(Response):
         if body or not more:
             async with asyncio.timeout(_SEND_S):
                 await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _json(error: SensusError | None) -> bytes:
+    return msgspec.json.encode(problem(error) if error else {})

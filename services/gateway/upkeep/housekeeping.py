@@ -23,11 +23,14 @@ async def bootstrap(stores: Stores, passwords: Passwords, password: str) -> None
 
 
 async def purge(stores: Stores) -> None:
-    """Drops expired refresh tokens and old log-in attempts, for ever; a worker of the process."""
+    """Drops what has expired, again and again; a worker of the process."""
     while True:
         try:
             await stores.refresh_tokens.purge()
             await stores.attempts.purge()
+            await stores.login_links.purge()
+            await stores.idempotency.purge()
+            await stores.standing.purge()
         except Unavailable:
             logger.info("nothing dropped, the database is away")
         await asyncio.sleep(_PURGE_EVERY_S)

@@ -1,1 +1,0 @@
-"""Forms that others defined: what Alertmanager, Prometheus and plain HTTP senders write."""
