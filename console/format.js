@@ -1,0 +1,114 @@
+// Times, numbers and labels as people read them.
+
+/** @typedef {{name: string, value: string}} Label */
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+
+let skewMs = 0;
+
+/** The server's clock, so that "2 min ago" holds on a machine whose clock is off. */
+export function now() {
+  return Date.now() + skewMs;
+}
+
+/** @param {string | undefined} serverTime */
+export function noteServerTime(serverTime) {
+  const time = serverTime ? Date.parse(serverTime) : NaN;
+  if (Number.isFinite(time)) skewMs = time - Date.now();
+}
+
+/** @param {string | undefined} time RFC 3339 */
+export function ms(time) {
+  return time ? Date.parse(time) : NaN;
+}
+
+/**
+ * A time element: the clock today, the day before that, the whole on hover and to screen readers.
+ *
+ * @param {string | undefined} time RFC 3339
+ */
+export function timeOf(time) {
+  const element = document.createElement("time");
+  if (!time) return element;
+  const date = new Date(time);
+  const isToday = new Date(now()).toDateString() === date.toDateString();
+  element.dateTime = time;
+  element.title = exact.format(date);
+  element.textContent = isToday ? clock.format(date) : `${day.format(date)} ${clock.format(date)}`;
+  return element;
+}
+
+/** How long, in the one or two largest units. @param {number} milliseconds */
+export function span(milliseconds) {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48)
+    return minutes % 60 && hours < 10 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return `${Math.floor(hours / 24)} days`;
+}
+
+/** @param {string | undefined} time RFC 3339 */
+export function since(time) {
+  return span(now() - ms(time));
+}
+
+/** A number with as many digits as tell something. @param {number} value */
+export function figure(value) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size >= 1e15 || (size > 0 && size < 1e-4)) return value.toExponential(2);
+  const digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 4;
+  return value.toLocaleString(undefined, { maximumFractionDigits: digits });
+}
+
+/** @param {Label[] | undefined} labels @param {string} name */
+export function label(labels, name) {
+  return labels?.find((each) => each.name === name)?.value ?? "";
+}
+
+/** What an alert or a series is about: its service, host or instance. @param {Label[] | undefined} labels */
+export function place(labels) {
+  const names = ["service", "host", "pod", "instance", "job"];
+  return names.map((name) => label(labels, name)).find(Boolean) ?? "";
+}
+
+/** A series as Prometheus writes it. @param {Label[]} labels */
+export function selectorOf(labels) {
+  const rest = labels.filter((each) => each.name !== "__name__");
+  const matchers = rest.map((each) => `${quoted(each.name)}=${JSON.stringify(each.value)}`);
+  const name = label(labels, "__name__");
+  const plain = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
+  if (plain) return matchers.length ? `${name}{${matchers.join(",")}}` : name;
+  return `{${[JSON.stringify(name), ...matchers].join(",")}}`;
+}
+
+/** @param {string} name */
+function quoted(name) {
+  return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : JSON.stringify(name);
+}
+
+/** "SEVERITY_CRITICAL" as "critical". @param {string | undefined} name @param {string} prefix */
+export function enumWord(name, prefix) {
+  return (name ?? "").replace(`${prefix}_`, "").toLowerCase().replaceAll("_", " ");
+}
+
+/** @param {string | undefined} severity */
+export function severityWord(severity) {
+  const word = enumWord(severity, "SEVERITY");
+  return word === "unspecified" ? "info" : word;
+}
+
+/** For sorting: the worst first. @param {string | undefined} severity */
+export function severityRank(severity) {
+  return ["info", "warning", "critical"].indexOf(severityWord(severity));
+}
+
+/** @param {number} count @param {string} one @param {string} [many] */
+export function counted(count, one, many = `${one}s`) {
+  return `${count.toLocaleString()} ${count === 1 ? one : many}`;
+}

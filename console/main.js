@@ -1,0 +1,100 @@
+// The frame around all pages: navigation, who is logged in, whether the view is live.
+
+import { button, fill, h, link, say } from "./dom.js";
+import * as keys from "./keys.js";
+import * as router from "./router.js";
+import * as session from "./session.js";
+import { live, liveState, start, stop } from "./stream.js";
+
+/** @type {[string, string, string, string][]} path, name, key, scope */
+const PAGES = [
+  ["/", "Now", "g n", "read:analysis"],
+  ["/alerts", "Alerts", "g a", "read:alerts"],
+  ["/services", "Services", "g s", "read:analysis"],
+  ["/explore", "Explore", "g x", "read:samples"],
+  ["/notices", "Notices", "g o", "read:notices"],
+  ["/rules", "Rules and models", "g r", "read:analysis"],
+  ["/people", "People and keys", "g p", "admin"],
+];
+
+const top = /** @type {HTMLElement} */ (document.getElementById("top"));
+
+function drawTop() {
+  const user = session.user();
+  if (!user) {
+    fill(top, h("strong", {}, "Sensus"));
+    return;
+  }
+  const links = PAGES.filter(([, , , scope]) => session.may(scope)).map(([path, name]) => {
+    const isHere =
+      path === "/"
+        ? ["/", "/incidents"].some(
+            (each) =>
+              location.pathname === each ||
+              (each !== "/" && location.pathname.startsWith(`${each}/`)),
+          )
+        : location.pathname.startsWith(path);
+    return h(
+      "li",
+      {},
+      link(path, { "aria-current": isHere ? "page" : null, "data-key": `nav${path}` }, name),
+    );
+  });
+  fill(
+    top,
+    h("strong", {}, "Sensus"),
+    h("nav", { "aria-label": "Pages" }, h("ul", {}, ...links)),
+    liveness(),
+    h("span", { class: "who" }, user.userName || user.subject),
+    button("Log out", session.end, { class: "plain", "data-key": "log-out" }),
+  );
+}
+
+function liveness() {
+  const { state, away } = liveState();
+  if (state === "cut") return h("span", { class: "liveness cut" }, "▲ not live: connecting again");
+  if (away.length) return h("span", { class: "liveness cut" }, `▲ unavailable: ${away.join(", ")}`);
+  return h("span", { class: "liveness" }, state === "live" ? "● live" : "connecting");
+}
+
+function enter() {
+  drawTop();
+  start();
+  const target = new URL(new URLSearchParams(location.search).get("to") || "/", location.origin);
+  const isPage = target.origin === location.origin && target.pathname !== "/login";
+  if (location.pathname === "/login")
+    router.go(isPage ? target.pathname + target.search : "/", { replace: true });
+  else router.show();
+}
+
+/** The page stays as it is, with what was typed; a dialog asks who is there. */
+async function expired() {
+  stop();
+  drawTop();
+  if (location.pathname === "/login") return;
+  const { askAgain } = await import("./pages/login.js");
+  await askAgain();
+  say("logged in again");
+  drawTop();
+  start();
+}
+
+async function begin() {
+  keys.listen();
+  router.intercept();
+  for (const [path, name, shortcut, scope] of PAGES)
+    keys.always(shortcut, name, () => session.may(scope) && router.go(path));
+  live.addEventListener("state", drawTop);
+  router.visits.addEventListener("shown", drawTop);
+  const isResumed = await session.resume().catch(() => false);
+  session.events.addEventListener("ended", expired);
+  if (isResumed) return enter();
+  const to = location.pathname + location.search;
+  if (location.pathname !== "/login")
+    history.replaceState({}, "", to === "/" ? "/login" : `/login?to=${encodeURIComponent(to)}`);
+  drawTop();
+  await router.show();
+}
+
+session.events.addEventListener("begun", enter);
+begin();

@@ -1,0 +1,373 @@
+// One incident: what, since when, why, who is on it, and what can be done.
+
+import { ApiError, get, patch, post, put, requestId } from "../api.js";
+import { button, fill, h, link, messageOf, say } from "../dom.js";
+import { counted, enumWord, label, ms, now, place, selectorOf, timeOf } from "../format.js";
+import { onPage } from "../keys.js";
+import { cited, evidenceList, foreign, severity, stateOf, suspectList } from "../parts.js";
+import { rows } from "../rows.js";
+import { samples, seriesChart } from "../series.js";
+import * as session from "../session.js";
+import { live } from "../stream.js";
+import { go } from "../router.js";
+
+const CHARTS = 6;
+const BEFORE_MS = 3600_000;
+
+/** @param {import("../router.js").Visit} visit */
+export async function show({ main, params, signal, title }) {
+  const id = params.id ?? "";
+  const path = `/api/v1/incidents/${encodeURIComponent(id)}`;
+  let { incident, members = [] } = await get(path, {}, signal);
+  if (incident.mergedInto)
+    return go(`/incidents/${encodeURIComponent(incident.mergedInto)}`, { replace: true });
+  const head = h("div"),
+    cause = h("div"),
+    actions = h("div", { class: "actions" }),
+    charts = h("div", { class: "charts", "aria-label": "Charts", role: "group" });
+  const suspects = h("div"),
+    timeline = h("ol", { class: "timeline" }),
+    news = h("button", { type: "button", class: "news", hidden: true }),
+    postmortem = h("div");
+  let unseen = 0;
+  const memberRows = rows({
+    name: "Members",
+    columns: ["Severity", "What", "Where", "Since", "Until"],
+    keyOf: (/** @type {any} */ each) => each.memberId,
+    cells: (each) => [
+      severity(each.severity),
+      foreign(label(each.labels, "alertname") || label(each.labels, "__name__")),
+      foreign(place(each.labels)),
+      timeOf(each.startTime),
+      timeOf(each.endTime),
+    ],
+    open: (each) =>
+      go(
+        `/${each.kind === "MEMBER_KIND_ALERT" ? "alerts" : "anomalies"}/${encodeURIComponent(each.memberId)}`,
+      ),
+  });
+  main.append(
+    head,
+    cause,
+    actions,
+    h("h2", { class: "visually-hidden" }, "Charts"),
+    charts,
+    suspects,
+    h(
+      "section",
+      { "aria-labelledby": "timeline" },
+      h("h2", { id: "timeline" }, "Timeline"),
+      note(path, refresh),
+      news,
+      timeline,
+    ),
+    h(
+      "section",
+      { "aria-labelledby": "members" },
+      h("h2", { id: "members" }, "Members"),
+      memberRows.element,
+    ),
+    postmortem,
+  );
+
+  /** Shows the incident as it stands; what the pointer may be on stays in its place. */
+  function draw() {
+    title(incident.title);
+    fill(
+      head,
+      h("p", { class: "facts" }, severity(incident.severity), " ", stateOf(incident)),
+      h("h1", {}, foreign(incident.title)),
+    );
+    fill(actions, ...buttons());
+    memberRows.set(members);
+  }
+
+  function buttons() {
+    if (!session.may("write:incidents"))
+      return [h("p", {}, "You may read incidents, not change them.")];
+    const isOver = incident.state === "INCIDENT_STATE_RESOLVED";
+    const isMine = incident.owner === session.user()?.subject;
+    if (isOver) return [act("Reopen", "reopen", {}, { "data-key": "reopen" })];
+    const mute = incident.mute
+      ? act("Unmute", "unmute", {}, { "data-key": "mute", "data-shortcut": "m" })
+      : act(
+          "Mute until resolved",
+          "mute",
+          { untilResolved: true },
+          { "data-key": "mute", "data-shortcut": "m" },
+        );
+    return [
+      isMine || incident.state === "INCIDENT_STATE_ACKNOWLEDGED"
+        ? own(isMine)
+        : act(
+            "Acknowledge",
+            "acknowledge",
+            {},
+            { class: "main", "data-key": "acknowledge", "data-shortcut": "a" },
+          ),
+      mute,
+      act("Resolve", "resolve", {}, { "data-key": "resolve" }),
+    ];
+  }
+
+  /** @param {boolean} isMine */
+  function own(isMine) {
+    const work = async () => {
+      await patch(path, {
+        owner: isMine ? "" : session.user()?.subject,
+        updateMask: "owner",
+        etag: incident.etag,
+        requestId: requestId(),
+      });
+      await refresh();
+    };
+    return button(isMine ? "Give it up" : "Take it over", work, {
+      "data-key": "own",
+      "data-shortcut": "o",
+    });
+  }
+
+  /** @param {string} text @param {string} verb @param {object} body @param {Record<string, unknown>} props */
+  function act(text, verb, body, props) {
+    return button(
+      text,
+      async () => {
+        try {
+          ({ incident } = await post(`${path}:${verb}`, { ...body, requestId: requestId() }));
+        } catch (error) {
+          // somebody else was faster: show what holds now, then say so
+          if (error instanceof ApiError && [409, 412].includes(error.status)) await refresh();
+          throw error;
+        }
+        say(`${text}: done`);
+        await refresh();
+      },
+      props,
+    );
+  }
+
+  async function refresh() {
+    const fresh = await get(path, {}, signal);
+    ({ incident, members = [] } = fresh);
+    draw();
+    await Promise.all([drawTimeline(), drawPostmortem()]);
+  }
+
+  async function drawTimeline() {
+    const { events = [] } = await get(`${path}/timeline`, { pageSize: 100 }, signal);
+    news.hidden = true;
+    unseen = 0;
+    fill(
+      timeline,
+      events.map((/** @type {any} */ event) =>
+        h(
+          "li",
+          { "data-key": `event-${event.eventId}` },
+          timeOf(event.time),
+          " ",
+          h("strong", {}, enumWord(event.kind, "EVENT_KIND")),
+          " ",
+          foreign(event.text),
+          event.actor ? h("span", { class: "by" }, ` ${event.actor.replace(/^user:/, "")}`) : null,
+          event.canUndo && session.may("write:incidents")
+            ? button(
+                "Undo",
+                async () => {
+                  await post(`${path}:undo`, { eventId: event.eventId, requestId: requestId() });
+                  await refresh();
+                },
+                { class: "plain", "data-key": `undo-${event.eventId}` },
+              )
+            : null,
+        ),
+      ),
+    );
+  }
+
+  async function drawCause() {
+    const found = incident.cause?.explanationId
+      ? await get(
+          `/api/v1/explanations/${encodeURIComponent(incident.cause.explanationId)}`,
+          {},
+          signal,
+        ).then(
+          (answer) => answer.explanation,
+          () => null,
+        )
+      : null;
+    const text = found ?? incident.cause;
+    const evidence = found?.evidence ?? [];
+    fill(
+      cause,
+      text?.rootCause
+        ? h("p", { class: "cause" }, ...cited(text.rootCause, evidence))
+        : h("p", { class: "cause" }, "No cause is known yet."),
+      text?.mitigation
+        ? h("p", {}, h("strong", {}, "First: "), ...cited(text.mitigation, evidence))
+        : null,
+      text?.summary
+        ? h(
+            "details",
+            {},
+            h("summary", {}, "What happened"),
+            h("p", {}, ...cited(text.summary, evidence)),
+          )
+        : null,
+      found
+        ? link(
+            `/explanations/${encodeURIComponent(found.explanationId)}`,
+            { "data-key": "explanation" },
+            "The whole explanation",
+          )
+        : null,
+    );
+    fill(
+      suspects,
+      suspectList(found?.suspects ?? incident.cause?.suspects),
+      evidenceList(evidence),
+    );
+    await drawCharts(found);
+  }
+
+  /** The first suspects and the members on one axis. @param {any} explanation */
+  async function drawCharts(explanation) {
+    const endMs = incident.resolveTime
+      ? Math.min(now(), ms(incident.resolveTime) + BEFORE_MS / 2)
+      : now();
+    const frame = {
+      startMs: ms(incident.startTime) - BEFORE_MS,
+      endMs,
+      marks: (incident.changes ?? []).map((/** @type {any} */ each) => ({
+        ms: ms(each.time),
+        text: each.title,
+      })),
+    };
+    const moved = (explanation?.evidence ?? [])
+      .filter((/** @type {any} */ each) => each.window && label(each.labels, "__name__"))
+      .map((/** @type {any} */ each) => each.labels);
+    const own = members
+      .filter((/** @type {any} */ each) => each.kind === "MEMBER_KIND_ANOMALY")
+      .map((/** @type {any} */ each) => each.labels);
+    const selectors = [...new Set([...moved, ...own].map(selectorOf))].slice(0, CHARTS);
+    const drawn = await Promise.all(
+      selectors.map(async (selector) => {
+        const [series] = await samples(selector, frame.startMs, frame.endMs, {
+          most: 1,
+          signal,
+        }).catch(() => []);
+        return series
+          ? seriesChart(
+              series,
+              `${place(series.labels)} · ${label(series.labels, "__name__")}`,
+              frame,
+              signal,
+            ).element
+          : null;
+      }),
+    );
+    fill(charts, ...drawn);
+    if (frame.marks.length)
+      charts.append(
+        h(
+          "ul",
+          { class: "marks" },
+          ...frame.marks.map((/** @type {any} */ mark) =>
+            h("li", {}, timeOf(new Date(mark.ms).toISOString()), " ", foreign(mark.text)),
+          ),
+        ),
+      );
+  }
+
+  async function drawPostmortem() {
+    // what is being written stays
+    if (incident.state !== "INCIDENT_STATE_RESOLVED" || postmortem.hasChildNodes()) return;
+    const { postmortem: saved } = await get(`${path}/postmortem`, {}, signal);
+    const text = h(
+      "textarea",
+      { rows: 16, "aria-labelledby": "postmortem" },
+      saved.text || saved.draft || "",
+    );
+    fill(
+      postmortem,
+      h(
+        "section",
+        { "aria-labelledby": "postmortem" },
+        h("h2", { id: "postmortem" }, "Postmortem"),
+        text,
+        session.may("write:incidents")
+          ? button("Save", async () => {
+              const answer = await put(`${path}/postmortem`, {
+                text: text.value,
+                etag: saved.etag,
+                requestId: requestId(),
+              });
+              saved.etag = answer.postmortem?.etag ?? saved.etag;
+              say("saved");
+            })
+          : null,
+      ),
+    );
+  }
+
+  onPage("a", "Acknowledge", () => press("acknowledge"));
+  onPage("m", "Mute or unmute", () => press("mute"));
+  onPage("o", "Take it over or give it up", () => press("own"));
+  onPage("e", "Go to the explanation", () => press("explanation"));
+  /** @param {string} key */
+  function press(key) {
+    const element = main.querySelector(`[data-key="${key}"]`);
+    if (element instanceof HTMLElement) element.click();
+  }
+
+  live.addEventListener(
+    "incidents",
+    async (event) => {
+      const change = /** @type {CustomEvent} */ (event).detail.frame.change;
+      if (change?.incident?.incidentId !== id) return;
+      const hadCause = incident.cause?.explanationId;
+      incident = change.incident;
+      draw();
+      if (incident.cause?.explanationId !== hadCause) drawCause().catch(() => {});
+      const eventId = change.event?.eventId;
+      // one's own change is in the timeline already, or will be with the answer
+      await new Promise((done) => setTimeout(done, 300));
+      if (timeline.querySelector(`[data-key="event-${CSS.escape(String(eventId))}"]`)) return;
+      news.hidden = false;
+      news.textContent = `${++unseen} new`;
+      say(counted(unseen, "new event"));
+    },
+    { signal },
+  );
+  news.addEventListener("click", () => refresh().catch((error) => say(messageOf(error))));
+
+  draw();
+  await Promise.all([drawCause(), drawTimeline(), drawPostmortem().catch(() => {})]);
+}
+
+/** @param {string} path @param {() => Promise<void>} refresh */
+function note(path, refresh) {
+  if (!session.may("write:incidents")) return null;
+  const text = h("input", { id: "note", maxlength: 10000, autocomplete: "off" });
+  const fault = h("p", { class: "fault", role: "alert" });
+  const form = h(
+    "form",
+    { class: "inline" },
+    h("label", { for: "note" }, "Note"),
+    text,
+    h("button", {}, "Add"),
+    fault,
+  );
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (!text.value.trim()) return;
+    await post(`${path}/notes`, { text: text.value, requestId: requestId() }).then(
+      () => {
+        text.value = "";
+        fill(fault);
+        return refresh();
+      },
+      (error) => fill(fault, messageOf(error)),
+    );
+  });
+  return form;
+}

@@ -1,0 +1,107 @@
+// Paths to pages. Each page is a module of its own, fetched when it is first needed.
+
+import { fill, h, messageOf } from "./dom.js";
+import { forgetPage } from "./keys.js";
+
+/**
+ * @typedef {object} Visit
+ * @property {HTMLElement} main where the page puts itself
+ * @property {Record<string, string>} params of the path
+ * @property {URLSearchParams} query
+ * @property {AbortSignal} signal aborted when the page is left
+ * @property {(title: string) => void} title names the page
+ *
+ * @typedef {{show: (visit: Visit) => Promise<void> | void}} Page
+ */
+
+/** @type {[RegExp, () => Promise<Page>][]} */
+const ROUTES = [
+  [/^\/$/, () => import("./pages/now.js")],
+  [/^\/login$/, () => import("./pages/login.js")],
+  [/^\/incidents\/(?<id>[^/]+)$/, () => import("./pages/incident.js")],
+  [/^\/alerts$/, () => import("./pages/alerts.js")],
+  [/^\/alerts\/(?<id>[^/]+)$/, () => import("./pages/alert.js")],
+  [/^\/anomalies\/(?<id>[^/]+)$/, () => import("./pages/anomaly.js")],
+  [/^\/explanations\/(?<id>[^/]+)$/, () => import("./pages/explanation.js")],
+  [/^\/services$/, () => import("./pages/services.js")],
+  [/^\/services\/(?<name>[^/]+)$/, () => import("./pages/services.js")],
+  [/^\/explore$/, () => import("./pages/explore.js")],
+  [/^\/notices$/, () => import("./pages/notices.js")],
+  [/^\/rules$/, () => import("./pages/rules.js")],
+  [/^\/people$/, () => import("./pages/people.js")],
+];
+
+/** Fires "shown" with the path when another page is shown. */
+export const visits = new EventTarget();
+
+let left = new AbortController();
+
+/** @param {string} path @param {{replace?: boolean}} [options] */
+export function go(path, { replace = false } = {}) {
+  if (replace) history.replaceState({}, "", path);
+  else history.pushState({}, "", path);
+  return show();
+}
+
+/** Changes the query of the page that is shown, without showing it anew. @param {Record<string, string>} values */
+export function setQuery(values) {
+  const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
+  history.replaceState({}, "", query.size ? `${location.pathname}?${query}` : location.pathname);
+}
+
+export async function show() {
+  left.abort();
+  left = new AbortController();
+  const { signal } = left;
+  forgetPage();
+  const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+  const path = location.pathname;
+  const found = ROUTES.map(([pattern, load]) => ({ match: pattern.exec(path), load })).find(
+    ({ match }) => match,
+  );
+  const title = (/** @type {string} */ text) => {
+    document.title = text ? `${text} · Sensus` : "Sensus";
+  };
+  visits.dispatchEvent(new CustomEvent("shown", { detail: path }));
+  try {
+    if (!found) throw new Error(`There is no page ${path}.`);
+    const groups = found.match?.groups ?? {};
+    const params = Object.fromEntries(
+      Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value ?? "")]),
+    );
+    const page = await found.load();
+    if (signal.aborted) return;
+    main.replaceChildren();
+    await page.show({ main, params, query: new URLSearchParams(location.search), signal, title });
+    if (!signal.aborted && !main.contains(document.activeElement))
+      main.focus({ preventScroll: true });
+  } catch (error) {
+    if (signal.aborted) return;
+    title("");
+    fill(
+      main,
+      h("h1", {}, "This page cannot be shown"),
+      h("p", { role: "alert" }, messageOf(error)),
+      h("button", { type: "button", onclick: () => show() }, "Try again"),
+    );
+  }
+}
+
+/** Links inside the console change the page without loading it. */
+export function intercept() {
+  document.addEventListener("click", (event) => {
+    if (!(event.target instanceof Element)) return;
+    const anchor = event.target.closest("a[href]");
+    if (!(anchor instanceof HTMLAnchorElement) || event.defaultPrevented) return;
+    if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || anchor.target) return;
+    if (
+      anchor.origin !== location.origin ||
+      anchor.hash ||
+      !ROUTES.some(([pattern]) => pattern.test(anchor.pathname))
+    )
+      return;
+    event.preventDefault();
+    go(anchor.pathname + anchor.search);
+  });
+  addEventListener("popstate", () => show());
+}

@@ -1,0 +1,190 @@
+// A list of any length of which a screenful is in the document. Nothing moves under the pointer:
+// what is new waits behind a button.
+
+import { fill, h, say } from "./dom.js";
+import { counted } from "./format.js";
+
+const ROW_PX = 44;
+const SPARE = 8;
+
+/**
+ * @template T
+ * @typedef {object} RowOptions
+ * @property {string} name what screen readers call the list
+ * @property {string[]} columns
+ * @property {(item: T) => string} keyOf
+ * @property {(item: T) => (import("./dom.js").Child)[]} cells
+ * @property {(item: T) => void} [open]
+ * @property {() => import("./dom.js").Child} [empty]
+ * @property {(a: T, b: T) => number} [order]
+ * @property {(isNear: true) => void} [more] called when the end comes near
+ */
+
+/**
+ * @template T
+ * @param {RowOptions<T>} options
+ */
+export function rows(options) {
+  /** @type {T[]} */
+  let items = [];
+  /** @type {Map<string, T>} */
+  const waiting = new Map();
+  let current = 0;
+  const body = h("div", { role: "rowgroup", class: "rows-body" });
+  const head = h(
+    "div",
+    { role: "row", class: "row head", "aria-rowindex": 1 },
+    ...options.columns.map((text) => h("span", { role: "columnheader" }, text)),
+  );
+  const scroller = h(
+    "div",
+    { class: "rows", role: "grid", "aria-label": options.name, tabindex: -1 },
+    h("div", { role: "rowgroup" }, head),
+    body,
+  );
+  const news = h("button", { type: "button", class: "news", hidden: true });
+  const element = h("div", { class: "list" }, news, scroller);
+
+  function draw() {
+    const height = scroller.clientHeight || innerHeight;
+    const first = Math.max(0, Math.floor(scroller.scrollTop / ROW_PX) - SPARE);
+    const last = Math.min(
+      items.length,
+      first + Math.min(40, Math.ceil(height / ROW_PX)) + 2 * SPARE,
+    );
+    scroller.setAttribute("aria-rowcount", String(items.length + 1));
+    body.style.setProperty("--rows", String(items.length));
+    const shown = items.slice(first, last).map((item, index) => row(item, first + index));
+    fill(
+      body,
+      items.length ? shown : h("div", { class: "empty" }, options.empty?.() ?? "Nothing here."),
+    );
+    if (options.more && last > items.length - 2 * SPARE) options.more(true);
+  }
+
+  /** @param {T} item @param {number} index */
+  function row(item, index) {
+    const element = h(
+      "div",
+      {
+        role: "row",
+        class: "row",
+        "aria-rowindex": index + 2,
+        "data-key": options.keyOf(item),
+        tabindex: index === current ? 0 : -1,
+        onclick: (/** @type {MouseEvent} */ event) => {
+          current = index;
+          if (!(event.target instanceof Element && event.target.closest("a, button")))
+            options.open?.(item);
+        },
+      },
+      ...options.cells(item).map((cell) => h("span", { role: "gridcell" }, cell)),
+    );
+    element.style.setProperty("--row", String(index));
+    return element;
+  }
+
+  /** Moves the focus by rows, and scrolls when it must. @param {number} step */
+  function move(step) {
+    if (!items.length) return;
+    const has = body.contains(document.activeElement);
+    current = Math.min(items.length - 1, Math.max(0, has ? current + step : current));
+    const top = current * ROW_PX,
+      height = scroller.clientHeight;
+    if (top < scroller.scrollTop) scroller.scrollTop = top;
+    else if (top + 2 * ROW_PX > scroller.scrollTop + height)
+      scroller.scrollTop = top + 2 * ROW_PX - height;
+    draw();
+    focused()?.focus({ preventScroll: true });
+  }
+
+  function focused() {
+    const item = items[current];
+    const key = item && CSS.escape(options.keyOf(item));
+    return /** @type {HTMLElement | null} */ (
+      key ? body.querySelector(`[data-key="${key}"]`) : null
+    );
+  }
+
+  scroller.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
+  scroller.addEventListener("keydown", (event) => {
+    /** @type {Record<string, number>} */
+    const steps = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: 10,
+      PageUp: -10,
+      Home: -Infinity,
+      End: Infinity,
+    };
+    const step = steps[event.key];
+    const item = items[current];
+    if (step !== undefined) move(step);
+    else if (event.key === "Enter" && event.target === focused() && item) options.open?.(item);
+    else return;
+    event.preventDefault();
+  });
+  news.addEventListener("click", () => {
+    admit();
+    scroller.scrollTop = 0;
+    current = 0;
+    draw();
+    focused()?.focus();
+  });
+  new ResizeObserver(draw).observe(scroller);
+
+  function admit() {
+    const known = new Map(items.map((item) => [options.keyOf(item), item]));
+    for (const [key, item] of waiting) known.set(key, item);
+    items = [...known.values()];
+    if (options.order) items.sort(options.order);
+    waiting.clear();
+    news.hidden = true;
+  }
+
+  return {
+    element,
+    /** Shows these and no others. @param {T[]} next */
+    set(next) {
+      items = options.order ? next.toSorted(options.order) : next;
+      waiting.clear();
+      news.hidden = true;
+      current = Math.min(current, Math.max(0, items.length - 1));
+      draw();
+    },
+    /** Adds to the end: the next page of what is asked for. @param {T[]} next */
+    append(next) {
+      const known = new Set(items.map(options.keyOf));
+      items = [...items, ...next.filter((item) => !known.has(options.keyOf(item)))];
+      draw();
+    },
+    /** A row that is there changes in its place; one that is not waits. @param {T} item */
+    update(item) {
+      const key = options.keyOf(item);
+      const place = items.findIndex((each) => options.keyOf(each) === key);
+      if (place >= 0) {
+        items[place] = item;
+        draw();
+        return;
+      }
+      waiting.set(key, item);
+      if (!items.length) {
+        admit();
+        draw();
+        return;
+      }
+      news.hidden = false;
+      news.textContent = `${waiting.size} new`;
+      say(counted(waiting.size, "new row"));
+    },
+    /** @param {string} key */
+    drop(key) {
+      waiting.delete(key);
+      items = items.filter((item) => options.keyOf(item) !== key);
+      draw();
+    },
+    move,
+    items: () => items,
+    current: () => items[current],
+  };
+}

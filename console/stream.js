@@ -1,0 +1,118 @@
+// All events as one stream: opened again after a cut, from the last event on, so that nothing is
+// lost and nothing comes twice.
+
+import { authorized } from "./api.js";
+import { noteServerTime } from "./format.js";
+import * as session from "./session.js";
+
+const QUIET_MS = 40_000;
+const WAITS_MS = [500, 1000, 2000, 5000, 10_000];
+
+/**
+ * Fires one event per frame, named by its topic (`incidents`, `alerts`, …) with the detail
+ * `{kind, frame}`, and "state" when the connection comes or goes.
+ */
+export const live = new EventTarget();
+
+/** @type {"connecting" | "live" | "cut"} */
+let state = "connecting";
+let lastId = "";
+/** Topics whose service is away now. */
+const away = new Set();
+let run = 0;
+
+export function liveState() {
+  return { state, away: [...away] };
+}
+
+/** Follows from now on until `stop`. */
+export async function start() {
+  const mine = ++run;
+  for (let failures = 0; mine === run;) {
+    const began = Date.now();
+    try {
+      await follow(mine);
+    } catch {
+      // said by the state below; opened again
+    }
+    if (mine !== run || !session.user()) return;
+    failures = Date.now() - began > QUIET_MS ? 0 : failures + 1;
+    change("cut");
+    await new Promise((done) =>
+      setTimeout(done, WAITS_MS[Math.min(failures, WAITS_MS.length) - 1] ?? 0),
+    );
+  }
+}
+
+export function stop() {
+  run++;
+  lastId = "";
+  away.clear();
+}
+
+/** @param {number} mine */
+async function follow(mine) {
+  const abort = new AbortController();
+  let alive = Date.now();
+  const guard = setInterval(() => {
+    if (mine !== run || Date.now() - alive > QUIET_MS) abort.abort();
+  }, 1000);
+  try {
+    /** @type {Record<string, string>} */
+    const headers = { Accept: "text/event-stream" };
+    if (lastId) headers["Last-Event-ID"] = lastId;
+    const answer = await authorized("/api/v1/events", { headers, signal: abort.signal });
+    if (answer.status === 400) lastId = "";
+    if (!answer.ok || !answer.body) throw new Error(`the stream was refused: ${answer.status}`);
+    change("live");
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || mine !== run) return;
+      alive = Date.now();
+      rest = taken(rest + value);
+    }
+  } finally {
+    clearInterval(guard);
+    abort.abort();
+  }
+}
+
+/** Handles whole events; what is left is the begin of the next. @param {string} text */
+function taken(text) {
+  const blocks = text.split("\n\n");
+  const rest = blocks.pop() ?? "";
+  for (const block of blocks) handle(block);
+  return rest;
+}
+
+/** @param {string} block */
+function handle(block) {
+  /** @type {Record<string, string>} */
+  const fields = {};
+  for (const line of block.split("\n")) {
+    const at = line.indexOf(": ");
+    if (at > 0) fields[line.slice(0, at)] = line.slice(at + 2);
+  }
+  if (!fields.data) return;
+  if (fields.event === "error") session.distrust();
+  const { topic, frame } = JSON.parse(fields.data);
+  if (!topic) return;
+  if (fields.id) lastId = fields.id;
+  if (fields.event === "unavailable") away.add(topic);
+  else away.delete(topic);
+  if (fields.event === "watching" || fields.event === "unavailable") {
+    noteServerTime(frame?.heartbeat?.serverTime);
+    live.dispatchEvent(new Event("state"));
+    return;
+  }
+  live.dispatchEvent(new CustomEvent(topic, { detail: { kind: fields.event, frame } }));
+}
+
+/** @param {"connecting" | "live" | "cut"} next */
+function change(next) {
+  if (state === next) return;
+  state = next;
+  live.dispatchEvent(new Event("state"));
+}
