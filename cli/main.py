@@ -1,39 +1,82 @@
-"""The `sensus` command: one sub-command per file in `cli/commands`."""
+"""The `sensus` command: one sub-command per file in `cli/commands`, or a few of one subject."""
 
 import sys
+from importlib import import_module
+from typing import Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from cli.commands.backtest import backtest
-from cli.commands.demo import demo
-from cli.commands.explain import explain
-from cli.commands.keys import keys
-from cli.commands.migrate import migrate
-from cli.commands.prompts import prompts
-from cli.commands.rank import rank
-from cli.commands.send import send
-from cli.commands.tail import tail
-from cli.commands.token import token
-from cli.commands.up import up
 from cli.problem import Problem
-from cli.screen import make_console
+from cli.render.screen import make_console
 from mesh.config import ConfigError
 from mesh.errors import SensusError
 
-_commands = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+_NAMES: Final = (
+    "up",
+    "demo",
+    "send",
+    "tail",
+    "explain",
+    "rank",
+    "group",
+    "login",
+    "token",
+    "keys",
+    "migrate",
+    "backtest",
+    "prompts",
+    "audit",
+    "slo",
+    "notify",
+    "notices",
+    "incidents",
+    "incident",
+    "ack",
+    "resolve",
+    "mute",
+    "merge",
+    "split",
+    "note",
+    "undo",
+    "postmortem",
 )
-for _command in (up, demo, send, tail, explain, rank, token, keys, migrate, backtest):
-    _commands.command()(_command)
-_commands.add_typer(prompts, name="prompts")
+_ROOMS: Final = dict.fromkeys(
+    ("ack", "resolve", "mute", "merge", "split", "note", "undo", "postmortem"), "incident"
+)
+"""Commands that share a file with another one."""
 
 
-@_commands.callback()
+def _new(**options: Any) -> typer.Typer:
+    return typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, **options
+    )
+
+
+class _Commands(TyperGroup):
+    """Imports a sub-command when it is asked for: all of them together take a second."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_NAMES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _NAMES:
+            return None
+        found = getattr(import_module(f"cli.commands.{_ROOMS.get(cmd_name, cmd_name)}"), cmd_name)
+        group = _new(callback=_about)
+        if isinstance(found, typer.Typer):
+            group.add_typer(found, name=cmd_name)
+        else:
+            group.command()(found)
+        return get_group(group).commands[cmd_name]
+
+
 def _about() -> None:
     """Sensus takes in metrics and alerts, notices what is abnormal, and explains why."""
+
+
+_commands = _new(cls=_Commands, callback=_about, no_args_is_help=True)
 
 
 def app() -> None:

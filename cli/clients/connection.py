@@ -5,13 +5,15 @@ from contextlib import asynccontextmanager
 
 import grpc
 
-from cli.directory import DataDirectory
-from cli.tokens import user_token
+from cli.product.directory import DataDirectory
+from cli.product.tokens import user_token
 from mesh.clients import open_channel
 
 INGEST = "sensus.ingest.v1.IngestService"
 DETECTOR = "sensus.detector.v1.DetectorService"
 EXPLAINER = "sensus.explainer.v1.ExplainerService"
+INCIDENTS = "sensus.incidents.v1.IncidentsService"
+NOTIFIER = "sensus.notifier.v1.NotifierService"
 
 
 @asynccontextmanager
@@ -22,6 +24,8 @@ async def connect(directory: DataDirectory, service: str) -> AsyncIterator[grpc.
         INGEST: run.ingest_target,
         DETECTOR: run.detector_target,
         EXPLAINER: run.explainer_target,
+        INCIDENTS: run.incidents_target,
+        NOTIFIER: run.notifier_target,
     }
     async with open_channel(
         targets[service], service=service, tokens=lambda: user_token(directory), caller="cli"

@@ -2,7 +2,7 @@
 
 import grpc
 
-from cli.clients.subjects import none_of
+from cli.clients.explaining import none_of
 from mesh.errors import InvalidInput, NotFound, translated
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.explainer.v1.explainer_service_pb2_grpc import ExplainerServiceStub

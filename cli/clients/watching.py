@@ -1,8 +1,8 @@
 """What happens now: anomalies from the detector, alerts from ingest."""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -20,6 +20,10 @@ Status = detector_pb.GetDetectorStatusResponse
 
 _ALERTS_INTERVAL_S = 1.0
 _PAGE_SIZE = 1000
+_OVERLAP_MS = 30_000
+"""A change may be committed this long after its update_time: its writer waited for others."""
+
+FIRING = alert_pb2.ALERT_STATE_FIRING
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,30 +58,81 @@ class AnomalyWatch:
 
 @dataclass(slots=True, kw_only=True)
 class AlertWatch:
-    """Follows changes of alerts by asking once a second."""
+    """Follows changes of alerts by asking once a second what changed.
+
+    Attributes:
+        since: changes committed before are not told.
+    """
 
     channel: grpc.aio.Channel
     tell: Callable[[Alert], None]
     since: Timestamp
+    _told_ms: dict[tuple[str, int], int] = field(default_factory=dict)
 
     async def run(self) -> None:
-        """Tells each change committed after `since`, oldest first, for ever."""
+        """Tells each change once, firing and resolved, in the order of their times, for ever."""
         await keep_open(self._session, name="alerts")
 
     async def _session(self, waits: Backoff) -> None:
-        stub = IngestServiceStub(self.channel)
         while True:
-            request = ingest_pb.ListAlertsRequest(start_time=self.since, page_size=_PAGE_SIZE)
-            response = await stub.ListAlerts(request)
+            changes = [
+                change async for alert in self._changed() for change in await self._untold(alert)
+            ]
             waits.reset()
-            self._take(response.alerts)
+            for alert in sorted(changes, key=lambda alert: alert.update_time.ToNanoseconds()):
+                self._told_ms[alert.alert_id, alert.state] = alert.update_time.ToMilliseconds()
+                self.tell(alert)
+            self._forget()
             await asyncio.sleep(_ALERTS_INTERVAL_S)
 
-    def _take(self, alerts: "Iterable[Alert]") -> None:
-        fresh = [alert for alert in alerts if _nanos(alert.update_time) > _nanos(self.since)]
-        for alert in sorted(fresh, key=lambda alert: _nanos(alert.update_time)):
-            self.tell(alert)
-            self.since = alert.update_time
+    async def _changed(self) -> AsyncIterator[Alert]:
+        """Every page of what changed since a little before the last change that was told."""
+        latest_ms = max(self._told_ms.values(), default=0)
+        from_ms = max(self.since.ToMilliseconds(), latest_ms - _OVERLAP_MS)
+        request = ingest_pb.ListAlertsRequest(page_size=_PAGE_SIZE)
+        request.changed_since.FromMilliseconds(from_ms)
+        while True:
+            response = await IngestServiceStub(self.channel).ListAlerts(request)
+            for alert in response.alerts:
+                yield alert
+            request.page_token = response.next_page_token
+            if not request.page_token:
+                return
+
+    async def _untold(self, alert: Alert) -> list[Alert]:
+        """The episode as it stands; before it as it fired, when both came between two questions."""
+        if (alert.alert_id, alert.state) in self._told_ms:
+            return []
+        if alert.state == FIRING or (alert.alert_id, FIRING) in self._told_ms:
+            return [alert]
+        request = ingest_pb.GetAlertRequest(alert_id=alert.alert_id)
+        response = await IngestServiceStub(self.channel).GetAlert(request)
+        return [*(_as_it_was(alert, change) for change in self._fired(response)), alert]
+
+    def _fired(self, response: ingest_pb.GetAlertResponse) -> list[ingest_pb.AlertChange]:
+        since_ms = self.since.ToMilliseconds()
+        return [
+            change
+            for change in response.history
+            if change.state == FIRING and change.commit_time.ToMilliseconds() >= since_ms
+        ]
+
+    def _forget(self) -> None:
+        """What is too old to be listed again; episodes that fire stay, for their end."""
+        oldest_ms = max(self._told_ms.values(), default=0) - 2 * _OVERLAP_MS
+        ended = {alert_id for alert_id, state in self._told_ms if state != FIRING}
+        for (alert_id, state), told_ms in list(self._told_ms.items()):
+            if told_ms < oldest_ms and alert_id in ended:
+                del self._told_ms[alert_id, state]
+
+
+def _as_it_was(alert: Alert, change: ingest_pb.AlertChange) -> Alert:
+    earlier = Alert()
+    earlier.CopyFrom(alert)
+    earlier.state = change.state
+    earlier.update_time.CopyFrom(change.commit_time)
+    earlier.ClearField("end_time")
+    return earlier
 
 
 async def detector_status(channel: grpc.aio.Channel) -> Status:
@@ -90,7 +145,3 @@ async def detector_status(channel: grpc.aio.Channel) -> Status:
 def is_scoring(status: Status) -> bool:
     """True once a model is active."""
     return status.phase == detector_pb.DETECTOR_PHASE_SCORING
-
-
-def _nanos(stamp: Timestamp) -> int:
-    return stamp.ToNanoseconds()

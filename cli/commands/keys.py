@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cli.environment import SERVICES
 from cli.problem import Problem
+from cli.product.environment import SERVICES
 from mesh.auth import generate_key_files
 
 

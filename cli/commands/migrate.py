@@ -1,37 +1,51 @@
 """`sensus migrate`: bring the schemas up to date without starting the services."""
 
 import asyncio
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
-from cli.directory import DataDirectory
-from cli.environment import Stores
 from cli.options import DEFAULT_DATA_DIR, DataDir
-from cli.product import bring_up_schemas, embedded_postgres
-from cli.screen import make_console
+from cli.product.database import bring_up_schemas
+from cli.product.directory import DataDirectory
+from cli.product.environment import Stores
+from cli.product.product import embedded_postgres
+from cli.render.screen import make_console
 from mesh.config import load
 
 
-def migrate(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def migrate(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    roles: Annotated[
+        bool,
+        typer.Option(
+            "--roles", help="On a server of your own: make a role per service, owner of its schema."
+        ),
+    ] = False,
+) -> None:
     """Apply migrations that are missing.
 
-    To the server of SENSUS_POSTGRES_DSN, or to the embedded PostgreSQL.
+    To the server of SENSUS_POSTGRES_DSN, or to the embedded PostgreSQL, which always has a role
+    per service. Roles of a server of your own get no password here: give each one
+    (ALTER ROLE sensus_ingest PASSWORD ...) and its service SENSUS_INGEST_POSTGRES_DSN.
     """
-    asyncio.run(_migrate(DataDirectory(data_dir), make_console()))
+    asyncio.run(_migrate(DataDirectory(data_dir), roles, make_console()))
 
 
-async def _migrate(directory: DataDirectory, console: Console) -> None:
-    applied = await _apply(directory)
+async def _migrate(directory: DataDirectory, roles: bool, console: Console) -> None:
+    applied = await _apply(directory, roles)
     for name in applied:
         console.print(f"applied {name}")
     if not applied:
         console.print("nothing to do: all migrations are applied")
 
 
-async def _apply(directory: DataDirectory) -> list[str]:
-    dsn = load(Stores).postgres_dsn or directory.running_dsn()
-    if dsn:
-        return await bring_up_schemas(dsn)
+async def _apply(directory: DataDirectory, roles: bool) -> list[str]:
+    if own := load(Stores).postgres_dsn:
+        return await bring_up_schemas(own, roles=roles)
+    if running := directory.running_dsn():
+        return await bring_up_schemas(running, roles=True)
     directory.make()
     async with embedded_postgres(directory) as postgres:
-        return await bring_up_schemas(postgres.dsn)
+        return await bring_up_schemas(postgres.dsn, roles=True)

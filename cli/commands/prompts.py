@@ -8,16 +8,16 @@ from typing import Annotated, TypeVar
 import grpc
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from cli.clients import prompting
 from cli.clients.connection import EXPLAINER, connect
-from cli.directory import DataDirectory
 from cli.options import DEFAULT_DATA_DIR, DataDir
 from cli.problem import Problem
-from cli.reports import show_explanation
-from cli.screen import make_console
+from cli.product.directory import DataDirectory
+from cli.render.reports import show_explanation
+from cli.render.screen import make_console
+from cli.render.text import escape
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 
 T = TypeVar("T")
@@ -113,8 +113,8 @@ def _text_of(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        told = f"{file}: byte {error.start} is not UTF-8: save the text as UTF-8"
-        raise Problem(told) from None
+        message = f"{file}: byte {error.start} is not UTF-8: save the text as UTF-8"
+        raise Problem(message) from None
     except OSError as error:
         raise Problem(f"{file}: {error.strerror}") from None
 

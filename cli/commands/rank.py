@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from cli.incidents import Incident, find_incidents
 from cli.problem import Problem
+from cli.rank.incidents import Incident, find_incidents
 from services.explainer.model.ranking import Ranking
 from services.explainer.rankers import rank as rank_services
 from services.explainer.rankers import rank_changes
@@ -53,8 +53,8 @@ def _ranks(directory: Path, *, named_only: bool) -> tuple[dict[str, list[str]], 
         try:
             ranks[incident.id] = _answer(incident, named_only=named_only)
         except Exception as error:
-            told = f"{incident.place}: incident {incident.id!r} cannot be ranked: {error!r}"
-            problems.append(Problem(told))
+            message = f"{incident.place}: incident {incident.id!r} cannot be ranked: {error!r}"
+            problems.append(Problem(message))
     alone = {id: found for id, found in ranks.items() if len(places[id]) == 1}
     return alone, list(dict.fromkeys([*map(str, problems), *_namesakes(places)]))
 

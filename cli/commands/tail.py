@@ -1,8 +1,10 @@
-"""`sensus tail`: anomalies and alerts as they come."""
+"""`sensus tail`: incidents, anomalies and alerts as they come."""
 
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -11,12 +13,15 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 
-from cli.clients.connection import DETECTOR, INGEST, connect
+from cli.clients.connection import DETECTOR, INCIDENTS, INGEST, connect
+from cli.clients.incidents import IncidentWatch
 from cli.clients.watching import AlertWatch, AnomalyWatch
-from cli.directory import DataDirectory
-from cli.options import DEFAULT_DATA_DIR, DataDir
-from cli.reports import show_alert, show_anomaly
-from cli.screen import make_console, make_output
+from cli.options import DEFAULT_DATA_DIR, DataDir, data_dir_words
+from cli.problem import command_text
+from cli.product.directory import DataDirectory
+from cli.render.incidents import show_change
+from cli.render.reports import show_alert, show_anomaly
+from cli.render.screen import make_console, make_output
 from mesh.errors import SensusError
 
 Shown = Callable[[Any], None]
@@ -30,53 +35,64 @@ def tail(
     selector: Annotated[str, typer.Option(help='Only series such as cpu{host="a"}.')] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
-    """Follow anomalies and alerts.
+    """Follow incidents, anomalies and alerts.
 
-    Until Ctrl-C, across restarts of the services. At the end it tells the cursor from which
-    --after goes on.
+    Until Ctrl-C, across restarts of the services. At the end it prints the command that goes on
+    from there.
     """
     console = make_output()
     anomaly_shown: Shown = lambda anomaly: show_anomaly(console, anomaly)  # noqa: E731
     alert_shown: Shown = lambda alert: show_alert(console, alert)  # noqa: E731
+    incident_shown: Shown = lambda change: show_change(console, change)  # noqa: E731
     if as_json:
         anomaly_shown, alert_shown = _json_lines("anomaly"), _json_lines("alert")
-    following = _follow(DataDirectory(data_dir), anomaly_shown, alert_shown, after, selector)
+        incident_shown = _json_lines("incident")
+    shown = _Shown(anomaly_shown, alert_shown, incident_shown)
+    following = _follow(DataDirectory(data_dir), shown, after, selector)
     try:
         asyncio.run(following)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    anomaly: Shown
+    alert: Shown
+    incident: Shown
+
+
 async def _follow(
-    directory: DataDirectory,
-    anomaly_shown: Shown,
-    alert_shown: Shown,
-    after: int | None,
-    selector: str,
+    directory: DataDirectory, shown: _Shown, after: int | None, selector: str
 ) -> None:
     since = Timestamp()
     since.GetCurrentTime()
-    async with (
-        connect(directory, DETECTOR) as detector,
-        connect(directory, INGEST) as ingest,
-    ):
+    async with AsyncExitStack() as stack:
+        detector = await stack.enter_async_context(connect(directory, DETECTOR))
+        ingest = await stack.enter_async_context(connect(directory, INGEST))
         anomalies = AnomalyWatch(
-            channel=detector, tell=anomaly_shown, after_cursor=after, selector=selector
+            channel=detector, tell=shown.anomaly, after_cursor=after, selector=selector
         )
-        alerts = AlertWatch(channel=ingest, tell=alert_shown, since=since)
+        alerts = AlertWatch(channel=ingest, tell=shown.alert, since=since)
+        watches: list[AnomalyWatch | AlertWatch | IncidentWatch] = [anomalies, alerts]
+        if directory.running().incidents_target:  # a product of an older release has none
+            to_incidents = await stack.enter_async_context(connect(directory, INCIDENTS))
+            watches.append(IncidentWatch(channel=to_incidents, tell=shown.incident))
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(anomalies.run())
-                group.create_task(alerts.run())
+                for watch in watches:
+                    group.create_task(watch.run())
         except* (SensusError, OSError) as errors:  # such as a pipe that nobody reads any more
             raise errors.exceptions[0] from None
         finally:
-            _tell_cursor(make_console(error=True), anomalies.after_cursor)
+            _show_cursor(make_console(error=True), directory, anomalies.after_cursor)
 
 
-def _tell_cursor(console: Console, cursor: int | None) -> None:
+def _show_cursor(console: Console, directory: DataDirectory, cursor: int | None) -> None:
     if cursor is not None:
-        console.print(f"go on with: sensus tail --after {cursor}")
+        option = data_dir_words(directory.path)
+        again = command_text("sensus", "tail", *option, "--after", cursor)
+        console.print(f"go on with: {again}", markup=False, soft_wrap=True)
 
 
 def _json_lines(kind: str) -> Shown:

@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli.directory import DataDirectory
-from cli.environment import Stores
-from cli.options import DEFAULT_DATA_DIR, DataDir
-from cli.ports import Ports, metrics_ports
-from cli.product import Product
-from cli.screen import StartScreen, make_console, show_pairs
-from cli.signals import until_stopped
+from cli.options import DEFAULT_DATA_DIR, DataDir, data_dir_words
+from cli.problem import Problem, command_text
+from cli.processes.signals import until_stopped
+from cli.product.directory import DataDirectory
+from cli.product.environment import AGENT, Stores
+from cli.product.ports import METRICS_SPAN, Ports, metrics_ports
+from cli.product.product import Product
+from cli.product.tokens import login_link
+from cli.render.screen import StartScreen, make_console, show_pairs
 from mesh import ports as defaults
 from mesh.config import load
 
@@ -24,13 +26,22 @@ def up(
     ingest_port: Annotated[int, typer.Option(min=0, max=65535)] = defaults.INGEST,
     detector_port: Annotated[int, typer.Option(min=0, max=65535)] = defaults.DETECTOR,
     explainer_port: Annotated[int, typer.Option(min=0, max=65535)] = defaults.EXPLAINER,
+    incidents_port: Annotated[int, typer.Option(min=0, max=65535)] = defaults.INCIDENTS,
+    notifier_port: Annotated[int, typer.Option(min=0, max=65535)] = defaults.NOTIFIER,
     metrics_base_port: Annotated[
-        int, typer.Option(min=0, max=65533, help="First of three ports in a row.")
+        int,
+        typer.Option(
+            min=0, max=65536 - METRICS_SPAN, help=f"First of {METRICS_SPAN} ports in a row."
+        ),
     ] = defaults.METRICS_INGEST,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Leave this out; `agent` is all that can be.")
+    ] = None,
 ) -> None:
     """Start everything and keep it running.
 
-    That is PostgreSQL, Redis and the four services, until Ctrl-C. Port 0 takes any free port.
+    That is PostgreSQL, Redis, the five services, and an agent that streams this machine's own
+    metrics, until Ctrl-C. Port 0 takes any free port, and none of OTLP's own beside it.
     SENSUS_POSTGRES_DSN and SENSUS_REDIS_URL name servers of your own to use instead.
     """
     ports = Ports(
@@ -38,19 +49,34 @@ def up(
         ingest=ingest_port,
         detector=detector_port,
         explainer=explainer_port,
+        incidents=incidents_port,
+        notifier=notifier_port,
+        # who takes any port leaves those that senders of OTLP look for to others
+        otlp_grpc=defaults.OTLP_GRPC if ingest_port else 0,
+        otlp_http=defaults.OTLP_HTTP if gateway_port else 0,
         **metrics_ports(metrics_base_port),
     )
+    for part in without or ():
+        if part != AGENT:
+            raise Problem(f"--without {part}: only {AGENT} can be left out")
     console = make_console()
-    asyncio.run(until_stopped(_serve(DataDirectory(data_dir), ports, console)))
+    serving = _serve(DataDirectory(data_dir), ports, console, with_agent=not without)
+    asyncio.run(until_stopped(serving))
     console.print("stopped")
 
 
-async def _serve(directory: DataDirectory, ports: Ports, console: Console) -> None:
+async def _serve(
+    directory: DataDirectory, ports: Ports, console: Console, *, with_agent: bool
+) -> None:
     screen = StartScreen(console, directory.logs)
     async with AsyncExitStack() as stack:
         with screen:
             product = Product(
-                directory=directory, ports=ports, stores=load(Stores), tell=screen.tell
+                directory=directory,
+                ports=ports,
+                stores=load(Stores),
+                with_agent=with_agent,
+                tell=screen.tell,
             )
             await stack.enter_async_context(product)
         stack.callback(console.print, "stopping; everything taken in is kept")
@@ -59,17 +85,23 @@ async def _serve(directory: DataDirectory, ports: Ports, console: Console) -> No
 
 
 def _show(console: Console, product: Product) -> None:
-    option = _data_dir_option(product.directory)
+    option = data_dir_words(product.directory.path)
     console.print("\n[bold green]Sensus is running.[/]\n")
     show_pairs(console, [*_addresses(product), ("Log in", _login(product))])
+    console.print("\nLook at it (logs you in, once, within ten minutes):")
+    console.print(f"  {login_link(product.directory, product.run.gateway_url)}", soft_wrap=True)
     console.print("\nNext:")
     show_pairs(
         console,
         [
             ("sensus demo", "see it find and explain a real load on this machine"),
-            (f"sensus tail{option}", "follow anomalies and alerts"),
-            (f"sensus send{option} FILE", "send samples from JSON or CSV"),
-            (f"sensus token{option}", "a token for curl and grpcurl"),
+            (command_text("sensus", "tail", *option), "follow anomalies and alerts"),
+            (
+                command_text("sensus", "send", *option, "FILE"),
+                "send samples from a file, also of Prometheus",
+            ),
+            (command_text("sensus", "login", *option), "another link that logs in"),
+            (command_text("sensus", "token", *option), "a token for curl and grpcurl"),
         ],
     )
     console.print(
@@ -79,24 +111,37 @@ def _show(console: Console, product: Product) -> None:
 
 def _addresses(product: Product) -> list[tuple[str, str]]:
     run, ports = product.run, product.ports
-    metrics = (ports.metrics_ingest, ports.metrics_detector, ports.metrics_explainer)
+    metrics = [
+        ports.metrics_ingest,
+        ports.metrics_detector,
+        ports.metrics_explainer,
+        ports.metrics_incidents,
+        ports.metrics_notifier,
+    ]
+    if product.with_agent:
+        metrics.append(ports.metrics_agent)
     return [
         ("Gateway", run.gateway_url),
         ("Ingest", f"{run.ingest_target} (gRPC)"),
         ("Detector", f"{run.detector_target} (gRPC)"),
         ("Explainer", f"{run.explainer_target} (gRPC)"),
+        ("Incidents", f"{run.incidents_target} (gRPC)"),
+        ("Notifier", f"{run.notifier_target} (gRPC)"),
+        ("OTLP", _otlp(product)),
         ("Metrics", "  ".join(f"http://127.0.0.1:{port}/metrics" for port in metrics)),
         ("PostgreSQL", run.postgres_dsn or "yours (SENSUS_POSTGRES_DSN)"),
         ("Data, logs", str(product.directory.path)),
     ]
 
 
+def _otlp(product: Product) -> str:
+    run, ports = product.run, product.ports
+    http = f"http://127.0.0.1:{ports.otlp_http}" if ports.otlp_http else run.gateway_url
+    grpc = f"127.0.0.1:{ports.otlp_grpc}" if ports.otlp_grpc else run.ingest_target
+    return f"{http}/v1/metrics  {grpc} (gRPC)"
+
+
 def _login(product: Product) -> str:
     if product.admin_password:
         return f"user admin, password {product.admin_password} (shown only this once)"
     return "user admin, with the password that the first start has shown"
-
-
-def _data_dir_option(directory: DataDirectory) -> str:
-    default = DataDirectory(DEFAULT_DATA_DIR).path == directory.path
-    return "" if default else f" --data-dir {directory.path}"

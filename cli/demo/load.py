@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from cli import process
-from cli.process import Program
+from cli.processes import process
+from cli.processes.process import Program
 
 _BUSY = "import os; os.nice(10)\nwhile True: pass"
 

@@ -11,19 +11,22 @@ from datetime import UTC, datetime
 import grpc
 from rich.console import Console
 
-from cli.clients.alerts import find_alert
-from cli.clients.connection import DETECTOR, EXPLAINER, INGEST, connect
+from cli.clients.connection import DETECTOR, EXPLAINER, INCIDENTS, INGEST, NOTIFIER, connect
 from cli.clients.explaining import explain
-from cli.clients.sending import SampleSender, open_sender
+from cli.clients.sending import sending_to
 from cli.clients.watching import Anomaly, AnomalyWatch, detector_status, is_scoring
 from cli.demo.load import cpu_load
 from cli.demo.machine import BURNER, Machine
-from cli.demo.webhook import high_cpu, log_in, send_alert
-from cli.environment import SERVICES
+from cli.demo.notice import incident_of, route_to, told_of
+from cli.demo.receivers import Receivers, receivers
+from cli.demo.webhook import find_alert, high_cpu, log_in, send_alert
 from cli.problem import Problem
-from cli.product import Product
-from cli.reports import show_anomaly, show_explanation, show_stage
+from cli.product.environment import SERVICES
+from cli.product.product import Product
+from cli.render.incidents import show_incident
+from cli.render.reports import show_anomaly, show_explanation, show_stage
 from mesh.errors import SensusError
+from sensus_client import OpenSender
 
 SAMPLES_PER_S = 5
 _QUIET_S = 5.0
@@ -46,32 +49,34 @@ class Demo:
     _detected: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        """From the first sample to the explanation."""
+        """From the first sample to the notice."""
         children = self.product.children
         pids = {child.name: child.pid for child in children if child.name in SERVICES and child.pid}
         self.machine = Machine(pids)
         async with AsyncExitStack() as stack:
-            ingest, detector, explainer = [
+            ingest, detector, explainer, incidents, notifier = [
                 await stack.enter_async_context(connect(self.product.directory, service))
-                for service in (INGEST, DETECTOR, EXPLAINER)
+                for service in (INGEST, DETECTOR, EXPLAINER, INCIDENTS, NOTIFIER)
             ]
-            await stack.enter_async_context(self._background(ingest, detector))
+            told = await stack.enter_async_context(receivers())
+            await route_to(notifier, told)
+            await stack.enter_async_context(self._background(detector))
             await self._warm_up(detector)
             async with cpu_load(self.product.directory.logs / "load.log") as burners:
                 began = await self._load(burners)
                 trace_id = await self._alert(began)
-                await self._explain(ingest, explainer, trace_id)
+                alert_id = await find_alert(ingest, '{alertname="HighCpuUsage"}')
+                await self._explain(explainer, alert_id, trace_id)
+                await self._notice(incidents, told, alert_id, trace_id)
 
     @asynccontextmanager
-    async def _background(
-        self, ingest: grpc.aio.Channel, detector: grpc.aio.Channel
-    ) -> AsyncIterator[None]:
+    async def _background(self, detector: grpc.aio.Channel) -> AsyncIterator[None]:
         """Streams the metrics and tells anomalies as long as it is entered."""
         watch = AnomalyWatch(channel=detector, tell=self._anomaly)
         producer_id = f"demo/{uuid.uuid4().hex}"
         try:
             async with (
-                open_sender(ingest, producer_id, lambda batch, ack: None) as sender,
+                sending_to(self.product.directory, producer_id) as sender,
                 asyncio.TaskGroup() as group,
             ):
                 tasks = [group.create_task(work) for work in (self._stream(sender), watch.run())]
@@ -81,7 +86,7 @@ class Demo:
         except* (Problem, SensusError) as errors:
             raise errors.exceptions[0] from None
 
-    async def _stream(self, sender: SampleSender) -> None:
+    async def _stream(self, sender: OpenSender) -> None:
         samples = self.machine.read()
         self._say(
             f"streaming {len(samples)} series of this machine, {SAMPLES_PER_S} times a second"
@@ -130,10 +135,7 @@ class Demo:
         self._say(f"its trace is {trace_id}")
         return trace_id
 
-    async def _explain(
-        self, ingest: grpc.aio.Channel, explainer: grpc.aio.Channel, trace_id: str
-    ) -> None:
-        alert_id = await find_alert(ingest, '{alertname="HighCpuUsage"}')
+    async def _explain(self, explainer: grpc.aio.Channel, alert_id: str, trace_id: str) -> None:
         self._say(f"explaining alert {alert_id}")
         async for frame in explain(explainer, alert_id):
             if frame.HasField("stage"):
@@ -142,12 +144,29 @@ class Demo:
                 show_explanation(self.console, frame.result, evidence_at_most=_EVIDENCE_SHOWN)
                 _check(frame.result.trace_id, trace_id, len(frame.result.suspects))
 
+    async def _notice(
+        self, incidents: grpc.aio.Channel, told: Receivers, alert_id: str, trace_id: str
+    ) -> None:
+        answer = await incident_of(incidents, alert_id)
+        incident = answer.incident
+        self._say(f"the alert is in incident {incident.incident_id}")
+        show_incident(self.console, answer)
+        post, subject = await told_of(told, incident.incident_id)
+        self._say(f"a mail server of this demonstration got: {subject}")
+        self._say(f"a web server got: {post['title']} (notice {post['notice_id']})")
+        if trace_id in post["incident"]["traceparent"]:
+            self._say("one trace leads from the alert to both")
+        else:
+            self._say("the incident was opened before the alert, so its trace is another")
+
     def _anomaly(self, anomaly: Anomaly) -> None:
         if self.load_began is None:
             return
         labels = {label.name: label.value for label in anomaly.labels}
         is_new = anomaly.event_time.ToMilliseconds() >= self.load_began.timestamp() * 1000
-        if is_new and (labels.get("service") == BURNER or labels["__name__"].startswith("cpu")):
+        if is_new and (
+            labels.get("service") == BURNER or labels["__name__"].startswith("node_cpu")
+        ):
             self._detected.set()
         self._anomalies += 1
         if self._anomalies <= _ANOMALIES_SHOWN:

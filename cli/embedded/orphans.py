@@ -32,14 +32,19 @@ async def stop_servers(
 ) -> None:
     """Stops what `servers_in` finds, politely first, and waits until all of it is gone.
 
-    The caller must hold the lock of `directory`: then nobody else can own these processes.
+    What was frozen goes on first: a backend that is stopped sees no end of its server, and would
+    keep the directory for ever. The caller must hold the lock of `directory`: then nobody else can
+    own these processes.
     """
-    for number, wait_s in (*signals, (signal.SIGKILL, 5.0)):
-        servers = servers_in(directory, program)
-        if not servers:
-            return
-        _send(servers[0], number)
-        await _gone(directory, program, wait_s)
+    for server in servers_in(directory, program):
+        _send(server, signal.SIGCONT)
+    for number, wait_s in signals:
+        if servers := servers_in(directory, program):
+            _send(servers[0], number)
+            await _gone(directory, program, wait_s)
+    for server in servers_in(directory, program):
+        _send(server, signal.SIGKILL)
+    await _gone(directory, program, 5.0)
     if servers := servers_in(directory, program):
         raise Problem(f"{program} (pid {servers[0].pid}) still uses {directory} and does not stop")
 

