@@ -4,10 +4,10 @@ ARG PYTHON=3.13-slim-bookworm
 FROM python:${PYTHON} AS build
 WORKDIR /src
 COPY requirements.lock .
-# every wheel of the lock, its hash checked
+# every wheel of the lock of what runs, its hash checked
 RUN pip wheel --no-cache-dir --require-hashes --no-deps --wheel-dir /wheels -r requirements.lock
 COPY . .
-# the second resolution sees nothing but those wheels, so what is installed is locked, and development tools stay behind
+# the second resolution sees nothing but those wheels, so what is installed is locked, and the embedded stores stay behind
 RUN pip install --no-cache-dir --no-index --find-links /wheels hatchling==1.33.0 \
  && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
  && python -m venv /opt/sensus \
