@@ -31,7 +31,7 @@ from cli.embedded.redis import EmbeddedRedis
 from mesh.clients import closing
 from sensus.detector.v1 import detector_service_pb2 as detector_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb2
-from tests.product import Door, started
+from tests.product import UNLIMITED, Door, started
 
 NAIVE_CLIENTS = 8
 SCORING = detector_pb2.DETECTOR_PHASE_SCORING
@@ -243,7 +243,7 @@ async def measure_ours(options: argparse.Namespace) -> Measured:
     """Its greatest rate from the sender to the checkpoint, then its latency at a third of that."""
     with tempfile.TemporaryDirectory(prefix="sensus-bench-") as directory:
         async with (
-            started(Path(directory) / "data") as door,
+            started(Path(directory) / "data", settings=UNLIMITED) as door,
             Sender(door, options).open() as sender,
         ):
             await warm(door, sender, options)

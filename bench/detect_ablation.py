@@ -1,163 +1,120 @@
-"""What each part of the engine brings: the same replay with one part taken out, put in or swapped.
+"""What each part of the engine is worth: every yardstick again without it.
 
-All rows use the kernels of the engine; only what is fed to them differs. The forest is that of a
-fresh install unless the row says otherwise. Differences below 2 to 3 points are noise: the standard
-error is 4 to 7 points on NAB and 5 to 10 on cloud.
+`python -m bench.detect_ablation [PART ...]`. The engine is copied, the part is taken out of the
+copy, and a process of its own measures that: the product has no switches for it. Of the labelled
+series the left-out figures are told, of incidents and made-up operation what the engine says as
+shipped, and H.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from types import ModuleType
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from bench.detect_corpora import (
-    COLLECTIONS,
-    Corpus,
-    corpora_or_exit,
-    quality,
-    series_of,
-    table,
-    vus_pr,
+from bench.detect import (
+    ANY,
+    OPEN,
+    SHIPPED,
+    WARNING,
+    heard,
+    left_out_groups,
+    scored,
+    second_outages,
 )
-from services.detector.detectors import stages
+from bench.detect_corpora import COLLECTIONS, ROOT, table
+from bench.detect_yardsticks import SEEDS, Incidents, Labelled, Synthetic
 from services.detector.detectors.contexts import FEATURES
-from services.detector.detectors.engine import train
-from services.detector.detectors.first_forest import first_forest, made_up_rows
+from services.detector.detectors.first_forest import first_forest
 from services.detector.detectors.forest import Forest
-from services.detector.detectors.rows import SERIES
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
-Strangeness = Callable[[F32], F64]
+ENGINE: Final = Path("services/detector/detectors")
+LAST_FEATURE: Final = '    found[6] = run.meet(state["run"], sample, places, 6 * WIDTHS)\n'
+Change = tuple[str, str, str]
+"""A file of the engine, what stands there, and what shall stand there."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """One series after the first pass of the engine."""
-
-    features: F32
-    elapsed_ms: F64
-    ready: npt.NDArray[np.bool_]
-    values: F64
+CHANGES: Final[dict[str, Change | None]] = {
+    "nothing": None,
+    **{
+        name: ("contexts.py", LAST_FEATURE, f"{LAST_FEATURE}    found[{place}] = 0.0\n")
+        for place, name in enumerate(FEATURES)
+    },
+    "forest": ("forest.py", "surprise * max(score - trees.calm, 0.0)", "0.5 * surprise"),
+}
+HEADER: Final = [
+    "without", "NAB standard", "F1", "cloud standard", "F1", "incidents H", "further heard",
+    "false a week", "families of 90", "second of 108", "false a week",
+]  # fmt: skip
 
 
 def main() -> None:
-    """Prints the tables."""
-    scorer, corpora = corpora_or_exit()
-    measured = {c: {n: measure(t, x) for n, t, x in series_of(corpora[c])} for c in COLLECTIONS}
-    forest = first_forest(0)
-    header = ["what is alerted on", "NAB std", "low-FP", "F1", "cloud std", "low-FP", "F1", "VUS"]
-
-    def row(name: str, strangeness: Strangeness, *, every_sample: bool = False) -> list[object]:
-        figures: list[object] = [name]
-        for collection in COLLECTIONS:
-            parts = measured[collection], strangeness, every_sample
-            figures += figures_of(scorer, corpora[collection], *parts)
-        return figures
-
-    table("Role of the forest", header, [row(n, s) for n, s in _roles(forest, measured).items()])
-    table("Episodes", header, [row("every sample", product(forest), every_sample=True)])
-    without = [_without(forest, index) for index in range(len(FEATURES))]
-    named = zip(FEATURES, without, strict=True)
-    table("Without one detector", header, [row(f"without {n}", s) for n, s in named])
-    alone = [row(f"only {n}", _only(index)) for index, n in enumerate(FEATURES)]
-    table("One detector alone, no forest", header, alone)
+    """Prints the table."""
+    if sys.argv[1:] == ["--measure"]:
+        print(json.dumps(_figures(first_forest(0))))
+        return
+    rows = [[name, *_without(CHANGES[name])] for name in sys.argv[1:] or CHANGES]
+    table("Without a part of the engine", HEADER, rows)
 
 
-def measure(times: I64, values: F64) -> Measured:
-    """The first pass of the engine over one series."""
-    n = len(times)
-    features, expected = np.zeros((n, len(FEATURES)), np.float32), np.zeros((n, 2))
-    ready, elapsed_ms, silence_ms = np.zeros(n, np.bool_), np.zeros(n), np.zeros((n, 4))
-    state, rows = np.zeros(1, SERIES), np.zeros(n, np.int32)
-    columns = features, expected, ready, elapsed_ms, silence_ms
-    stages.measure(state, rows, times, values, times, 50, *columns)
-    return Measured(features=features, elapsed_ms=elapsed_ms, ready=ready, values=values)
+def _without(change: Change | None) -> list[float]:
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("services", "bench", "mesh", "cli"):
+            shutil.copytree(ROOT / name, Path(folder) / name)
+        if change is not None:
+            file, old, new = Path(folder) / ENGINE / change[0], change[1], change[2]
+            source = file.read_text()
+            if source.count(old) != 1:
+                raise SystemExit(f"{change[0]} has changed: no single place reads {old!r}")
+            file.write_text(source.replace(old, new))
+        bench = {"SENSUS_BENCH_DIR": os.environ.get("SENSUS_BENCH_DIR", ROOT / "../shared/bench")}
+        path = os.pathsep.join([folder, str(ROOT / "gen")])
+        found = subprocess.run(
+            [sys.executable, "-m", "bench.detect_ablation", "--measure"],
+            cwd=folder,
+            env={**os.environ, **bench, "PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+    return list(json.loads(found.stdout.splitlines()[-1]))
 
 
-def figures_of(
-    scorer: ModuleType,
-    corpus: Corpus,
-    measured: dict[str, Measured],
-    strangeness: Strangeness,
-    every_sample: bool = False,
-) -> list[float]:
-    """NAB standard, low-FP, event F1; for cloud VUS-PR of the raw score as well."""
-    raws, alerts = {}, {}
-    for name, series in measured.items():
-        strange = np.where(series.ready, strangeness(series.features), 0.0)
-        raw, alert = np.zeros(len(strange)), np.zeros(len(strange))
-        state, rows = np.zeros(1, SERIES), np.zeros(len(strange), np.int32)
-        asked = np.zeros(1), np.ones(1, np.float32)
-        stages.judge(state, rows, series.elapsed_ms, strange, series.ready, 0.0, *asked, raw, alert)
-        raws[name], alerts[name] = raw, strange if every_sample else alert
-    figures = quality(scorer, corpus, alerts)
-    has_exact_ranges = any(file["rng"] is not file["win"] for file in corpus.values())
-    return [*figures, vus_pr(scorer, corpus, raws)] if has_exact_ranges else [*figures]
+def _figures(forest: Forest) -> list[float]:
+    return [*_labelled(forest), *_incidents(forest), *_synthetic(forest)]
 
 
-def _roles(forest: Forest, measured: dict[str, dict[str, Measured]]) -> dict[str, Strangeness]:
-    everything = [s.features for series in measured.values() for s in series.values()]
-    pooled = train(novel(everything, 200), seed=0)
-    return {
-        "as shipped: total surprise x isolation": product(forest),
-        "the same, forest of the corpora's own novelties (unlabelled, looks ahead)": product(
-            pooled
-        ),
-        "forest alone: isolation, fresh install": _isolation(forest),
-        "forest alone: isolation, corpora's own novelties (looks ahead)": _isolation(pooled),
-        "no forest: total surprise, equal weights": lambda f: f.sum(axis=1, dtype=np.float64),
-        "no forest: largest surprise": lambda f: f.max(axis=1).astype(np.float64),
-    }
+def _labelled(forest: Forest) -> list[float]:
+    yard, found = Labelled(), list[float]()
+    for name in COLLECTIONS:
+        columns = yard.columns[name]
+        alert = dict(columns.parts(scored(columns, forest, OPEN).alert))
+        standard, _, f1 = left_out_groups(yard.scorer, yard.corpora[name], alert)
+        found += [standard, f1]
+    return found
 
 
-def novel(parts: list[F32], each: int) -> F32:
-    """So many rows about which anything is new of each series, drawn by chance."""
-    random = np.random.default_rng(0)
-    novel = [f[f.any(axis=1)] for f in parts]
-    return np.concatenate([f[random.choice(len(f), each)] for f in novel if len(f)])
+def _incidents(forest: Forest) -> list[float]:
+    yard = Incidents()
+    outcomes = yard.detector(scored(yard.columns, forest, OPEN).alert)
+    shipped = yard.detector(scored(yard.columns, forest, SHIPPED).alert)
+    _, further, _, _, false = heard(shipped, ANY)
+    return [yard.height(outcomes), cast(float, further), cast(float, false)]
 
 
-def _isolation(forest: Forest) -> Strangeness:
-    calm = forest.score(np.zeros((1, len(forest.names)), np.float32))[0]
-
-    def isolation(features: F32) -> F64:
-        score = np.maximum(forest.score(features) - calm, 0.0)
-        return np.where(features.any(axis=1), score, 0.0)
-
-    return isolation
-
-
-def product(forest: Forest) -> Strangeness:
-    """What is shipped: total surprise, weighted by isolation."""
-    isolation = _isolation(forest)
-    return lambda features: features.sum(axis=1, dtype=np.float64) * isolation(features)
-
-
-def _without(forest: Forest, index: int) -> Strangeness:
-    """The column set to nothing, for the total and for a forest grown without it."""
-    whole = product(_forest_without(index))
-
-    def strangeness(features: F32) -> F64:
-        masked = features.copy()
-        masked[:, index] = 0.0
-        return whole(masked)
-
-    return strangeness
-
-
-def _forest_without(index: int) -> Forest:
-    """The forest of a fresh install, grown on rows whose column `index` is nothing."""
-    masked = made_up_rows(0)
-    masked[:, index] = 0.0
-    return train(masked[masked.any(axis=1)], seed=0)
-
-
-def _only(index: int) -> Strangeness:
-    return lambda features: features[:, index].astype(np.float64)
+def _synthetic(forest: Forest) -> list[float]:
+    passed, again, false = 0, 0, list[float]()
+    for seed in SEEDS:
+        yard = Synthetic(seed)
+        data = yard.data(scored(yard.columns, forest, SHIPPED).alert)
+        families = yard.module.summary(yard.module.judge(data, WARNING)).values()
+        passed += sum(family["passes"] for family in families)
+        false += [family["false_per_week"] for family in families]
+        again += second_outages(data, WARNING)
+    return [passed, again, float(np.mean(false))]
 
 
 if __name__ == "__main__":

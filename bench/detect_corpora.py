@@ -27,7 +27,7 @@ def corpora_or_exit() -> tuple[ModuleType, dict[str, Corpus]]:
     if not script.exists():
         print(f"no corpora: {script} is missing; set SENSUS_BENCH_DIR to the directory above it")
         sys.exit(0)
-    scorer = _module(script)
+    scorer = load_module(script)
     return scorer, {name: scorer.load_corpus(script.parent / name) for name in COLLECTIONS}
 
 
@@ -83,7 +83,7 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _module(path: Path) -> ModuleType:
+def load_module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cli.incidents.callgraphs import Columns, alerting_nodes, read_graph, series_of
-from cli.incidents.files import read_columns
-from cli.incidents.traces import MARKER as DAY
-from cli.incidents.traces import case_at, read_day
+from cli.rank.incidents.callgraphs import Columns, alerting_nodes, read_graph, series_of
+from cli.rank.incidents.files import read_columns
+from cli.rank.incidents.traces import MARKER as DAY
+from cli.rank.incidents.traces import case_at, read_day
 from services.explainer.model.case import Case, Subject
 from services.explainer.rankers.measures import symptom_of
 

@@ -72,7 +72,9 @@ async def service(directory: Path) -> AsyncIterator[Running]:
         EmbeddedRedis(directory / "redis") as redis,
     ):
         await migrate(postgres.dsn, ["ingest"], MIGRATIONS)
-        settings = config(postgres.dsn, redis.url, directory, shard_count=16)
+        settings = config(
+            postgres.dsn, redis.url, directory, shard_count=16, max_caller_series=1_000_000
+        )
         only = ("committer", "publisher")
         async with running(settings, directory, only=only) as started:
             yield started

@@ -1,0 +1,1 @@
+"""Load on the whole product, over gRPC and HTTP, with a report."""
