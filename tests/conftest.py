@@ -1,5 +1,10 @@
 """Real stores: one PostgreSQL and one Redis per session, a fresh database per test."""
 
+import gc
+import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,22 +16,74 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from xdist.remote import Producer
 
 from cli.embedded.postgres import EmbeddedPostgres
 from cli.embedded.redis import EmbeddedRedis
 from mesh import telemetry
 from tests.databases import database, execute, renamed
+from tests.properties import examples
+from tests.scheduling import Scheduling, longest_first
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+hypothesis.settings.register_profile("tests", examples(100))
+hypothesis.settings.load_profile("tests")
+_ROOM_FOR_STORES = 8 * 2**30
 _FAST = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+
+
+_COMPILE = """
+from services.detector.detectors.settings import Settings
+from services.detector.detectors.compilation import compile_kernels
+compile_kernels(Settings())
+from tests.detector.detectors.made import forest
+forest()
+"""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers a core: tests of servers wait more than they compute."""
+    return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Tests that share what they start run in one worker."""
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest begin first."""
+    longest_first(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
+    """Compiles kernels and grows a forest once for all workers, while these collect the tests."""
+    if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", 0):
+        return (yield)
+    subprocess.run([sys.executable, "-c", _COMPILE], cwd=REPOSITORY, check=True)
+    return (yield)
+
+
+def pytest_collection_finish() -> None:
+    """All that was imported and collected stays: the garbage collector need not walk it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def stores_directory() -> Iterator[Path]:
-    """A directory for the stores that is removed with everything in it."""
-    with tempfile.TemporaryDirectory(prefix="sensus-test-") as directory:
+    """A directory for the stores that is removed with everything in it.
+
+    In memory where there is room: a database is 300 files, and ext4 searches long for inodes that
+    were not freed a moment ago.
+    """
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ROOM_FOR_STORES
+    with tempfile.TemporaryDirectory(
+        prefix="sensus-test-", dir=memory if roomy else None
+    ) as directory:
         yield Path(directory)
 
 

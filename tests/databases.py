@@ -9,9 +9,12 @@ import asyncpg
 
 @asynccontextmanager
 async def database(admin_dsn: str, *, template: str) -> AsyncIterator[str]:
-    """URL of a copy of `template` that is dropped at the end, whoever is connected."""
+    """URL of a copy of `template` that is dropped at the end, whoever is connected.
+
+    Files are copied, not logged page by page: without fsync that is four times as fast.
+    """
     name = f"test_{uuid.uuid4().hex[:12]}"
-    await execute(admin_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await execute(admin_dsn, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     try:
         yield renamed(admin_dsn, name)
     finally:
@@ -32,3 +35,12 @@ def renamed(dsn: str, name: str) -> str:
     other = dsn.replace("/sensus?", f"/{name}?")
     assert other != dsn
     return other
+
+
+async def fetch(dsn: str, query: str) -> list[asyncpg.Record]:
+    """The rows of a query, on a connection of its own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetch(query)
+    finally:
+        await connection.close()

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import grpc
 import httpx
 
-from cli.directory import DataDirectory
-from cli.ports import ANY_FREE
-from cli.product import Product
-from cli.supervisor import Event
+from cli.processes.child import Event
+from cli.product.directory import DataDirectory
+from cli.product.ports import ANY_FREE
+from cli.product.product import Product
 from mesh.auth import TokenMinter
 from mesh.clients import open_channel
 from sensus.core.v1 import series_pb2
@@ -27,7 +27,10 @@ from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 
 T = TypeVar("T")
 
-UNLIMITED = {f"SENSUS_RATE_{kind}": "1000000" for kind in ("ALERTS", "ANALYSIS", "OTHER")}
+UNLIMITED = {
+    **{f"SENSUS_RATE_{kind}": "1000000" for kind in ("ALERTS", "ANALYSIS", "TELEMETRY", "OTHER")},
+    "SENSUS_INGEST_MAX_CALLER_SAMPLES_PER_S": "1000000000",
+}
 """Settings under which a test may ask as often as it wants."""
 
 
@@ -82,24 +85,36 @@ async def started(
         minter = TokenMinter.from_file(product.directory.keys / "gateway.pem", "gateway")
 
         def token() -> str:
-            return minter.mint("user:test", ["admin"], 600)
+            return minter.mint("user:test", ["admin"], 3600)
 
         run = product.run
         async with (
             open_channel(
-                run.ingest_target, service=INGEST, tokens=token, caller="test"
+                run.ingest_target,
+                service=INGEST,
+                tokens=token,
+                caller="test",
+                default_timeout_s=120,
             ) as to_ingest,
             open_channel(
-                run.detector_target, service=DETECTOR, tokens=token, caller="test"
+                run.detector_target,
+                service=DETECTOR,
+                tokens=token,
+                caller="test",
+                default_timeout_s=120,
             ) as to_detector,
             open_channel(
-                run.explainer_target, service=EXPLAINER, tokens=token, caller="test"
+                run.explainer_target,
+                service=EXPLAINER,
+                tokens=token,
+                caller="test",
+                default_timeout_s=120,
             ) as to_explainer,
             httpx.AsyncClient(
                 base_url=run.gateway_url,
                 headers={"Authorization": f"Bearer {token()}"},
                 trust_env=False,
-                timeout=30,
+                timeout=60,
             ) as http,
         ):
             yield Door(
@@ -168,7 +183,7 @@ def webhook(name: str, *, status: str = "firing", starts_at: str, **labels: str)
 
 
 async def eventually(
-    question: Callable[[], Awaitable[T | None]], *, within_s: float = 30.0, what: str = "it"
+    question: Callable[[], Awaitable[T | None]], *, within_s: float = 120.0, what: str = "it"
 ) -> T:
     """Asks until there is an answer; fails, naming `what`, when there is none in time."""
     deadline_s = time.monotonic() + within_s

@@ -2,12 +2,11 @@
 
 import asyncio
 import queue
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from cli.batches import batches
+from cli.send.batches import batches
 
 
 async def test_items_keep_their_order_and_no_batch_is_too_long() -> None:
@@ -25,9 +24,8 @@ async def test_an_item_does_not_wait_for_a_source_that_pauses() -> None:
 
     stream = batches(blocking(), 1000)
     source.put(1)
-    began_s = time.monotonic()
-    assert await anext(stream) == [1]
-    assert time.monotonic() - began_s < 3
+    async with asyncio.timeout(60):
+        assert await anext(stream) == [1]
     source.put(None)
     assert [batch async for batch in stream] == []
 
@@ -38,6 +36,6 @@ async def test_what_the_source_raises_comes_after_what_it_gave() -> None:
         raise ValueError("broken")
 
     stream = batches(breaking(), 10)
-    assert await asyncio.wait_for(anext(stream), 5) == [1]
+    assert await asyncio.wait_for(anext(stream), 25) == [1]
     with pytest.raises(ValueError, match="broken"):
         await anext(stream)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,8 @@ async def test_keys_are_private_and_kept_when_made_again(tmp_path: Path) -> None
     assert (await sensus("keys", tmp_path / "keys"))[0] == 0
     made = {path.name: path.read_bytes() for path in (tmp_path / "keys").iterdir()}
     assert sorted(made) == [
-        *("detector.pem", "explainer.pem", "gateway.pem", "ingest.pem", "jwks.json")
+        *("detector.pem", "explainer.pem", "gateway.pem", "incidents.pem", "ingest.pem"),
+        *("jwks.json", "notifier.pem"),
     ]
     assert (tmp_path / "keys" / "ingest.pem").stat().st_mode & 0o077 == 0
     assert (await sensus("keys", tmp_path / "keys"))[0] == 0
@@ -72,6 +74,47 @@ async def test_a_token_is_one_the_services_accept(tmp_path: Path) -> None:
     principal = TokenVerifier.from_file(jwks_file).verify(output.strip())
     assert status == 0
     assert (principal.subject, principal.scopes) == ("user:eve", frozenset({"read:alerts"}))
+
+
+async def test_a_scope_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
+    generate_key_files(tmp_path / "keys", ["gateway"])
+    status, output, errors = await sensus(
+        *("token", "--data-dir", tmp_path, "--scope", "read:alerts", "--scope", "nonsense")
+    )
+    assert (status, output) == (1, "")
+    assert errors == (
+        "sensus: --scope nonsense: must be one of admin, read:alerts, read:analysis, "
+        "read:incidents, read:notices, read:samples, read:stream, read:topology, write:alerts, "
+        "write:analysis, write:incidents, write:logs, write:samples, write:traces\n"
+    )
+
+
+async def test_a_command_to_copy_survives_a_folder_with_blanks(tmp_path: Path) -> None:
+    directory = tmp_path / "Überwachung mit 'Leer'"
+    _, _, errors = await sensus("tail", "--data-dir", directory)
+    command = errors.partition("`")[2].partition("`")[0]
+    assert shlex.split(command) == ["sensus", "up", "--data-dir", str(directory)]
+
+
+async def test_a_home_that_cannot_be_written_to_does_no_harm(tmp_path: Path) -> None:
+    """Compiled kernels and matplotlib keep files there; here neither finds a place."""
+    draw = (
+        "from pathlib import Path; import sys, numpy as np\n"
+        "from cli.main import app  # imports every kernel\n"
+        "from cli.backtest.picture import Picture, draw\n"
+        "none = np.zeros(0); times = none.astype(np.int64)\n"
+        "draw(Picture(title='', times_ms=times, values=none, scores=()), Path(sys.argv[1]))\n"
+    )
+    nowhere = dict.fromkeys(("HOME", "NUMBA_CACHE_DIR", "XDG_CONFIG_HOME"), "/proc/none")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", draw, str(tmp_path / "empty.png")),
+        stderr=subprocess.PIPE,
+        cwd=REPOSITORY,
+        env={**os.environ, **nowhere},
+    )
+    _, errors = await process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+    assert (tmp_path / "empty.png").exists()
 
 
 async def test_migrate_takes_a_server_of_the_users_own(postgres_dsn: str, tmp_path: Path) -> None:

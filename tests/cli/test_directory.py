@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.directory import DataDirectory, Run, end_orphans
-from cli.lock import DirectoryLock
 from cli.problem import Problem
+from cli.processes.lock import DirectoryLock
+from cli.product.directory import DataDirectory, Run, end_orphans
 
 
 def run(**changes: object) -> Run:
@@ -19,6 +19,7 @@ def run(**changes: object) -> Run:
         "ingest_target": "127.0.0.1:2",
         "detector_target": "127.0.0.1:3",
         "explainer_target": "127.0.0.1:4",
+        "notifier_target": "127.0.0.1:5",
     }
     return Run(**{"pid": own.pid, "started_at_s": own.create_time(), **addresses, **changes})
 
@@ -72,7 +73,7 @@ def test_orphans_are_ended_and_strangers_are_not() -> None:
 
 
 def test_a_lock_is_free_again_when_its_holder_was_killed(tmp_path: Path) -> None:
-    code = "import sys, pathlib, time; from cli.lock import DirectoryLock as L\n"
+    code = "import sys, pathlib, time; from cli.processes.lock import DirectoryLock as L\n"
     code += "lock = L(pathlib.Path(sys.argv[1])); lock.acquire(); print(flush=True); time.sleep(60)"
     command = [sys.executable, "-c", code, str(tmp_path)]
     holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

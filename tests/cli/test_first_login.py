@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from cli.first_login import FirstLogin
+from cli.product.first_login import FirstLogin
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """A leashed program ends with its parent, and has no right it does not need."""
 
+import ast
 import asyncio
 import os
 import shutil
@@ -11,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-import cli.leash
+import cli.processes.leash
 
-LEASH = [sys.executable, str(Path(cli.leash.__file__)), f"--parent={os.getpid()}"]
+LEASH = [sys.executable, str(Path(cli.processes.leash.__file__)), f"--parent={os.getpid()}"]
 NOBODY = ["--uid=65534", "--gid=65534"]
 DAC_OVERRIDE, DAC_READ_SEARCH = 1 << 1, 1 << 2
 
@@ -34,6 +35,17 @@ def effective_capabilities(*command: str) -> int:
     return int(fields["CapEff"], 16)
 
 
+async def sleeping(leashed: psutil.Process) -> list[psutil.Process]:
+    """A leashed `sleep` and its leash, if that is a process of its own, once it sleeps."""
+    async with asyncio.timeout(60):
+        for _ in range(10**9):
+            family = [leashed, *leashed.children()]
+            if "sleep" in [process.name() for process in family]:
+                return family
+            await asyncio.sleep(0.05)
+    raise AssertionError
+
+
 @pytest.mark.parametrize("mode", ["exec", "watch"])
 async def test_a_leashed_program_ends_when_its_parent_is_killed(mode: str) -> None:
     watch = "--watch" if mode == "watch" else "--signal=15"
@@ -43,14 +55,12 @@ async def test_a_leashed_program_ends_when_its_parent_is_killed(mode: str) -> No
         print(subprocess.Popen([*leash, "/bin/sleep", "60"]).pid, flush=True)
         time.sleep(60)
     """
-    arguments = [str(Path(cli.leash.__file__)), watch]
+    arguments = [str(Path(cli.processes.leash.__file__)), watch]
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", textwrap.dedent(starter), *arguments), stdout=subprocess.PIPE
     )
     leashed = psutil.Process(int(await parent.stdout.readline()))
-    await asyncio.sleep(0.5)
-    family = [leashed, *leashed.children()]
-    assert "sleep" in [process.name() for process in family]
+    family = await sleeping(leashed)
     parent.kill()
     await parent.wait()
     gone, alive = await asyncio.to_thread(psutil.wait_procs, family, 10)
@@ -71,7 +81,7 @@ def test_a_directory_out_of_reach_is_told(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert missing.returncode == cli.leash.OUT_OF_REACH
+    assert missing.returncode == cli.processes.leash.OUT_OF_REACH
     assert missing.stderr == f"user id 65534 cannot reach /bin/true or {tmp_path}\n"
 
 
@@ -96,3 +106,15 @@ def test_in_a_container_without_that_capability_its_usual_one_is_taken(tmp_path:
     container = ["setpriv", "--bounding-set=-dac_read_search"]
     leash = [*LEASH, *NOBODY, f"--reach={tmp_path}"]
     assert effective_capabilities(*container, *leash) == DAC_OVERRIDE
+
+
+def test_no_child_runs_code_between_fork_and_exec() -> None:
+    """There gRPC's fork handlers crash it: who changes the user is the leash, after exec."""
+    roots = [Path(cli.processes.leash.__file__).parents[2] / name for name in ("cli", "mesh")]
+    for path in (path for root in roots for path in root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and (name := ast.unparse(node.func)).startswith(
+                ("subprocess.", "asyncio.create_subprocess")
+            ):
+                given = {keyword.arg for keyword in node.keywords}
+                assert not given & {"user", "group", "extra_groups", "preexec_fn"}, (path, name)

@@ -10,10 +10,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-import cli.labels
-import cli.picture
+import cli.backtest.picture
+from cli.backtest.labels import read_labels
+from cli.backtest.picture import COLUMNS, thinned
 from cli.commands.backtest import backtest
-from cli.picture import COLUMNS, thinned
 from cli.problem import Problem
 from tests.cli.test_backtest import _corpus, _rows
 
@@ -57,7 +57,7 @@ def test_labels_in_nabs_own_layout_are_understood(tmp_path: Path) -> None:
     (corpus / "labels").mkdir()
     window = [["2026-11-01 01:00:00", "2026-11-01 02:00:00"]]
     (corpus / "labels/combined_windows.json").write_text(json.dumps({"web/cpu.csv": window}))
-    assert cli.labels.read_labels(corpus) == {"web/cpu.csv": [(1793494800000, 1793498400000)]}
+    assert read_labels(corpus) == {"web/cpu.csv": [(1793494800000, 1793498400000)]}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_long_series_is_thinned_without_losing_a_peak() -> None:
     assert (np.diff(times) > 0).all()
     assert np.nanmax(kept) == 50.0
     assert np.nanmin(kept) == -50.0
-    assert doctest.testmod(cli.picture).failed == 0
+    assert doctest.testmod(cli.backtest.picture).failed == 0
 
 
 def _share_of(picture: Any, colour: Any) -> float:

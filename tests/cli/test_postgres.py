@@ -13,7 +13,7 @@ import asyncpg
 import psutil
 import pytest
 
-import cli.leash
+import cli.processes.leash
 from cli.embedded import orphans
 from cli.embedded.postgres import EmbeddedPostgres
 from cli.problem import Problem
@@ -92,6 +92,19 @@ async def test_a_killed_server_starts_again_with_its_data(tmp_path: Path) -> Non
     await postgres.stop()
     async with postgres:
         assert await query(postgres.dsn, "SELECT n FROM kept") == 7
+
+
+async def test_a_frozen_server_that_was_killed_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    """Its backends are frozen too, and see no end of it."""
+    postgres = EmbeddedPostgres(tmp_path)
+    await postgres.start()
+    for process in orphans.servers_in(tmp_path / "data", "postgres"):
+        process.suspend()
+    os.kill(postgres.pid, signal.SIGKILL)
+    assert await postgres.wait() == -signal.SIGKILL
+    await postgres.stop()
+    async with postgres:
+        assert await query(postgres.dsn, "SELECT 1") == 1
 
 
 async def test_a_pidfile_with_the_pid_of_a_stranger_does_no_harm(tmp_path: Path) -> None:
@@ -180,7 +193,7 @@ async def test_as_root_the_server_belongs_to_a_plain_user(tmp_path: Path) -> Non
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 async def test_a_plain_user_can_run_it(shared_directory: Path) -> None:
     os.chown(shared_directory, 65534, 65534)
-    leash = [sys.executable, str(Path(cli.leash.__file__)), f"--parent={os.getpid()}"]
+    leash = [sys.executable, str(Path(cli.processes.leash.__file__)), f"--parent={os.getpid()}"]
     holder = hold(shared_directory, *leash, "--uid=65534", "--gid=65534", "--")
     try:
         pid, dsn = started(holder)
@@ -188,3 +201,22 @@ async def test_a_plain_user_can_run_it(shared_directory: Path) -> None:
         assert await query(dsn, "SELECT 1") == 1
     finally:
         end(holder)
+
+
+async def test_no_link_that_the_server_left_is_followed(tmp_path: Path) -> None:
+    """Root writes into a directory of the server's user, which may have planted anything there."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    async with EmbeddedPostgres(tmp_path / "postgres") as postgres:
+        dsn = postgres.dsn
+    for name in ("pg_hba.conf", "pg_ident.conf", "pg_hba.conf.new"):
+        (tmp_path / "postgres" / name).unlink(missing_ok=True)
+        (tmp_path / "postgres" / name).symlink_to(victim)
+    async with EmbeddedPostgres(tmp_path / "postgres") as postgres:
+        assert await query(dsn, "SELECT 1") == 1
+    (tmp_path / "postgres" / "lock").unlink()
+    (tmp_path / "postgres" / "lock").symlink_to(victim)
+    with pytest.raises(Problem, match="is a link"):
+        await EmbeddedPostgres(tmp_path / "postgres").start()
+    assert victim.read_text() == "precious"
+    assert victim.stat().st_uid == os.geteuid()

@@ -5,9 +5,11 @@ import asyncio
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from cli.probes import grpc_ready, http_ready
+from cli.processes.child import READY, SILENT, Answer
+from cli.product.probes import grpc_probe, http_probe
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
@@ -18,25 +20,39 @@ async def test_a_grpc_server_is_ready_when_its_readiness_serves() -> None:
     await server.start()
     await servicer.set("", SERVING)
     await servicer.set("readiness", NOT_SERVING)
-    assert not await grpc_ready(target)
+    waiting = await grpc_probe(target)
+    assert (waiting.alive, waiting.ready) == (True, False)
     await servicer.set("readiness", SERVING)
-    assert await grpc_ready(target)
+    assert await grpc_probe(target) == READY
     await server.stop(None)
-    assert not await grpc_ready(target)
+    assert await grpc_probe(target) == SILENT
+
+
+async def test_a_server_without_health_has_answered() -> None:
+    server = grpc.aio.server()
+    target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    answer = await grpc_probe(target)
+    assert (answer.alive, answer.ready) == (True, False)
+    assert answer.detail.startswith("UNIMPLEMENTED")
+    await server.stop(None)
 
 
 async def test_an_http_server_is_ready_when_it_answers_200() -> None:
-    statuses = iter(["503 Service Unavailable", "200 OK"])
+    answers = iter([b"HTTP/1.1 503 No\r\ncontent-length: 4\r\n\r\nRedis"[:-1], b"", OK])
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(f"HTTP/1.1 {next(statuses)}\r\ncontent-length: 0\r\n\r\n".encode())
+        writer.write(next(answers))
         await writer.drain()
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/readyz"
-    assert [await http_ready(url), await http_ready(url)] == [False, True]
+    assert await http_probe(url) == Answer(alive=True, ready=False, detail="503: Redi")
+    cut = await http_probe(url)
+    assert (cut.alive, cut.ready) == (True, False)
+    assert await http_probe(url) == READY
     server.close()
     await server.wait_closed()
-    assert not await http_ready(url)
+    assert await http_probe(url) == SILENT

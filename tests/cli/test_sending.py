@@ -1,166 +1,138 @@
-"""The sender keeps each batch until its ack, across anything the server may do."""
+"""`sensus send` of a file that stops half-way goes on there, and no sample counts twice."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import io
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import grpc
-import numpy as np
+import psutil
 import pytest
+from rich.console import Console
 
-from cli.clients.sending import open_sender
 from cli.problem import Problem
-from cli.samples import Sample
-from mesh.wire import OWN_CONNECTIONS
-from sensus.ingest.v1 import ingest_service_pb2 as pb
-from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
+from cli.product.directory import DataDirectory, Run
+from cli.send.sending import BATCH_SAMPLES, Sending
+from mesh.auth import generate_key_files
+from tests.client.scripted_ingest import (
+    Requests,
+    Responses,
+    ScriptedIngest,
+    listening,
+    opened,
+    well,
+)
 
-Requests = AsyncIterator[pb.WriteSamplesRequest]
-Responses = AsyncIterator[pb.WriteSamplesResponse]
+ROWS = 2 * BATCH_SAMPLES + 100
 
 
-class ScriptedIngest(pb_grpc.IngestServiceServicer):
-    """Each stream is handled by the next script; values acked are remembered by sequence."""
+async def stores_two_batches_and_tells_of_one(
+    ingest: ScriptedIngest, requests: Requests, context: grpc.aio.ServicerContext
+) -> Responses:
+    yield opened(1)
+    async for request in requests:
+        if ack := ingest.store(request):
+            if len(ingest.values_by_sequence) == 2:
+                await context.abort(grpc.StatusCode.PERMISSION_DENIED, "no more")
+            yield ack
 
-    def __init__(self, *scripts: Callable[..., Responses]) -> None:
-        self._scripts = list(scripts)
-        self.values_by_sequence: dict[int, list[float]] = {}
-        self.names: dict[int, str] = {}
 
-    async def WriteSamples(
-        self, requests: Requests, context: grpc.aio.ServicerContext
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "samples.csv"
+    lines = [f"sent,{value},{1_700_000_000 + value}\n" for value in range(ROWS)]
+    lines.insert(7, "sent,not a number,1700000000\n")
+    path.write_text("metric_name,metric_value,timestamp\n" + "".join(lines))
+    return path
+
+
+async def send(file: Path, place: Path, ingest: ScriptedIngest) -> tuple[Sending, str]:
+    """Sends the file to `ingest` as the command does; returns what it has counted and printed."""
+    directory = DataDirectory(place / "data")
+    directory.make()
+    generate_key_files(directory.keys, ["gateway"])
+    output = io.StringIO()
+    console = Console(file=output, width=200)
+    sending = Sending(console, console)
+    async with listening(ingest) as target:
+        own = psutil.Process()
+        run = Run(
+            pid=own.pid,
+            started_at_s=own.create_time(),
+            gateway_url="",
+            ingest_target=target,
+            detector_target="",
+            explainer_target="",
+        )
+        directory.write_run(run)
+        with file.open(encoding="utf-8", newline="") as text:
+            try:
+                await sending.run(directory, text)
+            except Problem as problem:
+                output.write(f"{problem}\n")
+    return sending, output.getvalue()
+
+
+async def test_a_file_goes_on_where_it_stopped(file: Path, tmp_path: Path) -> None:
+    ingest = ScriptedIngest(stores_two_batches_and_tells_of_one, well)
+    _, output = await send(file, tmp_path, ingest)
+    assert "line 9: could not convert string to float" in output
+    message = "stopped; the same command goes on from here\ningest: no more (PERMISSION_DENIED)\n"
+    assert output.endswith(message)
+    again, output = await send(file, tmp_path, ingest)
+    assert output.startswith(f"going on after the {BATCH_SAMPLES} samples")
+    assert "line 9" not in output
+    assert again.counts["stored"] == ROWS + 1 - BATCH_SAMPLES
+    stored = [value for values in ingest.values_by_sequence.values() for value in values]
+    assert stored == list(range(ROWS))
+    assert os.listdir(tmp_path / "data/sends") == []
+
+
+async def test_a_kill_at_the_first_batch_leaves_who_sends(file: Path, tmp_path: Path) -> None:
+    sends, left = tmp_path / "data/sends", tmp_path / "left"
+
+    async def is_last_to_see_the_sender(
+        ingest: ScriptedIngest, requests: Requests, context: grpc.aio.ServicerContext
     ) -> Responses:
-        opening = await anext(requests)
-        assert opening.HasField("open")
-        script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
-        async for response in script(self, requests, context):
-            yield response
+        yield opened(1)
+        async for request in requests:
+            if ingest.store(request):
+                shutil.copytree(sends, left)  # what a kill would leave at this moment
+                await context.abort(grpc.StatusCode.PERMISSION_DENIED, "no more")
 
-    def store(self, request: pb.WriteSamplesRequest) -> pb.WriteSamplesResponse | None:
-        if request.HasField("series"):
-            for series in request.series.series:
-                self.names[series.ref] = next(
-                    label.value for label in series.labels if label.name == "__name__"
-                )
-            return None
-        batch = request.batch
-        values = np.frombuffer(batch.columns.values, dtype="<f8").tolist()
-        refs = np.frombuffer(batch.columns.series_refs, dtype="<u4").tolist()
-        assert all(ref in self.names for ref in refs)
-        duplicate = batch.sequence in self.values_by_sequence
-        self.values_by_sequence.setdefault(batch.sequence, values)
-        ack = pb.WriteAck(sequence=batch.sequence, accepted=len(values), duplicate=duplicate)
-        return pb.WriteSamplesResponse(ack=ack)
+    ingest = ScriptedIngest(is_last_to_see_the_sender, well)
+    await send(file, tmp_path, ingest)
+    shutil.rmtree(sends)
+    left.rename(sends)
+    await send(file, tmp_path, ingest)
+    assert len(set(ingest.producer_ids)) == 1
+    stored = [value for values in ingest.values_by_sequence.values() for value in values]
+    assert stored == list(range(ROWS))
 
 
-def opened(credit: int, last_sequence: int = 0) -> pb.WriteSamplesResponse:
-    return pb.WriteSamplesResponse(
-        opened=pb.WriteOpened(initial_credit=credit, last_sequence=last_sequence)
-    )
-
-
-async def well(ingest: ScriptedIngest, requests: Requests, _: object) -> Responses:
-    yield opened(2)
-    async for request in requests:
-        if ack := ingest.store(request):
-            yield ack
-
-
-async def dies_before_the_ack(
-    ingest: ScriptedIngest, requests: Requests, context: grpc.aio.ServicerContext
-) -> Responses:
-    yield opened(1)
-    async for request in requests:
-        if ingest.store(request):
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
-
-
-async def drains(ingest: ScriptedIngest, requests: Requests, _: object) -> Responses:
-    yield opened(1)
-    async for request in requests:
-        if ack := ingest.store(request):
-            yield ack
-            yield pb.WriteSamplesResponse(draining=pb.Draining())
-
-
-async def cannot_commit(ingest: ScriptedIngest, requests: Requests, _: object) -> Responses:
-    yield opened(1)
-    async for request in requests:
-        if request.HasField("batch"):
-            error = pb.SampleError(reason=pb.SAMPLE_ERROR_REASON_UNAVAILABLE, retryable=True)
-            ack = pb.WriteAck(sequence=request.batch.sequence, rejected=1, errors=[error])
-            yield pb.WriteSamplesResponse(ack=ack)
-
-
-async def knows_the_producer(ingest: ScriptedIngest, requests: Requests, _: object) -> Responses:
-    yield opened(1, last_sequence=41)
-    async for request in requests:
-        if ack := ingest.store(request):
-            yield ack
-
-
-async def refuses(
-    ingest: ScriptedIngest, requests: Requests, context: grpc.aio.ServicerContext
-) -> Responses:
-    await context.abort(grpc.StatusCode.PERMISSION_DENIED, "this needs write:samples")
-    yield opened(1)
-
-
-@asynccontextmanager
-async def serving(ingest: ScriptedIngest) -> AsyncIterator[grpc.aio.Channel]:
-    server = grpc.aio.server()
-    pb_grpc.add_IngestServiceServicer_to_server(ingest, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", OWN_CONNECTIONS) as channel:
-            yield channel
-    finally:
-        await server.stop(None)
-
-
-def sample(value: float) -> Sample:
-    labels = (("__name__", f"metric_{value:g}"),)
-    return Sample(place="line 1", labels=labels, timestamp_ms=1, value=value)
-
-
-async def send_four(ingest: ScriptedIngest) -> list[float]:
-    """Sends 0 to 3, one per batch, and returns the values whose ack came."""
-    acked: list[float] = []
-    async with (
-        serving(ingest) as channel,
-        open_sender(channel, "test", lambda batch, ack: acked.append(batch[0].value)) as sender,
-    ):
-        for value in range(4):
-            await sender.send([sample(value)])
-    return acked
+async def test_a_place_that_cannot_be_kept_is_said_once_and_the_file_is_sent(
+    file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir(exist_ok=True)
+    (tmp_path / "data/sends").write_text("no directory")
+    ingest = ScriptedIngest(stores_two_batches_and_tells_of_one, well)
+    _, output = await send(file, tmp_path, ingest)
+    assert output.count("cannot note how far it is sent") == 1
+    assert "goes on from here" not in output
+    again, _ = await send(file, tmp_path, ingest)
+    assert again.counts["stored"] == ROWS
 
 
 @pytest.mark.parametrize(
-    "scripts",
-    [
-        [well],
-        [dies_before_the_ack, well],
-        [dies_before_the_ack, dies_before_the_ack, well],
-        [drains],
-        [cannot_commit, well],
-    ],
-    ids=["well", "dies once", "dies twice", "drains after each batch", "cannot commit"],
+    "change",
+    [lambda file: os.utime(file), lambda file: file.write_text(file.read_text() + "sent,1,1\n")],
 )
-async def test_every_sample_is_stored_once_and_acked_once(
-    scripts: list[Callable[..., Responses]],
+async def test_a_file_that_has_changed_is_sent_anew(
+    file: Path, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
-    ingest = ScriptedIngest(*scripts)
-    assert await send_four(ingest) == [0, 1, 2, 3]
-    assert ingest.values_by_sequence == {1: [0], 2: [1], 3: [2], 4: [3]}
-
-
-async def test_a_producer_that_is_known_goes_on_above_its_last_sequence() -> None:
-    ingest = ScriptedIngest(knows_the_producer)
-    await send_four(ingest)
-    assert sorted(ingest.values_by_sequence) == [42, 43, 44, 45]
-
-
-async def test_a_refusal_is_told_and_not_tried_again() -> None:
-    with pytest.raises(Problem, match="ingest: this needs write:samples"):
-        await asyncio.wait_for(send_four(ScriptedIngest(refuses)), 20)
+    ingest = ScriptedIngest(stores_two_batches_and_tells_of_one)
+    await send(file, tmp_path, ingest)
+    change(file)
+    _, output = await send(file, tmp_path, ScriptedIngest(well))
+    assert "going on" not in output

@@ -5,16 +5,17 @@ import os
 import signal
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from cli.problem import Problem
-from cli.process import Program
-from cli.service import Service
-from cli.supervisor import Event, State, Supervisor
+from cli.processes.child import READY, SILENT, Answer, Event, Probe, State
+from cli.processes.process import Program
+from cli.processes.supervisor import Supervisor
+from cli.product.service import Service
 
 SERVE = """
     import pathlib, signal, sys, time
@@ -28,8 +29,8 @@ SERVE = """
 """
 
 
-async def yes() -> bool:
-    return True
+async def yes() -> Answer:
+    return READY
 
 
 def service(
@@ -37,13 +38,13 @@ def service(
     name: str,
     *,
     code: str = SERVE,
-    probe: Callable[[], Awaitable[bool]] | None = None,
+    probe: Probe | None = None,
     **options: float,
 ) -> Service:
     """A child that leaves a file when it is ready and a line when it is told to stop."""
 
-    async def left_a_file() -> bool:
-        return (directory / name).exists()
+    async def left_a_file() -> Answer:
+        return READY if (directory / name).exists() else SILENT
 
     command = (sys.executable, "-c", textwrap.dedent(code), str(directory), name)
     program = Program(command=command, log_file=directory / "logs" / f"{name}.log")
@@ -70,7 +71,7 @@ class Supervised:
         return sum(event.name == name and event.state is state for event in self.events)
 
     async def seen(self, name: str, state: State, *, times: int = 1) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while self.count(name, state) < times:
                 self._news.clear()
                 await self._news.wait()

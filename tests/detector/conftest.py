@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,7 @@ from mesh.auth import generate_key_files
 from mesh.postgres import open_pool
 from services.detector.model.models import TrainedModel
 from services.detector.store import ModelStore
+from tests.detector.anomaly_log import Log
 from tests.detector.running import RunningDetector
 from tests.detector.scripted_ingest import ScriptedIngest, serving
 from tests.detector.signals import forest
@@ -66,3 +67,23 @@ async def detector(
         running = RunningDetector(migrated_dsn, ingest.target, keys)
         stack.push_async_callback(running.stop)
         yield running
+
+
+@pytest.fixture
+def log(pool: "Pool") -> Log:
+    """Where anomalies come from."""
+    return Log(pool)
+
+
+@pytest.fixture
+async def started(detector: RunningDetector) -> RunningDetector:
+    """A detector that answers and consumes nothing."""
+    await detector.start(workers=["publisher"])
+    return detector
+
+
+@pytest.fixture
+async def stub(started: RunningDetector) -> AsyncIterator[Any]:
+    """A client that may read."""
+    async with started.client() as stub:
+        yield stub

@@ -29,6 +29,7 @@ class RunningDetector:
             "grpc_port": 0,
             "consumer_id": "detector-1",
             "ingest_target": ingest_target,
+            "gateway_target": "off",
             "auth_jwks_file": keys / "jwks.json",
             "auth_key_file": keys / "detector.pem",
             "checkpoint_interval_s": 0.1,
@@ -36,6 +37,7 @@ class RunningDetector:
             "warmup_s": 0.0,
             "series_warmup_samples": 20,
             "alerts_per_week": 0,
+            "warnings_per_week": 0,
         }
         self.port = 0
         self.tasks: dict[str, asyncio.Task[None]] = {}
@@ -73,7 +75,7 @@ class RunningDetector:
     def token(self, scopes: Iterable[str] = READER) -> str:
         """A user's token of these scopes."""
         minter = TokenMinter.from_file(self.keys / "gateway.pem", "gateway")
-        return minter.mint("user:test", scopes, 60)
+        return minter.mint("user:test", scopes, 3600)
 
     @asynccontextmanager
     async def client(
@@ -82,7 +84,11 @@ class RunningDetector:
         """A client with a user's token of these scopes."""
         token = self.token(scopes)
         async with open_channel(
-            f"127.0.0.1:{self.port}", service=SERVICE, tokens=lambda: token, caller="test"
+            f"127.0.0.1:{self.port}",
+            service=SERVICE,
+            tokens=lambda: token,
+            caller="test",
+            default_timeout_s=120,
         ) as channel:
             yield detector_service_pb2_grpc.DetectorServiceStub(channel)
 
@@ -102,7 +108,7 @@ class RunningDetector:
 
 
 async def eventually(
-    condition: Callable[[], bool | Awaitable[bool]], *, within_s: float = 10.0
+    condition: Callable[[], bool | Awaitable[bool]], *, within_s: float = 60.0
 ) -> None:
     """Returns when the condition holds.
 

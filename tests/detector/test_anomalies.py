@@ -1,240 +1,36 @@
-"""The front door: watch, list, get, status, and every error of the contract."""
+"""The front door: list, get, status, and every error of the contract."""
 
-import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh.clients import closing
-from mesh.errors import SensusError, from_rpc_error
 from mesh.wire import OWN_CONNECTIONS
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
-from services.detector.model.anomalies import Contribution, Finding, Kind, Severity, anomaly_id
-from services.detector.model.checkpoints import Changes, NewSeries
-from services.detector.store import CheckpointStore
-from tests.detector.running import RunningDetector, eventually
+from services.detector.model.anomalies import (
+    Contribution,
+)
+from tests.detector.anomaly_log import (
+    Log,
+    a_finding,
+    frames,
+    refused,
+    watch,
+)
+from tests.detector.running import RunningDetector
 from tests.detector.signals import START_MS
 
 if TYPE_CHECKING:
-    from mesh.postgres import Pool
+    pass
 
 WARNING = series_pb2.SEVERITY_WARNING
 CRITICAL = series_pb2.SEVERITY_CRITICAL
-
-
-def a_finding(n: int, *, score: float = 0.9, **labels: str) -> Finding:
-    """The n-th anomaly of a made series; one second lies between two."""
-    event_ms = START_MS + n * 1000
-    return Finding(
-        anomaly_id=anomaly_id(1, event_ms, Kind.VALUE),
-        series_id=1,
-        labels={"__name__": "cpu", "number": str(n)} | labels,
-        kind=Kind.VALUE,
-        severity=Severity.of_score(score),
-        event_ms=event_ms,
-        value=float(n),
-        raw_score=0.99,
-        alert_score=score,
-        expected_low=-1.0,
-        expected_high=1.0,
-        contributions=(
-            Contribution(feature="change", value=1.5, share=-0.25),
-            Contribution(feature="value", value=9.0, share=0.75),
-        ),
-        model_version=1,
-        traceparent="",
-    )
-
-
-class Log:
-    """Commits anomalies as a detector would, on a shard of its own."""
-
-    def __init__(self, pool: "Pool") -> None:
-        """Claims nothing yet."""
-        self.store = CheckpointStore(pool)
-        self.cursor = 0
-
-    async def commit(self, *findings: Finding) -> None:
-        """Commits the findings in one checkpoint."""
-        if not self.cursor:
-            await self.store.claim(15, 1, "test")
-        self.cursor += 1
-        await self.store.commit(
-            Changes(
-                shard=15, epoch=1, from_cursor=self.cursor - 1, to_cursor=self.cursor,
-                processed_samples=self.cursor, collected_samples=0, series_count=1,
-                warm_series_count=0, new_series=[NewSeries(row_number=0, series_id=1, labels={})]
-                if self.cursor == 1 else [], row_numbers=[], states=[], warm=[],
-                findings=findings,
-            )
-        )  # fmt: skip
-
-
-@pytest.fixture
-def log(pool: "Pool") -> Log:
-    """Where anomalies come from."""
-    return Log(pool)
-
-
-@pytest.fixture
-async def started(detector: RunningDetector) -> RunningDetector:
-    """A detector that answers and consumes nothing."""
-    await detector.start(workers=["publisher"])
-    return detector
-
-
-@pytest.fixture
-async def stub(started: RunningDetector) -> AsyncIterator[Any]:
-    """A client that may read."""
-    async with started.client() as stub:
-        yield stub
-
-
-async def refused(call: Any) -> SensusError:
-    """The error of a call, of a stream with its first frame."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await (call.read() if hasattr(call, "read") else call)
-    return from_rpc_error(caught.value)
-
-
-def watch(**request: Any) -> detector_pb.WatchAnomaliesRequest:
-    return detector_pb.WatchAnomaliesRequest(**request)
-
-
-async def frames(call: Any, count: int) -> list[detector_pb.WatchAnomaliesResponse]:
-    """The next anomalies, heartbeats left out."""
-    got: list[detector_pb.WatchAnomaliesResponse] = []
-    async with asyncio.timeout(10):
-        while len(got) < count:
-            frame = await call.read()
-            assert frame is not grpc.aio.EOF
-            if frame.WhichOneof("frame") != "heartbeat":
-                got.append(frame)
-    return got
-
-
-def numbers(got: list[detector_pb.WatchAnomaliesResponse]) -> list[int]:
-    return [int(frame.anomaly.value) for frame in got]
-
-
-async def test_watch_sends_what_was_stored_and_then_what_comes(stub: Any, log: Log) -> None:
-    await log.commit(a_finding(1), a_finding(2))
-    async with closing(stub.WatchAnomalies(watch(after_cursor=0))) as call:
-        assert numbers(await frames(call, 2)) == [1, 2]
-        await log.commit(a_finding(3))
-        assert numbers(await frames(call, 1)) == [3]
-
-
-async def test_watch_without_a_cursor_sends_only_what_comes(stub: Any, log: Log) -> None:
-    await log.commit(a_finding(1))
-    interval = Duration(seconds=1)
-    async with closing(stub.WatchAnomalies(watch(heartbeat_interval=interval))) as call:
-        heartbeat = await call.read()
-        assert heartbeat.WhichOneof("frame") == "heartbeat"
-        assert heartbeat.cursor == 1
-        await log.commit(a_finding(2))
-        assert numbers(await frames(call, 1)) == [2]
-
-
-async def test_watch_resumes_after_any_frame_without_loss_or_doubling(stub: Any, log: Log) -> None:
-    await log.commit(*(a_finding(n) for n in range(40)))
-    cursor, got = 0, list[int]()
-    while len(got) < 40:
-        async with closing(stub.WatchAnomalies(watch(after_cursor=cursor))) as call:
-            some = await frames(call, min(7, 40 - len(got)))
-            got += numbers(some)
-            cursor = some[-1].cursor
-    assert got == list(range(40))
-
-
-async def test_watch_sends_every_anomaly_of_commits_that_race(
-    stub: Any, log: Log, pool: "Pool"
-) -> None:
-    """Cursors are given in the order of the commits: none becomes visible behind the watch."""
-    stores = [CheckpointStore(pool) for _ in range(6)]
-
-    async def write(shard: int) -> None:
-        await stores[shard].claim(shard, 1, "test")
-        for n in range(20):
-            await stores[shard].commit(
-                Changes(
-                    shard=shard, epoch=1, from_cursor=n, to_cursor=n + 1, processed_samples=0,
-                    collected_samples=0, series_count=0, warm_series_count=0, new_series=[],
-                    row_numbers=[], states=[], warm=[],
-                    findings=[a_finding(1000 * shard + n), a_finding(1000 * shard + n + 500)],
-                )
-            )  # fmt: skip
-
-    async with closing(stub.WatchAnomalies(watch(after_cursor=0))) as call:
-        writing = asyncio.gather(*(write(shard) for shard in range(6)))
-        got = await frames(call, 240)
-        await writing
-    cursors = [frame.cursor for frame in got]
-    assert cursors == sorted(set(cursors))
-    assert len({frame.anomaly.anomaly_id for frame in got}) == 240
-
-
-async def test_watch_on_another_replica_sees_the_same_log(
-    started: RunningDetector, stub: Any, log: Log
-) -> None:
-    other = RunningDetector(started.settings["postgres_dsn"], "127.0.0.1:1", started.keys)
-    await other.start(workers=["publisher"])
-    try:
-        async with other.client() as second:
-            async with closing(second.WatchAnomalies(watch(after_cursor=0))) as call:
-                await log.commit(a_finding(1))
-                first = await frames(call, 1)
-            async with closing(stub.WatchAnomalies(watch(after_cursor=first[0].cursor))) as call:
-                await log.commit(a_finding(2))
-                assert numbers(await frames(call, 1)) == [2]
-    finally:
-        await other.stop()
-
-
-async def test_watch_filters_by_selector_and_severity_and_its_cursor_moves_on(
-    stub: Any, log: Log
-) -> None:
-    request = watch(
-        after_cursor=0,
-        selector='cpu{host=~"a|b"}',
-        min_severity=CRITICAL,
-        heartbeat_interval=Duration(seconds=1),
-    )
-    async with closing(stub.WatchAnomalies(request)) as call:
-        await log.commit(
-            a_finding(1, score=0.99, host="a"),
-            a_finding(2, score=0.99, host="c"),
-            a_finding(3, score=0.9, host="b"),
-        )
-        assert numbers(await frames(call, 1)) == [1]
-        assert (await call.read()).cursor == 3
-
-
-async def test_watch_ends_with_a_draining_frame(started: RunningDetector, log: Log) -> None:
-    await log.commit(a_finding(1))
-    async with started.client() as stub, closing(stub.WatchAnomalies(watch())) as call:
-        assert (await call.read()).WhichOneof("frame") == "heartbeat"
-        started.parts.drain.begin()
-        last = await call.read()
-        assert (last.WhichOneof("frame"), last.cursor) == ("draining", 1)
-        assert await call.read() is grpc.aio.EOF
-        assert await call.code() == grpc.StatusCode.OK
-
-
-async def test_cancelled_watch_ends_on_the_server(started: RunningDetector, stub: Any) -> None:
-    from services.detector import metrics
-
-    async with closing(stub.WatchAnomalies(watch())) as call:
-        await call.read()
-        assert metrics.WATCHERS._value.get() == 1
-    await eventually(lambda: metrics.WATCHERS._value.get() == 0)
 
 
 async def test_watch_and_get_give_the_reasons_and_list_does_not(stub: Any, log: Log) -> None:
@@ -364,28 +160,6 @@ async def test_page_token_of_another_question_is_refused(stub: Any, log: Log) ->
     error = await refused(stub.ListAnomalies(other))
     assert error.reason == "INVALID_PAGE_TOKEN"
     assert "keep all other fields as they were" in error.message
-
-
-async def test_watch_from_beyond_the_end_waits_for_what_comes(stub: Any, log: Log) -> None:
-    async with closing(stub.WatchAnomalies(watch(after_cursor=2**64 - 1))) as call:
-        frame = await call.read()
-    assert (frame.WhichOneof("frame"), frame.cursor) == ("heartbeat", 2**64 - 1)
-
-
-@pytest.mark.parametrize(
-    "interval", [Duration(), Duration(seconds=-5), Duration(seconds=315_576_000_000, nanos=1)]
-)
-async def test_watch_holds_any_heartbeat_interval_within_its_bounds(
-    stub: Any, interval: Duration
-) -> None:
-    async with closing(stub.WatchAnomalies(watch(heartbeat_interval=interval))) as call:
-        assert (await call.read()).WhichOneof("frame") == "heartbeat"
-
-
-async def test_watch_with_a_bad_selector_is_refused(stub: Any) -> None:
-    async with closing(stub.WatchAnomalies(watch(selector="{"))) as call:
-        error = await refused(call)
-    assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_SELECTOR")
 
 
 @pytest.mark.parametrize("unknown", ["", "0" * 32, "x" * 5000, "a\x00b", "é"])

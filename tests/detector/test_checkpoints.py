@@ -11,8 +11,8 @@ from mesh.errors import Unavailable
 from services.detector.detectors.engine import FEATURES
 from services.detector.model.checkpoints import Changes, NewSeries, ShardLost
 from services.detector.store import AnomalyStore, CheckpointStore, ModelStore, StatusStore
+from tests.detector.anomaly_log import a_finding
 from tests.detector.signals import labels_of
-from tests.detector.test_anomalies import a_finding
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -95,7 +95,7 @@ async def test_anomaly_that_was_committed_before_is_not_there_twice(
     )
     await store.commit(same)
     found = await AnomalyStore(pool).after(0, 10)
-    assert [anomaly.finding.value for anomaly in found] == [5.0, 6.0]
+    assert [entry.anomaly.finding.value for entry in found] == [5.0, 6.0]
 
 
 async def test_checkpoint_that_fails_leaves_nothing_behind(

@@ -1,7 +1,8 @@
 """Samples in, over a real stream: warm-up, scores, credits, gaps, moves, broken streams."""
 
 import asyncio
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
@@ -15,7 +16,7 @@ from services.detector.model.anomalies import Finding
 from services.detector.model.checkpoints import Checkpoint
 from services.detector.model.models import ActiveModel
 from services.detector.model.samples import Samples
-from services.detector.shards.scoring import ShardScorer
+from services.detector.shards.scoring import Outcome, ShardScorer
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import (
@@ -37,15 +38,62 @@ def expected(whole: Samples) -> list[str]:
     return sorted(finding.anomaly_id for finding in findings(whole))
 
 
+def expected_ends(whole: Samples) -> set[tuple[str, int]]:
+    """Ids of the anomalies of an undisturbed run that ended, and when."""
+    found, ends = findings(whole), outcome(whole).ends
+    first = {
+        each.anomaly_id: min(
+            (e.end_ms for e in ends if e.series_id == each.series_id and e.end_ms >= each.event_ms),
+            default=None,
+        )
+        for each in found
+    }
+    return {(name, end_ms) for name, end_ms in first.items() if end_ms is not None}
+
+
 def findings(whole: Samples) -> list[Finding]:
+    return list(outcome(whole).findings)
+
+
+def outcome(whole: Samples) -> Outcome:
     scorer = ShardScorer(Checkpoint(shard=0, epoch=1), SETTINGS)
     scorer.use_model(ActiveModel(version=1, forest=forest()))
     labels = {series_id: labels_of(series_id) for series_id in np.unique(whole.series_ids).tolist()}
-    return list(scorer.score(whole, 1, labels).findings)
+    return scorer.score(whole, 1, labels)
+
+
+def processed() -> float:
+    """Samples that the engine has taken, over all tests of this process."""
+    return metrics.SAMPLES_PROCESSED._value.get()
 
 
 async def found(detector: RunningDetector) -> list[str]:
     return sorted(anomaly.anomaly_id for anomaly in await detector.anomalies())
+
+
+async def test_what_costs_time_by_series_is_done_off_the_event_loop(
+    detector: RunningDetector, ingest: ScriptedIngest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new rule or judgement is matched with every series of the shard."""
+    threads: dict[str, set[int]] = {}
+    for name in ("use_model", "use_rules", "use_strictness", "sweep", "score", "changes"):
+        done = getattr(ShardScorer, name)
+
+        def noted(*given: Any, done: Any = done, name: str = name, **named: Any) -> Any:
+            threads.setdefault(name, set()).add(threading.get_ident())
+            return done(*given, **named)
+
+        monkeypatch.setattr(ShardScorer, name, noted)
+    ingest.log_by_shard[0] = deliveries(0, samples(), 400)
+    await detector.start(["feeds", "consumer"])
+    await ingest.until(lambda: 0 in ingest.acked_by_shard)
+    await ingest.until_acked()
+    heartbeat = ingest_pb.Heartbeat(lags=[ingest_pb.ShardLag(shard=0, lag=0)])
+    heartbeat.server_time.FromMilliseconds(int(samples().timestamps_ms[-1]) + 1000)
+    ingest.send(ingest.stream, heartbeat=heartbeat)
+    await eventually(lambda: "sweep" in threads)
+    assert len(threads) == 6
+    assert all(threading.get_ident() not in each for each in threads.values())
 
 
 async def test_detector_without_a_model_says_that_it_warms_up(
@@ -71,7 +119,7 @@ async def test_first_model_is_trained_from_what_was_seen_and_then_samples_are_sc
     for each in deliveries(0, calm, 60):
         await ingest.write(each)
         await asyncio.sleep(0.1)
-    await eventually(lambda: detector.parts.forests.model() is not None, within_s=40)
+    await eventually(lambda: detector.parts.forests.model() is not None)
     assert (await detector.status()).phase == detector_pb.DETECTOR_PHASE_SCORING
     spike = Samples(
         series_ids=np.array([2]), timestamps_ms=calm.timestamps_ms[-1:] + 1000,
@@ -182,9 +230,9 @@ async def test_revoked_shard_is_checkpointed_acked_and_released(
 ) -> None:
     log = deliveries(0, samples(), 30)
     await ingest.write(*log[:10])
+    before = processed()
     await detector.start(checkpoint_interval_s=30)
-    await ingest.until(lambda: metrics.CREDIT_USED._value.get() == 300 or ingest.acked_by_shard)
-    await asyncio.sleep(0.2)
+    await eventually(lambda: processed() - before == 300)
     ingest.revoke(ingest.stream, 0)
     await ingest.until(lambda: ingest.stream.released == [(0, 1)])
     assert ingest.acked_by_shard[0] == log[9].cursor
@@ -238,17 +286,16 @@ async def test_draining_ingest_gets_its_shards_back_and_is_asked_again(
 ) -> None:
     log = deliveries(0, samples(), 30)
     await ingest.write(*log[:8])
+    before = processed()
     await detector.start(checkpoint_interval_s=30)
-    await ingest.until(lambda: bool(ingest.streams) and ingest.stream.position_by_shard)
-    await asyncio.sleep(0.3)
+    await eventually(lambda: processed() - before == 8 * 30)
     first = ingest.stream
     ingest.send(first, draining=ingest_pb.Draining())
     await ingest.until(lambda: len(ingest.streams) == 2)
     assert first.released == [(0, 1)]
     assert ingest.acked_by_shard[0] == log[7].cursor
     await ingest.write(*log[8:])
-    await ingest.until(lambda: ingest.stream.position_by_shard.get(0) == log[-1].cursor)
-    await asyncio.sleep(0.5)
+    await eventually(lambda: processed() - before == len(samples()))
     await detector.stop()
     assert ingest.acked_by_shard[0] == log[-1].cursor
 
@@ -261,10 +308,9 @@ async def test_detector_that_is_told_to_stop_checkpoints_and_releases(
     """By the word to drain, and by cancellation alone."""
     log = deliveries(0, samples(), 30)
     await ingest.write(*log)
+    before = processed()
     await detector.start(checkpoint_interval_s=30)
-    await ingest.until(lambda: bool(ingest.streams) and bool(ingest.stream.position_by_shard))
-    await ingest.until(lambda: ingest.stream.position_by_shard.get(0) == log[-1].cursor)
-    await asyncio.sleep(0.5)
+    await eventually(lambda: processed() - before == len(samples()))
     await (detector.stop() if drains else detector.cancel())
     assert ingest.stream.released == [(0, 1)]
     assert ingest.acked_by_shard[0] == log[-1].cursor

@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from services.detector.model.anomalies import Finding, Kind
+from services.detector.model.anomalies import End, Finding, Kind
 from services.detector.model.checkpoints import Changes, Checkpoint, Episode, StoredSeries, Watched
 from services.detector.model.models import ActiveModel
 from services.detector.model.rules import Comparison, Rule
@@ -19,12 +18,14 @@ from services.detector.model.samples import Samples
 from services.detector.shards.scoring import ShardScorer
 from services.detector.shards.watch import Watch
 from tests.detector.signals import SETTINGS, START_MS, forest, labels_of
+from tests.properties import examples
 
 F64 = npt.NDArray[np.float64]
 
 SERIES = 12
 TICKS, TICK_MS = 240, 10_000
 LABELS = {n: dict(labels_of(n)) | {"job": f"job-{n % 5 // 4}"} for n in range(1, SERIES + 1)}
+LABELS[2]["__name__"] = "made_total"
 RULES = [
     Rule(
         rule_id="rule",
@@ -55,6 +56,7 @@ class Table:
         self.series: dict[int, StoredSeries] = {}
         self.episodes: dict[tuple[str, int], Episode] = {}
         self.findings: dict[str, Finding] = {}
+        self.ends: list[End] = []
         self.cursor = 0
         self.watched: Watched | None = None
 
@@ -76,6 +78,7 @@ class Table:
         for each in changes.findings:
             assert each.anomaly_id not in self.findings, "told twice"
             self.findings[each.anomaly_id] = each
+        self.ends += changes.ends
         self.cursor, self.watched = changes.to_cursor, changes.watched
 
     def checkpoint(self) -> Checkpoint:
@@ -94,7 +97,7 @@ class Holder:
 
     def __init__(self, table: Table) -> None:
         checkpoint = table.checkpoint()
-        self.table, self.findings = table, list[Finding]()
+        self.table, self.findings, self.ends = table, list[Finding](), list[End]()
         self.scorer = ShardScorer(checkpoint, SETTINGS)
         self.scorer.use_model(ActiveModel(version=3, forest=forest()))
         self.scorer.use_rules(RULES)
@@ -103,32 +106,40 @@ class Holder:
     def take(self, event: Event, cursor: int) -> None:
         if isinstance(event, Beat):
             self.watch.beat(event.now_ms, 0)
-            self.findings += self.scorer.sweep(self.watch.until_ms, self.watch.since_ms)
+            found, ends = self.scorer.sweep(self.watch.until_ms, self.watch.since_ms)
+            self.findings, self.ends = [*self.findings, *found], [*self.ends, *ends]
         else:
             self.watch.scored(int(event.arrivals_ms()[0]))
             outcome = self.scorer.score(event, cursor, LABELS, self.watch.since_ms)
             self.findings += outcome.findings
+            self.ends += outcome.ends
 
     def checkpoint(self) -> None:
         changes = self.scorer.changes(
-            self.findings, with_training_rows=False, watched=self.watch.so_far
+            self.findings, self.ends, with_training_rows=False, watched=self.watch.so_far
         )
         self.table.commit(changes)
         self.scorer.committed()
-        self.findings = []
+        self.findings, self.ends = [], []
 
 
 def log(seed: int) -> list[Event]:
-    """Series with spikes, levels beyond a threshold, outages of one or of all, and portions."""
+    """Series with spikes, levels beyond a threshold, outages of one or of all, and portions.
+
+    The second is a counter that begins again while it is out.
+    """
     random = np.random.default_rng(seed)
     values = random.normal(10.0, 1.0, (TICKS, SERIES))
     values[random.integers(30, TICKS, 8), random.integers(0, SERIES, 8)] += 70.0
     start = random.integers(40, 180)
-    values[start : start + 20, 1] += 35.0
+    values[start : start + 20, 2] += 35.0
     sends = np.ones((TICKS, SERIES), dtype=np.bool_)
     for _ in range(12):
         first, length = random.integers(40, 200), random.integers(3, 60)
         sends[first : first + length, random.integers(0, SERIES)] = False
+    values[:, 1] = np.cumsum(values[:, 1])
+    sends[100:140, 1] = False
+    values[120:, 1] -= values[120, 1]
     if seed % 2 == 0:
         sends[150 : 150 + random.integers(3, 40), : SERIES - 2] = False
     waiting, events = list[int](), list[Event]()
@@ -177,7 +188,7 @@ def held(events: Sequence[Event], killed: Callable[[int], bool], every: int) -> 
     return table
 
 
-@hypothesis_settings(deadline=None, max_examples=40)
+@examples(10)
 @given(
     seed=st.integers(0, 40),
     lives=st.lists(st.integers(5, 99), max_size=40),
@@ -191,8 +202,14 @@ def test_kill_at_any_moment_changes_no_anomaly(seed: int, lives: list[int], ever
     assert sorted(disturbed.findings) == sorted(undisturbed.findings)
     told = [disturbed.findings[each] for each in sorted(undisturbed.findings)]
     assert told == [undisturbed.findings[each] for each in sorted(undisturbed.findings)]
+    assert in_order(disturbed.ends) == in_order(undisturbed.ends)
 
 
-def test_made_logs_hold_every_kind_of_anomaly() -> None:
-    kinds = {each.kind for each in held(log(0), lambda _: False, every=3).findings.values()}
-    assert kinds == {Kind.VALUE, Kind.THRESHOLD, Kind.ABSENCE}
+def in_order(ends: list[End]) -> list[End]:
+    return sorted(ends, key=lambda each: (each.end_ms, each.series_id, each.kind, each.source))
+
+
+def test_made_logs_hold_every_kind_of_anomaly_and_of_end() -> None:
+    table = held(log(0), lambda _: False, every=3)
+    assert {each.kind for each in table.findings.values()} == set(Kind)
+    assert {each.kind for each in table.ends} == set(Kind)

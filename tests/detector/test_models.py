@@ -12,16 +12,16 @@ import pytest
 from mesh.clock import SystemClock
 from mesh.errors import SensusError, Unavailable, from_rpc_error
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
-from services.detector.detectors.engine import FEATURES
+from services.detector.detectors.engine import FEATURES, train
 from services.detector.detectors.evaluation import BINS, Track, made_up
 from services.detector.feeds.forests import RETRY_AFTER, ForestFeed
-from services.detector.lifecycle.evaluator import Evaluator
-from services.detector.lifecycle.keeper import DRIFT, Keeper, Schedule
-from services.detector.lifecycle.trainer import Needs, Trainer, simulated_rows_for, taught
 from services.detector.model.model_life import Evaluation, Judged, Live, Stage
 from services.detector.model.models import TrainedModel
 from services.detector.store import ModelStore, TrainingStore, VersionStore
 from services.detector.store.trainings import WAITING_MAX
+from services.detector.training.evaluate import Evaluator
+from services.detector.training.schedule import DRIFT, Keeper, Schedule
+from services.detector.training.train import Needs, Trainer, simulated_rows_for, taught
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import deliveries, forest, samples
@@ -90,7 +90,7 @@ async def test_candidate_that_is_not_better_stays_in_the_shadow(pool: "Pool") ->
 
 
 async def test_candidate_that_is_better_is_activated(pool: "Pool") -> None:
-    worse = await worse_model(pool)
+    worse = worse_model()
     await ModelStore(pool).add_and_activate(worse, 1)
     await ModelStore(pool).add_shadow(a_model(), 2)
     assert await keeper_of(pool).evaluate_if_due()
@@ -135,11 +135,9 @@ async def test_versions_are_measured_on_stored_series(pool: "Pool") -> None:
     assert away.injected_precision == alone.injected_precision != stored.injected_precision
 
 
-async def worse_model(pool: "Pool") -> TrainedModel:
-    from services.detector.lifecycle.trainer import grow_forest
-
+def worse_model() -> TrainedModel:
     noise = np.random.default_rng(0).uniform(0, 9, (300, len(FEATURES))).astype(np.float32)
-    return a_model(await grow_forest(noise, seed=1))
+    return a_model(train(noise, seed=1).to_bytes())
 
 
 async def test_first_model_comes_about_although_nothing_was_ever_new(pool: "Pool") -> None:
@@ -359,7 +357,7 @@ async def test_unknown_version_is_not_found(detector: RunningDetector, active_mo
 async def test_evaluation_puts_a_version_beside_the_active_one(
     detector: RunningDetector, pool: "Pool", active_model: int
 ) -> None:
-    await ModelStore(pool).add_shadow(await worse_model(pool), 2)
+    await ModelStore(pool).add_shadow(worse_model(), 2)
     await detector.start([])
     async with detector.client(WRITER) as stub:
         answer = await stub.EvaluateModel(
@@ -368,6 +366,9 @@ async def test_evaluation_puts_a_version_beside_the_active_one(
     assert answer.evaluation.score < answer.active_evaluation.score
     assert not answer.better
     assert answer.evaluation.injected_anomalies == 108
+    better = answer.active_evaluation
+    assert answer.evaluation.injected_heard < better.injected_heard <= 108
+    assert better.summary.startswith(f"hears {better.injected_heard} of 108 faults put into ")
     assert not answer.evaluation.HasField("feedback_separation")
 
 
@@ -419,3 +420,30 @@ async def test_shadow_becomes_active_without_being_read_again(pool: "Pool") -> N
     await feed.refresh()
     assert feed.model() is shadow
     assert feed.shadow() is None
+
+
+async def test_leader_whose_connection_was_cut_ends_when_it_is_cancelled(pool: "Pool") -> None:
+    """The lock went with the connection: giving it up must not hide why the block ends."""
+    models, entered = ModelStore(pool), asyncio.Event()
+
+    async def lead() -> None:
+        async with models.lead() as leads:
+            assert leads
+            entered.set()
+            await asyncio.Event().wait()
+
+    leading = asyncio.create_task(lead())
+    await entered.wait()
+    await pool.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    leading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leading
+
+    async def free() -> bool:
+        async with models.lead() as leads:
+            return leads
+
+    await eventually(free)

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.detector.model.anomalies import Finding
@@ -16,7 +15,8 @@ from services.detector.model.samples import Samples
 from services.detector.shards.scoring import ShardScorer
 from services.detector.store import AnomalyStore, CheckpointStore, StatusStore
 from tests.detector.signals import SERIES, SETTINGS, forest, labels_of, part, samples
-from tests.detector.test_consumer import expected
+from tests.detector.test_consumer import expected, expected_ends
+from tests.properties import examples
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -30,9 +30,7 @@ LIVES = st.lists(
 )
 
 
-@hypothesis_settings(
-    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(8)
 @given(lives=LIVES)
 async def test_store_ends_as_after_an_undisturbed_run(
     pool: "Pool", lives: list[tuple[int, int, bool]]
@@ -42,8 +40,13 @@ async def test_store_ends_as_after_an_undisturbed_run(
     before = await AnomalyStore(pool).head()
     for epoch, (reach, step, dies) in enumerate([*lives, (SIZE, SIZE, False)], start=1):
         await live(CheckpointStore(pool), shard, epoch, whole, reach, step, dies)
-    found = await AnomalyStore(pool).after(before, 1000)
-    assert sorted(anomaly.finding.anomaly_id for anomaly in found) == expected(whole)
+    log = await AnomalyStore(pool).after(before, 1000)
+    assert sorted(each.anomaly.finding.anomaly_id for each in log if not each.is_end) == expected(
+        whole
+    )
+    ends = {(each.anomaly.finding.anomaly_id, each.anomaly.end_ms) for each in log if each.is_end}
+    assert ends == expected_ends(whole)
+    assert [each.cursor for each in log] == sorted({each.cursor for each in log})
     places = {place.shard: place.cursor for place in (await StatusStore(pool).status()).shards}
     assert places[shard] == SIZE
 
@@ -64,12 +67,11 @@ async def live(
     end = min(SIZE, scorer.cursor + reach)
     while scorer.cursor < end:
         stop = min(scorer.cursor + step, end)
-        found: list[Finding] = list(
-            scorer.score(part(whole, scorer.cursor, stop), stop, labels).findings
-        )
+        outcome = scorer.score(part(whole, scorer.cursor, stop), stop, labels)
         if dies and stop == end:
             return
-        await store.commit(scorer.changes(found, with_training_rows=False))
+        changes = scorer.changes(outcome.findings, outcome.ends, with_training_rows=False)
+        await store.commit(changes)
         scorer.committed()
 
 

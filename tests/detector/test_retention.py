@@ -11,7 +11,7 @@ from services.detector.store import retention as portions
 from services.detector.store.retention import RetentionStore
 from services.detector.upkeep import retention
 from services.detector.upkeep.retention import Retention
-from tests.detector.test_anomalies import Log, a_finding
+from tests.detector.anomaly_log import Log, a_finding
 from tests.detector.test_training import a_model
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def test_what_is_older_than_whole_days_is_forgotten(
     await pool.execute("UPDATE detector.feedback SET created_at = $1", old)
     await Retention(RetentionStore(pool), 7, Noon()).drop()
     left = await AnomalyStore(pool).after(0, 10)
-    assert [each.finding.value for each in left] == [5.0]
+    assert [each.anomaly.finding.value for each in left] == [5.0]
     assert await pool.fetchval("SELECT count(*) FROM detector.feedback") == 0
     await log.commit(a_finding(7))
     assert (await AnomalyStore(pool).after(0, 10))[-1].cursor > left[0].cursor

@@ -10,13 +10,12 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mesh.errors import from_rpc_error
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
-from services.detector.model.anomalies import Finding, Kind, Severity
+from services.detector.model.anomalies import EndReason, Finding, Kind, Severity
 from services.detector.model.checkpoints import Checkpoint, Episode, StoredSeries
 from services.detector.model.rules import Rule
 from services.detector.model.samples import Samples
@@ -26,6 +25,7 @@ from tests.detector.running import RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import SETTINGS, START_MS, delivery, labels_of, part
 from tests.detector.test_scoring import reopened
+from tests.properties import examples
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -104,6 +104,17 @@ def test_anomaly_names_the_rule_and_expects_everything_up_to_the_threshold() -> 
     assert (found.raw_score, found.alert_score, found.model_version) == (0.0, 0.8, 0)
 
 
+def test_episode_ends_with_the_sample_that_is_back_within_or_when_its_rule_is_gone() -> None:
+    scorer = scorer_of(RULE)
+    values = [90.0, 76.0, 74.0, 90.0]
+    (end,) = scorer.score(series_of(values), 1, {1: labels_of(1)}).ends
+    assert (end.kind, end.source, end.end_ms) == (Kind.THRESHOLD, "r", START_MS + 2000)
+    scorer.use_rules([])
+    (gone,) = scorer.sweep(START_MS + 9000, 2**62)[1]
+    assert (gone.source, gone.end_ms, gone.reason) == ("r", START_MS + 9000, EndReason.RULE_GONE)
+    assert scorer.sweep(START_MS + 9000, 2**62)[1] == []
+
+
 def test_two_rules_on_one_sample_give_two_anomalies() -> None:
     other = dataclasses.replace(RULE, rule_id="other", name="other")
     findings = scorer_of(RULE, other).score(series_of([90.0]), 1, {1: labels_of(1)}).findings
@@ -135,7 +146,7 @@ def moved(
     )
 
 
-@hypothesis_settings(deadline=None, max_examples=100)
+@examples(30)
 @given(
     values=st.lists(st.sampled_from([70.0, 76.0, 81.0, 96.0]), min_size=1, max_size=40),
     cuts=st.sets(st.integers(1, 39), max_size=6),

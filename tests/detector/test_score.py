@@ -65,7 +65,7 @@ async def test_scores_are_those_of_the_engine_however_the_samples_are_cut(
 async def test_any_version_scores(
     detector: RunningDetector, pool: "Pool", active_model: int
 ) -> None:
-    await ModelStore(pool).add_shadow(await worse_model(pool), 2)
+    await ModelStore(pool).add_shadow(worse_model(), 2)
     await detector.start([])
     one, two = [
         column((await scored(detector, opening(model_version=n), frame(samples(0))))[1:],

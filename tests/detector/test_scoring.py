@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from services.detector.detectors.engine import FEATURES, Engine
@@ -15,6 +14,7 @@ from services.detector.model.models import ActiveModel
 from services.detector.model.samples import Samples
 from services.detector.shards.scoring import ShardScorer
 from tests.detector.signals import SERIES, SETTINGS, forest, labels_of, part, samples
+from tests.properties import examples
 
 LABELS = {series_id: labels_of(series_id) for series_id in range(1, 10)}
 
@@ -72,7 +72,7 @@ def test_spikes_are_found_and_explained(model: ActiveModel) -> None:
     assert shares == sorted(shares, reverse=True)
 
 
-@hypothesis_settings(deadline=None, max_examples=25)
+@examples(25)
 @given(cuts=st.lists(st.integers(0, len(samples())), max_size=6), again=st.booleans())
 def test_cutting_and_moving_a_shard_changes_no_anomaly(cuts: list[int], again: bool) -> None:
     """At each cut the shard moves to a new holder, or loses what it did and does it again."""

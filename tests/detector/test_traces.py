@@ -6,10 +6,10 @@ from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
 
 from mesh.telemetry import span, traceparent
 from services.detector.shards.announce import announced
+from tests.detector.anomaly_log import a_finding
 from tests.detector.running import RunningDetector
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import TRACEPARENT, deliveries, samples
-from tests.detector.test_anomalies import a_finding
 
 OTHER = "00-11111111111111111111111111111111-2222222222222222-01"
 TRACE_ID = TRACEPARENT[3:35]

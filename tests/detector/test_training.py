@@ -13,10 +13,10 @@ from mesh.errors import Conflict
 from services.detector import metrics
 from services.detector.detectors.engine import FEATURES, Forest
 from services.detector.feeds.forests import ForestFeed
-from services.detector.lifecycle.trainer import Needs, Trainer, TrainingError, grow_forest
 from services.detector.model.checkpoints import Changes
 from services.detector.model.models import TrainedModel
 from services.detector.store import CheckpointStore, ModelStore
+from services.detector.training.train import Needs, Trainer, TrainingError, grow_forest
 from tests.detector.signals import forest
 
 if TYPE_CHECKING:

@@ -6,11 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from mesh.errors import from_rpc_error
 from sensus.core.v1 import series_pb2
+from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
+from services.detector.detectors.replay import replay
 from services.detector.model.checkpoints import Checkpoint
 from services.detector.model.models import ActiveModel
 from services.detector.model.samples import Samples
@@ -156,7 +161,7 @@ async def test_all_that_is_written_is_scored_once(
     whole = recent()
     await detectors[0].start()
     await write(real_ingest, whole, 500, 0.0)
-    await eventually(lambda: all_processed(detectors[0], whole), within_s=30)
+    await eventually(lambda: all_processed(detectors[0], whole))
     assert await found(detectors[0]) == expected(whole)
     assert len(expected(whole)) > 0
 
@@ -177,11 +182,11 @@ async def test_shards_move_between_detectors_without_loss_or_doubling(
     await asyncio.sleep(2)
     await second.start()
     await third.start()
-    await eventually(lambda: holders(first, 3), within_s=20)
+    await eventually(lambda: holders(first, 3))
     await second.stop()
     await first.stop()
     await writing
-    await eventually(lambda: all_processed(third, whole), within_s=30)
+    await eventually(lambda: all_processed(third, whole))
     assert await processed(third) == len(whole)
     assert await found(third) == expected(whole)
 
@@ -199,4 +204,48 @@ async def test_credit_lasts_with_the_real_ingest(
     whole = recent()
     await detectors[0].start(in_flight_samples=1000, in_flight_bytes=1 << 20)
     await write(real_ingest, whole, 1000, 0.0)
-    await eventually(lambda: all_processed(detectors[0], whole), within_s=30)
+    await eventually(lambda: all_processed(detectors[0], whole))
+
+
+async def test_expected_range_of_a_stored_series_is_that_of_a_replay(
+    real_ingest: Running, detectors: list[RunningDetector], active_model: int
+) -> None:
+    """Thinned to what lies farthest outside, and refused where nobody could answer."""
+    whole = recent()
+    await write(real_ingest, whole, size=len(whole), pause_s=0.0)
+    detector = detectors[0]
+    await detector.start(["feeds", "consumer"])
+
+    async def all_known() -> bool:
+        return (await detector.status()).series_count == len(np.unique(whole.series_ids))
+
+    await eventually(all_known)
+    named = await real_ingest.stub.ListSeries(ingest_pb.ListSeriesRequest(selector='{number="1"}'))
+    ask = detector_pb.GetExpectedRangeRequest(series_id=named.series[0].series_id)
+    ask.start_time.FromMilliseconds(int(whole.timestamps_ms[0]))
+    mine = whole.series_ids == 1
+    scores = replay(whole.timestamps_ms[mine], whole.values[mine], forest=forest(),
+                    settings=SETTINGS)  # fmt: skip
+    shown = np.isfinite(scores.expected_low)
+    async with detector.client() as stub:
+        found = await stub.GetExpectedRange(ask)
+        assert list(found.timestamps_ms) == whole.timestamps_ms[mine][shown].tolist()
+        assert list(found.low) == scores.expected_low[shown].tolist()
+        assert list(found.high) == scores.expected_high[shown].tolist()
+        assert not found.is_counter
+        ask.max_points = 7
+        thinned = await stub.GetExpectedRange(ask)
+        assert len(thinned.values) <= 7
+        assert {max(thinned.values), min(thinned.values)} == {max(found.values), min(found.values)}
+        for change, reason in (
+            ({"series_id": 999_999}, "SERIES_NOT_FOUND"),
+            ({"max_points": 5001}, "INVALID_MAX_POINTS"),
+            ({"end_time": ask.start_time}, "INVALID_TIME_RANGE"),
+            ({"start_time": Timestamp(seconds=1)}, "INVALID_TIME_RANGE"),
+        ):
+            bad = detector_pb.GetExpectedRangeRequest()
+            bad.CopyFrom(ask)
+            bad.MergeFrom(detector_pb.GetExpectedRangeRequest(**change))
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.GetExpectedRange(bad)
+            assert from_rpc_error(caught.value).reason == reason

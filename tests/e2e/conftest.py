@@ -1,4 +1,4 @@
-"""One started product for all end-to-end tests, with a real OTLP receiver beside it."""
+"""One started product for all end-to-end tests, beside it an OTLP receiver and a model."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,18 +6,31 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.otlp_receiver import Receiver, receiving
+from tests.explainer.peers import OllamaServer
 from tests.product import UNLIMITED, Door, started
+from tests.scheduling import claim
+
+ANSWER = '{"claims": [{"type": "crossed", "evidence": "E3"}]}'
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def receiver() -> AsyncIterator[Receiver]:
     """What the services export their spans to."""
     async with receiving() as receiver:
         yield receiver
 
 
-@pytest.fixture(scope="session")
-async def door(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> AsyncIterator[Door]:
+@pytest.fixture(scope="package")
+async def model() -> AsyncIterator[str]:
+    """The spec of a language model that always claims the same."""
+    async with OllamaServer(answer=ANSWER).serve() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="package")
+async def door(
+    tmp_path_factory: pytest.TempPathFactory, receiver: Receiver, model: str
+) -> AsyncIterator[Door]:
     """The running product."""
     data_dir: Path = tmp_path_factory.mktemp("product") / "data"
     settings = {
@@ -27,6 +40,8 @@ async def door(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> 
         "SENSUS_WARMUP_S": "0",
         **UNLIMITED,
         "SENSUS_ALERTS_PER_WEEK": "0",
+        "SENSUS_LLM_PROVIDERS": model,
     }
+    claim(tmp_path_factory.getbasetemp(), "e2e")
     async with started(data_dir, settings=settings) as door:
         yield door

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli.stored_backtest import Question, backtest_stored
+from cli.backtest.output import Output
+from cli.backtest.stored import Question, backtest_stored
 from tests.product import Door, eventually
 
 pytestmark = pytest.mark.e2e
@@ -25,7 +26,7 @@ async def scored(door: Door) -> int:
     async def scoring() -> bool | None:
         return True if (await door.status()).phase == 2 else None
 
-    await eventually(scoring, within_s=60, what="the first model")
+    await eventually(scoring, what="the first model")
     return first_ms
 
 
@@ -81,11 +82,11 @@ async def test_stored_series_are_scored_by_two_versions_and_compared(
     door: Door, tmp_path: Path
 ) -> None:
     await scored(door)
-    question = Question(selector='{__name__=~"kept_.*"}', days=1.0, versions=[1, 0], raw=False,
-                        alerts_per_week=None, png=True)  # fmt: skip
+    question = Question(selector='{__name__=~"kept_.*"}', days=1.0, versions=[1, 0])
+    output = Output(out=tmp_path, png=True)
     said = io.StringIO()
     console = Console(file=said, width=200)
-    assert await backtest_stored(door.product.directory, question, tmp_path, console) == 10
+    assert await backtest_stored(door.product.directory, question, output, console) == 10
     assert "in both" in said.getvalue()
     assert pictures_in(tmp_path) == 10
     rows = first_file_of(tmp_path)

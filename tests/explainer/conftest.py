@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
+from cli.embedded.postgres import EmbeddedPostgres
 from mesh import auth
 from mesh.clients import open_channel
 from mesh.clock import SystemClock
@@ -15,6 +17,7 @@ from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.explainer.v1 import explainer_service_pb2_grpc as pb_grpc
 from services.explainer.config import Config
 from services.explainer.wiring import FULL_NAME, Explainer, assemble
+from tests.databases import database
 from tests.explainer.peers import (
     Detector,
     Ingest,
@@ -40,7 +43,7 @@ class Running:
     async def explain(self, alert_id: str = "a1", **more: Any) -> list[pb.ExplainResponse]:
         """All frames of an explanation of an alert."""
         request = pb.ExplainRequest(subject=pb.Subject(alert_id=alert_id), **more)
-        return [frame async for frame in self.stub.Explain(request, timeout=30)]
+        return [frame async for frame in self.stub.Explain(request, timeout=120)]
 
     async def result(self, alert_id: str = "a1", **more: Any) -> pb.Explanation:
         """The result of an explanation of an alert."""
@@ -56,6 +59,41 @@ def explainer_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("explainer-keys")
     auth.generate_key_files(directory, ["ingest", "detector", "explainer", "gateway"])
     return directory
+
+
+@pytest.fixture(scope="session")
+async def explainer_database(
+    postgres: EmbeddedPostgres, migrated_template: str
+) -> AsyncIterator[tuple[str, "asyncpg.Connection[asyncpg.Record]", str]]:
+    """One database for all tests, a connection to it, and what empties it.
+
+    Copying the template anew for each test took longer than most tests.
+    """
+    async with database(postgres.dsn, template=migrated_template) as dsn:
+        connection = await asyncpg.connect(dsn)
+        tables = await connection.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'explainer' ORDER BY 1"
+        )
+        emptying = "; ".join(f"DELETE FROM explainer.{row['tablename']}" for row in tables)
+        yield dsn, connection, f"SET session_replication_role = replica; {emptying}"
+        await connection.close()
+
+
+@pytest.fixture
+async def migrated_dsn(
+    explainer_database: tuple[str, "asyncpg.Connection[asyncpg.Record]", str],
+) -> str:
+    """URL of the database, emptied for this test."""
+    dsn, connection, emptying = explainer_database
+    await connection.execute(emptying)
+    return dsn
+
+
+@pytest.fixture
+async def fresh_dsn(postgres: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[str]:
+    """URL of a database of the test's own, for one that breaks it or needs other services'."""
+    async with database(postgres.dsn, template=migrated_template) as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -96,6 +134,7 @@ async def start(
                     "auth_jwks_file": explainer_keys / "jwks.json",
                     "auth_key_file": explainer_keys / "explainer.pem",
                     "grpc_port": 0,
+                    "gateway_target": "off",
                     **targets,
                     **{k: v for k, v in options.items() if k not in ("scopes", "wrap")},
                 }
@@ -119,7 +158,7 @@ async def _explainer(
     config: Config, keys: Path, scopes: tuple[str, ...], wrap: Any
 ) -> AsyncIterator[Running]:
     user = auth.TokenMinter.from_file(keys / "gateway.pem", "gateway").mint(
-        "user:tester", scopes, 600
+        "user:tester", scopes, 3600
     )
     async with assemble(config, SystemClock()) as explainer:
         if wrap is not None:
@@ -127,7 +166,7 @@ async def _explainer(
         target = f"127.0.0.1:{await explainer.server.start()}"
         try:
             async with open_channel(
-                target, service=FULL_NAME, tokens=lambda: user, caller="test"
+                target, service=FULL_NAME, tokens=lambda: user, caller="test", default_timeout_s=120
             ) as channel:
                 stub = pb_grpc.ExplainerServiceStub(channel)
                 yield Running(stub=stub, explainer=explainer, config=config, target=target)

@@ -8,10 +8,11 @@ import pytest
 from mesh.clock import SystemClock
 from mesh.errors import FailedPrecondition, NotFound
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from services.explainer.store import Old
+from services.explainer.store.old import Old
 from services.explainer.upkeep.retention import Retention
 from tests.explainer.conftest import Running, Start
-from tests.explainer.peers import OpenAIServer
+from tests.explainer.peers import Ingest, OpenAIServer
+from tests.explainer.test_consumer import until
 from tests.explainer.test_errors import failure
 from tests.explainer.test_language_model import says
 
@@ -30,12 +31,12 @@ async def test_cancel_ends_the_call_of_the_model_and_every_stream(start: Start, 
         other = first if here else await start()
         keeping = asyncio.create_task(first.explainer.jobs.keep())
         stream = asyncio.create_task(first.explain())
-        await asyncio.wait_for(server.asked.wait(), 5)
+        await asyncio.wait_for(server.asked.wait(), 25)
         await asyncio.sleep(0.2)
         (running,) = (await other.stub.ListExplanations(pb.ListExplanationsRequest())).explanations
         ended = await cancel(other, running.explanation_id)
-        await asyncio.wait_for(server.gone.wait(), 3)
-        frames = await asyncio.wait_for(stream, 5)
+        await asyncio.wait_for(server.gone.wait(), 25)
+        frames = await asyncio.wait_for(stream, 25)
         keeping.cancel()
     assert ended.state == pb.EXPLANATION_STATE_CANCELLED
     assert ended.summary == "The explanation was cancelled."
@@ -50,13 +51,27 @@ async def test_cancelled_subject_can_be_explained_anew(start: Start) -> None:
     async with server.serve() as provider:
         first = await start(llm_providers=(provider,))
         stream = asyncio.create_task(first.explain())
-        await asyncio.wait_for(server.asked.wait(), 5)
+        await asyncio.wait_for(server.asked.wait(), 25)
         (running,) = (await first.stub.ListExplanations(pb.ListExplanationsRequest())).explanations
         await cancel(first, running.explanation_id)
         await stream
     again = await (await start()).result()
     assert again.state == pb.EXPLANATION_STATE_DONE
     assert again.explanation_id != running.explanation_id
+
+
+async def test_cancelled_revision_leaves_the_finished_one_in_place(
+    explainer: Running, ingest: Ingest
+) -> None:
+    finished = await explainer.result()
+    asked = ingest.faults.calls["QuerySamples"]
+    ingest.faults.held["QuerySamples"] = asyncio.Event()
+    stream = asyncio.create_task(explainer.explain(anew=True))
+    await until(lambda: ingest.faults.calls["QuerySamples"] > asked)
+    listed = (await explainer.stub.ListExplanations(pb.ListExplanationsRequest())).explanations
+    await cancel(explainer, listed[0].explanation_id)
+    await stream
+    assert (await explainer.result()).explanation_id == finished.explanation_id
 
 
 async def test_finished_explanation_cannot_be_cancelled(explainer: Running) -> None:

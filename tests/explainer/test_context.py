@@ -10,7 +10,7 @@ from mesh.errors import InvalidInput, NotFound
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.clients.detector import anomaly_facts
-from services.explainer.sources.embedding import embedding_of
+from services.explainer.evidence.sources.embedding import embedding_of
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import (
     EVENT_MS,
@@ -59,7 +59,8 @@ async def test_change_before_the_event_is_evidence_and_told(explainer: Running) 
     (piece,) = of_kind(result, pb.EVIDENCE_KIND_CHANGE)
     assert piece.title == "deploy v1.2 in web-1: lower the cpu limit"
     assert (piece.reference_id, figures(piece)) == ("v1.2", {"change_before_event": 140.0})
-    assert "Changes nearby: deploy v1.2 in web-1: lower the cpu limit [E" in result.summary
+    assert "; deploy v1.2 in web-1: lower the cpu limit at 22:11:00 UTC" in result.root_cause
+    assert result.mitigation.startswith("Start with web-1: undo the change [E")
     assert "changes" not in never_sent(result)
 
 
@@ -74,7 +75,7 @@ async def test_change_that_weakens_the_first_suspect_is_a_reason_and_moves_no_ra
         (s.entity, s.score) for s in plain.suspects
     ]
     reason = result.suspects[0].reasons[-1]
-    assert reason.text == "deploy v1.2, 150 s before the alert"
+    assert reason.text == "deploy v1.2"
     (piece,) = of_kind(result, pb.EVIDENCE_KIND_CHANGE)
     assert list(reason.evidence_ids) == [piece.evidence_id]
 
@@ -143,7 +144,7 @@ async def test_log_errors_and_trace_times_are_evidence_of_their_own_kind(
     result = await explainer.result()
     assert len(of_kind(result, pb.EVIDENCE_KIND_LOG_ERRORS)) == 1
     assert len(of_kind(result, pb.EVIDENCE_KIND_TRACE_TIME)) == 1
-    assert "In logs and traces: " in result.summary
+    assert "log_errors{" in result.summary
     assert "log errors" not in never_sent(result)
     assert "trace times" not in never_sent(result)
 
@@ -185,7 +186,7 @@ async def test_like_incident_of_the_past_is_evidence_with_what_people_said(
     found = figures(piece)
     assert found["likeness"] == pytest.approx(1.0)
     assert found["before_event"] == 30 * 3600
-    assert "Like incidents of the past: " in result.summary
+    assert "A past incident is alike: " in result.summary
 
 
 async def test_unlike_and_present_incidents_are_not_told(
@@ -200,12 +201,12 @@ async def test_unlike_and_present_incidents_are_not_told(
 
 
 async def test_database_without_pgvector_is_named(
-    start: Start, ingest: Ingest, migrated_dsn: str
+    fresh_dsn: str, start: Start, ingest: Ingest
 ) -> None:
-    connection = await asyncpg.connect(migrated_dsn)
+    connection = await asyncpg.connect(fresh_dsn)
     await connection.execute("DROP TABLE explainer.incident; DROP EXTENSION vector")
     await connection.close()
-    result = await (await start()).result()
+    result = await (await start(postgres_dsn=fresh_dsn)).result()
     assert result.verdict == pb.VERDICT_EXPLAINED
     assert "past incidents (the database has no pgvector)" in never_sent(result)
 

@@ -6,19 +6,11 @@ import importlib
 import pytest
 
 MODULES = (
-    "services.explainer.evidence.calls",
-    "services.explainer.llm.address",
-    "services.explainer.llm.ranges",
+    "services.explainer.claims.figures",
+    "services.explainer.evidence.counters",
+    "services.explainer.evidence.graph",
     "services.explainer.model.names",
     "services.explainer.model.promql",
-    "services.explainer.wording.figures",
-    "services.explainer.checks.instants",
-    "services.explainer.checks.known",
-    "services.explainer.checks.numbers",
-    "services.explainer.checks.orders",
-    "services.explainer.wording.partial",
-    "services.explainer.checks.units",
-    "services.explainer.checks.unmarked",
 )
 
 

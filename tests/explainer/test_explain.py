@@ -1,12 +1,15 @@
 """Explain, by the door: what comes, in which order, and from whom."""
 
+import asyncio
 import re
-import time
+import statistics
+import uuid
 
 import pytest
+from google.protobuf.json_format import MessageToJson
 
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from tests.explainer.conftest import Running
+from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import EVENT_MS, Detector, Ingest, alert, anomaly, calm, jumping
 
 
@@ -24,10 +27,10 @@ async def test_alert_is_explained_by_the_series_that_jumped(explainer: Running) 
     assert result.confidence == result.suspects[0].confidence > 0.5
     assert result.root_cause == (
         "web-1 is the most likely cause: cpu_usage rose from 20 to 90.3, far outside its usual "
-        "range, 120 s before the alert [E2]."
+        "range, since 22:11:20 UTC, 120 s before the alert [E2]."
     )
     assert result.mitigation == (
-        "Start with web-1: find what uses the processor there, then stop it or give it more."
+        "Start with web-1: find what uses the processor there, then stop it or give it more [E2]."
     )
     assert result.summary.startswith("Alert HighCPU (critical) began at 2023-11-14 22:13:20 UTC.")
     assert result.wording == pb.Wording(provider="template")
@@ -56,7 +59,8 @@ async def test_frames_come_in_order_with_exactly_one_result_at_the_end(explainer
         "stage", "evidence", "evidence", "evidence", "evidence", "stage",
         "stage", "suspect", "stage",
         "stage", "stage",
-        "stage", "stage", "result",
+        "stage", "stage",
+        "text_delta", "text_delta", "text_delta", "result",
     ]  # fmt: skip
     stages = [(f.stage.stage, f.stage.status) for f in frames if f.HasField("stage")]
     assert stages == [
@@ -117,7 +121,7 @@ async def test_alerts_and_anomalies_nearby_are_evidence(
         (pb.EVIDENCE_KIND_ALERT, "a2"),
         (pb.EVIDENCE_KIND_ANOMALY, "n7"),
     }
-    assert "Alerts nearby: alert DiskSlow [E4]." in result.summary
+    assert "Alert DiskSlow (critical) began with the alert [E4]." in result.summary
 
 
 async def test_other_series_that_moved_are_evidence_with_figures_and_samples(
@@ -151,19 +155,17 @@ async def test_windows_are_thinned_to_five_hundred_samples(
     assert window.timestamps_ms[-1] == dense.timestamps_ms[-1]
 
 
-async def test_whole_explanation_takes_under_a_second_and_the_first_evidence_is_early(
-    explainer: Running, ingest: Ingest
-) -> None:
-    ingest.alerts["warm"] = alert("warm", host="web-1")
-    await explainer.explain("warm")
-    ingest.series += [calm(f"metric_{i}", level=i + 1.0, service=f"s{i}") for i in range(300)]
-    began_s, first_s = time.perf_counter(), 0.0
+async def test_first_evidence_does_not_wait_for_slow_sources(start: Start, ingest: Ingest) -> None:
+    slow = ingest.faults.held["ListAlerts"] = asyncio.Event()
+    explainer = await start(gather_timeout_s=60.0)
     request = pb.ExplainRequest(subject=pb.Subject(alert_id="a1"))
-    async for frame in explainer.stub.Explain(request):
-        if frame.HasField("evidence") and not first_s:
-            first_s = time.perf_counter() - began_s
-    assert time.perf_counter() - began_s < 1.0
-    assert first_s < 0.2
+    shown = []
+    async for frame in explainer.stub.Explain(request, timeout=120):
+        shown.append(frame.WhichOneof("frame"))
+        if frame.HasField("evidence"):
+            slow.set()
+    assert slow.is_set()
+    assert shown[-1] == "result"
 
 
 async def test_metric_named_in_an_annotation_ties_the_alert_to_its_series(
@@ -266,10 +268,9 @@ async def test_figures_of_series_can_be_recomputed_from_the_samples_shown(
     series = result.evidence[1]
     values = dict(zip(series.window.timestamps_ms, series.window.values, strict=True))
     figures = {f.name: f.value for f in series.figures}
-    usual = sorted(v for at, v in values.items() if at < EVENT_MS - 600_000)
-    middle = len(usual) // 2
-    assert figures["baseline"] == pytest.approx((usual[middle] + usual[middle - 1]) / 2)
     jumped = [at for at, value in values.items() if value > 50]
+    usual = [value for at, value in values.items() if at < min(jumped)]
+    assert figures["baseline"] == pytest.approx(statistics.median(usual))
     assert figures["change_before_event"] == (EVENT_MS - min(jumped)) / 1000
 
 
@@ -287,3 +288,53 @@ async def test_markup_and_addresses_in_labels_do_not_reach_the_texts(
     for text in shown:
         assert not re.search(r"[<>`\n\u202e]|https?://", text), text
     assert {label.value for label in result.suspects[0].labels} == {evil}
+
+
+async def test_short_view_is_what_is_read_at_night(explainer: Running, ingest: Ingest) -> None:
+    ingest.series += [
+        jumping(f"wait_{n}_seconds", level=0.1, to=3.0, host="web-1", path="x" * 300)
+        for n in range(15)
+    ]
+    whole = await explainer.result()
+    request = pb.GetExplanationRequest(
+        explanation_id=whole.explanation_id, view=pb.EXPLANATION_VIEW_SHORT
+    )
+    found = (await explainer.stub.GetExplanation(request)).explanation
+    kinds = [claim.kind for claim in found.claims]
+    assert (kinds[0], kinds[-1], len(kinds)) == ("explains", "act", 5)
+    assert found.root_cause == whole.root_cause
+    assert found.summary.startswith("Alert HighCPU (critical) began at 2023-11-14 22:13:20 UTC. ")
+    cited = {id for claim in found.claims for id in claim.evidence_ids}
+    assert {piece.evidence_id for piece in found.evidence} == cited
+    assert len(MessageToJson(found)) < 8000
+
+
+async def test_subject_explained_anew_has_a_new_revision_that_tells_the_difference(
+    explainer: Running, ingest: Ingest
+) -> None:
+    whole, ingest.series = ingest.series, []
+    first = await explainer.result()
+    ingest.series = whole
+    assert (await explainer.result()).explanation_id == first.explanation_id
+    again = str(uuid.uuid4())
+    second = await explainer.result(anew=True, request_id=again)
+    assert (first.revision, second.revision) == (1, 2)
+    assert second.difference.startswith("Before nobody was named, now web-1 was named. New: ")
+    assert not re.search(r"\[E\d", second.difference)
+    assert second.group.size == 1
+    assert (await explainer.result(anew=True, request_id=again)) == second
+    assert (await explainer.result()).explanation_id == second.explanation_id
+    request = pb.GetExplanationRequest(explanation_id=first.explanation_id)
+    kept = (await explainer.stub.GetExplanation(request)).explanation
+    assert (kept.revision, kept.claims, kept.finish_time) == (1, first.claims, first.finish_time)
+
+
+async def test_revision_that_says_nothing_new_says_so_and_one_subject_counts_once(
+    explainer: Running,
+) -> None:
+    await explainer.result()
+    again = await explainer.result(anew=True)
+    assert again.difference == "As before web-1 was named; nothing else is new."
+    request = pb.ListExplanationsRequest()
+    (first, *_) = (await explainer.stub.ListExplanations(request)).explanations
+    assert (again.group.size, first.group.size) == (1, 1)

@@ -1,7 +1,6 @@
 """Explanations live on their own: streams come and go, replicas die, each is made once."""
 
 import asyncio
-import json
 import os
 import sys
 import uuid
@@ -12,18 +11,20 @@ from typing import Any
 
 import grpc
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.errors import Unavailable, from_rpc_error
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from services.explainer.jobs.limits import Limits
+from services.explainer.explanations.stream import Limits
 from services.explainer.model.subjects import SubjectKind, SubjectRef
-from services.explainer.store import Claims, Frames, OwnershipLostError
+from services.explainer.store.frames import Frames, OwnershipLostError
+from services.explainer.store.leases import Leases
 from tests.conftest import REPOSITORY
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import Ingest, OllamaServer, alert
-from tests.explainer.test_language_model import GOOD
+from tests.explainer.test_language_model import says
+from tests.properties import examples
 
 
 def ask(alert_id: str = "a1", **more: Any) -> pb.ExplainRequest:
@@ -46,7 +47,7 @@ async def some_frames(running: Running, request: pb.ExplainRequest, count: int) 
 
 async def done(running: Running, explanation_id: str) -> pb.Explanation:
     """The explanation once it is finished."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while True:
             request = pb.GetExplanationRequest(explanation_id=explanation_id)
             found = (await running.stub.GetExplanation(request)).explanation
@@ -55,9 +56,7 @@ async def done(running: Running, explanation_id: str) -> pb.Explanation:
             await asyncio.sleep(0.05)
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(10)
 @given(cuts=st.lists(st.integers(1, 6), max_size=6), by_request=st.booleans())
 async def test_resumed_streams_lose_no_frame_and_double_none(
     explainer: Running, ingest: Ingest, cuts: list[int], by_request: bool
@@ -76,9 +75,7 @@ async def test_resumed_streams_lose_no_frame_and_double_none(
     assert seen == await explainer.explain(alert_id)
 
 
-@settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(5)
 @given(cuts=st.lists(st.tuples(st.integers(1, 5), st.integers(0, 1)), max_size=6))
 async def test_streams_resumed_on_any_replica_lose_no_frame_of_a_model_that_speaks(
     start: Start, ingest: Ingest, cuts: list[tuple[int, int]]
@@ -86,7 +83,7 @@ async def test_streams_resumed_on_any_replica_lose_no_frame_of_a_model_that_spea
     """Text of a model comes while streams break and go on elsewhere."""
     alert_id = f"a-{uuid.uuid4()}"
     ingest.alerts[alert_id] = alert(alert_id)
-    async with OllamaServer(answer=json.dumps(GOOD), piece_every_s=0.02).serve() as provider:
+    async with OllamaServer(answer=says(), piece_every_s=0.02).serve() as provider:
         replicas = [await start(llm_providers=(provider,), like_window_s=0) for _ in range(2)]
         seen: list[pb.ExplainResponse] = []
         for cut, replica in cuts:
@@ -225,6 +222,7 @@ async def _process(
         "SENSUS_POSTGRES_DSN": dsn,
         "SENSUS_REDIS_URL": redis_url,
         "SENSUS_EXPLAINER_GRPC_PORT": "0",
+        "SENSUS_GATEWAY_TARGET": "off",
         "SENSUS_AUTH_JWKS_FILE": str(keys / "jwks.json"),
         "SENSUS_AUTH_KEY_FILE": str(keys / "explainer.pem"),
         "SENSUS_INGEST_TARGET": settings.ingest_target,
@@ -248,12 +246,12 @@ async def _process(
 
 
 async def test_owner_that_was_replaced_writes_nothing_more(explainer: Running) -> None:
-    claims, frames = Claims(explainer.explainer.pool, lease_s=0.0), Frames(explainer.explainer.pool)
+    leases, frames = Leases(explainer.explainer.pool, lease_s=0.0), Frames(explainer.explainer.pool)
     ref = SubjectRef(kind=SubjectKind.ALERT, id="x")
-    _, old = await claims.begin(ref, "firing", request_id=None, traceparent="")
+    _, old = await leases.begin(ref, "firing", request_id=None, traceparent="")
     assert old is not None
     await frames.append(old.explanation_id, old.owner, 0, [b"one"])
-    (new,) = await claims.take_over(10)
+    (new,) = await leases.take_over(10)
     assert (new.explanation_id, new.attempt, new.last_sequence) == (old.explanation_id, 2, 1)
     with pytest.raises(OwnershipLostError):
         await frames.append(old.explanation_id, old.owner, 1, [b"two"])
@@ -265,8 +263,8 @@ async def test_explanation_that_kills_its_runs_is_given_up(
     explainer: Running, ingest: Ingest
 ) -> None:
     ref = SubjectRef(kind=SubjectKind.ALERT, id="a1")
-    claims = Claims(explainer.explainer.pool, lease_s=0.0)
-    found, _ = await claims.begin(ref, "firing", request_id=None, traceparent="")
+    leases = Leases(explainer.explainer.pool, lease_s=0.0)
+    found, _ = await leases.begin(ref, "firing", request_id=None, traceparent="")
     await explainer.explainer.pool.execute("UPDATE explainer.explanation SET attempt = 5")
     keeping = asyncio.create_task(explainer.explainer.jobs.keep())
     result = await done(explainer, str(found))
@@ -279,8 +277,8 @@ async def test_taken_over_subject_that_is_gone_ends_as_failed(
     explainer: Running, ingest: Ingest
 ) -> None:
     ref = SubjectRef(kind=SubjectKind.ALERT, id="gone")
-    claims = Claims(explainer.explainer.pool, lease_s=0.0)
-    found, _ = await claims.begin(ref, "firing", request_id=None, traceparent="")
+    leases = Leases(explainer.explainer.pool, lease_s=0.0)
+    found, _ = await leases.begin(ref, "firing", request_id=None, traceparent="")
     keeping = asyncio.create_task(explainer.explainer.jobs.keep())
     result = await done(explainer, str(found))
     keeping.cancel()
@@ -325,7 +323,7 @@ async def test_draining_ends_streams_with_retry_and_another_replica_goes_on(
 
 
 async def test_draining_lets_a_run_that_goes_on_finish(start: Start, ingest: Ingest) -> None:
-    ingest.faults.delay_s["ListAlerts"] = 0.3
+    ingest.faults.delay_s["ListAlerts"] = 0.1
     explainer = await start()
     frames = []
     async for frame in explainer.stub.Explain(ask()):

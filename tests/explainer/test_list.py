@@ -66,6 +66,41 @@ async def test_filters_by_subject_state_and_time(
     assert len(await ids(end_time=last.create_time)) == 2
 
 
+async def test_many_subjects_are_asked_for_at_once(
+    explainer: Running, ingest: Ingest, detector: Detector
+) -> None:
+    """Alerts and anomalies together, each once, page by page."""
+    await explained(explainer, ingest, 4)
+    detector.anomalies["n1"] = anomaly("n1")
+    request = pb.ExplainRequest(subject=pb.Subject(anomaly_id="n1"))
+    async for _ in explainer.stub.Explain(request):
+        pass
+    wanted = {"alert_ids": ["a0", "a2", "a0", "absent"], "anomaly_ids": ["n1"]}
+    first = await listed(explainer, page_size=2, **wanted)
+    rest = await listed(explainer, page_size=2, page_token=first.next_page_token, **wanted)
+    found = [each.subject for each in (*first.explanations, *rest.explanations)]
+    assert [each.alert_id or each.anomaly_id for each in found] == ["n1", "a2", "a0"]
+    one = await listed(explainer, subject=pb.Subject(alert_id="a1"), alert_ids=["a3"])
+    assert [each.subject.alert_id for each in one.explanations] == ["a3", "a1"]
+
+
+async def test_what_a_newer_revision_replaced_is_left_out_when_asked(explainer: Running) -> None:
+    await explainer.result()
+    await explainer.result(anew=True)
+    for current, revisions in ((False, [2, 1]), (True, [2])):
+        page = await listed(explainer, alert_ids=["a1"], current=current)
+        assert [each.revision for each in page.explanations] == revisions
+
+
+async def test_subjects_are_at_most_a_thousand(explainer: Running) -> None:
+    many = [f"a{n}" for n in range(500)]
+    await listed(explainer, alert_ids=many, anomaly_ids=many)
+    subject = pb.Subject(alert_id="more")
+    reason = await invalid(explainer, alert_ids=many, anomaly_ids=many, subject=subject)
+    assert reason == "TOO_MANY_SUBJECTS"
+    assert await invalid(explainer, alert_ids=[""]) == "SUBJECT_REQUIRED"
+
+
 async def invalid(explainer: Running, **filters: Any) -> str:
     """Why a page is refused."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -1,16 +1,13 @@
 """Windows and figures from samples: what is usual, what is observed, what may be quoted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from services.explainer.evidence.measuring import (
-    figures_of,
-    observed_start,
-    series_evidence,
-    shift_of,
-    unit_of,
-    window_of,
-)
+from services.explainer.evidence.figures import figures_of, unit_of
+from services.explainer.evidence.pieces import series_evidence
+from services.explainer.evidence.windowing import observed_start, shift_of, window_of
 from services.explainer.model.evidence import EvidenceKind
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts, SubjectKind, SubjectRef
 from services.explainer.model.windows import SeriesWindow
@@ -134,4 +131,79 @@ def test_series_of_nothing_but_gaps_has_no_figures() -> None:
     [("a_seconds", "s"), ("a_bytes", "By"), ("a_percent", "%"), ("a_ratio", "1"), ("cpu", "")],
 )
 def test_unit_is_that_of_the_name(metric: str, unit: str) -> None:
-    assert unit_of(metric) == unit
+    assert unit_of(replace(window([1.0, 2.0], EVENT_MS), metric=metric)) == unit
+
+
+def shown_of(values: list[float], metric: str = "wait_seconds") -> tuple[str, set[str]]:
+    """What is said of a subject's own series of a sample every 30 s up to the event."""
+    samples = series(values, until_ms=EVENT_MS, step_ms=30_000)
+    samples = replace(samples, labels={"__name__": metric})
+    found = window_of(
+        samples,
+        "",
+        start_ms=EVENT_MS - 600_000,
+        end_ms=EVENT_MS,
+        event_ms=EVENT_MS,
+        is_own=True,
+    )
+    piece = series_evidence(found, facts(), EvidenceKind.SUBJECT_SERIES)
+    return piece.title.removeprefix(metric).strip(), {each.name for each in piece.figures}
+
+
+NOISE = [50.0 + 6.0 * float(np.sin(37.0 * each)) for each in range(800)]
+
+
+@pytest.mark.parametrize("hours", [1, 3, 6, 11])
+def test_own_series_left_its_range_however_long_ago_that_was(hours: int) -> None:
+    low = [0.1 + each / 20_000 for each in NOISE]
+    high = [1.0 + each / 2000 for each in NOISE[:120]]
+    told, _ = shown_of([*low, *low] + high * hours)
+    assert told == "rose above its usual range"
+
+
+@pytest.mark.parametrize(
+    ("values", "metric", "figure"),
+    [
+        ([*NOISE, 500.0, *NOISE[:9]], "wait_seconds", "reached"),
+        ([*NOISE, -500.0, *NOISE[:9]], "wait_seconds", "reached"),
+        ([0.1 + each / 800 for each in range(800)], "wait_seconds", "reached"),
+        ([0.0] * 800 + [1.0] * 9, "restarts_total", "gained"),
+        ([0.0] * 800 + [float(each // 4) for each in range(17)], "restarts_total", "gained"),
+    ],
+    ids=["spike", "dip", "leak", "restart", "crash loop"],
+)
+def test_what_reached_beyond_its_usual_range_is_not_said_to_have_stayed_within(
+    values: list[float], metric: str, figure: str
+) -> None:
+    told, figures = shown_of(values, metric)
+    assert told == "reached what it usually does not"
+    assert figure in figures
+
+
+def test_what_stays_within_is_said_to() -> None:
+    told, figures = shown_of(NOISE)
+    assert told == "stayed within its usual range"
+    assert not figures & {"reached", "gained"}
+
+
+@pytest.mark.parametrize("low", [0.0, 95.0], ids=["fell", "rose"])
+@pytest.mark.parametrize("recovered_min", [12, 50])
+def test_what_left_its_range_and_recovered_before_the_alert_is_not_said_to_have_stayed_within(
+    low: float, recovered_min: int
+) -> None:
+    day = np.random.default_rng(3).normal(40.0, 1.0, 24 * 60)
+    end_ms = EVENT_MS + 24 * 3_600_000
+    day[-recovered_min - 8 : -recovered_min] = low
+    own = series(day.tolist(), until_ms=end_ms, step_ms=60_000)
+    found = window_of(
+        own, "h1", start_ms=end_ms - 600_000, end_ms=end_ms, event_ms=end_ms, is_own=True
+    )
+    piece = series_evidence(found, replace(facts(), event_ms=end_ms), EvidenceKind.SUBJECT_SERIES)
+    assert piece.title.endswith("reached what it usually does not")
+    reached = piece.figure("reached")
+    assert reached is not None
+    assert reached.value == low
+    day[-3 * 60 - 8 : -3 * 60] = low  # what it also did hours ago is usual
+    again = series(day.tolist(), until_ms=end_ms, step_ms=60_000)
+    found = window_of(again, "h1", start_ms=end_ms - 600_000, end_ms=end_ms, is_own=True)
+    assert not figures_of(found, end_ms)[2:]

@@ -14,14 +14,14 @@ from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.llm.answers import check_status
 from services.explainer.llm.openai import OpenAI
 from services.explainer.llm.provider import Endpoint, ProviderError, Usage
-from services.explainer.model.prompt import Prompt
+from services.explainer.model.templates import Prompt
 from tests.explainer.conftest import Start
 from tests.explainer.peers import OllamaServer, OpenAIServer
 from tests.explainer.test_language_model import says
 from tests.explainer.test_providers import worded
 
 ENDPOINT = Endpoint(kind="openai", name="a", base_url="http://h/v1", model="m")
-PROMPT = Prompt(system="s", user="u")
+PROMPT = Prompt(system="s", user="u", schema={})
 SAID: list[dict[str, Any]] = [{"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}]}]
 
 
@@ -128,7 +128,7 @@ async def test_unforeseen_error_of_a_provider_is_one_of_its_failures(start: Star
     """The next provider is asked."""
 
     def break_it(explainer: Any) -> None:
-        first = explainer.jobs._work.words.writer._lines[0].provider
+        first = explainer.jobs._work.asking.writer._lines[0].provider
         first.endpoint = dataclasses.replace(first.endpoint, key="\udc80")
 
     bad, good = OpenAIServer(answer=says()), OllamaServer(answer=says())

@@ -10,7 +10,7 @@ from services.explainer.prompts import shipped
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import Ingest, OllamaServer, alert
 from tests.explainer.test_errors import failure
-from tests.explainer.test_language_model import GOOD, says
+from tests.explainer.test_language_model import CLAIMED, kinds, says
 
 ADMIN = ("admin",)
 
@@ -22,14 +22,16 @@ async def prompts(running: Running) -> dict[str, pb.Prompt]:
 
 
 async def weigh(running: Running, **weights: float) -> None:
-    """Sets weights of first versions."""
+    """Sets weights of the versions that there are."""
     for name, weight in weights.items():
-        request = pb.SetPromptWeightRequest(prompt_id=f"{name}@1", weight=weight)
+        request = pb.SetPromptWeightRequest(
+            prompt_id=f"{name}@{1 if name == 'mine' else 2}", weight=weight
+        )
         await running.stub.SetPromptWeight(request)
 
 
 def test_shipped_templates_have_a_first_choice() -> None:
-    assert {each.id: each.weight for each in shipped()} == {"brief@1": 0.0, "plain@1": 1.0}
+    assert [each.id for each in shipped() if each.weight] == ["plain@2"]
 
 
 async def test_shipped_templates_are_in_the_store_once(start: Start) -> None:
@@ -38,10 +40,12 @@ async def test_shipped_templates_are_in_the_store_once(start: Start) -> None:
     second = await start(scopes=ADMIN)
     found = await prompts(second)
     assert {each.prompt_id: each.weight for each in found.values()} == {
-        "brief@1": 2.0,
-        "plain@1": 1.0,
+        "brief@1": 0.0,
+        "brief@2": 2.0,
+        "plain@1": 0.0,
+        "plain@2": 1.0,
     }
-    assert found["plain@1"].outcomes == pb.PromptOutcomes()
+    assert found["plain@2"].outcomes == pb.PromptOutcomes()
 
 
 async def test_written_text_gets_the_next_version_and_an_author(start: Start) -> None:
@@ -49,7 +53,7 @@ async def test_written_text_gets_the_next_version_and_an_author(start: Start) ->
     request = pb.WritePromptRequest(name="plain", text="Say it in rhyme.")
     written = (await explainer.stub.WritePrompt(request)).prompt
     again = (await explainer.stub.WritePrompt(request)).prompt
-    assert (written.prompt_id, written.author, written.weight) == ("plain@2", "user:tester", 0.0)
+    assert (written.prompt_id, written.author, written.weight) == ("plain@3", "user:tester", 0.0)
     assert again == written
 
 
@@ -74,7 +78,7 @@ async def test_outcomes_tell_how_the_texts_of_each_template_fared(
     async with ollama.serve() as provider:
         explainer = await start(scopes=ADMIN, llm_providers=(provider,))
         first = await explainer.result()
-        ollama.answer = says(summary="It cost 4711 euros. " + GOOD["summary"])
+        ollama.answer = says({"type": "moved", "evidence": "E77"})
         ingest.alerts["b1"] = alert("b1", name="Second")
         await explainer.result("b1")
         ollama.answer = "no"
@@ -85,11 +89,11 @@ async def test_outcomes_tell_how_the_texts_of_each_template_fared(
             explanation_id=first.explanation_id, verdict=pb.FEEDBACK_VERDICT_RIGHT
         )
     )
-    outcomes = (await prompts(explainer))["plain@1"].outcomes
+    outcomes = (await prompts(explainer))["plain@2"].outcomes
     assert (outcomes.asked, outcomes.used, outcomes.clean) == (3, 2, 1)
     assert outcomes.struck_claims >= 1
     assert (outcomes.input_tokens_mean, outcomes.output_tokens_mean) == (1200.0, 90.0)
-    assert outcomes.cost == pytest.approx(2 * (1200 * 1 + 90 * 10) / 1e6)
+    assert outcomes.cost == pytest.approx(3 * (1200 * 1 + 90 * 10) / 1e6)
     assert (outcomes.feedback_right, outcomes.feedback_wrong) == (1, 0)
     assert outcomes.duration_median_s > 0
 
@@ -98,15 +102,15 @@ async def test_tried_template_words_a_subject_and_nothing_is_kept(start: Start) 
     ollama = OllamaServer(answer=says())
     async with ollama.serve() as provider:
         explainer = await start(scopes=ADMIN, llm_providers=(provider,))
-        request = pb.TryPromptRequest(prompt_id="brief@1", subject=pb.Subject(alert_id="a1"))
+        request = pb.TryPromptRequest(prompt_id="brief@2", subject=pb.Subject(alert_id="a1"))
         tried = await explainer.stub.TryPrompt(request)
-    assert tried.explanation.wording.prompt_id == "brief@1"
-    assert tried.explanation.root_cause == GOOD["root_cause"]
+    assert tried.explanation.wording.prompt_id == "brief@2"
+    assert kinds(tried.explanation) == CLAIMED
     assert (tried.explanation.explanation_id, tried.explanation.HasField("group")) == ("", False)
     assert tried.duration_s > 0
     listed = await explainer.stub.ListExplanations(pb.ListExplanationsRequest())
     assert not listed.explanations
-    assert (await prompts(explainer))["brief@1"].outcomes.asked == 0
+    assert (await prompts(explainer))["brief@2"].outcomes.asked == 0
 
 
 async def test_template_is_tried_on_the_model_itself_each_time(start: Start) -> None:
@@ -115,7 +119,7 @@ async def test_template_is_tried_on_the_model_itself_each_time(start: Start) -> 
     async with ollama.serve() as provider:
         explainer = await start(scopes=ADMIN, llm_providers=(provider,))
         await explainer.result()
-        request = pb.TryPromptRequest(prompt_id="plain@1", subject=pb.Subject(alert_id="a1"))
+        request = pb.TryPromptRequest(prompt_id="plain@2", subject=pb.Subject(alert_id="a1"))
         tried = [await explainer.stub.TryPrompt(request) for _ in range(2)]
     assert len(ollama.requests) == 3
     assert [each.explanation.wording.cached for each in tried] == [False, False]
@@ -130,13 +134,13 @@ async def test_template_is_tried_on_the_model_itself_each_time(start: Start) -> 
         (pb.SetPromptWeightRequest(prompt_id="a@9"), NotFound, "PROMPT_NOT_FOUND"),
         (pb.SetPromptWeightRequest(prompt_id="plain"), NotFound, "PROMPT_NOT_FOUND"),
         (
-            pb.SetPromptWeightRequest(prompt_id="plain@1", weight=float("nan")),
+            pb.SetPromptWeightRequest(prompt_id="plain@2", weight=float("nan")),
             InvalidInput,
             "INVALID_PROMPT",
         ),
-        (pb.SetPromptWeightRequest(prompt_id="plain@1"), FailedPrecondition, "LAST_PROMPT"),
+        (pb.SetPromptWeightRequest(prompt_id="plain@2"), FailedPrecondition, "LAST_PROMPT"),
         (
-            pb.TryPromptRequest(prompt_id="plain@1", subject=pb.Subject(alert_id="a1")),
+            pb.TryPromptRequest(prompt_id="plain@2", subject=pb.Subject(alert_id="a1")),
             FailedPrecondition,
             "NO_LANGUAGE_MODEL",
         ),

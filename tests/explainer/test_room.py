@@ -8,9 +8,8 @@ import pytest
 
 from mesh.errors import Unavailable
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from services.explainer.jobs import pipeline
 from services.explainer.model.subjects import SubjectKind, SubjectRef
-from services.explainer.store import Claims
+from services.explainer.store.leases import Leases
 from tests.explainer.conftest import Start
 from tests.explainer.peers import Ingest, OllamaServer, alert
 from tests.explainer.test_language_model import says
@@ -43,15 +42,15 @@ async def test_refused_and_failed_requests_give_their_room_back(
     start: Start, ingest: Ingest
 ) -> None:
     explainer = await start(jobs_max=1)
-    begin = explainer.explainer.jobs._claims.begin
+    begin = explainer.explainer.jobs._leases.begin
 
     async def away(*about: Any, **more: Any) -> Any:
         raise Unavailable("away")
 
-    explainer.explainer.jobs._claims.begin = away  # type: ignore[method-assign]
+    explainer.explainer.jobs._leases.begin = away  # type: ignore[method-assign]
     with pytest.raises(Unavailable, match="away"):
         await explainer.explainer.jobs.open(ref("a1"))
-    explainer.explainer.jobs._claims.begin = begin  # type: ignore[method-assign]
+    explainer.explainer.jobs._leases.begin = begin  # type: ignore[method-assign]
     assert (await explainer.result()).verdict == pb.VERDICT_EXPLAINED
 
 
@@ -60,10 +59,10 @@ async def test_what_is_taken_over_leaves_no_more_running_than_there_is_room(
 ) -> None:
     ingest.faults.delay_s["ListAlerts"] = 1.0
     explainer = await start(jobs_max=2)
-    jobs, claims = explainer.explainer.jobs, Claims(explainer.explainer.pool, lease_s=0.0)
+    jobs, leases = explainer.explainer.jobs, Leases(explainer.explainer.pool, lease_s=0.0)
     ingest.alerts |= {f"b{number}": alert(f"b{number}") for number in range(4)}
     for number in range(3):
-        await claims.begin(ref(f"b{number}"), "firing", request_id=None, traceparent="")
+        await leases.begin(ref(f"b{number}"), "firing", request_id=None, traceparent="")
     await asyncio.gather(jobs._adopt(), jobs.open(ref("b3")), return_exceptions=True)
     assert len(jobs._task_by_owner) == 2
 
@@ -73,7 +72,7 @@ async def test_leases_are_kept_on_after_an_unforeseen_error(
 ) -> None:
     explainer = await start(job_lease_s=1.0)
     jobs = explainer.explainer.jobs
-    take_over, calls = jobs._claims.take_over, 0
+    take_over, calls = jobs._leases.take_over, 0
 
     async def fails_once(limit: int) -> Any:
         nonlocal calls
@@ -82,13 +81,13 @@ async def test_leases_are_kept_on_after_an_unforeseen_error(
             raise KeyError("nobody foresaw it")
         return await take_over(limit)
 
-    jobs._claims.take_over = fails_once  # type: ignore[method-assign]
+    jobs._leases.take_over = fails_once  # type: ignore[method-assign]
     keeping = asyncio.create_task(jobs.keep())
 
     async def again() -> bool | None:
         return calls >= 2 or None
 
-    await eventually(again, within_s=5, what="the next look at the leases")
+    await eventually(again, what="the next look at the leases")
     assert not keeping.done()
     keeping.cancel()
     told = [each for each in caplog.records if each.levelno == logging.ERROR]
@@ -102,29 +101,11 @@ async def test_unforeseen_error_while_wording_leaves_the_template_and_says_so(
         raise RuntimeError("secret inside")
 
     def break_it(explainer: Any) -> None:
-        explainer.jobs._work.words.writer.draft = fails
+        explainer.jobs._work.asking.writer.draft = fails
 
     async with OllamaServer(answer=says()).serve() as provider:
         result = await (await start(llm_providers=(provider,), wrap=break_it)).result()
     assert result.verdict == pb.VERDICT_EXPLAINED
     assert result.wording.provider == "template"
-    assert result.wording.degraded_reason.startswith("the wording failed with internal error ")
+    assert result.wording.degraded_reason.startswith("asking failed with internal error ")
     assert "secret" not in str(result)
-
-
-async def test_unforeseen_error_while_checking_leaves_the_template_and_says_so(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check = pipeline.check
-
-    def fails(text: Any, facts: Any, *, grounded: bool) -> Any:
-        if grounded:
-            raise RecursionError
-        return check(text, facts, grounded=grounded)
-
-    monkeypatch.setattr(pipeline, "check", fails)
-    async with OllamaServer(answer=says()).serve() as provider:
-        result = await (await start(llm_providers=(provider,))).result()
-    assert result.verdict == pb.VERDICT_EXPLAINED
-    assert result.wording.degraded_reason.startswith("ollama: checking its text failed with inter")
-    assert result.wording.input_tokens == 1200

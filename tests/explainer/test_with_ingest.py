@@ -27,18 +27,17 @@ STEP_MS = 15_000
 
 
 @pytest.fixture
-async def real_ingest(
-    migrated_dsn: str, redis_url: str, explainer_keys: Path
-) -> AsyncIterator[str]:
+async def real_ingest(fresh_dsn: str, redis_url: str, explainer_keys: Path) -> AsyncIterator[str]:
     """The ingest process on the database of the test; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = os.environ | {
-        "SENSUS_POSTGRES_DSN": migrated_dsn,
+        "SENSUS_POSTGRES_DSN": fresh_dsn,
         "SENSUS_REDIS_URL": redis_url,
         "SENSUS_INGEST_GRPC_PORT": str(port),
         "SENSUS_INGEST_METRICS_PORT": "0",
+        "SENSUS_GATEWAY_TARGET": "off",
         "SENSUS_AUTH_JWKS_FILE": str(explainer_keys / "jwks.json"),
         "SENSUS_AUTH_KEY_FILE": str(explainer_keys / "ingest.pem"),
     }
@@ -48,7 +47,7 @@ async def real_ingest(
     try:
         yield f"127.0.0.1:{port}"
     finally:
-        process.terminate()
+        process.kill()
         await process.wait()
 
 
@@ -57,8 +56,10 @@ async def writer(target: str, keys: Path) -> AsyncIterator["ingest_grpc.IngestSe
     """A client that may write, once ingest serves."""
     minter = TokenMinter.from_file(keys / "gateway.pem", "gateway")
     token = minter.mint("user:writer", ["write:samples", "write:alerts"], 600)
-    async with open_channel(target, service=INGEST, tokens=lambda: token, caller="test") as channel:
-        await asyncio.wait_for(channel.channel_ready(), 20)
+    async with open_channel(
+        target, service=INGEST, tokens=lambda: token, caller="test", default_timeout_s=120
+    ) as channel:
+        await asyncio.wait_for(channel.channel_ready(), 25)
         yield ingest_grpc.IngestServiceStub(channel)
 
 
@@ -102,7 +103,7 @@ def firing(now_ms: int, **named: str) -> alert_pb2.Alert:
 
 async def explained(running: Running) -> list[pb.Explanation]:
     """All finished explanations, once there is one."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while True:
             request = pb.ListExplanationsRequest(state=pb.EXPLANATION_STATE_DONE)
             answer = await running.stub.ListExplanations(request)

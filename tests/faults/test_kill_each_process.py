@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -15,19 +16,43 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb2
+from tests.notifier.peers import Hook, served_hook
 from tests.product import UNLIMITED, Door, eventually, started, webhook
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
-VICTIMS = ("ingest", "detector", "explainer", "gateway", "postgres", "redis")
+VICTIMS = (
+    "ingest",
+    "detector",
+    "explainer",
+    "incidents",
+    "notifier",
+    "gateway",
+    "postgres",
+    "redis",
+)
 SERIES = 20
 
 
 @pytest.fixture(scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+async def hook() -> AsyncIterator[Hook]:
+    """Who is told of every incident."""
+    async with served_hook() as hook:
+        yield hook
+
+
+@pytest.fixture(scope="module")
+async def door(tmp_path_factory: pytest.TempPathFactory, hook: Hook) -> AsyncIterator[Door]:
     """A product that is hurt again and again."""
     data_dir: Path = tmp_path_factory.mktemp("drill") / "data"
-    async with started(data_dir, settings=UNLIMITED) as door:
+    settings = UNLIMITED | {"SENSUS_NOTIFIER_PRIVATE_HOSTS": "127.0.0.1"}
+    routing = f"""
+route: {{receiver: drill}}
+receivers: [{{name: drill, webhook_configs: [{{url: '{hook.url}'}}]}}]
+"""
+    async with started(data_dir, settings=settings) as door:
+        answer = await door.http.put("/api/v1/routing", json={"yaml": routing})
+        assert answer.status_code == 200, answer.text
         yield door
 
 
@@ -132,6 +157,47 @@ async def all_explained(door: Door, alert_ids: set[str]) -> bool | None:
     return True if found == Counter(alert_ids) else None
 
 
+async def pages(door: Door, path: str, items: str) -> list[dict[str, Any]]:
+    """All items of a list."""
+    found: list[dict[str, Any]] = []
+    token = ""
+    while True:
+        answer = await door.http.get(path, params={"pageSize": 1000, "pageToken": token})
+        if answer.status_code != 200:
+            return []
+        found += answer.json().get(items, [])
+        token = answer.json().get("nextPageToken", "")
+        if not token:
+            return found
+
+
+async def all_in_incidents(door: Door, alert_ids: set[str]) -> bool | None:
+    """Whether each of the alerts is a member of one incident, once, and logs have no holes."""
+    found: Counter[str] = Counter()
+    for incident in await pages(door, "/api/v1/incidents", "incidents"):
+        path = f"/api/v1/incidents/{incident['incidentId']}"
+        members = [each["memberId"] for each in await pages(door, f"{path}/members", "members")]
+        found.update(members)
+        if incident["memberCount"] != len(members):
+            return None
+        events = [each["eventNo"] for each in await pages(door, f"{path}/timeline", "events")]
+        if sorted(events) != [*range(1, len(events) + 1)]:
+            return None
+    mine = Counter({each: count for each, count in found.items() if each in alert_ids})
+    return True if mine == Counter(alert_ids) else None
+
+
+async def all_told(door: Door, hook: Hook) -> bool | None:
+    """Whether the receiver took one notice of each incident that opened."""
+    incidents = {each["incidentId"] for each in await pages(door, "/api/v1/incidents", "incidents")}
+    opened = {
+        (each.json["incident"]["incident_id"], each.headers["idempotency-key"])
+        for each in hook.taken
+        if each.json["kind"] == "opened"
+    }
+    return True if Counter(incident for incident, _ in opened) == Counter(incidents) else None
+
+
 @pytest.fixture(scope="module")
 def samples_written() -> dict[str, int]:
     """Samples acknowledged so far, by the run that wrote them."""
@@ -140,7 +206,7 @@ def samples_written() -> dict[str, int]:
 
 @pytest.mark.parametrize("victim", VICTIMS)
 async def test_kill_loses_and_doubles_nothing(
-    door: Door, victim: str, samples_written: dict[str, int]
+    door: Door, hook: Hook, victim: str, samples_written: dict[str, int]
 ) -> None:
     producer, stop = f"drill-{victim}-{time.time_ns()}", asyncio.Event()
     samples = asyncio.create_task(write_until(stop, door, producer))
@@ -179,3 +245,13 @@ async def test_kill_loses_and_doubles_nothing(
         within_s=60,
         what="one explanation of every acknowledged alert",
     )
+    await eventually(
+        lambda: all_in_incidents(door, {alert_id for _, alert_id in alerts}),
+        within_s=60,
+        what="every acknowledged alert in one incident, once",
+    )
+    await eventually(
+        lambda: all_told(door, hook), within_s=60, what="one notice of every incident that opened"
+    )
+    taken = Counter(each.headers["idempotency-key"] for each in hook.taken)
+    assert sum(count - 1 for count in taken.values()) <= len(samples_written)

@@ -3,12 +3,11 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from argon2 import PasswordHasher
@@ -16,16 +15,18 @@ from argon2 import PasswordHasher
 from cli.embedded.postgres import EmbeddedPostgres
 from cli.embedded.redis import EmbeddedRedis
 from mesh.auth import TokenMinter, generate_key_files
-from mesh.migrations import migrate
 from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.roles import SCOPES_BY_ROLE
 from services.gateway.config import Config
 from services.gateway.http.server import HttpServer
 from services.gateway.wiring import Gateway, open_gateway
+from tests.databases import database
 from tests.gateway.scripted import Script, scripted_services
+from tests.ingest.harness import config as ingest_config
+from tests.ingest.harness import running as ingest_running
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SERVICES = ("gateway", "ingest", "detector", "explainer")
+SERVICES = ("gateway", "ingest", "detector", "explainer", "incidents", "notifier")
 ADMIN_PASSWORD = "a long enough password"
 
 
@@ -43,7 +44,7 @@ class Running:
     def token(self, role: str = "admin", *, ttl_s: float = 600) -> str:
         """An access token of the user that is named like the role."""
         minter = TokenMinter.from_file(self.keys / "gateway.pem", "gateway")
-        return minter.mint(f"user:{role}", SCOPES_BY_ROLE[role], ttl_s)
+        return minter.mint(f"user:{role}", SCOPES_BY_ROLE.get(role, {"admin"}), ttl_s)
 
     def headers(self, role: str = "admin") -> dict[str, str]:
         """Authorization of the user that is named like the role."""
@@ -57,6 +58,7 @@ class Running:
         """Makes a user past the HTTP door."""
         hashed = await self.passwords.hash(password)
         await self.gateway.stores.accounts.create("test", name, hashed, role)
+        await self.gateway.keeper.notice()
 
 
 @pytest.fixture(scope="session")
@@ -93,18 +95,11 @@ async def script(services: tuple[Script, dict[str, str]]) -> AsyncIterator[Scrip
 
 
 @pytest.fixture
-async def gateway_dsn(postgres_dsn: str) -> str:
-    """A database of this test with the gateway's schema."""
-    await migrate(postgres_dsn, ["gateway"], REPOSITORY / "migrations")
-    return postgres_dsn
-
-
-@pytest.fixture
 def config(
-    gateway_dsn: str, redis_url: str, keys: Path, services: tuple[Script, dict[str, str]]
+    migrated_dsn: str, redis_url: str, keys: Path, services: tuple[Script, dict[str, str]]
 ) -> Config:
     """A config with limits that no test reaches by accident."""
-    return _config(gateway_dsn, redis_url, keys, services[1])
+    return gateway_config(migrated_dsn, redis_url, keys, services[1])
 
 
 Start = Callable[..., Any]
@@ -113,7 +108,7 @@ Start = Callable[..., Any]
 @pytest.fixture
 def start(config: Config, passwords: Passwords, script: Script) -> Start:
     """Starts a gateway of this test whose config differs in the values given."""
-    return lambda **changes: _started(dataclasses.replace(config, **changes), passwords)
+    return lambda **changes: started_gateway(dataclasses.replace(config, **changes), passwords)
 
 
 @pytest.fixture
@@ -127,18 +122,19 @@ async def fresh(start: Start) -> AsyncIterator[Running]:
 @pytest.fixture(scope="session")
 async def shared(
     postgres: EmbeddedPostgres,
+    migrated_template: str,
     redis_server: EmbeddedRedis,
     keys: Path,
     services: tuple[Script, dict[str, str]],
     passwords: Passwords,
 ) -> AsyncIterator[Running]:
     """One gateway for all tests that leave its users and its state alone."""
-    admin = await asyncpg.connect(postgres.dsn)
-    await admin.execute("CREATE DATABASE gateway_shared TEMPLATE template0")
-    await admin.close()
-    dsn = postgres.dsn.replace("/sensus?", "/gateway_shared?")
-    await migrate(dsn, ["gateway"], REPOSITORY / "migrations")
-    async with _started(_config(dsn, redis_server.url, keys, services[1]), passwords) as running:
+    async with (
+        database(postgres.dsn, template=migrated_template) as dsn,
+        started_gateway(
+            gateway_config(dsn, redis_server.url, keys, services[1]), passwords
+        ) as running,
+    ):
         await _make_users(running)
         yield running
 
@@ -156,6 +152,27 @@ async def client(running: Running) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@pytest.fixture(scope="module")
+async def to_ingest(
+    postgres: EmbeddedPostgres,
+    redis_server: EmbeddedRedis,
+    migrated_template: str,
+    keys: Path,
+    services: tuple[Script, dict[str, str]],
+    passwords: Passwords,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a gateway before a real ingest."""
+    async with AsyncExitStack() as stack:
+        dsn = await stack.enter_async_context(database(postgres.dsn, template=migrated_template))
+        settings = ingest_config(dsn, redis_server.url, keys)
+        only = ("committer", "publisher", "event_committer", "event_publisher")
+        ingest = await stack.enter_async_context(ingest_running(settings, keys, only=only))
+        targets = services[1] | {"ingest": f"127.0.0.1:{ingest.port}"}
+        config = gateway_config(dsn, redis_server.url, keys, targets)
+        gateway = await stack.enter_async_context(started_gateway(config, passwords))
+        yield await stack.enter_async_context(gateway.client("admin"))
+
+
 @pytest.fixture
 async def admin(running: Running) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the admin."""
@@ -163,41 +180,49 @@ async def admin(running: Running) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def _config(dsn: str, redis_url: str, keys: Path, targets: dict[str, str]) -> Config:
+def gateway_config(dsn: str, redis_url: str, keys: Path, targets: dict[str, str]) -> Config:
+    """A config with limits that no test reaches by accident."""
     return Config(
         postgres_dsn=dsn,
         redis_url=redis_url,
         auth_jwks_file=keys / "jwks.json",
         auth_key_file=keys / "gateway.pem",
         http_port=0,
+        grpc_port=0,
         bootstrap_admin_password=ADMIN_PASSWORD,
         rate_metrics=100_000,
         rate_alerts=100_000,
         rate_analysis=100_000,
         rate_other=100_000,
+        rate_telemetry=100_000,
         max_body_bytes=1024 * 1024,
         ingest_target=targets["ingest"],
         detector_target=targets["detector"],
         explainer_target=targets["explainer"],
+        incidents_target=targets["incidents"],
+        notifier_target=targets["notifier"],
     )
 
 
 @asynccontextmanager
-async def _started(config: Config, passwords: Passwords) -> AsyncIterator[Running]:
+async def started_gateway(config: Config, passwords: Passwords) -> AsyncIterator[Running]:
+    """A gateway that serves until the block ends."""
     async with open_gateway(config, passwords) as gateway:
         server = HttpServer(
             gateway.app,
             host="127.0.0.1",
             port=0,
-            max_connections=config.max_connections,
+            admission=gateway.admission,
             drain=gateway.drain,
             leave=gateway.surroundings.leave,
         )
         url = f"http://127.0.0.1:{await server.start()}"
+        keeping = asyncio.create_task(gateway.keeper.run())
         try:
             async with httpx.AsyncClient(base_url=url, timeout=20) as http:
                 yield Running(gateway, server, url, http, config.auth_key_file.parent, passwords)
         finally:
+            keeping.cancel()
             await server.stop(0, 2)
 
 

@@ -11,6 +11,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 
 from mesh.auth import Principal, TokenVerifier, current_principal, policies
 from mesh.drain import Drain
@@ -18,6 +19,9 @@ from mesh.health import Health
 from mesh.interceptors import server_interceptors
 from mesh.serving import Server
 from services.gateway.clients import CONTRACT
+from services.ingest import collector
+
+OTLP = metrics_service_pb2.DESCRIPTOR.services_by_name["MetricsService"]
 
 
 @dataclass
@@ -60,7 +64,7 @@ class Script:
 
 @asynccontextmanager
 async def scripted_services(script: Script, jwks_file: Path) -> AsyncIterator[dict[str, str]]:
-    """Serves ingest, detector and explainer on free ports; their targets by name."""
+    """Serves all services on free ports; their targets by name."""
     servers: list[Server] = []
     targets: dict[str, str] = {}
     try:
@@ -88,22 +92,20 @@ async def _server(name: str, file: Any, script: Script, jwks_file: Path) -> Serv
         host="127.0.0.1",
         port=0,
         interceptors=server_interceptors(
-            verifier=TokenVerifier.from_file(jwks_file), policies=policies([file])
+            verifier=TokenVerifier.from_file(jwks_file),
+            policies={**policies([file]), **collector.access()},
         ),
         health=health,
         drain=Drain(),
     )
-    server.grpc.add_generic_rpc_handlers((_handlers(service, script),))
+    served = [service] if name != "ingest" else [service, OTLP]
+    for each in served:
+        server.grpc.add_registered_method_handlers(each.full_name, _handlers(each, script))
     return server
 
 
-def _handlers(service: ServiceDescriptor, script: Script) -> grpc.GenericRpcHandler:
-    handlers = {
-        method.name: _handler(method, script)
-        for method in service.methods
-        if not method.client_streaming
-    }
-    return grpc.method_handlers_generic_handler(service.full_name, handlers)
+def _handlers(service: ServiceDescriptor, script: Script) -> dict[str, grpc.RpcMethodHandler]:
+    return {method.name: _handler(method, script) for method in service.methods}
 
 
 def _handler(method: MethodDescriptor, script: Script) -> grpc.RpcMethodHandler:
@@ -137,6 +139,18 @@ def _handler(method: MethodDescriptor, script: Script) -> grpc.RpcMethodHandler:
             script.cancelled.append(method.name)
             raise
 
+    async def talk(requests: Any, context: Any) -> AsyncIterator[Message]:
+        async for request in requests:
+            note(request, context)
+            return
+        yield GetMessageClass(method.output_type)()  # never: it makes this a generator
+
+    if method.client_streaming:
+        return grpc.stream_stream_rpc_method_handler(
+            talk,
+            request_deserializer=GetMessageClass(method.input_type).FromString,
+            response_serializer=GetMessageClass(method.output_type).SerializeToString,
+        )
     make: Callable[..., grpc.RpcMethodHandler] = (
         grpc.unary_stream_rpc_method_handler
         if method.server_streaming

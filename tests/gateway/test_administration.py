@@ -10,6 +10,7 @@ from tests.gateway.conftest import ADMIN_PASSWORD, Running, fields_of, reason_of
 from tests.gateway.scripted import Script
 
 NEW = {"user_name": "eva", "password": "correct horse battery", "role": "viewer"}
+KEY = {"name": "a sender", "scopes": ["write:alerts"]}
 
 
 @pytest.fixture
@@ -23,12 +24,12 @@ async def test_a_user_is_made_changed_and_listed(
 ) -> None:
     created = await admin.post("/api/v1/users", json=NEW)
     assert created.status_code == 201
-    assert created.json().items() >= {"user_name": "eva", "role": "viewer"}.items()
+    assert created.json().items() >= {"userName": "eva", "role": "viewer"}.items()
     assert "password" not in created.text
     changed = await admin.patch("/api/v1/users/eva", json={"role": "operator"})
     assert changed.json()["role"] == "operator"
     listed = (await admin.get("/api/v1/users")).json()["users"]
-    assert [user["user_name"] for user in listed] == ["admin", "eva", "operator", "viewer"]
+    assert [user["userName"] for user in listed] == ["admin", "eva", "operator", "viewer"]
     auth = (NEW["user_name"], NEW["password"])
     assert (await running.http.post("/api/v1/auth/token", auth=auth)).status_code == 200
     new = {"password": "another good password"}
@@ -53,7 +54,7 @@ async def test_a_new_password_ends_refresh_tokens(
         (NEW | {"user_name": "a\0b"}, 400, "INVALID_INPUT", "user_name"),
         (NEW | {"role": "root"}, 400, "INVALID_INPUT", "role"),
         (NEW | {"password": "short"}, 400, "PASSWORD_UNFIT", "password"),
-        (NEW | {"extra": 1}, 400, "INVALID_FIELD", None),
+        (NEW | {"extra": 1}, 400, "INVALID_FIELD", "extra"),
         ({"user_name": "eva"}, 400, "INVALID_FIELD", "password"),
     ],
 )
@@ -63,6 +64,16 @@ async def test_unfit_users_are_refused(
     response = await admin.post("/api/v1/users", json=body)
     assert (response.status_code, reason_of(response)) == (status, reason)
     assert fields_of(response) == ([field] if field else [])
+
+
+async def test_an_unknown_field_is_named_beside_those_that_there_are(
+    admin: httpx.AsyncClient,
+) -> None:
+    sent = {"password": "correct horse battery", "newPassword": "another good password"}
+    response = await admin.post("/api/v1/auth/password", json=sent)
+    assert (response.status_code, reason_of(response)) == (400, "INVALID_FIELD")
+    message = response.json()["error"]["message"]
+    assert message == "password: is no field here: send oldPassword, newPassword"
 
 
 async def test_the_last_admin_stays(running: Running, admin: httpx.AsyncClient) -> None:
@@ -88,7 +99,7 @@ async def test_an_api_key_sends_until_it_is_revoked(
     body = {"name": "alertmanager", "scopes": ["write:alerts"]}
     created = await admin.post("/api/v1/api-keys", json=body)
     assert created.status_code == 201
-    key, key_id = created.json()["key"], created.json()["key_id"]
+    key, key_id = created.json()["key"], created.json()["keyId"]
     assert key.startswith(f"sk_{key_id}_")
     alert = [{"labels": {"alertname": "A"}, "startsAt": "2026-11-20T10:00:00Z"}]
     for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key}):
@@ -98,13 +109,13 @@ async def test_an_api_key_sends_until_it_is_revoked(
     assert script.last("WriteAlerts").principal.scopes == {"write:alerts"}
     denied = await running.http.get("/api/v1/alerts", headers={"X-API-Key": key})
     assert (denied.status_code, reason_of(denied)) == (403, "SCOPE_MISSING")
-    listed = (await admin.get("/api/v1/api-keys")).json()["api_keys"]
-    assert [each["key_id"] for each in listed] == [key_id]
+    listed = (await admin.get("/api/v1/api-keys")).json()["apiKeys"]
+    assert [each["keyId"] for each in listed] == [key_id]
     assert "key" not in listed[0]
     assert (await admin.delete(f"/api/v1/api-keys/{key_id}")).status_code == 204
     assert (await admin.delete(f"/api/v1/api-keys/{key_id}")).status_code == 404
-    listed = (await admin.get("/api/v1/api-keys")).json()["api_keys"]
-    assert listed[0]["revoked_at"] is not None
+    listed = (await admin.get("/api/v1/api-keys")).json()["apiKeys"]
+    assert listed[0]["revokedAt"] is not None
 
 
 async def test_a_key_ends_with_its_revocation_and_with_its_owner(
@@ -112,12 +123,13 @@ async def test_a_key_ends_with_its_revocation_and_with_its_owner(
 ) -> None:
     body = {"name": "a", "scopes": ["read:alerts"]}
     made = [(await admin.post("/api/v1/api-keys", json=body)).json() for _ in range(2)]
-    await admin.delete(f"/api/v1/api-keys/{made[0]['key_id']}")
+    await admin.delete(f"/api/v1/api-keys/{made[0]['keyId']}")
     await running.make_user("second", "admin")
     await running.gateway.stores.accounts.update("test", "admin", disabled=True)
-    for key in made:
+    await running.gateway.keeper.notice()
+    for key, reason in zip(made, ("KEY_REVOKED", "ACCOUNT_DISABLED"), strict=True):
         response = await running.http.get("/api/v1/alerts", headers={"X-API-Key": key["key"]})
-        assert (response.status_code, reason_of(response)) == (401, "TOKEN_INVALID")
+        assert (response.status_code, reason_of(response)) == (401, reason)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +140,7 @@ async def test_a_key_ends_with_its_revocation_and_with_its_owner(
         ({"name": "a", "scopes": ["read:alerts", "x"]}, "scopes[1]"),
         ({"name": "", "scopes": ["read:alerts"]}, "name"),
         ({"name": "a\0", "scopes": ["read:alerts"]}, "name"),
-        ({"name": "a", "scopes": ["read:alerts"], "requests_per_minute": 0}, "requests_per_minute"),
+        ({"name": "a", "scopes": ["read:alerts"], "requests_per_minute": 0}, "requestsPerMinute"),
     ],
 )
 async def test_unfit_keys_are_refused(
@@ -147,22 +159,24 @@ async def test_every_change_is_in_the_chained_log(
     key = (
         await admin.post("/api/v1/api-keys", json={"name": "a", "scopes": ["read:alerts"]})
     ).json()
-    await admin.delete(f"/api/v1/api-keys/{key['key_id']}")
-    await admin.post("/api/v1/subscriptions/s/dead-letters:redrive", json={"deliveryIds": ["a"]})
+    await admin.delete(f"/api/v1/api-keys/{key['keyId']}")
     await admin.post("/api/v1/users", json=NEW)
-    entries = (await admin.get("/api/v1/audit", params={"limit": 5})).json()["entries"]
+    entries = (await admin.get("/api/v1/audit", params={"pageSize": 4})).json()["entries"]
     assert [(e["actor"], e["action"], e["subject"]) for e in reversed(entries)] == [
         ("user:admin", "user.create", "eva"),
         ("user:admin", "user.update", "eva"),
-        ("user:admin", "api_key.create", key["key_id"]),
-        ("user:admin", "api_key.revoke", key["key_id"]),
-        ("user:admin", "call", "/sensus.ingest.v1.IngestService/RedriveDeadLetters"),
+        ("user:admin", "api_key.create", key["keyId"]),
+        ("user:admin", "api_key.revoke", key["keyId"]),
     ]
-    assert entries[3]["detail"] == {"role": "operator", "disabled": "true"}
-    assert entries[0]["prev_hash"] == entries[1]["row_hash"]
+    assert entries[2]["detail"] == {
+        "outcome": "done",
+        "before": {"role": "viewer", "disabled": "false"},
+        "after": {"role": "operator", "disabled": "true"},
+    }
+    assert entries[0]["prevHash"] == entries[1]["rowHash"]
     verdict = (await admin.get("/api/v1/audit:verify")).json()
-    assert verdict == {"intact": True, "first_broken_entry_id": None}
-    older = {"before_entry_id": entries[-1]["entry_id"], "limit": 1}
+    assert verdict == {"intact": True, "firstBrokenEntryId": None, "faults": []}
+    older = {"pageToken": entries[-1]["entryId"], "pageSize": 1}
     assert len((await admin.get("/api/v1/audit", params=older)).json()["entries"]) == 1
 
 
@@ -182,7 +196,7 @@ async def test_tampering_shows(running: Running, admin: httpx.AsyncClient, tampe
     await pool.execute(tampering)
     verdict = (await admin.get("/api/v1/audit:verify")).json()
     assert verdict["intact"] is False
-    assert verdict["first_broken_entry_id"] in (2, 3)
+    assert verdict["firstBrokenEntryId"] in (2, 3)
 
 
 async def test_changes_at_the_same_time_chain_up(
@@ -195,6 +209,35 @@ async def test_changes_at_the_same_time_chain_up(
     assert (await running.gateway.stores.audit.newest(2**62, 1))[0].entry_id == 23
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=1001", "before_entry_id=-1", "a=1"])
+@pytest.mark.parametrize(
+    "query", ["pageSize=-1", "pageSize=x", "pageSize=1001", "pageToken=-1", "a=1"]
+)
 async def test_bad_audit_queries_are_400(admin: httpx.AsyncClient, query: str) -> None:
     assert (await admin.get(f"/api/v1/audit?{query}")).status_code == 400
+
+
+async def test_a_name_without_an_account_owns_nothing(running: Running) -> None:
+    async with running.client("nobody") as nobody:
+        refused = await nobody.post("/api/v1/api-keys", json=KEY)
+        assert (refused.status_code, reason_of(refused)) == (400, "NO_ACCOUNT")
+        assert (await nobody.get("/api/v1/api-keys")).json()["apiKeys"] == []
+        change = {"oldPassword": ADMIN_PASSWORD, "newPassword": "another good password"}
+        refused = await nobody.post("/api/v1/auth/password", json=change)
+        assert (refused.status_code, reason_of(refused)) == (400, "NO_ACCOUNT")
+        assert (await nobody.get("/api/v1/auth/me")).status_code == 200
+        assert (await nobody.post("/api/v1/auth/logout")).status_code == 204
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "a b", "x" * 5000, "\u00dcnal"])
+async def test_a_token_for_a_name_that_nobody_can_have_is_refused(
+    running: Running, name: str
+) -> None:
+    async with running.client(name) as nobody:
+        for method, path, body in (
+            ("POST", "/api/v1/api-keys", KEY),
+            ("POST", "/api/v1/users", NEW),
+            ("POST", "/api/v1/auth/logout", None),
+            ("GET", "/api/v1/auth/me", None),
+        ):
+            answer = await nobody.request(method, path, json=body)
+            assert answer.status_code == 401, (method, path, answer.text)

@@ -11,9 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mesh.drain import Drain
+from services.gateway.http.admission import Admission
+from services.gateway.http.routing import Routes
 from services.gateway.http.server import HttpServer
-from services.gateway.middleware.answer_time import AnswerTime, wait_longer
-from services.gateway.middleware.errors import Errors
+from services.gateway.middleware.answer_time import wait_longer
+from services.gateway.middleware.guarded import Guarded
+from services.gateway.middleware.observed import Observed
 from tests.gateway.conftest import Start
 from tests.gateway.scripted import Script
 
@@ -24,15 +27,15 @@ WITHIN_S = 0.3
 async def served(app: Any) -> AsyncIterator[httpx.AsyncClient]:
     """An application behind the bound, on a port."""
     server = HttpServer(
-        Errors(AnswerTime(app, within_s=WITHIN_S)),
+        Observed(Guarded(app, within_s=WITHIN_S, max_bytes=1024), Routes([])),
         host="127.0.0.1",
         port=0,
-        max_connections=10,
+        admission=Admission(most=10, most_per_address=10, proxies=()),
         drain=Drain(),
         leave=lambda: None,
     )
     url = f"http://127.0.0.1:{await server.start()}"
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http:
         yield http
     await server.stop(0, 1)
 
@@ -48,7 +51,7 @@ async def test_work_that_hangs_and_cannot_be_cancelled_is_503() -> None:
             await Response("late")(scope, receive, send)
 
     async with served(app) as http:
-        response = await asyncio.wait_for(http.get("/"), 5)
+        response = await asyncio.wait_for(http.get("/"), 25)
         released.set()
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "2"
@@ -106,7 +109,7 @@ async def test_an_endpoint_that_takes_even_longer_than_it_said_is_503() -> None:
         await asyncio.Event().wait()
 
     async with served(app) as http:
-        response = await asyncio.wait_for(http.get("/"), 5)
+        response = await asyncio.wait_for(http.get("/"), 25)
     assert response.status_code == 503
 
 
@@ -123,3 +126,16 @@ async def test_the_contract_says_which_answers_take_longer(
     async with start(answer_within_s=WITHIN_S) as running, running.client("admin") as http:
         response = await http.post(f"/api/v1/{path}", json={})
     assert response.status_code == status
+
+
+async def test_a_notice_in_many_parts_may_take_as_long_as_each_part(
+    start: Start, script: Script
+) -> None:
+    async def slowly(request: Any) -> Any:
+        await asyncio.sleep(0.5)
+
+    script.answers["WriteAlerts"] = slowly
+    notice = [{"labels": {"alertname": "A", "n": str(n)}} for n in range(2500)]
+    async with start(answer_within_s=1.2) as running, running.client("admin") as http:
+        response = await http.post("/api/v1/alerts", json=notice)
+    assert (response.status_code, script.count("WriteAlerts")) == (200, 3)

@@ -18,20 +18,25 @@ async def test_health_names_every_component(running: Running) -> None:
     assert response.status_code == 200
     report = response.json()
     assert report["status"] == "healthy"
-    assert set(report) == {"status", "version", "timestamp", "components"}
+    assert set(report) == {"status", "version", "timestamp", "components", "refused"}
     assert {name: seen["status"] for name, seen in report["components"].items()} == {
         "database": "up",
         "redis": "up",
+        "storage": "up",
         "ingest": "up",
         "detector": "up",
         "explainer": "up",
+        "incidents": "up",
+        "notifier": "up",
+        "receivers": "up",
+        "standing": "up",
         "llm": "not_configured",
     }
 
 
 async def test_health_is_503_while_a_service_is_down(running: Running, script: Script) -> None:
     script.health["detector"] = False
-    async with httpx.AsyncClient(base_url=running.url) as http:
+    async with httpx.AsyncClient(base_url=running.url, timeout=60) as http:
         for _ in range(50):
             await running.gateway.surroundings.health.probe()
             response = await http.get("/health")

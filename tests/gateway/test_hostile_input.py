@@ -6,11 +6,12 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.gateway.conftest import Running
 from tests.gateway.scripted import Script
+from tests.properties import examples
 
 TEXT = st.text(max_size=12)
 NUMBERS = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
@@ -51,11 +52,7 @@ SAMPLES = st.lists(
     | JSON,
     max_size=4,
 )
-FUZZ = settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+FUZZ = examples(20)
 EXPECTED = (200, 400, 404, 413, 415)
 
 
@@ -178,7 +175,7 @@ async def raw_status(running: Running, head: bytes) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(head)
-        line = await asyncio.wait_for(reader.readline(), 5)
+        line = await asyncio.wait_for(reader.readline(), 25)
         return int(line.split()[1])
     finally:
         writer.close()

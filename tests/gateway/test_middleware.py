@@ -10,16 +10,10 @@ import httpx
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from starlette.requests import Request
-from starlette.responses import Response
 
-from mesh.drain import Drain
 from sensus.detector.v1 import detector_service_pb2 as detector
 from sensus.ingest.v1 import ingest_service_pb2 as ingest
 from services.gateway.http.endpoint import Endpoint
-from services.gateway.http.server import HttpServer
-from services.gateway.middleware.body_limit import BodyLimit
-from services.gateway.middleware.errors import Errors
 from tests.gateway.conftest import Running, Start, reason_of
 from tests.gateway.scripted import Script
 
@@ -96,29 +90,6 @@ async def test_only_listed_origins_may_call(start: Start) -> None:
 async def test_no_origin_may_call_by_default(running: Running) -> None:
     response = await running.http.get("/livez", headers={"Origin": "https://console.example"})
     assert "Access-Control-Allow-Origin" not in response.headers
-
-
-async def test_a_body_that_stalls_is_408() -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await Response(await Request(scope, receive).body())(scope, receive, send)
-
-    server = HttpServer(
-        Errors(BodyLimit(app, max_bytes=10, part_s=0.1)),
-        host="127.0.0.1",
-        port=0,
-        max_connections=10,
-        drain=Drain(),
-        leave=lambda: None,
-    )
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{await server.start()}") as http:
-        assert (await http.post("/", content=b"abc")).text == "abc"
-        port = http.base_url.port
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
-        assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
-        writer.close()
-        await writer.wait_closed()
-    await server.stop(0, 1)
 
 
 async def test_an_unforeseen_error_shows_only_its_id(

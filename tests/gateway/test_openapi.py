@@ -12,6 +12,7 @@ import pytest
 
 from services.gateway.clients import CONTRACT
 from services.gateway.openapi import Comments
+from services.gateway.routes.console import ASSETS, PAGES
 from tests.gateway.conftest import REPOSITORY, Running
 
 
@@ -45,10 +46,11 @@ def refs(node: object) -> Iterator[str]:
 async def test_every_endpoint_is_in_the_document(
     running: Running, document: dict[str, Any]
 ) -> None:
-    told = {(verb.upper(), path) for path, verb, _ in operations(document)}
+    described = {(verb.upper(), path) for path, verb, _ in operations(document)}
     served = {(e.method, e.shown_path or e.path) for e in running.gateway.endpoints}
-    assert served - told == {("GET", "/docs"), ("GET", "/openapi.json")}
-    assert told <= served
+    console = {("GET", path) for path in (*PAGES, ASSETS)}
+    assert served - described == console | {("GET", p) for p in ("/", "/docs", "/openapi.json")}
+    assert described <= served
 
 
 async def test_the_document_is_closed_in_itself(document: dict[str, Any]) -> None:
@@ -72,7 +74,7 @@ async def test_every_operation_is_whole(document: dict[str, Any]) -> None:
         assert all(scheme in schemes for need in operation["security"] for scheme in need)
         is_open = not operation["security"] or "basic" in operation["security"][0]
         assert is_open is ("x-sensus-any-of" not in operation), path
-        assert ("requestBody" in operation) <= (verb in ("post", "patch"))
+        assert ("requestBody" in operation) <= (verb in ("post", "put", "patch"))
 
 
 async def test_schemas_are_json_schemas(document: dict[str, Any]) -> None:
@@ -93,7 +95,7 @@ async def test_an_answer_fits_its_schema(running: Running, document: dict[str, A
         jsonschema.validate(answer, schema)
 
 
-async def test_streams_are_told_as_streams(document: dict[str, Any]) -> None:
+async def test_streams_are_described_as_streams(document: dict[str, Any]) -> None:
     watch = document["paths"]["/api/v1/anomalies:watch"]["get"]
     assert set(watch["responses"]["200"]["content"]) == {
         "text/event-stream",
@@ -154,3 +156,37 @@ class _Links(HTMLParser):
         self.sources += [given["src"] or ""] if "src" in given else []
         self.ids |= {given["id"] or ""} if "id" in given else set()
         self.scripts += tag == "script"
+
+
+async def test_what_is_sent_is_described_as_it_is_read(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    rule = schemas["sensus.detector.v1.UpdateRuleRequest.Input"]
+    assert rule["required"] == ["rule"], "the id is in the path"
+    assert rule["additionalProperties"] is False
+    assert {"type": "null"} in rule["properties"]["updateMask"]["anyOf"]
+    states = schemas["sensus.core.v1.AlertState.Input"]["enum"]
+    assert {"firing", "ALERT_STATE_FIRING", 1} <= set(states)
+    assert schemas["sensus.core.v1.AlertState"]["enum"][1] == "ALERT_STATE_FIRING"
+    cancel = document["paths"]["/api/v1/explanations/{explanation_id}:cancel"]["post"]
+    assert cancel["requestBody"]["required"] is False
+    changes = document["paths"]["/api/v1/changes"]["post"]
+    assert changes["requestBody"]["required"] is True
+    assert changes["parameters"] == [], "what is in the body is not in the query"
+    alerts = document["paths"]["/api/v1/alerts"]["get"]["parameters"]
+    size = next(each for each in alerts if each["name"] == "pageSize")
+    assert "1000" in str(size["schema"])
+
+
+async def test_maps_are_objects(document: dict[str, Any]) -> None:
+    maps = [
+        schema
+        for message in document["components"]["schemas"].values()
+        for schema in message.get("properties", {}).values()
+        if "additionalProperties" in schema
+    ]
+    assert maps
+    assert not [
+        name
+        for name in document["components"]["schemas"]
+        if name.startswith("sensus.") and name.endswith("Entry")
+    ]

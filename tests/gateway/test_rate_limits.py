@@ -27,6 +27,7 @@ async def test_defaults_are_those_of_the_product(config: Config) -> None:
     by_name = {field.name: field.default for field in dataclasses.fields(Config)}
     kinds = ("rate_metrics", "rate_alerts", "rate_analysis", "rate_other", "rate_api_key")
     assert [by_name[kind] for kind in kinds] == [100, 50, 30, 60, 6000]
+    assert by_name["rate_telemetry"] == 6000
 
 
 @pytest.mark.parametrize(

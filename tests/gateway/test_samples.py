@@ -44,9 +44,9 @@ async def test_values_and_times_come_in_every_form(
     sent = [
         CPU | {"metric_value": 1, "timestamp": 1795168800},
         CPU | {"metric_value": "NaN", "timestamp": 1795168800.25},
-        CPU | {"metric_value": "+Inf", "timestamp": "2026-11-20T10:00:00Z"},
-        CPU | {"metric_value": "-Inf", "timestamp": "2026-11-20T11:00:00.5+01:00"},
-        {"metric_name": "other", "metric_value": 2, "timestamp": 0, "unknown": True},
+        CPU | {"metric_value": "+Inf", "timestamp": "2026-11-20T10:00:01Z"},
+        CPU | {"metric_value": "-Inf", "timestamp": "2026-11-20T11:00:01.5+01:00"},
+        {"metric_name": "other", "metric_value": 2, "timestamp": 0},
     ]
     response = await client.post("/api/v1/metrics", json=sent)
     assert response.json()["accepted"] == 5
@@ -55,9 +55,52 @@ async def test_values_and_times_come_in_every_form(
     assert math.isnan(values.pop(1))
     assert values == [1, math.inf, -math.inf, 2]
     at = 1795168800000
-    assert list(request.batch.packed.timestamps_ms) == [at, at + 250, at, at + 500, 0]
+    assert list(request.batch.packed.timestamps_ms) == [at, at + 250, at + 1000, at + 1500, 0]
     assert list(request.batch.packed.series_refs) == [0, 0, 0, 0, 1]
     assert len(request.series) == 2
+
+
+async def test_the_size_of_a_timestamp_shows_its_unit(
+    client: httpx.AsyncClient, script: Script
+) -> None:
+    script.answers["WriteBatch"] = taking
+    at_ms = 1_795_844_358_374
+    stamps = [at_ms, at_ms * 1000 + 1, at_ms * 10**6 + 2, at_ms / 1000 + 1]
+    sent = [CPU | {"labels": {"n": str(n)}, "timestamp": at} for n, at in enumerate(stamps)]
+    assert (await client.post("/api/v1/metrics", json=sent)).json()["accepted"] == 4
+    request = script.last("WriteBatch").request
+    assert list(request.batch.packed.timestamps_ms) == [at_ms, at_ms, at_ms, at_ms + 1000]
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("lables", "unknown field 'lables': did you mean 'labels'?"),
+        ("time_stamp", "unknown field 'time_stamp': did you mean 'timestamp'?"),
+        (
+            "host",
+            "unknown field 'host': send only metric_name, metric_value, labels and timestamp",
+        ),
+    ],
+)
+async def test_an_unknown_field_is_named(
+    client: httpx.AsyncClient, script: Script, field: str, message: str
+) -> None:
+    script.answers["WriteBatch"] = taking
+    response = await client.post("/api/v1/metrics", json=[CPU, CPU | {field: {}}])
+    (error,) = response.json()["errors"]
+    assert (error["index"], error["reason"], error["message"]) == (1, "UNKNOWN_FIELD", message)
+
+
+async def test_the_same_series_and_timestamp_counts_once(
+    client: httpx.AsyncClient, script: Script
+) -> None:
+    script.answers["WriteBatch"] = taking
+    first = CPU | {"timestamp": 1795168800}
+    sent = [first, first | {"metric_value": 9}, first | {"labels": {"host": "b"}}, first]
+    response = await client.post("/api/v1/metrics", json=sent)
+    assert response.json() == {"accepted": 2, "duplicates": 2, "errors": []}
+    assert list(script.last("WriteBatch").request.batch.packed.values) == [0.5, 0.5]
 
 
 async def test_bad_samples_are_named_by_their_place(
@@ -116,6 +159,35 @@ async def test_sequences_rise(client: httpx.AsyncClient, script: Script) -> None
     assert len({request.producer_id for request in requests}) == 1
 
 
+async def test_the_same_series_and_times_are_the_same_batch(
+    running: Running, client: httpx.AsyncClient, script: Script
+) -> None:
+    script.answers["WriteBatch"] = taking
+    one, two = (CPU | {"timestamp": 1795168800 + n} for n in range(2))
+    for body in ([one, two], [two | {"metric_value": 9}, one], [one], [one, two, CPU]):
+        await client.post("/api/v1/metrics", json=body)
+    await running.http.post("/api/v1/metrics", json=[one, two], headers=running.headers("admin"))
+    origins = [(c.request.producer_id, c.request.batch.sequence) for c in script.calls]
+    assert origins[0] == origins[1]
+    assert len(set(origins)) == 4
+
+
+async def test_a_repeat_of_what_was_refused_in_part_is_written_anew(
+    client: httpx.AsyncClient, script: Script
+) -> None:
+    def once(request: ingest.WriteBatchRequest) -> ingest.WriteBatchResponse:
+        if script.count("WriteBatch") > 1:
+            return taking(request)
+        return ingest.WriteBatchResponse(
+            ack=ingest.WriteAck(accepted=1, duplicate=True, rejected=1)
+        )
+
+    script.answers["WriteBatch"] = once
+    sent = [CPU | {"timestamp": 1795168800 + n} for n in range(2)]
+    response = await client.post("/api/v1/metrics", json=sent)
+    assert response.json() == {"accepted": 2, "duplicates": 0, "errors": []}
+
+
 async def test_an_idempotency_key_makes_a_repeat_the_same_batch(
     running: Running, client: httpx.AsyncClient, script: Script
 ) -> None:
@@ -128,6 +200,19 @@ async def test_an_idempotency_key_makes_a_repeat_the_same_batch(
     origins = [(c.request.producer_id, c.request.batch.sequence) for c in script.calls]
     assert origins[0] == origins[1]
     assert len(set(origins)) == 3
+
+
+async def test_an_idempotency_key_with_another_body_is_422(
+    client: httpx.AsyncClient, script: Script
+) -> None:
+    script.answers["WriteBatch"] = taking
+    headers = {"Idempotency-Key": "one body"}
+    assert (await client.post("/api/v1/metrics", json=CPU, headers=headers)).status_code == 200
+    other = CPU | {"metric_value": 1.5}
+    response = await client.post("/api/v1/metrics", json=other, headers=headers)
+    assert (response.status_code, reason_of(response)) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert (await client.post("/api/v1/metrics", json=CPU, headers=headers)).status_code == 200
+    assert script.count("WriteBatch") == 2
 
 
 async def test_a_repeat_is_told_as_duplicate(client: httpx.AsyncClient, script: Script) -> None:

@@ -85,6 +85,29 @@ async def test_frames_become_events_with_their_cursor(
     assert script.last("WatchAnomalies").request.selector == "{a='b'}"
 
 
+async def test_explanations_are_watched_as_anomalies_are(
+    client: httpx.AsyncClient, script: Script
+) -> None:
+    async def two(
+        request: explainer.WatchExplanationsRequest,
+    ) -> AsyncIterator[explainer.WatchExplanationsResponse]:
+        frame = explainer.WatchExplanationsResponse
+        yield frame(cursor=8, explanation=explainer.Explanation(summary="s"))
+        yield frame(cursor=9, heartbeat=explainer.WatchHeartbeat())
+
+    script.answers["WatchExplanations"] = two
+    params = {"afterCursor": "7", "grouped": "true", "state": "DONE"}
+    response = await client.get("/api/v1/explanations:watch", params=params)
+    assert [(e.get("id"), e["event"]) for e in events(response.text)] == [
+        ("8", "explanation"),
+        ("9", "heartbeat"),
+        (None, "end"),
+    ]
+    asked = script.last("WatchExplanations").request
+    assert (asked.after_cursor, asked.grouped) == (7, True)
+    assert asked.state == explainer.EXPLANATION_STATE_DONE
+
+
 async def test_last_event_id_resumes(client: httpx.AsyncClient, script: Script) -> None:
     script.answers["WatchAnomalies"] = three
     headers = {"Last-Event-ID": "2"}
@@ -176,10 +199,10 @@ async def test_an_error_in_the_middle_is_the_last_word(
     if accept == "text/event-stream":
         last = events(response.text)[-1]
         assert last["event"] == "error"
-        told = json.loads(last["data"])
+        frame = json.loads(last["data"])
     else:
-        told = json.loads(response.text.splitlines()[-1])
-    assert told["error"]["code"] == 503
+        frame = json.loads(response.text.splitlines()[-1])
+    assert frame["error"]["code"] == 503
 
 
 async def test_a_client_that_leaves_cancels_the_rpc(
@@ -226,7 +249,7 @@ async def test_headers_come_before_the_first_frame(
         yield anomaly(1)
 
     script.answers["WatchAnomalies"] = silent
-    async with asyncio.timeout(5), client.stream("GET", WATCH) as response:
+    async with asyncio.timeout(60), client.stream("GET", WATCH) as response:
         assert response.status_code == 200
 
 
@@ -239,7 +262,7 @@ async def test_a_draining_gateway_ends_streams(start: Start, script: Script) -> 
             await next_event(lines)
             stopping = asyncio.create_task(running.server.stop(0, 5))
             assert (await next_event(lines))["event"] == "draining"
-            await asyncio.wait_for(stopping, 5)
+            await asyncio.wait_for(stopping, 25)
         assert script.cancelled == ["WatchAnomalies"]
 
 
@@ -250,7 +273,7 @@ async def test_a_stream_ends_with_the_callers_token(running: Running, script: Sc
         lines = response.aiter_lines()
         assert (await next_event(lines))["id"] == "1"
         assert script.last("WatchAnomalies").principal.expires_at_s > 0
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             ended = await next_event(lines)
     assert ended["event"] == "error"
     assert "TOKEN_EXPIRED" in ended["data"]

@@ -77,7 +77,7 @@ async def test_answers_have_one_shape(client: httpx.AsyncClient, script: Script)
         ("page_size=1&page_size=2", "page_size", "INVALID_FIELD"),
         ("startTime=noon", "startTime", "INVALID_FIELD"),
         ("startTime.seconds=5", "startTime.seconds", "UNKNOWN_FIELD"),
-        ("state=FIRING", "state", "INVALID_FIELD"),
+        ("state=BURNING", "state", "INVALID_FIELD"),
         ("selector.x=1", "selector.x", "UNKNOWN_FIELD"),
     ],
 )
@@ -192,7 +192,7 @@ async def test_the_latest_analysis(client: httpx.AsyncClient, script: Script) ->
     assert (response.status_code, reason_of(response)) == (404, "EXPLANATION_NOT_FOUND")
     newest = [explainer.Explanation(explanation_id=name) for name in ("e2", "e1")]
     script.answers["ListExplanations"] = lambda request: explainer.ListExplanationsResponse(
-        explanations=newest[: request.page_size]
+        explanations=newest[: request.page_size], next_page_token="t2"
     )
     script.answers["GetExplanation"] = lambda request: explainer.GetExplanationResponse(
         explanation=explainer.Explanation(
@@ -206,11 +206,14 @@ async def test_the_latest_analysis(client: httpx.AsyncClient, script: Script) ->
     assert one["explanation"]["explanationId"] == "e2"
     assert one["explanation"]["subject"] == {"alertId": "a"}
     assert one["explanation"]["evidence"][0]["evidenceId"] == "E1"
-    many = (await client.get("/api/v1/analysis/latest?limit=5")).json()["explanations"]
-    assert [each["explanationId"] for each in many] == ["e2", "e1"]
+    for query in ("limit=5", "pageSize=5", "page_size=5&pageToken=t"):
+        page = (await client.get(f"/api/v1/analysis/latest?{query}")).json()
+        assert [each["explanationId"] for each in page["explanations"]] == ["e2", "e1"]
+        assert page["nextPageToken"] == "t2"
     request = script.calls[-3].request
     assert request.state == explainer.EXPLANATION_STATE_DONE
-    for query in ("limit=0", "limit=x", "limit=99", "other=1"):
+    assert (request.page_size, request.page_token) == (5, "t")
+    for query in ("limit=0", "limit=x", "limit=99", "other=1", "pageSize=99", "limit=2&pageSize=2"):
         assert (await client.get(f"/api/v1/analysis/latest?{query}")).status_code == 400
 
 

@@ -18,8 +18,13 @@ DELETE FROM ingest.subscription;
 DELETE FROM ingest.alert;
 DELETE FROM ingest.batch;
 DELETE FROM ingest.chunk;
+DELETE FROM ingest.caller;
+DELETE FROM ingest.metric;
+DELETE FROM ingest.running_total;
 DELETE FROM ingest.series;
 DELETE FROM ingest.head;
+DELETE FROM ingest.event_batch;
+DELETE FROM ingest.event_head;
 UPDATE ingest.alert_head SET last_change = 0;
 UPDATE ingest.compaction SET compacted_offset = 0;
 """
@@ -48,7 +53,7 @@ async def shared(
     redis_url = redis_server.url.replace("db=0", "db=1")
     assert redis_url != redis_server.url
     async with database(postgres.dsn, template=migrated_template) as dsn:
-        only = ("committer", "publisher")
+        only = ("committer", "publisher", "event_committer", "event_publisher")
         async with running(config(dsn, redis_url, keys), keys, only=only) as started:
             yield started
 

@@ -113,7 +113,7 @@ async def test_without_the_database_senders_are_told_to_come_back(
     cuttable: Cuttable, failure: str
 ) -> None:
     service = cuttable.service
-    await service.stub.WriteBatch(one(1))
+    await write_through(service, one(1))
     getattr(cuttable.database, failure)()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await service.stub.WriteBatch(one(2), timeout=8)
@@ -221,6 +221,26 @@ async def test_alerts_without_an_answer_may_be_stored_and_are_told_again(
     assert (again.accepted, again.duplicates) == (0, 2)
 
 
+async def test_an_ack_is_noted_though_its_consumer_half_closes_meanwhile(
+    cuttable: Cuttable,
+) -> None:
+    service = cuttable.service
+    await service.stub.WriteAlerts(pb.WriteAlertsRequest(alerts=[alert(start_ms=NOW)]))
+    connection = await asyncpg.connect(service.dsn)
+    async with opened(service.stub.Subscribe, alerts_open()) as stream:
+        delivery_id = (await stream.next("alert")).delivery_id
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM ingest.delivery FOR UPDATE")
+            done = pb.SubscribeAck(delivery_ids=[delivery_id])
+            await stream.send(pb.SubscribeRequest(ack=done))
+            await until(lambda: waits_for_lock(service, "delivery"))
+            await stream.call.done_writing()
+            await asyncio.sleep(0.1)
+        assert await stream.next("never") is None
+    assert await connection.fetchval("SELECT count(*) FROM ingest.delivery") == 0
+    await connection.close()
+
+
 @pytest.mark.parametrize("kind", ["ack", "nack"])
 async def test_an_ack_that_cannot_be_noted_ends_the_stream(cuttable: Cuttable, kind: str) -> None:
     service = cuttable.service
@@ -265,7 +285,7 @@ async def test_without_redis_alerts_are_delivered(cuttable: Cuttable) -> None:
 
 async def test_the_relay_appends_what_an_outage_left_out(cuttable: Cuttable) -> None:
     service = cuttable.service
-    await service.stub.WriteBatch(one(1))
+    await write_through(service, one(1))
     cuttable.redis.cut()
     for sequence in (2, 3):
         await service.stub.WriteBatch(one(sequence))

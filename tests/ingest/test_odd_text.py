@@ -13,7 +13,6 @@ from services.ingest.convert.page_tokens import _mark
 from tests.ingest.consumers import alerts_open, samples_open
 from tests.ingest.harness import (
     Running,
-    alert,
     batch_request,
     labels,
     opened,
@@ -77,32 +76,6 @@ async def test_unknown_delivery_ids_with_nul_are_skipped(shared: Running) -> Non
     ids = ["1\0", "\0", "9" * 40]
     request = pb.RedriveDeadLettersRequest(subscription="a", delivery_ids=ids)
     assert (await shared.stub.RedriveDeadLetters(request)).redriven == 0
-
-
-async def test_labels_and_annotations_with_nul_are_refused_by_their_name(shared: Running) -> None:
-    url = alert(start_ms=NOW)
-    url.generator_url = "http://a\0"
-    note_name = alert(start_ms=NOW)
-    note_name.annotations.add(name="a\0", value="b")
-    answer = await shared.stub.WriteAlerts(
-        pb.WriteAlertsRequest(
-            alerts=[
-                alert(start_ms=NOW, host="a\0"),
-                alert(start_ms=NOW, **{"a\0": "b"}),
-                alert(start_ms=NOW, summary="a\0"),
-                note_name,
-                url,
-            ]
-        )
-    )
-    found = [(error.reason, error.message.split(":")[0]) for error in answer.errors]
-    assert found == [
-        ("INVALID_LABELS", "value of label 'host'"),
-        ("INVALID_LABELS", "label name 'a\\x00'"),
-        ("INVALID_ANNOTATIONS", "annotation 'summary'"),
-        ("INVALID_ANNOTATIONS", "label name 'a\\x00'"),
-        ("INVALID_ANNOTATIONS", "generator_url"),
-    ]
 
 
 @pytest.mark.parametrize(

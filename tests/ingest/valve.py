@@ -1,16 +1,18 @@
-"""A pipe in front of a store's Unix socket that can be shut, as a network can be."""
+"""A pipe in front of a socket that can be shut, as a network can be."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 class Valve:
     """Passes bytes while open; stalled it passes none, cut it closes what comes."""
 
-    def __init__(self, upstream: Path) -> None:
-        self._upstream = upstream
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
         self._flows = asyncio.Event()
         self._flows.set()
         self._is_cut = False
@@ -36,7 +38,7 @@ class Valve:
         if self._is_cut:
             writer.transport.abort()
             return
-        up_reader, up_writer = await asyncio.open_unix_connection(self._upstream)
+        up_reader, up_writer = await self._connect()
         self._writers |= {writer, up_writer}
         try:
             await asyncio.gather(self._pump(reader, up_writer), self._pump(up_reader, writer))
@@ -57,10 +59,25 @@ class Valve:
 @asynccontextmanager
 async def valve(path: Path, upstream: Path) -> AsyncIterator[Valve]:
     """A valve that listens on `path`."""
-    made = Valve(upstream)
+    made = Valve(lambda: asyncio.open_unix_connection(upstream))
     server = await asyncio.start_unix_server(made.serve, path)
-    try:
+    async with _shut_at_end(made, server):
         yield made
+
+
+@asynccontextmanager
+async def tcp_valve(host: str, port: int) -> AsyncIterator[tuple[Valve, int]]:
+    """A valve in front of a port, and the port at which it listens."""
+    made = Valve(lambda: asyncio.open_connection(host, port))
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    async with _shut_at_end(made, server):
+        yield made, server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def _shut_at_end(made: Valve, server: asyncio.Server) -> AsyncIterator[None]:
+    try:
+        yield
     finally:
         made.open()
         made.cut()

@@ -10,7 +10,9 @@ import grpc
 
 from mesh.config import Common, load
 from mesh.health import Health
+from mesh.interceptors import Layers
 from mesh.serving import Drain, Server, main, run
+from tests.hurts import HURTS
 
 ECHO = "sensus.test.v1.EchoService"
 
@@ -48,36 +50,34 @@ async def slow(request: bytes, context: Any) -> bytes:
     return b"finished"
 
 
+class Announced(Server):
+    """Prints the port."""
+
+    async def start(self) -> int:
+        """Starts the server."""
+        port = await super().start()
+        say(f"port {port}")
+        return port
+
+
 async def serve() -> None:
-    """Runs until told to stop."""
+    """Runs until it is stopped."""
     logging.basicConfig(level="INFO", stream=sys.stderr)
-    server = Server(
+    server = Announced(
         service="echo",
         host="127.0.0.1",
         port=0,
-        interceptors=[],
+        interceptors=Layers([]),
         health=Health([ECHO]),
         drain=Drain(),
     )
     handlers: dict[str, Any] = {"Slow": grpc.unary_unary_rpc_method_handler(slow)}
-    server.grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ECHO, handlers),))
-    config = SimpleNamespace(shutdown_notice_s=0.0, shutdown_grace_s=30.0)
-
-    class Announced:
-        """Prints the port."""
-
-        async def start(self) -> int:
-            """Starts the server."""
-            port = await server.start()
-            say(f"port {port}")
-            return port
-
-        async def stop(self, notice_s: float, grace_s: float) -> None:
-            """Stops the server."""
-            await server.stop(notice_s, grace_s)
-
+    server.grpc.add_registered_method_handlers(ECHO, handlers)
+    config = SimpleNamespace(watchdog_s=2.0, shutdown_notice_s=0.0, shutdown_grace_s=30.0)
+    for name in (a.removeprefix("--hurt=") for a in sys.argv if a.startswith("--hurt=")):
+        asyncio.get_running_loop().call_later(1.0, HURTS[name])
     try:
-        await run(Announced(), workers={"forever": forever, "fragile": fragile}, config=config)
+        await run(server, workers={"forever": forever, "fragile": fragile}, config=config)
     finally:
         say("all closed")
 

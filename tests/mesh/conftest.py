@@ -53,7 +53,7 @@ class Echo:
             (self.bidi, grpc.stream_stream_rpc_method_handler),
         ):
             handlers |= {name: factory(handler) for name, handler in table.items()}
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ECHO, handlers),))
+        server.add_registered_method_handlers(ECHO, handlers)
 
 
 @dataclass(kw_only=True)
@@ -144,7 +144,32 @@ async def connect(minter: Callable[[str], TokenMinter]) -> AsyncIterator[Callabl
             options = {"tokens": minter("detector").service_token} | options
             opened = open_channel(running.target, service=ECHO, caller="test", **options)
             channel = await stack.enter_async_context(opened)
-            await asyncio.wait_for(channel.channel_ready(), timeout=5)
+            await asyncio.wait_for(channel.channel_ready(), timeout=25)
             return channel
 
         yield start
+
+
+class Watched:
+    """A handler's body that waits for ever and notes how it ended."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.ended_by = ""
+
+    async def wait(self) -> None:
+        """Waits until something ends it."""
+        self.entered.set()
+        try:
+            await asyncio.Event().wait()
+        except BaseException as error:
+            self.ended_by = type(error).__name__
+            raise
+        finally:
+            self.ended.set()
+
+
+@pytest.fixture
+async def watched() -> Watched:
+    return Watched()

@@ -8,7 +8,17 @@ import pytest
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import SECRET, Common, ConfigError, Port, RedisUrl, describe, exports_traces, load
+from mesh.config import (
+    SECRET,
+    Common,
+    ConfigError,
+    Port,
+    RedisUrl,
+    describe,
+    exports_traces,
+    load,
+    misspelt,
+)
 
 REQUIRED = {
     "SENSUS_POSTGRES_DSN": "postgresql://sensus:hunter2@db:5432/sensus",
@@ -71,7 +81,7 @@ def test_missing_variable_is_named_with_its_meaning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "message"),
     [
         ("SENSUS_SHARDS", "0", "Expected `int` >= 1"),
         ("SENSUS_SHARDS", "many", "Expected `int`"),
@@ -80,11 +90,11 @@ def test_missing_variable_is_named_with_its_meaning() -> None:
         ("SENSUS_STRICT", "perhaps", "Expected `bool`"),
     ],
 )
-def test_bad_value_is_refused_with_its_variable(variable: str, value: str, told: str) -> None:
+def test_bad_value_is_refused_with_its_variable(variable: str, value: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(Config, REQUIRED | {variable: value})
     assert str(caught.value).startswith(f"{variable}: {value!r} does not fit: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_prefixed_variable_is_the_one_that_is_named() -> None:
@@ -138,3 +148,23 @@ def test_traces_are_exported_when_a_collector_is_named() -> None:
     assert not exports_traces({})
     assert exports_traces({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"})
     assert exports_traces({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4317"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("SENSUS_REDIS_ULR", "SENSUS_REDIS_URL"),
+        ("SENSUS_GRPC_PROT", "SENSUS_GRPC_PORT"),
+        ("SENSUS_INGEST_SHARD", "SENSUS_INGEST_SHARDS"),
+    ],
+)
+def test_misspelt_variable_is_named_with_the_nearest_setting(variable: str, nearest: str) -> None:
+    assert misspelt(Config, REQUIRED | {variable: "1"}, prefix="INGEST") == {variable: nearest}
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["SENSUS_INGEST_TARGET", "SENSUS_GATEWAY_RATE_OTHER", "SENSUS_SERVICE", "OTEL_SERVICE_NAME"],
+)
+def test_variable_of_another_service_is_not_called_misspelt(variable: str) -> None:
+    assert misspelt(Config, REQUIRED | {variable: "1"}, prefix="INGEST") == {}

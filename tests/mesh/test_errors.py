@@ -94,7 +94,7 @@ async def test_unforeseen_exception_is_masked_and_logged_under_its_id(
 def test_of_our_own_calls_only_try_later_is_passed_on(
     code: grpc.StatusCode, shown: grpc.StatusCode
 ) -> None:
-    assert errors.known(grpc.aio.AioRpcError(code, details="downstream")).code is shown
+    assert errors.public_error(grpc.aio.AioRpcError(code, details="downstream")).code is shown
 
 
 WORST = "\N{ROLLING ON THE FLOOR LAUGHING}" * 5000

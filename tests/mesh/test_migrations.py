@@ -92,7 +92,7 @@ async def test_schema_that_is_behind_stops_the_start(postgres_dsn: str, director
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("3_short.sql", "name it NNNN_what_it_does.sql"),
         ("0003_Upper.sql", "name it NNNN_what_it_does.sql"),
@@ -100,7 +100,7 @@ async def test_schema_that_is_behind_stops_the_start(postgres_dsn: str, director
         ("0005_gap.sql", "expected number 0003"),
     ],
 )
-def test_names_of_files_are_checked(name: str, told: str, directory: Path) -> None:
+def test_names_of_files_are_checked(name: str, message: str, directory: Path) -> None:
     write(directory, "ingest", name, "SELECT 1")
-    with pytest.raises(MigrationError, match=told):
+    with pytest.raises(MigrationError, match=message):
         read_migrations("ingest", directory)

@@ -1,7 +1,9 @@
 """The pool and its failures, on a real PostgreSQL."""
 
 import asyncio
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -88,10 +90,24 @@ async def test_mistake_of_ours_stays_what_it_is(postgres_dsn: str) -> None:
 async def test_questions_are_timed_by_operation() -> None:
     with postgres.guard("test_operation"):
         pass
-    name = "sensus_postgres_query_duration_seconds_count"
+    name = "sensus_postgres_operation_seconds_count"
     assert REGISTRY.get_sample_value(name, {"operation": "test_operation"}) == 1
 
 
 async def _guarded(on: Any, query: str) -> Any:
     with postgres.guard("test"):
         return await on.fetchval(query)
+
+
+def test_no_write_joins_a_limited_subquery() -> None:
+    """A join may run its subquery once for each row, and pick other rows each time."""
+    joined = re.compile(r"^\s*(?:DELETE|UPDATE)\b.*?(?<!NOT )\bIN\s*\(\s*SELECT\b.*?\bLIMIT", re.S)
+    sources = [path for room in ("services", "mesh") for path in Path(room).rglob("*.py")]
+    assert len(sources) > 100
+    texts = [(path, statement) for path in sources for statement in _statements(path.read_text())]
+    assert [str(path) for path, text in texts if joined.search(text)] == []
+    assert joined.search("DELETE FROM a WHERE b IN (\n SELECT b FROM a LIMIT $2)")
+
+
+def _statements(source: str) -> list[str]:
+    return re.findall(r'"""(.*?)"""', source, re.S)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mesh.selector
-from mesh.selector import SelectorError, parse, written
+from mesh.selector import SelectorError, parse, written, written_any
 
 LABELS = {"__name__": "cpu_usage", "host": "a", "core": "2"}
 
@@ -84,6 +84,38 @@ def test_hostile_expressions_take_linear_time() -> None:
 def test_only_exact_matchers_with_a_value_can_use_an_index() -> None:
     selector = parse('m{a="1",b="",c!="2",d=~"3",e="\\x00"}')
     assert selector.equalities() == {"__name__": "m", "a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "listed"),
+    [
+        ('{a=~"b|c"}', [{"a": "b"}, {"a": "c"}]),
+        (r'{a=~"b\\.c|d\\|e",f="1"}', [{"f": "1", "a": "b.c"}, {"f": "1", "a": "d|e"}]),
+        ('{a=~"b",a="c"}', [{"a": "c"}]),
+        ('{a=~"b.*|c"}', [{}]),
+        ('{a=~"b|"}', [{}]),
+        ('{a=~"(?i)b"}', [{}]),
+        (r'{a=~"\\d"}', [{}]),
+        ('{a!~"b|c"}', [{}]),
+    ],
+)
+def test_an_expression_that_lists_texts_can_use_an_index(
+    text: str, listed: list[dict[str, str]]
+) -> None:
+    assert parse(text).alternatives() == listed
+
+
+@given(st.lists(st.text(min_size=1, max_size=8), min_size=2, max_size=5, unique=True))
+def test_listed_values_select_themselves_and_nothing_is_lost_in_the_index(
+    values: list[str],
+) -> None:
+    selector = parse(written_any("m", {}, "x", values))
+    kept = selector.alternatives()
+    for each in values:
+        labels = {"__name__": "m", "x": each}
+        assert selector.matches(labels)
+        assert any(some.items() <= labels.items() for some in kept)
+    assert not selector.matches({"__name__": "m", "x": "".join(values) + "!"})
 
 
 @given(

@@ -67,6 +67,8 @@ def formatted(form: str, monkeypatch: pytest.MonkeyPatch) -> str:
             except ValueError:
                 logging.getLogger("test").exception("it broke", extra={"alert_id": "a1"})
         logging.getLogger("test").debug("not shown")
+        with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200))) as client:
+            client.post("https://hooks.example/a-secret-path")  # nor this, which httpx tells
     finally:
         root.handlers = held
         root.setLevel(level)
@@ -114,11 +116,11 @@ async def test_process_exports_traces_serves_metrics_and_flushes_at_the_end() ->
         },
     )
     assert process.stdout is not None
-    assert (await asyncio.wait_for(process.stdout.readline(), 20)).strip() == b"ready"
-    async with httpx.AsyncClient() as client:
+    assert (await asyncio.wait_for(process.stdout.readline(), 25)).strip() == b"ready"
+    async with httpx.AsyncClient(timeout=60) as client:
         text = (await client.get(f"http://127.0.0.1:{metrics_port}/metrics")).text
     assert "sensus_event_loop_lag_seconds_bucket" in text
-    _, said = await asyncio.wait_for(process.communicate(b"\n"), 20)
+    _, said = await asyncio.wait_for(process.communicate(b"\n"), 25)
     assert process.returncode == 0, said.decode()
     assert collector.spans == {"alert": "sensus-echo", "below": "sensus-echo"}
     line = json.loads(said.decode().splitlines()[0])

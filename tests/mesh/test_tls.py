@@ -1,71 +1,21 @@
 """mTLS between services with real certificates."""
 
-import datetime
-import ipaddress
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from mesh.clients import open_channel
+from mesh.config import ConfigError
 from mesh.health import Health
+from mesh.interceptors import Layers
 from mesh.serving import Drain, Server
 from mesh.tls import channel_credentials, server_credentials
+from tests.certificates import Authority
 from tests.mesh.conftest import ECHO, Echo, method
-
-
-class Authority:
-    """A CA that signs certificates for 127.0.0.1."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test ca")])
-        certificate = self._signed(self._name, self._key, is_ca=True)
-        self.file = directory / "ca.pem"
-        self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def issue(self, name: str) -> SimpleNamespace:
-        """A config that names a fresh certificate, its key and this CA."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        cert_file, key_file = self._directory / f"{name}.pem", self._directory / f"{name}.key"
-        signed = self._signed(subject, key, is_ca=False)
-        cert_file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-        key_file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        return SimpleNamespace(
-            tls_cert_file=cert_file, tls_key_file=key_file, tls_ca_file=self.file
-        )
-
-    def _signed(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, is_ca: bool
-    ) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
 
 
 @pytest.fixture
@@ -82,10 +32,10 @@ async def secured(config: SimpleNamespace) -> tuple[Server, int]:
         service="echo",
         host="127.0.0.1",
         port=0,
-        interceptors=[],
+        interceptors=Layers([]),
         health=Health([ECHO], every_s=0.05),
         drain=Drain(),
-        credentials=server_credentials(config),
+        tls=config,
     )
     Echo(unary={"Who": common_name}).add_to(server.grpc)
     return server, await server.start()
@@ -142,8 +92,39 @@ def test_without_files_there_is_no_tls() -> None:
     assert channel_credentials(nothing) is None
 
 
+@pytest.mark.parametrize("missing", ["tls_cert_file", "tls_key_file", "tls_ca_file"])
+async def test_half_of_the_files_is_refused_by_the_name_of_the_other_half(
+    authority: Authority, missing: str
+) -> None:
+    config = authority.issue("ingest")
+    setattr(config, missing, None)
+    for credentials in (server_credentials, channel_credentials):
+        with pytest.raises(ConfigError, match=f"SENSUS_{missing.upper()} not set beside SENSUS_"):
+            credentials(config)
+    with pytest.raises(ConfigError, match="set all three for mTLS, or none"):
+        await secured(config)
+
+
+def test_file_that_is_not_there_is_named(authority: Authority, tmp_path: Path) -> None:
+    config = authority.issue("ingest")
+    config.tls_key_file = tmp_path / "nowhere.key"
+    with pytest.raises(ConfigError, match=r"nowhere\.key cannot be read: No such file"):
+        server_credentials(config)
+
+
+async def test_process_calls_its_own_port_over_tls(authority: Authority) -> None:
+    server, _ = await secured(authority.issue("ingest"))
+    call = server.own_call()
+    try:
+        for _ in range(3):
+            await asyncio.to_thread(call.listening, 2)
+            await asyncio.to_thread(call.ask, 2)
+    finally:
+        call.close()
+        await server.stop(0, 0)
+
+
 async def _served_certificate(port: int, authority: Authority) -> str:
-    import asyncio
     import ssl
 
     client = authority.issue("probe")

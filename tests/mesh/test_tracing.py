@@ -71,9 +71,11 @@ async def test_errors_are_marked_on_both_sides(
     async def handler(request: bytes, context: Any) -> bytes:
         raise error
 
-    channel = await connect(await serve(Echo(unary={"Call": handler})))
+    running = await serve(Echo(unary={"Call": handler}))
+    channel = await connect(running)
     with pytest.raises(errors.SensusError), errors.translated():
         await channel.unary_unary(method("Call"))(b"")
+    await running.server.stop(0, 1)  # the span ends a moment after the caller has its answer
     client, server = one(spans, CALL, SpanKind.CLIENT), one(spans, CALL, SpanKind.SERVER)
     for each, status in ((client, StatusCode.ERROR), (server, server_status)):
         assert each.attributes is not None

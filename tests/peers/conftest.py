@@ -13,6 +13,7 @@ from tests.product import Door, started
 
 REPOSITORY = Path(__file__).parents[2]
 END_WITHIN_S = 10.0
+RATES = ("ALERTS", "ANALYSIS", "METRICS", "TELEMETRY", "OTHER")
 
 
 def program(*names: str) -> str:
@@ -56,5 +57,6 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
 @pytest.fixture(scope="session")
 async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
     """The running product."""
-    async with started(tmp_path_factory.mktemp("peers") / "data") as door:
+    settings = {f"SENSUS_RATE_{kind}": "1000000" for kind in RATES}
+    async with started(tmp_path_factory.mktemp("peers") / "data", settings=settings) as door:
         yield door

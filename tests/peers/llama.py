@@ -99,7 +99,7 @@ def _python_with(*modules: str) -> str:
 
 async def _ready(url: str, log_file: Path) -> None:
     give_up_s = time.monotonic() + READY_WITHIN_S
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         while time.monotonic() < give_up_s:
             try:
                 if (await http.get(url)).is_success:

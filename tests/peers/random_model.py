@@ -29,7 +29,7 @@ def write_random_model(path: Path, *, closes: bool, seed: int = 7) -> None:
 
     Args:
         path: The file.
-        closes: Whether it ends its strings; otherwise it talks until it is cut.
+        closes: Whether it ends its strings and lists; otherwise it talks until the schema ends it.
         seed: Another one says other nonsense.
     """
     gguf: Any = importlib.import_module("gguf")
@@ -86,6 +86,8 @@ def _likelihood(tokens: int, *, closes: bool) -> NDArray[np.float64]:
     found[len(SPECIAL) + 128 :] = NEVER
     found[[END, *(len(SPECIAL) + byte for byte in FAVOURED)]] = 0.0
     found[QUOTE] = CLOSING if closes else NEVER
+    if not closes:
+        found[len(SPECIAL) + ord("]")] = NEVER
     return found
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from cli.tokens import user_token
+from cli.product.tokens import user_token
 from tests.peers.conftest import program
 from tests.product import DETECTOR, EXPLAINER, INGEST, Door
 
@@ -35,6 +35,19 @@ async def test_reflection_lists_every_service(door: Door) -> None:
         status, listed = await grpcurl(target, "list")
         assert status == 0, listed
         assert {service, "grpc.health.v1.Health"} <= set(listed.split())
+
+
+async def test_every_method_is_described(door: Door) -> None:
+    run = door.product.run
+    for target, method in (
+        (run.ingest_target, f"{INGEST}.WriteSamples"),
+        (run.detector_target, f"{DETECTOR}.Score"),
+        (run.explainer_target, f"{EXPLAINER}.Explain"),
+        (run.ingest_target, "grpc.reflection.v1.ServerReflection.ServerReflectionInfo"),
+    ):
+        status, described = await grpcurl(target, "describe", method)
+        assert status == 0, described
+        assert f"{method} is a method" in described
 
 
 async def test_samples_written_by_hand_are_listed_as_a_series(door: Door) -> None:

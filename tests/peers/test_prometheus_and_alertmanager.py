@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cli.tokens import user_token
+from cli.product.tokens import user_token
 from tests.peers.conftest import free_port, program, running
 from tests.product import Door, eventually
 

@@ -1,11 +1,15 @@
 """Made streams for the laws of the engine, and the forest they are judged by."""
 
 import functools
+import hashlib
+import os
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from services.detector import detectors
 from services.detector.detectors.engine import (
     FEATURES,
     Engine,
@@ -20,13 +24,23 @@ START_MS = 1_780_000_000_000
 MINUTE_MS = 60_000
 SETTINGS = Settings(warm_up=20)
 
+_SOURCES = Path(detectors.__path__[0])
+_KEPT = Path(__file__).resolve().parents[3] / ".pytest_cache" / "sensus"
+
 Batch = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.float64]]
 
 
 @functools.cache
 def forest() -> Forest:
-    """The forest of a fresh install."""
-    return first_forest(0)
+    """The forest of a fresh install, grown once for all workers and kept beside pytest's cache."""
+    sources = [file.read_bytes() for file in sorted(_SOURCES.glob("*.py"))]
+    kept = _KEPT / f"forest-{hashlib.sha256(b''.join(sources)).hexdigest()[:16]}"
+    if not kept.exists():
+        _KEPT.mkdir(parents=True, exist_ok=True)
+        new = kept.with_suffix(f".{os.getpid()}")
+        new.write_bytes(first_forest(0).to_bytes())
+        new.replace(kept)
+    return Forest.from_bytes(kept.read_bytes(), names=FEATURES)
 
 
 def engine(series: int, settings: Settings = SETTINGS) -> Engine:
@@ -53,9 +67,9 @@ def stream(series: int = 3, ticks: int = 400, seed: int = 0) -> Batch:
 def some_scores() -> npt.NDArray[np.float64]:
     """Raw and alert scores of a short stream by a forest of noise; quick without numba, too."""
     noise = np.random.default_rng(0).uniform(0, 3, (300, len(FEATURES))).astype(np.float32)
-    made = Engine(forest=train(noise, seed=0), settings=SETTINGS)
+    made = Engine(forest=train(noise, seed=0, trees=20), settings=SETTINGS)
     made.add_series(3)
-    scores = made.process(*stream(3, ticks=120))
+    scores = made.process(*stream(3, ticks=80))
     return np.concatenate([np.nan_to_num(scores.raw), scores.alert, scores.features.sum(axis=1)])
 
 
@@ -75,6 +89,11 @@ def joined(parts: list[Scores]) -> Scores:
     """Scores of consecutive batches as those of one."""
     names = [each.name for each in fields(Scores)]
     return Scores(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+
+
+def chosen(scores: Scores, mine: npt.NDArray[np.bool_]) -> Scores:
+    """The scores of some of the samples."""
+    return Scores(**{each.name: getattr(scores, each.name)[mine] for each in fields(Scores)})
 
 
 def assert_same(left: Scores, right: Scores) -> None:

@@ -1,4 +1,4 @@
-"""Laws that every detector of the engine keeps."""
+"""Laws that every context of the engine keeps."""
 
 import doctest
 import importlib
@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.detector import detectors
-from services.detector.detectors.contexts import CONTEXTS, FEATURES, Detector
+from services.detector.detectors import contexts
+from services.detector.detectors.contexts import FEATURES
 from services.detector.detectors.sample import Reach, Sample
+from tests.properties import examples
 
 MODULES = sorted(path.stem for path in Path(detectors.__path__[0]).glob("*.py"))
 CELL = st.integers(-(10**15), 10**15)
@@ -29,11 +31,29 @@ SAMPLE = st.builds(
     changes=REACH,
     offsets=REACH,
 )
-every_detector = pytest.mark.parametrize("detector", CONTEXTS.values(), ids=FEATURES)
+every_context = pytest.mark.parametrize("index", range(len(FEATURES)), ids=FEATURES)
 
 
-def _fresh(detector: Detector) -> np.void:
-    return np.zeros(1, detector.STATE)[0]
+def _fresh() -> np.void:
+    return np.zeros(1, contexts.STATE)[0]
+
+
+def _score(state: np.void, sample: Sample, index: int) -> float:
+    found = np.zeros(len(FEATURES), np.float32)
+    contexts.meet(state, sample, found, np.zeros(contexts.PLACES, np.int16))
+    return float(found[index])
+
+
+def _learn(state: np.void, sample: Sample) -> None:
+    places = np.zeros(contexts.PLACES, np.int16)
+    contexts.meet(state, sample, np.zeros(len(FEATURES), np.float32), places)
+    contexts.learn(state, sample, places)
+
+
+def _rescale(state: np.void, steps: int) -> None:
+    contexts.rescale_values(state, steps)
+    contexts.rescale_changes(state, steps)
+    contexts.rescale_offsets(state, steps)
 
 
 def _usual(seed: int = 0) -> list[Sample]:
@@ -42,78 +62,77 @@ def _usual(seed: int = 0) -> list[Sample]:
     return [Sample(*row, quarter=n % 4, weekend=n // 100) for n, row in enumerate(cells)]
 
 
-@every_detector
+@every_context
 @given(st.lists(SAMPLE, max_size=40), SAMPLE)
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_score_is_finite_not_negative_and_changes_nothing(
-    detector: Detector, learnt: list[Sample], asked: Sample
+    index: int, learnt: list[Sample], asked: Sample
 ) -> None:
-    state = _fresh(detector)
+    state = _fresh()
     for sample in learnt:
-        detector.learn(state, sample)
+        _learn(state, sample)
     before = state.tobytes()
-    score = detector.score(state, asked)
+    score = _score(state, asked, index)
     assert np.isfinite(score)
     assert score >= 0
     assert state.tobytes() == before
-    assert detector.score(state, asked) == score
+    assert _score(state, asked, index) == score
 
 
-@every_detector
-def test_the_same_samples_give_the_same_state(detector: Detector) -> None:
-    left, right = _fresh(detector), _fresh(detector)
+def test_the_same_samples_give_the_same_state() -> None:
+    left, right = _fresh(), _fresh()
     for sample in _usual():
-        detector.learn(left, sample)
-        detector.learn(right, sample)
+        _learn(left, sample)
+        _learn(right, sample)
     assert left.tobytes() == right.tobytes()
 
 
-@every_detector
-def test_a_detector_that_has_seen_nothing_is_not_surprised(detector: Detector) -> None:
-    assert detector.score(_fresh(detector), Sample(value=7, change=7, offset=7)) == 0
+@every_context
+def test_a_context_that_has_seen_nothing_is_not_surprised(index: int) -> None:
+    assert _score(_fresh(), Sample(value=7, change=7, offset=7), index) == 0
 
 
-@every_detector
-def test_what_was_never_seen_surprises_more_than_what_was(detector: Detector) -> None:
-    state = _fresh(detector)
+@every_context
+def test_what_was_never_seen_surprises_more_than_what_was(index: int) -> None:
+    state = _fresh()
     usual, far = Sample(value=2, last=2), Sample(999, -999, -999, 999, 999)
     for _ in range(300):
-        detector.learn(state, usual)
-    assert detector.score(state, far) > detector.score(state, usual) == 0
+        _learn(state, usual)
+    assert _score(state, far, index) > _score(state, usual, index) == 0
 
 
-@every_detector
-def test_a_small_change_of_level_keeps_what_was_learnt(detector: Detector) -> None:
+@every_context
+def test_a_small_change_of_level_keeps_what_was_learnt(index: int) -> None:
     """After the cells doubled, the same samples in the new cells are mostly known."""
-    state = _fresh(detector)
+    state = _fresh()
     for sample in _usual():
-        detector.learn(state, sample)
-    detector.rescale(state, 1)
+        _learn(state, sample)
+    _rescale(state, 1)
     halved = [Sample(*(c >> 1 for c in s[:5]), s.quarter, s.weekend) for s in _usual()]
-    known = np.mean([detector.score(state, sample) for sample in halved])
+    known = np.mean([_score(state, sample, index) for sample in halved])
     assert known < 0.1
 
 
-@every_detector
+@every_context
 @pytest.mark.parametrize("steps", [-9, 9])
-def test_a_great_change_of_level_starts_over(detector: Detector, steps: int) -> None:
-    state = _fresh(detector)
+def test_a_great_change_of_level_starts_over(index: int, steps: int) -> None:
+    state = _fresh()
     for sample in _usual():
-        detector.learn(state, sample)
-    detector.rescale(state, steps)
-    assert not any(detector.score(state, sample) for sample in _usual(seed=1))
+        _learn(state, sample)
+    _rescale(state, steps)
+    assert not any(_score(state, sample, index) for sample in _usual(seed=1))
 
 
-@every_detector
-def test_noise_that_is_always_new_soon_surprises_little(detector: Detector) -> None:
-    """A table three quarters full starts over, so no detector goes blind or loud for good."""
-    state, random = _fresh(detector), np.random.default_rng(0)
+@every_context
+def test_noise_that_is_always_new_soon_surprises_little(index: int) -> None:
+    """A table three quarters full starts over, so no context goes blind or loud for good."""
+    state, random = _fresh(), np.random.default_rng(0)
     cells = random.integers(-(10**6), 10**6, (3000, 5)).tolist()
     surprise = []
     for row in cells:
         sample = Sample(*row)
-        surprise.append(detector.score(state, sample))
-        detector.learn(state, sample)
+        surprise.append(_score(state, sample, index))
+        _learn(state, sample)
     assert np.mean(surprise[-500:]) < 0.5
 
 

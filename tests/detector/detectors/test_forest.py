@@ -4,13 +4,14 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.detector.detectors import forest as forest_module
 from services.detector.detectors.forest import Forest
 from services.detector.detectors.forest_format import MAGIC
 from services.detector.detectors.training import from_sklearn, grow, oracle
+from tests.properties import examples
 
 NAMES = ("a", "b", "c")
 
@@ -24,7 +25,7 @@ def _rows(count: int, seed: int) -> np.ndarray:
 
 
 @given(st.integers(0, 10**6), st.sampled_from([2, 3, 17, 256, 900]), st.integers(1, 40))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_scores_equal_scikit_learn_to_1e_9(seed: int, count: int, trees: int) -> None:
     rows = _rows(count, seed)
     model = oracle(rows, seed=seed % 1000, trees=trees, sample=256)
@@ -83,7 +84,7 @@ def test_bytes_that_are_no_forest_are_refused(data: bytes) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_a_damaged_forest_is_refused_or_scores_finite_numbers(data: st.DataObject) -> None:
     stored = bytearray(grow(_rows(50, 0), names=NAMES, seed=0, trees=3).to_bytes())
     for _ in range(data.draw(st.integers(1, 4))):

@@ -6,7 +6,8 @@ from typing import Any
 
 from mesh.drain import Drain
 from mesh.health import Health
-from mesh.interceptors.errors import ErrorInterceptor
+from mesh.interceptors import Layers
+from mesh.interceptors.errors import ErrorMapping
 from mesh.serving import Server
 
 
@@ -17,7 +18,7 @@ async def served(name: str, add: Callable[[Any], None]) -> AsyncIterator[str]:
         service=name,
         host="127.0.0.1",
         port=0,
-        interceptors=[ErrorInterceptor()],
+        interceptors=Layers([ErrorMapping()]),
         health=Health([name], every_s=0.05),
         drain=Drain(),
     )

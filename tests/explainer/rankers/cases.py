@@ -1,6 +1,7 @@
 """Small systems with a fault in a known place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,6 +34,20 @@ def series(
     if observed is not None:
         values[USUAL:] += observed - usual
     return window(service, metric, values, labels)
+
+
+def counted(
+    service: str,
+    metric: str,
+    *,
+    usual: int | Sequence[int] = 0,
+    observed: int,
+    labels: Mapping[str, str] | None = None,
+) -> SeriesWindow:
+    """A series that counts `usual` events in each minute before, then `observed` in each."""
+    past = [usual] * USUAL if isinstance(usual, int) else list(usual)
+    found = window(service, metric, [*past, *[observed] * OBSERVED], labels)
+    return replace(found, events=found.values)
 
 
 def window(

@@ -51,7 +51,7 @@ async def test_log_and_chunks_answer_as_one(service: Running) -> None:
             host = rng.randrange(5)
             when = NOW - rng.randrange(30 * HOUR) // 60_000 * 60_000
             rows.append((host, when, float(rng.randrange(10**6))))
-            truth.setdefault(str(host), {})[rows[-1][1]] = rows[-1][2]
+            truth.setdefault(str(host), {}).setdefault(when, rows[-1][2])
         await service.stub.WriteBatch(batch_request("p", sequence, rows))
         if sequence % 10 == 0 and sequence < 30:
             assert await compact(service) == 400
@@ -69,6 +69,25 @@ async def test_the_newest_samples_of_each_series(service: Running) -> None:
     await service.stub.WriteBatch(batch_request("p", 1, rows))
     found = await query(service.stub, "cpu", NOW - HOUR, NOW + 1, max_samples_per_series=3)
     assert [[value for _, value in points] for points in found.values()] == [[2, 1, 0]] * 2
+
+
+async def test_a_chart_has_as_many_points_as_it_asks_for(service: Running) -> None:
+    """One dip and one spike of a second are seen in 30 points of half an hour."""
+    start_ms = NOW // HOUR * HOUR - HOUR
+    values = np.full(1800, 5.0)
+    values[700], values[1500], values[3] = -100.0, 100.0, np.nan
+    rows = [(1, start_ms + n * 1000, value) for n, value in enumerate(values.tolist())]
+    rows += [(2, start_ms + n * 1000, float(n)) for n in range(20)]
+    await service.stub.WriteBatch(batch_request("p", 1, rows))
+    request = asked("cpu", start_ms, max_points=30)
+    request.end_time.FromMilliseconds(start_ms + 1_800_000)
+    found = [each async for part in service.stub.QuerySamples(request) for each in part.series]
+    many, few = found
+    assert list(many.timestamps_ms) == [start_ms + n * 60_000 for n in range(30)]
+    assert (min(many.minimums), max(many.maximums)) == (-100.0, 100.0)
+    assert many.values[0] == 5.0
+    assert many.values[11] == pytest.approx((59 * 5 - 100) / 60)
+    assert (len(few.values), len(few.minimums)) == (20, 0)
 
 
 async def test_a_long_series_comes_in_parts_with_one_identity(service: Running) -> None:
@@ -101,6 +120,7 @@ async def test_more_series_than_allowed(service: Running) -> None:
         (asked("cpu", NOW - 32 * 24 * HOUR), "INVALID_TIME_RANGE"),
         (asked("cpu", NOW + HOUR), "INVALID_TIME_RANGE"),
         (asked("cpu", -1), "INVALID_TIME_RANGE"),
+        (asked("cpu", max_points=10_001), "INVALID_MAX_POINTS"),
     ],
 )
 async def test_bad_questions(
@@ -202,7 +222,41 @@ async def test_the_function_reads_only_what_its_times_ask_for(service: Running) 
     )
 
 
-def test_merging_keeps_the_last_write_of_each_time() -> None:
+def test_merging_keeps_the_first_write_of_each_time() -> None:
     times, values = merged(np.array([3, 1, 3, 2, 1]), np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
     assert times.tolist() == [1, 2, 3]
-    assert values.tolist() == [5.0, 4.0, 3.0]
+    assert values.tolist() == [2.0, 4.0, 1.0]
+
+
+async def test_chunks_from_before_packing_are_read_and_added_to(service: Running) -> None:
+    """The older form is read beside the newer one, and a late sample turns it into that."""
+    hour = (NOW - 5 * HOUR) // HOUR * HOUR
+    rows = [(1, hour + n * 1000, n / 3) for n in range(10)]
+    await service.stub.WriteBatch(batch_request("p", 1, rows[:5]))
+    assert await compact(service) == 5
+    connection = await asyncpg.connect(service.dsn)
+    try:
+        await connection.execute(
+            "UPDATE ingest.chunk SET packed = NULL, timestamps_ms = $1, sample_values = $2",
+            [at for _, at, _ in rows[:5]],
+            [value for _, _, value in rows[:5]],
+        )
+        assert await stored(service, connection) == [rows[:5]] * 2
+        await service.stub.WriteBatch(batch_request("p", 2, [(1, hour, -1.0), *rows[5:]]))
+        assert await compact(service) == 6
+        assert await stored(service, connection) == [rows] * 2
+        assert await connection.fetchval("SELECT count(packed) FROM ingest.chunk") == 1
+    finally:
+        await connection.close()
+
+
+async def stored(
+    service: Running, connection: asyncpg.Connection
+) -> list[list[tuple[int, int, float]]]:
+    """Rows of the one series as the API gives them, and as SQL does."""
+    [points] = (await query(service.stub, "cpu", NOW - 10 * HOUR, NOW)).values()
+    shown = await connection.fetch("SELECT * FROM ingest.metrics ORDER BY timestamp")
+    return [
+        [(1, at, value) for at, value in points],
+        [(1, round(r["timestamp"].timestamp() * 1000), r["metric_value"]) for r in shown],
+    ]

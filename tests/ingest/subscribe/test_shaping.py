@@ -1,5 +1,6 @@
 """Small segments are joined, as long as the time of their commit stays true."""
 
+from services.ingest.model import log_entry
 from services.ingest.model.samples import Segment
 from services.ingest.subscribe.shaping import batches
 
@@ -20,7 +21,7 @@ def segment(offset: int, commit_ms: int, rows: int = 1) -> Segment:
 
 def joined(*segments: Segment, most_rows: int = 100) -> list[tuple[int, int, int]]:
     """Of each batch its rows, its commit time and its place."""
-    found = batches(segments, most_rows)
+    found = batches(segments, most_rows, log_entry.joined)
     return [(each.rows, each.commit_time_ms, each.offset) for each in found]
 
 

@@ -2,11 +2,15 @@
 
 import math
 import time
+from typing import Any
 
 import grpc
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mesh.wire import OWN_CONNECTIONS
+from sensus.core.v1 import series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from tests.ingest.harness import Running, batch_request, columns, labels, query, status_of
@@ -96,7 +100,9 @@ async def test_good_samples_go_in_beside_bad_ones(shared: Running) -> None:
     day_ms = 86_400_000
     rows = [
         (1, NOW, 1.0),
-        *((ref, NOW, 1.0) for ref in (2, 3, 4, 5, 6, 7, 8, 10)),
+        *((ref, NOW, 1.0) for ref in (2, 3, 5, 7, 8, 10)),
+        (4, NOW, 1.0),
+        (6, NOW, 1.0),
         (99, NOW, 1.0),
         (1, NOW + 4_000_000, 1.0),
         (1, NOW + 200_000, 1.0),
@@ -104,8 +110,8 @@ async def test_good_samples_go_in_beside_bad_ones(shared: Running) -> None:
         (1, NOW - 31 * day_ms, 1.0),
     ]
     ack = (await shared.stub.WriteBatch(batch_request("beside", 1, rows, series))).ack
-    assert (ack.accepted, ack.rejected) == (2, 12)
-    bad_labels = [(index, "INVALID_LABELS", False) for index in range(1, 9)]
+    assert (ack.accepted, ack.rejected) == (4, 10)
+    bad_labels = [(index, "INVALID_LABELS", False) for index in range(1, 7)]
     assert reasons(ack) == [
         *bad_labels,
         (9, "UNKNOWN_SERIES", False),
@@ -185,3 +191,41 @@ async def test_without_a_token_nothing_is_written(service: Running) -> None:
             await stub.WriteBatch(batch_request("p", 1, [(1, NOW, 1.0)]))
     assert status_of(caught.value) == ("UNAUTHENTICATED", "TOKEN_MISSING")
     assert (await service.ingest.heads.now()).last_offset == 0
+
+
+INT64 = st.integers(-(2**63), 2**63 - 1)
+LABELS = st.lists(
+    st.builds(
+        series_pb2.Label,
+        name=st.sampled_from(["__name__", "a", ""]) | st.text(max_size=8),
+        value=st.text(max_size=8),
+    ),
+    max_size=4,
+)
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.tuples(LABELS, st.lists(st.tuples(INT64, st.floats()), max_size=3)), max_size=4),
+    st.integers(0, 2**64 - 1),
+)
+async def test_no_batch_is_an_error_of_the_service(
+    shared: Running, series: list[Any], sequence: int
+) -> None:
+    plain = [
+        pb.TimeSeries(
+            labels=pairs,
+            samples=[pb.Sample(timestamp_ms=at, value=value) for at, value in samples],
+        )
+        for pairs, samples in series
+    ]
+    batch = pb.SampleBatch(sequence=sequence, series=plain)
+    request = pb.WriteBatchRequest(producer_id="extremes", batch=batch)
+    rows = sum(len(each.samples) for each in plain)
+    if sequence == 0 or rows == 0:
+        assert (await refused(shared, request))[0] == "INVALID_ARGUMENT"
+        return
+    ack = (await shared.stub.WriteBatch(request)).ack
+    assert ack.duplicate or ack.accepted + ack.rejected == rows

@@ -3,18 +3,17 @@
 import asyncio
 import time
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ingest.harness import Running, batch_request, query
+from tests.properties import examples
 
 NOW = int(time.time() * 1000)
 _runs = iter(range(10**9))
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(10)
 @given(
     sent=st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 6)), min_size=1, max_size=25),
     together=st.integers(1, 25),

@@ -1,0 +1,75 @@
+"""Every page is fit for those who cannot see it, or see it small: WCAG 2.2 AA as axe finds it."""
+
+from typing import Any
+
+import pytest
+
+from tests.console.conftest import View, opened
+from tests.product import Door
+
+axe = pytest.importorskip("axe_playwright_python.async_playwright")
+PAGES = (
+    "/",
+    "/alerts",
+    "/services",
+    "/services/checkout",
+    "/explore",
+    "/notices",
+    "/rules",
+    "/people",
+)
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+async def findings(view: View) -> list[str]:
+    result = await axe.Axe().run(view.page, options={"runOnly": TAGS})
+    return [
+        f"{each['id']}: {node['target']} {node['failureSummary']}"
+        for each in result.response["violations"]
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+async def test_axe_finds_nothing_on_any_page(browser: Any, door: Door, theme: str) -> None:
+    async with opened(browser, door, color_scheme=theme, bypass_csp=True) as view:
+        await view.page.goto(f"{view.url}/login")
+        await view.shown()
+        assert await findings(view) == []
+        await view.log_in()
+        for path in PAGES:
+            await view.go(path)
+            await view.page.wait_for_load_state("load")
+            assert await findings(view) == [], path
+
+
+@pytest.mark.parametrize("size", [(320, 640), (640, 450)])
+async def test_nothing_needs_scrolling_sideways(
+    browser: Any, door: Door, size: tuple[int, int]
+) -> None:
+    """320 px wide, and 200 % of 1280."""
+    viewport = {"width": size[0], "height": size[1]}
+    async with opened(browser, door, viewport=viewport) as view:
+        await view.log_in()
+        for path in PAGES:
+            await view.go(path)
+            wide = await view.page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= size[0], path
+
+
+async def test_forced_colours_and_reduced_motion_are_followed(browser: Any, door: Door) -> None:
+    async with opened(browser, door, forced_colors="active", reduced_motion="reduce") as view:
+        await view.log_in("/alerts")
+        await view.until_seen(".row", "Checkout0")
+        moving = await view.page.evaluate(
+            "[...document.querySelectorAll('*')].filter("
+            "e => parseFloat(getComputedStyle(e).transitionDuration) > 0).length"
+        )
+        assert moving == 0
+
+
+async def test_severity_is_a_word_and_a_shape(view: View) -> None:
+    await view.go("/alerts")
+    await view.until_seen(".row", "Checkout0")
+    shown = await view.page.locator(".row .severity").all_inner_texts()
+    assert {"◆ critical", "▲ warning", "● info"} <= {text.strip() for text in shown}

@@ -1,0 +1,98 @@
+"""The console as the gateway serves it: one shell, files that never change, a strict policy."""
+
+import gzip
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.gateway.routes.console import FILES, PAGES, ConsoleRoutes
+from tests.gateway.conftest import Running
+
+HTML = {"Accept": "text/html"}
+SCRIPT = re.compile(r'src="(/console/[0-9a-f]{16}/main\.js)"')
+
+
+async def shell(running: Running, path: str = "/") -> httpx.Response:
+    answer = await running.http.get(path, headers=HTML)
+    assert answer.status_code == 200
+    return answer
+
+
+@pytest.mark.parametrize("path", ["/", *(re.sub(r"\{.*\}", "x", page) for page in PAGES)])
+async def test_every_page_is_the_shell(running: Running, path: str) -> None:
+    answer = await shell(running, path)
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert SCRIPT.search(answer.text)
+
+
+async def test_scripts_run_from_here_alone(running: Running) -> None:
+    policy = (await shell(running)).headers["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "require-trusted-types-for 'script'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<script(?![^>]* src=)|\son\w+=|\sstyle=", (await shell(running)).text)
+
+
+async def test_every_file_is_there_under_its_hash_and_kept(running: Running) -> None:
+    found = SCRIPT.search((await shell(running)).text)
+    assert found
+    base = found[1].removesuffix("/main.js")
+    names = [path.relative_to(FILES).as_posix() for path in _files() if path.suffix != ".html"]
+    assert len(names) > 10
+    for name in names:
+        answer = await running.http.get(f"{base}/{name}", headers={"Accept-Encoding": "gzip"})
+        assert answer.content == (FILES / name).read_bytes()
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert "immutable" in answer.headers["Cache-Control"]
+    plain = await running.http.get(found[1], headers={"Accept-Encoding": "identity"})
+    assert "Content-Encoding" not in plain.headers
+    assert plain.content == (FILES / "main.js").read_bytes()
+
+
+@pytest.mark.parametrize("path", ["0000000000000000/main.js", "../main.js", "%2e%2e/LICENSE"])
+async def test_nothing_else_is_served(running: Running, path: str) -> None:
+    assert (await running.http.get(f"/console/{path}")).status_code == 404
+
+
+async def test_programs_still_get_the_index(running: Running) -> None:
+    answer = await running.http.get("/", headers={"Accept": "*/*"})
+    assert answer.json()["docs"] == "/docs"
+
+
+def test_another_file_is_another_path(tmp_path: Path) -> None:
+    shells = []
+    for text in ("1;", "2;"):
+        (tmp_path / "index.html").write_text('<script src="{{console}}/main.js">')
+        (tmp_path / "main.js").write_text(text)
+        shells.append(ConsoleRoutes(tmp_path).shell.body)
+    assert shells[0] != shells[1]
+
+
+def test_scripts_and_styles_keep_to_their_budget() -> None:
+    """First page 25 kB, all scripts 60 kB, styles 8 kB, compressed; and nothing from elsewhere."""
+    sizes = {path: len(gzip.compress(path.read_bytes(), 9)) for path in _files()}
+    first = [path for path in sizes if path.suffix == ".js" and path.parent == FILES]
+    first += [FILES / "pages" / "now.js"]
+    assert sum(sizes[path] for path in first) <= 25_000
+    assert sum(size for path, size in sizes.items() if path.suffix == ".js") <= 60_000
+    assert sum(size for path, size in sizes.items() if path.suffix == ".css") <= 8_000
+    for path in sizes:
+        if path.suffix != ".svg":
+            assert not re.search(r"https?://", path.read_text()), path
+
+
+def test_markup_is_never_parsed() -> None:
+    """Text of senders is text: there is no way for it to become an element."""
+    ways = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
+    )
+    scripts = list(FILES.rglob("*.js"))
+    assert len(scripts) > 10
+    assert [path.name for path in scripts if ways.search(path.read_text())] == []
+
+
+def _files() -> list[Path]:
+    return [path for path in FILES.rglob("*") if path.suffix in (".html", ".js", ".css", ".svg")]

@@ -1,0 +1,108 @@
+"""Where a log begins to be followed: on an installation that is older, and behind a gap."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from cli.embedded.postgres import EmbeddedPostgres
+from cli.embedded.redis import EmbeddedRedis
+from sensus.core.v1 import alert_pb2
+from sensus.incidents.v1 import incident_pb2
+from sensus.incidents.v1 import incidents_service_pb2 as pb
+from tests.databases import database
+from tests.incidents.harness import OPEN, RESOLVED, Running, running, until
+from tests.ingest.harness import alert
+
+DAY_MS = 86_400_000
+OVER = incident_pb2.INCIDENT_STATE_RESOLVED
+
+
+@pytest.fixture
+async def late(
+    postgres: EmbeddedPostgres, migrated_template: str, redis_server: EmbeddedRedis, keys: Path
+) -> AsyncIterator[Running]:
+    """A service that nothing follows logs for, before a test lets it."""
+    redis_url = redis_server.url.replace("db=0", "db=3")
+    async with (
+        database(postgres.dsn, template=migrated_template) as dsn,
+        running(dsn, redis_url, keys, without=("leading",)) as started,
+    ):
+        yield started
+
+
+def fires(service: Running, name: str, age_ms: int, **labels: str) -> alert_pb2.Alert:
+    now = service.clock.now_ms()
+    pairs = {"severity": "critical", "env": name, "service": f"{name}-shop"} | labels
+    return alert(start_ms=now - age_ms, alertname=name, **pairs)
+
+
+async def follows(service: Running, log: str = "alerts") -> None:
+    """Lets it follow logs, until it does."""
+    service.start("leading")
+
+    async def begun() -> bool | None:
+        query = "SELECT count(*) FROM incidents.cursor WHERE name = $1"
+        return await service.incidents.pool.fetchval(query, log) == 1 or None
+
+    await until(begun)
+
+
+async def test_what_is_over_before_it_begins_opens_nothing(late: Running) -> None:
+    now = late.clock.now_ms()
+    gone = fires(late, "gone", 60_000)
+    await late.write(gone, fires(late, "still", 50_000))
+    labels = {each.name: each.value for each in gone.labels}
+    await late.write(alert(RESOLVED, start_ms=now - 60_000, end_ms=now - 1, **labels))
+    await follows(late)
+    assert (await late.one("still")).state == OPEN
+    every = (await late.stub.ListIncidents(pb.ListIncidentsRequest())).incidents
+    assert [each.environment for each in every] == ["still"]
+    await late.opened("later", "a")
+
+
+async def test_what_fires_for_days_is_shown_and_nobody_is_told(late: Running) -> None:
+    old = fires(late, "old", 3 * DAY_MS)
+    await late.write(old, fires(late, "new", 60_000))
+    await follows(late)
+    shown, news = await late.one("old"), await late.one("new")
+    assert (shown.state, shown.transition) == (OPEN, 0)
+    assert (news.state, news.transition) == (OPEN, 1)
+    labels = {each.name: each.value for each in old.labels}
+    start, now = old.start_time.ToMilliseconds(), late.clock.now_ms()
+    await late.write(alert(RESOLVED, start_ms=start, end_ms=now, **labels))
+    await late.reaches(shown.incident_id, incident_pb2.INCIDENT_STATE_SETTLING)
+    await late.later(301)
+    assert (await late.reaches(shown.incident_id, OVER)).transition == 0
+
+
+async def test_a_gap_of_the_log_is_on_the_timeline_of_what_is_open(late: Running) -> None:
+    await follows(late)
+    await late.opened("gap", "a", "b")
+    found = await late.one("gap", 2)
+    await late.stop("leading")
+    now = late.clock.now_ms()
+    members = (await late.get(found.incident_id)).members
+    first = next(m for m in members if {p.name: p.value for p in m.labels}["alertname"] == "a")
+    labels = {each.name: each.value for each in first.labels}
+    start = first.start_time.ToMilliseconds()
+    await late.write(alert(RESOLVED, start_ms=start, end_ms=max(now, start), **labels))
+    # retention drops the end of it before it is read
+    await late.incidents.pool.execute(
+        "DELETE FROM ingest.alert_change WHERE alert_id = $1", first.member_id
+    )
+    late.start("leading")
+    await late.write(fires(late, "after", 0))
+
+    async def seen() -> bool | None:
+        kinds = [each.kind for each in await late.events(found.incident_id)]
+        return incident_pb2.EVENT_KIND_GAP in kinds or None
+
+    await until(seen)
+    after = (await late.get(found.incident_id)).incident
+    assert (after.member_count, after.firing_count) == (2, 1)
+    gap = [e for e in await late.events(found.incident_id) if e.kind == incident_pb2.EVENT_KIND_GAP]
+    assert [each.text for each in gap] == [
+        "alerts missed while the log was not read: 1 changes are gone"
+    ]
+    assert (await late.one("after")).state == OPEN

@@ -1,0 +1,80 @@
+"""Texts and label sets that are remembered, and what happens when there are too many."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh.errors import InvalidInput
+from services.ingest.label_sets import LabelSets
+from services.ingest.model.definitions import definition
+from services.ingest.wire.fields import Spans
+from services.ingest.wire.texts import Texts
+from tests.properties import examples
+
+
+def spans_of(texts: list[bytes]) -> tuple[bytes, Spans]:
+    """The texts one after the other."""
+    ends = np.cumsum([0, *map(len, texts)])
+    return b"".join(texts), Spans(np.arange(len(texts)), ends[:-1], ends[1:])
+
+
+@examples(60)
+@given(bodies=st.lists(st.lists(st.binary(max_size=20), max_size=8), max_size=12))
+def test_a_number_is_one_text_for_ever(bodies: list[list[bytes]]) -> None:
+    """Room for eight: a ninth begins a generation, and no number ever means another text."""
+    known, meant = Texts(8), dict[int, bytes]()
+    for texts in bodies:
+        numbers = known.numbers(*spans_of(texts)).tolist()
+        assert len(set(numbers)) == len(set(texts))
+        for number, text in zip(numbers, texts, strict=True):
+            assert meant.setdefault(number, text) == text
+
+
+def test_what_is_known_keeps_its_number() -> None:
+    known = Texts(8)
+    first = known.numbers(*spans_of([b"a", b"", b"b" * 17, b"a"])).tolist()
+    assert first == [0, 1, 2, 0]
+    assert known.numbers(*spans_of([b"b" * 17, b"c", b""])).tolist() == [2, 3, 1]
+
+
+def test_label_sets_are_read_once_until_they_are_forgotten() -> None:
+    sets, read = LabelSets(most=4), list[bytes]()
+
+    def ask(*texts: bytes) -> list[str]:
+        body, spans = spans_of(list(texts))
+
+        def made(places: list[int]) -> list[object]:
+            read.extend(texts[place] for place in places)
+            return [definition([("__name__", texts[place].decode())]) for place in places]
+
+        return [known.labels[0][1] for known in sets.of(body, spans, made)]
+
+    assert ask(b"a", b"b", b"a") == ["a", "b", "a"]
+    assert ask(b"c", b"b", b"d") == ["c", "b", "d"]
+    assert read == [b"a", b"b", b"c", b"d"]
+    assert ask(b"e", b"a") == ["e", "a"]  # a fifth begins a generation
+    assert ask(b"a", b"e", b"b") == ["a", "e", "b"]  # what is met again is kept
+    assert ask(b"f", b"g", b"a", b"b") == ["f", "g", "a", "b"]  # and another, with c and d gone
+    assert ask(b"c", b"a") == ["c", "a"]
+    assert read[4:] == [b"e", b"f", b"g", b"c"]
+
+
+def test_a_body_that_cannot_be_read_leaves_the_next_one_alone() -> None:
+    """Its texts have numbers but no label sets: none may be given to a text of the next body."""
+    sets = LabelSets(most=64)
+
+    def fails(places: list[int]) -> list[object]:
+        raise InvalidInput("broken", reason="BODY_BROKEN")
+
+    body, spans = spans_of([b"x", b"y", b"z"])
+    with pytest.raises(InvalidInput):
+        sets.of(body, spans, fails)
+    texts = [b"new", b"z", b"x", b"y"]
+    body, spans = spans_of(texts)
+    found = sets.of(
+        body,
+        spans,
+        lambda places: [definition([("__name__", texts[place].decode())]) for place in places],
+    )
+    assert [known.labels[0][1] for known in found] == ["new", "z", "x", "y"]

@@ -1,0 +1,170 @@
+"""`make` installs the lock as it stands, from an index where every package has a newer release."""
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.install.locks import DEVELOP, REPOSITORY, RUN, read
+from tests.install.pythons import PYTHONS
+from tests.install.wheels import make_wheel, requirements_of, sha256
+
+pytestmark = pytest.mark.timeout(900)
+
+NEWER = "99999"
+"""A release of every package that no lock allows."""
+BACKEND = """
+import shutil
+
+def build_editable(directory, config_settings=None, metadata_directory=None):
+    return shutil.copy("sensus-0-py3-none-any.whl", directory).split("/")[-1]
+"""
+ENVIRONMENT = """
+import json
+from pip._vendor.packaging.markers import default_environment
+print(json.dumps(default_environment()))
+"""
+COPY_NOTHING = """
+import pathlib, sys
+
+pathlib.Path(sys.argv[1]).mkdir(exist_ok=True)
+"""
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+# a new venv of Python 3.11 holds these, whatever the lock says
+BROUGHT = {"pip", "setuptools"}
+
+
+@dataclass(frozen=True, slots=True)
+class Clone:
+    """A clone whose locked packages are empty, beside an index that has newer ones."""
+
+    directory: Path
+    index: Path
+    python: str
+
+    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs the project's own Makefile."""
+        environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+        offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.index), "PIP_NO_CACHE_DIR": "1"}
+        return subprocess.run(
+            ["make", *arguments, f"PYTHON={self.python}"],
+            cwd=self.directory,
+            env=environment | offline | {"PIP_CONFIG_FILE": os.devnull},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def must_make(self, *arguments: str) -> str:
+        """What `make` prints; fails with its errors when it does not succeed."""
+        done = self.make(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def installed(self) -> dict[str, str]:
+        """Version by name."""
+        listed = json.loads(self._python("-m", "pip", "list", "--format=json"))
+        return {e["name"].lower(): e["version"] for e in listed if e["name"] not in BROUGHT}
+
+    def locked(self, lock: Path) -> dict[str, str]:
+        """What `installed` is when that lock is installed."""
+        environment = json.loads(self._python("-c", ENVIRONMENT))
+        versions = {e.name: e.version for e in read(lock) if e.holds(environment)}
+        for name in BROUGHT & versions.keys():
+            del versions[name]
+        return versions | {"sensus": "0"}
+
+    def lock(self, *wheels: Path) -> None:
+        """Replaces the lock of what runs by one of these wheels."""
+        entries = (locked_as("==".join(wheel.name.split("-")[:2]), wheel) for wheel in wheels)
+        (self.directory / RUN.name).write_text("".join(entries))
+
+    def _python(self, *arguments: str) -> str:
+        program = str(self.directory / ".venv/bin/python")
+        return subprocess.run(
+            [program, *arguments], capture_output=True, text=True, check=True
+        ).stdout
+
+
+@pytest.fixture(scope="session")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every locked package, and a newer release of each that asks for the same."""
+    directory = tmp_path_factory.mktemp("index")
+    for entry in read(DEVELOP):
+        for version in (entry.version, NEWER):
+            requires = requirements_of(entry.name)
+            make_wheel(directory, entry.name, version, requires=requires)
+    return directory
+
+
+@pytest.fixture(params=PYTHONS)
+def clone(request: pytest.FixtureRequest, tmp_path: Path, index: Path) -> Clone:
+    """The installing half of the repository, with the hashes of the empty packages."""
+    for path in ("Makefile", "tools/install.sh"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        shutil.copy(REPOSITORY / path, tmp_path / path)
+    for lock in (RUN, DEVELOP):
+        (tmp_path / lock.name).write_text(emptied(lock, index))
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "backend.py").write_text(BACKEND)
+    (tmp_path / "tools/copy_google_protos.py").write_text(COPY_NOTHING)
+    make_wheel(tmp_path, "sensus", "0", requires=[], scripts="sensus = gc:enable")
+    return Clone(tmp_path, index, request.param)
+
+
+def emptied(lock: Path, index: Path) -> str:
+    """A lock of the same form, whose hashes are those of the index."""
+    files = {e: f"{e.name.replace('-', '_')}-{e.version}-py3-none-any.whl" for e in read(lock)}
+    return "".join(locked_as(str(e.requirement), index / file) for e, file in files.items())
+
+
+def locked_as(requirement: str, wheel: Path) -> str:
+    """An entry of a lock."""
+    return f"{requirement} \\\n    --hash={sha256(wheel)}\n"
+
+
+def test_what_runs_is_installed_and_then_what_develops_joins_it(clone: Clone) -> None:
+    """Also where an earlier attempt has left half a venv."""
+    (clone.directory / ".venv/bin").mkdir(parents=True)
+    (clone.directory / ".venv/bin/python").symlink_to("/nowhere")
+    clone.must_make("up")
+    assert clone.installed() == clone.locked(RUN)
+    clone.must_make("setup")
+    assert clone.installed() == clone.locked(DEVELOP)
+    assert "installing" not in clone.must_make("setup", "up")
+    os.utime(clone.directory / RUN.name)
+    assert f"installing {DEVELOP.name}" in clone.must_make("up")
+    assert clone.installed() == clone.locked(DEVELOP)
+
+
+def test_index_would_lead_a_resolver_astray(clone: Clone) -> None:
+    """The same installation fails where pip may resolve, so the test above can fail."""
+    script = clone.directory / "tools/install.sh"
+    assert "--no-deps --require-hashes" in script.read_text()
+    script.write_text(script.read_text().replace("--no-deps --require-hashes", "--require-hashes"))
+    done = clone.make("setup")
+    assert done.returncode != 0
+    assert "In --require-hashes mode" in done.stderr
+
+
+@pytest.mark.long
+def test_packages_of_an_older_lock_do_not_stand_in_the_way(clone: Clone) -> None:
+    """One that is left over wants a version that the new lock does not hold."""
+    old = make_wheel(clone.index, "kept", "1", requires=[])
+    left = make_wheel(clone.index, "left", "1", requires=["kept<2"])
+    clone.lock(old, left)
+    clone.must_make("up")
+    clone.lock(make_wheel(clone.index, "kept", "2", requires=[]))
+    clone.must_make("up")
+    installed = clone.installed()
+    assert installed["kept"] == "2"
+    assert "left" not in installed

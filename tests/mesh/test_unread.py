@@ -1,0 +1,69 @@
+"""Streams whose caller reads nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+
+from mesh import errors
+from mesh.auth import Policy
+from mesh.interceptors.unread import Unread
+from tests.mesh.conftest import Echo, method
+
+ANSWER_BYTES = 1024 * 1024
+SMALL = Policy(any_of=frozenset({"read:stream"}))
+
+
+async def endless(request: bytes, context: Any) -> AsyncIterator[bytes]:
+    while True:
+        yield bytes(ANSWER_BYTES)
+
+
+async def drained(call: Any) -> None:
+    while await call.read() is not grpc.aio.EOF:
+        pass
+
+
+async def one(request: bytes, context: Any) -> AsyncIterator[bytes]:
+    yield b"here"
+
+
+async def test_streams_of_a_caller_that_reads_nothing_hold_a_bounded_number_of_bytes(
+    serve: Any, connect: Any, minter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting: list[Unread] = []
+    keep = Unread.__init__
+
+    def kept(self: Unread, budget: Any) -> None:
+        budget._all_bytes, budget._patience_s = 24 * ANSWER_BYTES, 0.5
+        counting.append(self)
+        keep(self, budget)
+
+    monkeypatch.setattr(Unread, "__init__", kept)
+    echo = Echo(server_stream={"Endless": endless, "One": one})
+    echo.policies = {method("Endless"): SMALL, method("One"): SMALL}
+    running = await serve(echo)
+    greedy = await connect(running, tokens=minter("detector").service_token)
+    modest = await connect(running, tokens=minter("explainer").service_token)
+    calls = [greedy.unary_stream(method("Endless"))(b"") for _ in range(40)]
+    for call in calls:
+        await asyncio.wait_for(call.initial_metadata(), 10)
+    async with asyncio.timeout(60):
+        await asyncio.wait(
+            [asyncio.ensure_future(call.code()) for call in calls],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+    assert counting[0]._budget.held_bytes <= 8 * ANSWER_BYTES
+    ended = [call for call in calls if call.done()]
+    assert ended
+    with pytest.raises(errors.Overloaded) as refused, errors.translated():
+        await drained(ended[0])
+    assert refused.value.reason == "UNREAD"
+    assert refused.value.retry_after_s == 0.5
+    assert [answer async for answer in modest.unary_stream(method("One"))(b"")] == [b"here"]
+    for call in calls:
+        call.cancel()
+    await asyncio.sleep(1)
+    assert counting[0]._budget.held_bytes == 0

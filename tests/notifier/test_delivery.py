@@ -1,0 +1,398 @@
+"""Delivery when things fail: circuits, the fallback receiver, digests, leases, hanging servers."""
+
+import asyncio
+import json
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+
+from sensus.notifier.v1 import notice_pb2, notifier_service_pb2
+from services.notifier.decisions.retry import Patience, is_over, wait_s
+from services.notifier.model.incident import Severity
+from services.notifier.model.notices import Outcome
+from services.notifier.store import Claims, Settlements, Way
+from tests.notifier.conftest import Running, Start
+from tests.notifier.peers import RESOLVED, WARNING, Hook, Log, failing
+
+SENT = notice_pb2.NOTICE_STATE_SENT
+FOLDED = notice_pb2.NOTICE_STATE_FOLDED
+DOWN = notice_pb2.NOTICE_KIND_RECEIVER_DOWN
+DIGEST = notice_pb2.NOTICE_KIND_DIGEST
+
+
+def one(hook: Hook) -> str:
+    """A routing with one webhook."""
+    return f"""
+route: {{receiver: r}}
+receivers: [{{name: r, webhook_configs: [{{url: '{hook.url}'}}]}}]
+"""
+
+
+def test_waits_double_with_full_jitter_up_to_five_minutes() -> None:
+    highest = [
+        wait_s(attempt, Outcome(error="x"), lambda low, high: high) for attempt in range(1, 12)
+    ]
+    assert highest == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert all(0 <= wait_s(3, Outcome(error="x")) <= 4 for _ in range(100))
+
+
+def test_critical_is_tried_for_a_day_and_anything_else_for_two_hours() -> None:
+    failed, patience = Outcome(status=500, error="x"), Patience()
+    hour = 3600.0
+    assert not is_over(Severity.CRITICAL, 23.9 * hour, failed, patience)
+    assert is_over(Severity.CRITICAL, 24 * hour, failed, patience)
+    assert not is_over(Severity.WARNING, 1.9 * hour, failed, patience)
+    assert is_over(Severity.WARNING, 2 * hour, failed, patience)
+
+
+async def test_receiver_that_does_not_answer_is_told_to_the_fallback(
+    notifier: Running, log: Log, hook: Hook, sql: Any
+) -> None:
+    def answer(taken: Any) -> Any:
+        return failing(500)(taken) if taken.path == "/bad" else failing(200)(taken)
+
+    hook.answer = answer
+    await notifier.route(
+        f"""
+route: {{receiver: bad}}
+fallback: good
+receivers:
+- name: bad
+  webhook_configs: [{{url: '{hook.url}/bad'}}]
+- name: good
+  webhook_configs: [{{url: '{hook.url}/good'}}]
+"""
+    )
+    await log.tell("i1", "OPENED")
+    for _ in range(5):  # without the waits between attempts
+        await notifier.until(lambda found: bool(found))
+        await asyncio.sleep(0.3)
+        await sql.execute("UPDATE notifier.notice SET next_attempt = now() WHERE state = 'pending'")
+    found = await notifier.until(
+        lambda found: sum(n.receiver == "good" and n.state == SENT for n in found) == 2
+    )
+    down = [n for n in found if n.kind == DOWN]
+    assert [n.title for n in down] == ["[CRITICAL] The webhook does not answer (receiver bad)"]
+    assert [n.instead_of for n in found if n.receiver == "good"].count("bad") == 1
+    await log.tell("i2", "OPENED")
+    await notifier.until(
+        lambda found: any(n.incident_id == "i2" and n.receiver == "good" for n in found)
+    )
+    request = notifier_service_pb2.ListReceiversRequest()
+    answered = await notifier.stub.ListReceivers(request)
+    (bad,) = [each for each in answered.receivers if each.receiver == "bad"]
+    assert bad.integrations[0].circuit == notifier_service_pb2.CIRCUIT_STATE_OPEN
+    assert bad.integrations[0].failures == 5
+    assert bad.integrations[0].last_error == "the server failed (500)"
+
+
+async def test_storm_folds_into_a_digest_and_never_into_silence(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(
+        f"""
+route: {{receiver: r}}
+receivers:
+- name: r
+  rate: {{notices: 2, per: 6s}}
+  webhook_configs: [{{url: '{hook.url}'}}]
+"""
+    )
+    for number in range(37):
+        await log.tell(f"i{number}", "OPENED", severity=WARNING if number else 3)
+    found = await notifier.until(
+        lambda found: len(found) >= 38 and all(n.state in (SENT, FOLDED) for n in found)
+    )
+    told = {each.json["incident"]["incident_id"] for each in hook.taken if each.json["incident"]}
+    folded = [n.incident_id for n in found if n.state == FOLDED]
+    assert told | set(folded) == {f"i{number}" for number in range(37)}
+    titles = [title for each in hook.taken for title in each.json["digest"]]
+    assert len(titles) == len(folded)
+    assert len(hook.taken) < 37
+
+
+async def test_later_notice_of_a_folded_incident_follows_its_digest(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(
+        f"""
+route: {{receiver: r}}
+receivers:
+- name: r
+  rate: {{notices: 1, per: 2s}}
+  webhook_configs: [{{url: '{hook.url}'}}]
+"""
+    )
+    for number in range(5):
+        await log.tell(f"i{number}", "OPENED")
+    await notifier.until(lambda found: any(n.state == FOLDED for n in found))
+    for number in range(5):
+        await log.tell(f"i{number}", "RESOLVED", state=RESOLVED)
+    found = await notifier.until(
+        lambda found: (
+            sum(n.kind != DIGEST for n in found) == 10
+            and all(n.state in (SENT, FOLDED) for n in found)
+        )
+    )
+    sent = {n.notice_id: n.sent_time.ToMilliseconds() for n in found if n.state == SENT}
+    when = {
+        (n.incident_id, n.kind): sent[n.digest_notice_id or n.notice_id]
+        for n in found
+        if n.incident_id
+    }
+    for number in range(5):
+        opened = when[f"i{number}", notice_pb2.NOTICE_KIND_OPENED]
+        assert opened <= when[f"i{number}", notice_pb2.NOTICE_KIND_RESOLVED]
+
+
+async def test_server_that_hangs_holds_up_nobody_else(start: Start, log: Log, hook: Hook) -> None:
+    notifier = await start(delivery_timeout_s=1.0)
+    hook.hanging = True
+    await notifier.route(
+        f"""
+route:
+  receiver: slow
+  routes: [{{receiver: slow, continue: true, matchers: []}}, {{receiver: quick}}]
+receivers:
+- name: slow
+  webhook_configs: [{{url: '{hook.url}/slow'}}]
+- name: quick
+  webhook_configs: [{{url: 'http://127.0.0.1:1/'}}]
+"""
+    )
+    await log.tell("i1", "OPENED")
+    found = await notifier.until(
+        lambda found: len(found) == 2 and all(n.attempt_count >= 1 for n in found)
+    )
+    slow = next(n for n in found if n.receiver == "slow")
+    async with asyncio.timeout(30):
+        while not (await notifier.get(slow.notice_id)).attempts[0].error:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    attempt = (await notifier.get(slow.notice_id)).attempts[0]
+    assert attempt.error == "no answer within 1 s"
+    hook.hanging = False
+
+
+async def test_who_lost_the_claim_settles_nothing(start: Start, log: Log, hook: Hook) -> None:
+    notifier = await start(poll_s=10.0)
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED")
+    await notifier.until(lambda found: len(found) == 1)
+    pool, way = notifier.notifier.pool, Way(receiver="r", integration="webhook[0]")
+    routing = notifier.notifier.feed.routing
+    first = await Claims(pool, lease_s=0.0).claim(way, uuid4(), None, folds=False)
+    second = await Claims(pool, lease_s=60.0).claim(way, uuid4(), None, folds=False)
+    assert first is not None
+    assert second is not None
+    settlements = Settlements(pool, Patience())
+    assert not (await settlements.settle(first, Outcome(status=200), 1.0, routing)).counted
+    assert (await settlements.settle(second, Outcome(status=200), 1.0, routing)).counted
+    (notice,) = await notifier.notices()
+    assert (notice.state, notice.attempt_count) == (SENT, 2)
+
+
+async def test_claims_of_one_incident_wait_for_each_other(
+    start: Start, log: Log, hook: Hook
+) -> None:
+    notifier = await start(poll_s=10.0)
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED")
+    await log.tell("i1", "RESOLVED", state=RESOLVED)
+    await log.tell("i2", "OPENED")
+    await notifier.until(lambda found: len(found) == 3)
+    pool, way = notifier.notifier.pool, Way(receiver="r", integration="webhook[0]")
+    claims = Claims(pool, lease_s=60.0)
+    owner = notifier.notifier.owner
+    taken = [await claims.claim(way, owner, None, folds=False) for _ in range(3)]
+    assert [each and each.notice.incident_id for each in taken] == ["i1", "i2", None]
+
+
+async def test_notice_is_sent_again_once_per_request(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED")
+    (notice,) = await notifier.until(lambda found: [n.state for n in found] == [SENT])
+    request = notifier_service_pb2.ResendNoticeRequest(notice_id=notice.notice_id, request_id="a")
+    first = (await notifier.stub.ResendNotice(request)).notice
+    again = (await notifier.stub.ResendNotice(request)).notice
+    assert first.notice_id == again.notice_id != notice.notice_id
+    assert first.resent_notice_id == notice.notice_id
+    await hook.until(2)
+
+
+async def test_digest_is_sent_again_with_its_members(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(
+        f"""
+route: {{receiver: r}}
+receivers:
+- name: r
+  rate: {{notices: 1, per: 2s}}
+  webhook_configs: [{{url: '{hook.url}'}}]
+"""
+    )
+    for number in range(4):
+        await log.tell(f"i{number}", "OPENED")
+    found = await notifier.until(
+        lambda found: any(n.kind == DIGEST and n.state == SENT for n in found)
+    )
+    digest = next(n for n in found if n.kind == DIGEST and n.state == SENT)
+    request = notifier_service_pb2.ResendNoticeRequest(notice_id=digest.notice_id, request_id="a")
+    again = (await notifier.stub.ResendNotice(request)).notice
+    await notifier.until(
+        lambda found: any(n.notice_id == again.notice_id and n.state == SENT for n in found)
+    )
+    members = {each.headers["idempotency-key"]: each.json["digest"] for each in hook.taken}
+    assert members[again.notice_id] == members[digest.notice_id] != []
+
+
+async def test_receiver_taken_out_of_the_routing_is_not_told_of_as_silent(
+    notifier: Running, log: Log, hook: Hook, sql: Any
+) -> None:
+    both = f"""
+route: {{receiver: old, group_wait: 5s}}
+fallback: new
+receivers:
+- {{name: old, webhook_configs: [{{url: '{hook.url}/old'}}]}}
+- {{name: new, webhook_configs: [{{url: '{hook.url}/new'}}]}}
+"""
+    await notifier.route(both)
+    for number in range(6):
+        await log.tell(f"i{number}", "OPENED")
+    await notifier.until(lambda found: len(found) == 6)
+    await notifier.route(f"""
+route: {{receiver: new}}
+fallback: new
+receivers: [{{name: new, webhook_configs: [{{url: '{hook.url}/new'}}]}}]
+""")
+    found = await notifier.until(
+        lambda found: sum(n.receiver == "new" and n.state == SENT for n in found) == 6
+    )
+    assert {n.incident_id for n in found if n.receiver == "new"} == {f"i{n}" for n in range(6)}
+    assert not [n for n in found if n.kind == DOWN]
+    assert {each.path for each in hook.taken} == {"/new"}
+
+
+async def test_test_notice_goes_over_each_integration(notifier: Running, hook: Hook) -> None:
+    await notifier.route(
+        f"""
+route: {{receiver: r}}
+receivers:
+- name: r
+  webhook_configs: [{{url: '{hook.url}/a'}}, {{url: '{hook.url}/b', format: alertmanager}}]
+"""
+    )
+    request = notifier_service_pb2.SendTestNoticeRequest(receiver="r")
+    answer = await notifier.stub.SendTestNotice(request)
+    assert [each.integration for each in answer.notices] == ["webhook[0]", "webhook[1]"]
+    taken = await hook.until(2)
+    assert {each.path for each in taken} == {"/a", "/b"}
+
+
+async def test_errors_say_what_to_change(notifier: Running) -> None:
+    calls: list[tuple[Any, Any, grpc.StatusCode, str]] = [
+        (
+            notifier.stub.GetNotice,
+            notifier_service_pb2.GetNoticeRequest(notice_id="nonsense"),
+            grpc.StatusCode.NOT_FOUND,
+            "no notice 'nonsense'",
+        ),
+        (
+            notifier.stub.SendTestNotice,
+            notifier_service_pb2.SendTestNoticeRequest(receiver="nobody"),
+            grpc.StatusCode.NOT_FOUND,
+            "no receiver 'nobody'",
+        ),
+        (
+            notifier.stub.PutRouting,
+            notifier_service_pb2.PutRoutingRequest(yaml="route: {receiver: ghost}"),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "route.receiver: name one of receivers; 'ghost' is none",
+        ),
+        (
+            notifier.stub.ListNotices,
+            notifier_service_pb2.ListNoticesRequest(page_token="!!"),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "page_token must be next_page_token as it was given",
+        ),
+        (
+            notifier.stub.TestRouting,
+            notifier_service_pb2.TestRoutingRequest(incident_id="none"),
+            grpc.StatusCode.NOT_FOUND,
+            "no incident 'none'",
+        ),
+    ]
+    for method, request, code, told in calls:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await method(request)
+        assert refused.value.code() == code
+        assert told in str(refused.value.details())
+
+
+async def test_routing_is_kept_in_versions_and_a_stale_etag_is_refused(
+    notifier: Running, sql: Any
+) -> None:
+    text = "route: {receiver: r}\nreceivers: [{name: r}]\n"
+    first = await notifier.route(text)
+    assert (first.routing.version, (await notifier.route(text)).routing.version) == (1, 1)
+    assert first.warnings == ["r has no integrations: it reaches nobody"]
+    stub = notifier.stub
+    request = notifier_service_pb2.PutRoutingRequest(yaml=text + "# two\n", etag=first.routing.etag)
+    second = await stub.PutRouting(request)
+    assert second.routing.version == 2
+    assert second.routing.author == "user:tester"
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.PutRouting(request)
+    assert refused.value.code() == grpc.StatusCode.ABORTED
+    dry = notifier_service_pb2.PutRoutingRequest(yaml=text + "# three\n", dry_run=True)
+    assert (await stub.PutRouting(dry)).routing.version == 0
+    listed = await stub.ListRoutingVersions(
+        notifier_service_pb2.ListRoutingVersionsRequest(page_size=1)
+    )
+    assert [each.version for each in listed.versions] == [2]
+    old = await stub.GetRouting(notifier_service_pb2.GetRoutingRequest(version=1))
+    assert old.routing.yaml == text
+    entries = await sql.fetch("SELECT actor, action, subject FROM notifier.audit ORDER BY entry_id")
+    assert [tuple(each) for each in entries] == [
+        ("user:tester", "routing.put", "routing@1"),
+        ("user:tester", "routing.put", "routing@2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        (
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+            "is there a loop?",
+        ),
+        ("{{ 'a' * 1000000000 }}", "memory"),
+        ("{% for a in range(9999) %}{{ 'x' * 100 }}{% endfor %}", "more than 65536 characters"),
+        ("{{ ''.__class__ }}", ""),
+        ("{% if %}", "line 1"),
+        ("x" * 10_000_000, "must be at most"),
+    ],
+    ids=["loop", "memory", "output", "attribute", "syntax", "size"],
+)
+async def test_template_beyond_its_limits_is_refused(
+    notifier: Running, template: str, told: str
+) -> None:
+    routing = {
+        "route": {"receiver": "r"},
+        "receivers": [
+            {"name": "r", "webhook_configs": [{"url": "https://example.com", "text": template}]}
+        ],
+    }
+    if told == "":
+        assert (await notifier.route(json.dumps(routing))).routing.version == 1
+        return
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await notifier.route(json.dumps(routing))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert told.removeprefix("must ") in str(refused.value.details())
+    fine = routing | {"receivers": [{"name": "r"}]}
+    assert (await notifier.route(json.dumps(fine))).routing.version == 1

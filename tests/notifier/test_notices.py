@@ -1,0 +1,254 @@
+"""Which transitions give a notice, to whom, and in which order: the table of the notices."""
+
+import asyncio
+import re
+
+import pytest
+
+from sensus.incidents.v1 import incident_pb2
+from sensus.notifier.v1 import notice_pb2
+from tests.notifier.conftest import Running, Start
+from tests.notifier.peers import (
+    ACKNOWLEDGED,
+    CRITICAL,
+    MERGED,
+    RESOLVED,
+    SETTLING,
+    WARNING,
+    Hook,
+    Log,
+)
+
+SENT = notice_pb2.NOTICE_STATE_SENT
+
+
+def one(hook: Hook, more: str = "", route: str = "") -> str:
+    """A routing with one webhook."""
+    return f"""
+route:
+  receiver: hook
+{route}
+receivers:
+- name: hook
+  webhook_configs: [{{url: '{hook.url}/a'}}]
+{more}
+"""
+
+
+def kinds(hook: Hook) -> list[str]:
+    """What the hook was told, in order."""
+    return [each.json["kind"] for each in hook.taken]
+
+
+async def test_opened_incident_is_told_once_with_its_cause(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(one(hook))
+    cause = incident_pb2.Cause(root_cause="the disk of db-1 is full", confidence=0.9)
+    await log.tell("i1", "OPENED", cause=cause, services=["checkout"])
+    (taken,) = await hook.until(1)
+    body = taken.json
+    assert body["kind"] == "opened"
+    assert body["title"] == "[CRITICAL] opened: checkout fails (i1)"
+    assert body["summary"] == "the disk of db-1 is full"
+    assert body["url"] == "https://sensus.example/incidents/i1"
+    (notice,) = await notifier.until(lambda found: [n.state for n in found] == [SENT])
+    assert taken.headers["idempotency-key"] == notice.notice_id
+    told = await notifier.get(notice.notice_id)
+    assert [(a.attempt, a.status, a.answer) for a in told.attempts] == [(1, 200, "ok")]
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "kind"),
+    [
+        ("ACKNOWLEDGED", {"state": ACKNOWLEDGED, "owner": "user:anna"}, "acknowledged"),
+        ("WORSENED", {"severity": CRITICAL}, "worsened"),
+        ("RESOLVED", {"state": RESOLVED}, "resolved"),
+        ("UNATTENDED", {}, "unattended"),
+        ("MERGED", {"state": MERGED, "merged_into": "i9"}, "merged"),
+    ],
+)
+async def test_transition_is_told_to_who_was_told_of_the_incident(
+    notifier: Running, log: Log, hook: Hook, event: str, fields: dict[str, object], kind: str
+) -> None:
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED", severity=WARNING)
+    await log.tell("i1", event, **fields)  # type: ignore[arg-type]
+    await hook.until(2)
+    assert kinds(hook) == ["opened", kind]
+
+
+async def test_return_is_told_as_again_and_later_as_flapping(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED")
+    await log.tell("i1", "RESOLVED", state=RESOLVED)
+    await log.tell("i1", "REOPENED")
+    await log.tell("i1", "RESOLVED", state=RESOLVED)
+    await log.tell("i1", "REOPENED", flapping=True)
+    await hook.until(5)
+    assert kinds(hook) == ["opened", "resolved", "again", "resolved", "flapping"]
+
+
+async def test_what_gives_no_notice_tells_nobody(notifier: Running, log: Log, hook: Hook) -> None:
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED")
+    for event in ("EXPLAINED", "SETTLING", "FLAPPED", "MEMBERS", "NOTE", "MUTED", "UNMUTED"):
+        state = SETTLING if event == "SETTLING" else incident_pb2.INCIDENT_STATE_OPEN
+        await log.tell("i1", event, state=state, transition=False)
+    await log.tell("i2", "OPENED")
+    await hook.until(2)
+    assert [each.json["incident"]["incident_id"] for each in hook.taken] == ["i1", "i2"]
+
+
+async def test_who_was_not_told_of_it_hears_nothing_of_its_end(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await log.tell("i1", "OPENED")  # nobody is routed yet
+    await asyncio.sleep(0)
+    await notifier.route(one(hook))
+    await log.tell("i1", "RESOLVED", state=RESOLVED)
+    await log.tell("i2", "OPENED")
+    await hook.until(1)
+    assert [each.json["incident"]["incident_id"] for each in hook.taken] in (["i2"], ["i1", "i1"])
+
+
+async def test_end_of_a_muted_incident_is_told_all_the_same(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED", severity=WARNING)
+    mute = incident_pb2.Mute(until_resolved=True)
+    await log.tell("i1", "MUTED", mute=mute, transition=False)
+    await log.tell("i1", "WORSENED", severity=CRITICAL)
+    await log.tell("i1", "RESOLVED", state=RESOLVED)
+    await hook.until(2)
+    assert kinds(hook) == ["opened", "resolved"]
+    held = [n for n in await notifier.notices() if n.held_by]
+    assert [n.held_by for n in held] == ["the incident is muted"]
+
+
+async def test_what_opened_while_it_was_muted_is_told_when_the_mute_ends(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED", mute=incident_pb2.Mute(until_resolved=True))
+    await notifier.until(lambda found: len(found) == 1)
+    assert kinds(hook) == []
+    await log.tell("i1", "UNMUTED", mute=None, transition=False)
+    await hook.until(1)
+    assert kinds(hook) == ["opened"]
+
+
+async def test_what_was_over_before_its_silence_ended_is_dropped(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED", silence_ids=["s1"])
+    await log.tell("i1", "RESOLVED", state=RESOLVED, silence_ids=[])
+    found = await notifier.until(
+        lambda found: [n.state for n in found] == [notice_pb2.NOTICE_STATE_DROPPED]
+    )
+    assert found[0].held_by == "silences hold all of its alerts back"
+    assert kinds(hook) == []
+
+
+async def test_inhibited_incident_is_told_when_its_inhibitor_is_over(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    rule = """
+inhibit_rules: [{source_match: {kind: power}, target_match: {kind: disk}, equal: [dc]}]
+"""
+    await notifier.route(one(hook, rule))
+    await log.tell("power", "OPENED", labels={"kind": "power", "dc": "a"})
+    await log.tell("disk", "OPENED", labels={"kind": "disk", "dc": "a"})
+    await log.tell("other", "OPENED", labels={"kind": "disk", "dc": "b"})
+    await hook.until(2)
+    found = await notifier.notices(incident_id="disk")
+    assert [n.held_by for n in found] == ["inhibited by incident power"]
+    await log.tell("power", "RESOLVED", state=RESOLVED)
+    await hook.until(4)
+    told = [each.json["incident"]["incident_id"] for each in hook.taken]
+    assert sorted(told[2:]) == ["disk", "power"]
+
+
+async def test_repeated_and_escalated_unless_somebody_acknowledges(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    route = """
+  repeat_interval: 2s
+  max_repeats: 2
+  escalate: [{after: 1s, receiver: boss}]
+"""
+    boss = f"- {{name: boss, webhook_configs: [{{url: '{hook.url}/boss'}}]}}"
+    await notifier.route(one(hook, boss, route))
+    await log.tell("i1", "OPENED")
+    await log.tell("i2", "OPENED")
+    await log.tell("i2", "ACKNOWLEDGED", state=ACKNOWLEDGED, owner="user:anna")
+    found = await notifier.until(
+        lambda found: (
+            sum(n.kind == notice_pb2.NOTICE_KIND_STILL_OPEN for n in found) == 4
+            and all(n.state == SENT for n in found)
+        )
+    )
+    escalated = [n for n in found if n.kind == notice_pb2.NOTICE_KIND_ESCALATED]
+    assert [(n.incident_id, n.receiver) for n in escalated] == [("i1", "boss")]
+    boss_told = [t.json["title"] for t in hook.taken if t.path == "/boss"]
+    assert len(boss_told) == 1
+    assert re.match(r"\[CRITICAL\] not acknowledged for [12] s: ", boss_told[0])
+
+
+async def test_order_per_incident_and_receiver_is_kept_over_failures(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    refused = iter([503, 503])
+
+    def answer(taken: object) -> object:
+        from starlette.responses import PlainTextResponse
+
+        return PlainTextResponse("-", status_code=next(refused, 200))
+
+    hook.answer = answer  # type: ignore[assignment]
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED", severity=WARNING)
+    await log.tell("i1", "WORSENED", severity=CRITICAL)
+    await log.tell("i1", "RESOLVED", state=RESOLVED)
+    await hook.until(5)
+    assert kinds(hook) == ["opened", "opened", "opened", "worsened", "resolved"]
+
+
+async def test_two_replicas_tell_once(start: Start, log: Log, hook: Hook) -> None:
+    first = await start()
+    await start()
+    await first.route(one(hook))
+    await asyncio.sleep(1.1)  # both have read the routing
+    for number in range(40):
+        await log.tell(f"i{number}", "OPENED")
+    await first.until(lambda found: [n.state for n in found] == [SENT] * 40)
+    told = [each.json["incident"]["incident_id"] for each in hook.taken]
+    assert sorted(told) == sorted(f"i{number}" for number in range(40))
+
+
+async def test_late_notice_says_how_late_it_is(notifier: Running, log: Log, hook: Hook) -> None:
+    await notifier.route(
+        f"""
+route: {{receiver: mail}}
+receivers:
+- name: mail
+  webhook_configs: [{{url: '{hook.url}', text: '{{{{ facts.late }}}}'}}]
+"""
+    )
+    await log.tell("i1", "OPENED", age_s=14 * 60)
+    (taken,) = await hook.until(1)
+    assert taken.json["text"].startswith("opened 14 min ago")
+
+
+async def test_trace_of_the_alert_leads_to_the_notice(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(one(hook))
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    await log.tell("i1", "OPENED", traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+    found = await notifier.until(lambda found: len(found) == 1)
+    assert found[0].trace_id == trace

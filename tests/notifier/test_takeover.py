@@ -1,0 +1,115 @@
+"""What a killed replica held is taken over at once; what a living one holds is left to it."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from mesh.config import ConfigError
+from sensus.notifier.v1 import notice_pb2
+from services.notifier.config import Config
+from services.notifier.store import Presence
+from tests.notifier.conftest import Start
+from tests.notifier.peers import Hook, Log
+
+SENT = notice_pb2.NOTICE_STATE_SENT
+
+
+def routing(hook: Hook) -> str:
+    """One webhook."""
+    return f"""
+route: {{receiver: r}}
+receivers: [{{name: r, webhook_configs: [{{url: '{hook.url}'}}]}}]
+"""
+
+
+async def stop_deliveries(sql: Any) -> None:
+    """Leaves the way alone, so that a test can claim before the notifier does."""
+    await sql.execute(
+        "INSERT INTO notifier.integration (receiver, integration, open_until) "
+        "VALUES ('r', 'webhook[0]', now() + interval '1 hour')"
+    )
+
+
+async def test_claim_of_a_replica_that_is_gone_is_taken_over_long_before_its_lease_ends(
+    start: Start, log: Log, hook: Hook, sql: Any
+) -> None:
+    notifier = await start()
+    await notifier.route(routing(hook))
+    await stop_deliveries(sql)
+    await log.tell("i1", "OPENED")
+    await notifier.until(lambda found: len(found) == 1)
+    async with sql.transaction():
+        await sql.execute(
+            "UPDATE notifier.notice SET state = 'sending', attempt = 1, owner = $1, "
+            "next_attempt = now() + interval '1 hour'",
+            uuid4(),
+        )
+        await sql.execute("UPDATE notifier.integration SET open_until = NULL")
+    (notice,) = await notifier.until(lambda found: [n.state for n in found] == [SENT])
+    assert notice.attempt_count == 2
+
+
+async def test_claim_of_a_replica_that_is_there_is_left_to_it(
+    start: Start, log: Log, hook: Hook, sql: Any
+) -> None:
+    notifier = await start()
+    pool = notifier.notifier.pool
+    await notifier.route(routing(hook))
+    await stop_deliveries(sql)
+    await log.tell("i1", "OPENED")
+    await notifier.until(lambda found: len(found) == 1)
+    gone, there = uuid4(), uuid4()
+    async with Presence(pool).held(there) as present:
+        await sql.execute(
+            "UPDATE notifier.notice SET owner = $1, state = 'sending', "
+            "next_attempt = now() + interval '1 hour'",
+            there,
+        )
+        assert there not in await present.absent()
+        await sql.execute("UPDATE notifier.notice SET owner = $1", gone)
+        assert gone in await present.absent()
+        await sql.execute("UPDATE notifier.notice SET owner = $1", there)
+    async with Presence(pool).held(gone) as present:
+        assert there in await present.absent()
+
+
+async def test_log_of_a_replica_that_is_gone_is_followed_by_another_at_once(
+    start: Start, log: Log, hook: Hook, sql: Any
+) -> None:
+    await sql.execute(
+        "INSERT INTO notifier.cursor VALUES ('incidents', 0, $1, now() + interval '1 hour')",
+        uuid4(),
+    )
+    notifier = await start()
+    await notifier.route(routing(hook))
+    await log.tell("i1", "OPENED")
+    await notifier.until(lambda found: [n.state for n in found] == [SENT])
+
+
+async def test_replica_is_seen_again_after_its_connection_was_lost(
+    start: Start, log: Log, hook: Hook, sql: Any
+) -> None:
+    notifier = await start()
+    await notifier.route(routing(hook))
+    await log.tell("i1", "OPENED")
+    await notifier.until(lambda found: [n.state for n in found] == [SENT])
+    ended = await sql.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks "
+        "WHERE locktype = 'advisory' AND objsubid = 2 AND mode = 'ShareLock' AND database = "
+        "(SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    assert len(ended) == 1
+    await log.tell("i2", "OPENED")
+    await notifier.until(lambda found: [n.state for n in found] == [SENT, SENT])
+    assert len(hook.taken) == 2
+
+
+def test_lease_that_ends_before_a_delivery_does_is_refused(tmp_path: Any) -> None:
+    with pytest.raises(ConfigError, match="DELIVERY_LEASE_S must be above 90"):
+        Config(
+            postgres_dsn="",
+            auth_jwks_file=tmp_path,
+            auth_key_file=tmp_path,
+            delivery_timeout_s=60.0,
+        )
