@@ -34,8 +34,12 @@ class Held:
     def shrink(self, size: int) -> None:
         """Gives back what is above `size`."""
         if size < self.size:
-            freed, self.size = self.size - size, size
-            self._budget._free(self.caller, freed)
+            self.resize(size)
+
+    def resize(self, size: int) -> None:
+        """Counts what is really in memory, room or not; whoever asks next waits for longer."""
+        freed, self.size = self.size - size, size
+        self._budget._free(self.caller, freed)
 
 
 class ByteBudget:

@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,12 @@ compile_kernels(Settings())
 from tests.detector.detectors.made import forest
 forest()
 """
+
+
+def pytest_configure() -> None:
+    """Children are stopped by SIGINT, which a shell makes its background commands ignore."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 from google.protobuf.message import DecodeError
 
 from mesh.errors import InvalidInput
@@ -34,7 +35,7 @@ def _tolerant(handler: Handler) -> Handler:
     behaviour = coroutine(handler)
 
     async def checked(request: Any, context: Context) -> Any:
-        readable = _each(request) if handler.request_streaming else _readable(request)
+        readable = _Requests(context) if handler.request_streaming else _readable(request)
         return await behaviour(readable, context)
 
     tolerant: Handler = FACTORY[handler.request_streaming, handler.response_streaming](
@@ -65,6 +66,18 @@ def _readable(request: Any) -> Any:
     return request
 
 
-async def _each(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    async for request in requests:
-        yield _readable(request)
+class _Requests(AsyncIterator[Any]):
+    """The messages of a stream, none of which is kept.
+
+    A generator holds its last message until it is asked for the next one, and so does grpcio's own
+    iterator: two thousand idle senders of large batches would hold two thousand batches.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def __anext__(self) -> Any:
+        request = await self._context.read()
+        if request is grpc.aio.EOF:
+            raise StopAsyncIteration
+        return _readable(request)

@@ -90,7 +90,7 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         self, request_iterator: AsyncIterator[pb.WriteSamplesRequest], context: object
     ) -> AsyncIterator[pb.WriteSamplesResponse]:
         limits = self._parts.intake.limits
-        frames = samples.frames(request_iterator, limits)
+        frames = samples.Frames(request_iterator, limits)
         async for answer in self._parts.write_streams.serve(frames, current_principal().subject):
             yield samples.answer(answer, limits)
 

@@ -94,7 +94,8 @@ async def test_refusals_fill_no_log_and_show_no_credential(
     written = log.read_bytes()[before:]
     assert secret not in written
     assert b"Traceback" not in written
-    assert len(written) / (5 * REFUSALS) < 30, f"{len(written)} bytes for {5 * REFUSALS} refusals"
+    # a line has 200; twenty of a kind are written in a minute, and the test may last two
+    assert len(written) / (5 * REFUSALS) < 60, f"{len(written)} bytes for {5 * REFUSALS} refusals"
 
 
 async def test_calls_without_a_right_are_counted_by_their_method(door: Door, port: int) -> None:

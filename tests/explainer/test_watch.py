@@ -22,8 +22,8 @@ OFTEN = Duration(seconds=1)
 
 @pytest.fixture
 async def watched(explainer: Running) -> AsyncIterator[Running]:
-    """An explainer with its publisher."""
-    async with working(explainer, "publisher"):
+    """An explainer that publishes, and takes up again what it had to put off."""
+    async with working(explainer, "publisher", "jobs"):
         yield explainer
 
 

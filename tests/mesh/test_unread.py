@@ -1,6 +1,7 @@
 """Streams whose caller reads nothing."""
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from mesh import errors
 from mesh.auth import Policy
+from mesh.clients import closing
 from mesh.interceptors.unread import Unread
-from tests.mesh.conftest import Echo, method
+from tests.mesh.conftest import ECHO, Echo, method
 
 ANSWER_BYTES = 1024 * 1024
 SMALL = Policy(any_of=frozenset({"read:stream"}))
@@ -65,5 +67,40 @@ async def test_streams_of_a_caller_that_reads_nothing_hold_a_bounded_number_of_b
     assert [answer async for answer in modest.unary_stream(method("One"))(b"")] == [b"here"]
     for call in calls:
         call.cancel()
-    await asyncio.sleep(1)
-    assert counting[0]._budget.held_bytes == 0
+    async with asyncio.timeout(60):
+        while counting[0]._budget.held_bytes:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+class Message:
+    """What a request was decoded to."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+
+
+class Decoded(Echo):
+    """Decodes the requests of `Talk`."""
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        talk = grpc.stream_stream_rpc_method_handler(
+            self.bidi["Talk"], request_deserializer=Message
+        )
+        server.add_registered_method_handlers(ECHO, {"Talk": talk})
+
+
+async def test_stream_that_waits_for_the_next_message_does_not_keep_the_last(
+    serve: Any, connect: Any
+) -> None:
+    received: list[weakref.ref[Message]] = []
+
+    async def handler(requests: AsyncIterator[Message], context: Any) -> AsyncIterator[bytes]:
+        received.append(weakref.ref(await anext(requests)))
+        yield b"received"
+        await anext(requests, None)
+
+    channel = await connect(await serve(Decoded(bidi={"Talk": handler})))
+    async with closing(channel.stream_stream(method("Talk"))()) as call:
+        await call.write(b"large")
+        assert await call.read() == b"received"
+        assert received[0]() is None

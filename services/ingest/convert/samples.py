@@ -102,19 +102,21 @@ def ack(known: Ack) -> pb.WriteAck:
     )
 
 
-async def frames(
-    requests: AsyncIterator[pb.WriteSamplesRequest], limits: Limits
-) -> AsyncIterator[WriteFrame]:
-    """The frames of a stream.
+class Frames(AsyncIterator[WriteFrame]):
+    """The frames of a stream, none of which is kept."""
 
-    Raises:
-        InvalidInput: INVALID_PRODUCER_ID or MESSAGE_EMPTY.
-    """
-    async for request in requests:
-        frame = _frame(request, limits)
-        request.Clear()  # grpcio keeps the message until it reads the next one
-        yield frame
-        del frame
+    def __init__(self, requests: AsyncIterator[pb.WriteSamplesRequest], limits: Limits) -> None:
+        """Reads `requests` as it is asked for frames."""
+        self._requests = requests
+        self._limits = limits
+
+    async def __anext__(self) -> WriteFrame:
+        """The next frame.
+
+        Raises:
+            InvalidInput: INVALID_PRODUCER_ID or MESSAGE_EMPTY.
+        """
+        return _frame(await anext(self._requests), self._limits)
 
 
 def answer(known: WriteAnswer, limits: Limits) -> pb.WriteSamplesResponse:

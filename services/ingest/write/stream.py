@@ -31,7 +31,7 @@ from services.ingest.write.intake import Intake, Resolved
 _OVERDRAFT = 2
 _STREAM_BYTES = 64 * 1024
 _RESERVED_BYTES = 256 * 1024
-_RESERVED_MOST_BYTES = 1024 * 1024
+_RESERVED_MOST_BYTES = 2 * 1024 * 1024
 _RESERVED_S = 5.0
 
 
@@ -99,6 +99,7 @@ class _Room:
         self._caller = caller
         self._next_bytes = _RESERVED_MOST_BYTES
         self._reserved: Held | None = None
+        self._idle: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -107,7 +108,8 @@ class _Room:
             try:
                 yield
             finally:
-                self._give_back()
+                if reserved := self._handed_on():
+                    reserved.release()
 
     async def reserve(self) -> None:
         """Waits for room for a batch like the last one, before it is read.
@@ -115,21 +117,30 @@ class _Room:
         Without it every stream that waits would be read as soon as there is room for one. A stream
         that sends nothing gives most of it back.
         """
-        self._give_back()
-        self._reserved = await self._budget.take(self._caller, self._next_bytes)
-        loop = asyncio.get_running_loop()
-        loop.call_later(_RESERVED_S, self._reserved.shrink, _RESERVED_BYTES)
+        if self._reserved is None:
+            self._reserved = await self._budget.take(self._caller, self._next_bytes)
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(_RESERVED_S, self._reserved.shrink, _RESERVED_BYTES)
 
-    async def take(self, batch: Incoming | BatchRefused) -> Held:
-        """Room for the batch that has come."""
-        self._give_back()
+    def take(self, batch: Incoming | BatchRefused) -> Held:
+        """The room of the batch that has come: what was reserved, made as large as it is.
+
+        It is in memory, so it does not wait: while it did, others would be read into the room that
+        it had given back.
+        """
         size = batch.size_bytes if isinstance(batch, Incoming) else 0
         self._next_bytes = min(size, _RESERVED_MOST_BYTES)
-        return await self._budget.take(self._caller, size)
+        held = self._handed_on()
+        if held is None:
+            raise RuntimeError("a frame was read without room for it")
+        held.resize(size)
+        return held
 
-    def _give_back(self) -> None:
-        if self._reserved is not None:
-            self._reserved.release()
+    def _handed_on(self) -> Held | None:
+        held, self._reserved = self._reserved, None
+        if self._idle is not None:
+            self._idle.cancel()
+        return held
 
 
 class _Stream:
@@ -159,7 +170,12 @@ class _Stream:
                     self._table.define(ref, definition)
             case Sent(sequence, batch):
                 self._spend_credit()
-                resolved, held = await self._resolved(batch), await self._room.take(batch)
+                held = self._room.take(batch)
+                try:
+                    resolved = await self._resolved(batch)
+                except BaseException:
+                    held.release()
+                    raise
                 answer = self._answer(sequence, resolved, held)
                 writes.create_task(answer).add_done_callback(lambda _: held.release())
             case WriteOpen():
