@@ -127,8 +127,8 @@ class Settings:
         try:
             values = tomllib.loads(self._file.read_text())
         except OSError as error:
-            told = f"SENSUS_AGENT_CONFIG_FILE: {self._file}: {error.strerror}"
-            raise ConfigError(told) from error
+            message = f"SENSUS_AGENT_CONFIG_FILE: {self._file}: {error.strerror}"
+            raise ConfigError(message) from error
         except ValueError as error:
             raise ConfigError(f"{self._file} is not TOML: {error}") from error
         known = {field.name for field in fields(Config)} - {"config_file"}

@@ -1,4 +1,4 @@
-"""What the detector is told by the environment, `SENSUS_DETECTOR_*` before `SENSUS_*`."""
+"""Settings of the detector: `SENSUS_DETECTOR_*` before `SENSUS_*`."""
 
 import os
 import socket
@@ -146,5 +146,5 @@ def _groups(text: str) -> tuple[Group, ...]:
             for selector, number in numbers.items()
         )
     except (msgspec.DecodeError, SelectorError) as error:
-        told = f'{error}; write for example {{"{{env=\\"dev\\"}}": 2}}'
-        raise ConfigError(f"SENSUS_DETECTOR_GROUP_WARNINGS: {told}") from error
+        message = f'{error}; write for example {{"{{env=\\"dev\\"}}": 2}}'
+        raise ConfigError(f"SENSUS_DETECTOR_GROUP_WARNINGS: {message}") from error

@@ -43,7 +43,7 @@ class _Doors:
 
 
 async def serve() -> None:
-    """Serves until told to stop."""
+    """Serves until asked to stop."""
     config = load(Config, prefix="GATEWAY")
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(telemetry.setup("gateway", config))

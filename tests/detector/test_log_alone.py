@@ -76,7 +76,7 @@ class Table:
             self.episodes.pop(key, None)
         self.episodes |= {(each.source, each.series_id): each for each in changes.episodes}
         for each in changes.findings:
-            assert each.anomaly_id not in self.findings, "told twice"
+            assert each.anomaly_id not in self.findings, "announced twice"
             self.findings[each.anomaly_id] = each
         self.ends += changes.ends
         self.cursor, self.watched = changes.to_cursor, changes.watched
@@ -200,8 +200,8 @@ def test_kill_at_any_moment_changes_no_anomaly(seed: int, lives: list[int], ever
     undisturbed = held(events, lambda _: False, every=3)
     disturbed = held(events, kills.__contains__, every=every)
     assert sorted(disturbed.findings) == sorted(undisturbed.findings)
-    told = [disturbed.findings[each] for each in sorted(undisturbed.findings)]
-    assert told == [undisturbed.findings[each] for each in sorted(undisturbed.findings)]
+    announced = [disturbed.findings[each] for each in sorted(undisturbed.findings)]
+    assert announced == [undisturbed.findings[each] for each in sorted(undisturbed.findings)]
     assert in_order(disturbed.ends) == in_order(undisturbed.ends)
 
 

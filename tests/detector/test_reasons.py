@@ -56,7 +56,7 @@ def test_reason_says_on_which_side_of_the_expected_the_value_lies(
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_reason_of_a_value_within_its_range_names_what_else_is_strange(feature: str) -> None:
-    told = reason(Kind.VALUE, 5.0, 1.0, 12.0, feature)
-    assert told.endswith(", though within the expected 1 to 12")
+    announced = reason(Kind.VALUE, 5.0, 1.0, 12.0, feature)
+    assert announced.endswith(", though within the expected 1 to 12")
     others = {reason(Kind.VALUE, 5.0, 1.0, 12.0, each) for each in FEATURES if each != feature}
-    assert told not in others
+    assert announced not in others

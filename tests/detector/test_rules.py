@@ -285,7 +285,7 @@ async def test_reader_may_read_rules_and_not_change_them(detector: RunningDetect
 async def test_new_rule_works_within_seconds_and_survives_a_move(
     detector: RunningDetector, ingest: ScriptedIngest
 ) -> None:
-    """No restart; the open episode goes with the shard and is not told again."""
+    """No restart; the open episode goes with the shard and is not announced again."""
     ingest.log_by_shard[0] = []
     ingest.reassigns = True
     await detector.start()

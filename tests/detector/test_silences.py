@@ -1,4 +1,4 @@
-"""Series that stop sending: told once per episode, by their own rhythm, and without a storm."""
+"""Series that stop sending: announced once per episode, by their own rhythm, without a storm."""
 
 import dataclasses
 from typing import Any
@@ -56,7 +56,7 @@ def test_series_that_stops_is_told_of_once_with_the_interval_expected() -> None:
 def test_series_that_die_one_after_another_are_all_told_of(job: str | None) -> None:
     """Hosts that were retired long ago do not silence the rest of their job."""
     scorer, last_ms = fed(8, job=job, interval_ms=60_000)
-    told = []
+    announced = []
     for hour in range(8):
         alive = np.arange(hour + 2, 9, dtype=np.int64)
         times = last_ms + hour * 3_600_000 + 60_000 * np.arange(1, 61)
@@ -66,9 +66,9 @@ def test_series_that_die_one_after_another_are_all_told_of(job: str | None) -> N
             values=np.full(len(alive) * len(times), 5.0),
         )
         found = scorer.score(sent, 2 + hour, {}).findings
-        told += [each.series_id for each in found if each.kind is Kind.ABSENCE]
-        told += [each.series_id for each in scorer.sweep(int(times[-1]), last_ms)[0]]
-    assert told == list(range(1, 9))
+        announced += [each.series_id for each in found if each.kind is Kind.ABSENCE]
+        announced += [each.series_id for each in scorer.sweep(int(times[-1]), last_ms)[0]]
+    assert announced == list(range(1, 9))
 
 
 def test_series_that_sends_again_may_be_told_of_again() -> None:
@@ -97,11 +97,11 @@ def test_silence_ends_when_a_process_that_died_counts_from_zero_again(is_swept: 
     scorer = scorer_of()
     scorer.score(counted(range(TICKS), 1e6), 1, {1: {"__name__": "requests_total"}})
     last_ms = START_MS + (TICKS - 1) * 1000
-    told = scorer.sweep(last_ms + 70_000, START_MS)[0] if is_swept else []
+    announced = scorer.sweep(last_ms + 70_000, START_MS)[0] if is_swept else []
     back = counted(range(5), 3.0, since_ms=last_ms + 300_000)
     outcome = scorer.score(back, 2, {}, START_MS)
-    told += [each for each in outcome.findings if each.kind is Kind.ABSENCE]
-    assert [each.event_ms for each in told] == [last_ms + 60_000]
+    announced += [each for each in outcome.findings if each.kind is Kind.ABSENCE]
+    assert [each.event_ms for each in announced] == [last_ms + 60_000]
     ends = [each.end_ms for each in outcome.ends if each.kind is Kind.ABSENCE]
     assert ends == [last_ms + 300_000]
 
@@ -173,8 +173,8 @@ def test_series_that_comes_in_portions_is_known_to_do_so() -> None:
         moved = regular(1).timestamps_ms + number * 300_000
         arrived = np.full(TICKS, last_ms + number * 300_000)
         portion = dataclasses.replace(regular(1), timestamps_ms=moved, arrived_ms=arrived)
-        told = scorer.score(portion, 1 + number, {}, last_ms).findings
-        assert len(told) == (number < 3), "what came twice is expected"
+        announced = scorer.score(portion, 1 + number, {}, last_ms).findings
+        assert len(announced) == (number < 3), "what came twice is expected"
     last_ms += 1_200_000
     assert scorer.sweep(last_ms + 800_000, START_MS)[0] == []
     assert len(scorer.sweep(last_ms + 2_000_000, START_MS)[0]) == 1
@@ -192,31 +192,31 @@ def said_of_a_job(every_ms: int) -> tuple[list[str], list[End]]:
     """Twenty hosts die one after another; six come back, and fall silent with the end again."""
     dead = [(n, 200 + 2 * n, 500 + 9 * n if n % 3 == 0 else 10_000) for n in range(1, 21)]
     scorer, looked_ms = scorer_of(), START_MS
-    told, ends = list[Finding](), list[End]()
+    announced, ends = list[Finding](), list[End]()
     labels = {n: {"__name__": "up", "job": "api"} for n in range(1, 21)}
     for second in range(0, 1500, 5):
         now_ms = START_MS + 1000 * second
         while looked_ms + every_ms <= now_ms:
             looked_ms += every_ms
-            told += scorer.sweep(looked_ms, START_MS)[0]
+            announced += scorer.sweep(looked_ms, START_MS)[0]
         ids = np.array([n for n, dies, back in dead if not dies <= second < back], dtype=np.int64)
         sent = Samples(series_ids=ids, timestamps_ms=np.full(len(ids), now_ms),
                        values=np.ones(len(ids)))  # fmt: skip
         outcome = scorer.score(sent, second + 1, labels, START_MS)
-        told, ends = [*told, *outcome.findings], [*ends, *outcome.ends]
-    told += scorer.sweep(START_MS + 3_000_000, START_MS)[0]
-    return sorted(each.anomaly_id for each in told), ends
+        announced, ends = [*announced, *outcome.findings], [*ends, *outcome.ends]
+    announced += scorer.sweep(START_MS + 3_000_000, START_MS)[0]
+    return sorted(each.anomaly_id for each in announced), ends
 
 
 def test_what_is_told_of_a_job_does_not_depend_on_when_one_looks() -> None:
-    told, ends = said_of_a_job(1000)
-    assert len(set(told)) == len(told) == 20 + 6
+    announced, ends = said_of_a_job(1000)
+    assert len(set(announced)) == len(announced) == 20 + 6
     assert {each.kind for each in ends} == {Kind.ABSENCE}
     assert [each.series_id for each in ends] == [3, 6, 9, 12, 15, 18]
     back_s = [-(-(500 + 9 * n) // 5) * 5 for n in (3, 6, 9, 12, 15, 18)]
     assert [each.end_ms for each in ends] == [START_MS + 1000 * second for second in back_s]
     for every_ms in (7000, 45_000, 200_000):
-        assert said_of_a_job(every_ms) == (told, ends)
+        assert said_of_a_job(every_ms) == (announced, ends)
 
 
 def test_move_of_the_shard_tells_nothing_twice() -> None:
@@ -268,10 +268,10 @@ async def test_silence_is_announced_by_the_clock_of_ingest(
     for after_ms in range(1000, 120_000, 20_000):
         ingest.send(ingest.stream, heartbeat=beat(last_ms + after_ms))
 
-    async def told() -> bool:
+    async def announced() -> bool:
         return len(await detector.anomalies()) == 1
 
-    await eventually(told)
+    await eventually(announced)
     (found,) = await detector.anomalies()
     assert found.kind == detector_pb.ANOMALY_KIND_ABSENCE
 

@@ -23,12 +23,12 @@ async def test_anomaly_goes_on_with_the_trace_of_its_batch(
     await detector.start()
     await ingest.until_acked()
     anomalies = await detector.anomalies()
-    told = [each for each in spans.get_finished_spans() if each.name == "announce anomaly"]
+    announced = [each for each in spans.get_finished_spans() if each.name == "announce anomaly"]
     assert {anomaly.traceparent for anomaly in anomalies} == {
         f"00-{format_trace_id(each.context.trace_id)}-{format_span_id(each.context.span_id)}-01"
-        for each in told
+        for each in announced
     }
-    assert {format_trace_id(each.context.trace_id) for each in told} == {TRACE_ID}
+    assert {format_trace_id(each.context.trace_id) for each in announced} == {TRACE_ID}
 
 
 @pytest.mark.usefixtures("active_model")
@@ -47,9 +47,9 @@ def test_anomaly_of_several_batches_begins_a_trace_and_links_to_them(
     spans: InMemorySpanExporter,
 ) -> None:
     found = announced(a_finding(1), [TRACEPARENT, OTHER, TRACEPARENT])
-    told = spans.get_finished_spans()[-1]
-    assert told.parent is None
-    assert len(told.links) == 2
+    finished = spans.get_finished_spans()[-1]
+    assert finished.parent is None
+    assert len(finished.links) == 2
     assert found.traceparent[3:35] not in (TRACE_ID, OTHER[3:35])
 
 

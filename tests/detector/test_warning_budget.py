@@ -1,4 +1,4 @@
-"""Beyond the accepted warnings of a week the louder ones alone are told as such."""
+"""Beyond the accepted warnings of a week the louder ones alone are announced as such."""
 
 import dataclasses
 import time

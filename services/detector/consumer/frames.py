@@ -64,8 +64,8 @@ def delivery(frame: ingest_pb.SampleDelivery) -> Delivery:
         Unavailable: The columns are not of equal length; a new stream may do better.
     """
     if not len(frame.series_ids) == len(frame.timestamps_ms) == len(frame.values):
-        told = f"columns of shard {frame.shard} at {frame.cursor} differ in length"
-        raise Unavailable(told, reason="DELIVERY_INVALID")
+        message = f"columns of shard {frame.shard} at {frame.cursor} differ in length"
+        raise Unavailable(message, reason="DELIVERY_INVALID")
     commit_ms = 1000 * frame.commit_time.seconds
     samples = Samples(
         series_ids=np.frombuffer(frame.series_ids, dtype="<i8"),

@@ -116,8 +116,8 @@ def selector(text: str) -> Selector:
         return parse(text)
     except SelectorError as error:
         violations = [Violation("selector", str(error))]
-        told = f"selector: {error}"
-        raise InvalidInput(told, reason="INVALID_SELECTOR", violations=violations) from None
+        message = f"selector: {error}"
+        raise InvalidInput(message, reason="INVALID_SELECTOR", violations=violations) from None
 
 
 def anomaly_filter(request: detector_pb.ListAnomaliesRequest, selector: Selector) -> AnomalyFilter:
@@ -176,7 +176,7 @@ def _budget_message(allowed: Allowed) -> detector_pb.WarningBudget:
         warnings_per_week=allowed.per_week,
         warnings_left=int(allowed.left),
         promise=f"At most {allowed.per_week:g} warnings about values of {of} in a week, "
-        f"{int(allowed.left)} of them now. What is critical, or louder than all before, is told "
+        f"{int(allowed.left)} of them now. What is critical, or louder than all before, is sent "
         "beside them; rules and silences are not counted.",
     )
 
@@ -208,8 +208,8 @@ def _time(request: detector_pb.ListAnomaliesRequest, field: str, default: dateti
 
 def _invalid_time(field: str, description: str) -> InvalidInput:
     violations = [Violation(field, description)]
-    told = f"{field} {description}"
-    return InvalidInput(told, reason="INVALID_TIME_RANGE", violations=violations)
+    message = f"{field} {description}"
+    return InvalidInput(message, reason="INVALID_TIME_RANGE", violations=violations)
 
 
 def timestamp_of(moment: datetime) -> Timestamp:

@@ -46,8 +46,10 @@ def is_true_alarm(verdict: detector_pb.AnomalyVerdict.ValueType) -> bool:
         InvalidInput: INVALID_VERDICT.
     """
     if verdict not in (_TRUE, _FALSE):
-        told = "verdict must be ANOMALY_VERDICT_TRUE_ALARM or ANOMALY_VERDICT_FALSE_ALARM"
-        raise InvalidInput(told, reason="INVALID_VERDICT", violations=[Violation("verdict", told)])
+        message = "verdict must be ANOMALY_VERDICT_TRUE_ALARM or ANOMALY_VERDICT_FALSE_ALARM"
+        raise InvalidInput(
+            message, reason="INVALID_VERDICT", violations=[Violation("verdict", message)]
+        )
     return verdict == _TRUE
 
 
@@ -58,6 +60,8 @@ def comment(text: str) -> str:
         InvalidInput: INVALID_COMMENT.
     """
     if len(text) > COMMENT_CHARS_MAX or "\x00" in text:
-        told = f"comment must have at most {COMMENT_CHARS_MAX} characters, none of them 0"
-        raise InvalidInput(told, reason="INVALID_COMMENT", violations=[Violation("comment", told)])
+        message = f"comment must have at most {COMMENT_CHARS_MAX} characters, none of them 0"
+        raise InvalidInput(
+            message, reason="INVALID_COMMENT", violations=[Violation("comment", message)]
+        )
     return text

@@ -18,9 +18,9 @@ def request_id(text: str) -> str:
         InvalidInput: INVALID_REQUEST_ID.
     """
     if len(text) > REQUEST_ID_CHARS_MAX or "\x00" in text:
-        told = f"request_id must have 1 to {REQUEST_ID_CHARS_MAX} characters, none of them 0"
-        violations = [Violation("request_id", told)]
-        raise InvalidInput(told, reason="INVALID_REQUEST_ID", violations=violations)
+        message = f"request_id must have 1 to {REQUEST_ID_CHARS_MAX} characters, none of them 0"
+        violations = [Violation("request_id", message)]
+        raise InvalidInput(message, reason="INVALID_REQUEST_ID", violations=violations)
     return text
 
 

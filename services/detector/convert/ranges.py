@@ -37,8 +37,8 @@ def asked(request: detector_pb.GetExpectedRangeRequest, now_ms: int) -> Asked:
         raise _refused("end_time", "must be after start_time, both from 1970 on",
                        "INVALID_TIME_RANGE")  # fmt: skip
     if end_ms - start_ms > SPAN_MAX_MS:
-        told = "must be at most 24 days after start_time"
-        raise _refused("end_time", told, "INVALID_TIME_RANGE")
+        rule = "must be at most 24 days after start_time"
+        raise _refused("end_time", rule, "INVALID_TIME_RANGE")
     points = request.max_points or POINTS_DEFAULT
     if points > POINTS_MAX:
         raise _refused("max_points", f"must be at most {POINTS_MAX}", "INVALID_MAX_POINTS")
@@ -60,5 +60,5 @@ def _ms(time: Timestamp) -> int:
     return time.seconds * 1000 + time.nanos // 1_000_000
 
 
-def _refused(field: str, told: str, reason: str) -> InvalidInput:
-    return InvalidInput(f"{field} {told}", reason=reason, violations=[Violation(field, told)])
+def _refused(field: str, rule: str, reason: str) -> InvalidInput:
+    return InvalidInput(f"{field} {rule}", reason=reason, violations=[Violation(field, rule)])

@@ -22,22 +22,22 @@ def reason_of(anomaly: Anomaly) -> str:
     found = anomaly.finding
     if found.kind is Kind.ABSENCE:
         return _silence(found, anomaly.series_count)
-    told = _threshold(found) if found.kind is Kind.THRESHOLD else _value(found)
+    reason = _threshold(found) if found.kind is Kind.THRESHOLD else _value(found)
     if anomaly.series_count > 1:
         others = anomaly.series_count - 1
         named = f"{others} other series" if others > 1 else "another series"
-        return f"{told}; at the same time {named} of {'='.join(found.shared)}"
-    return told
+        return f"{reason}; at the same time {named} of {'='.join(found.shared)}"
+    return reason
 
 
 def _silence(found: Finding, count: int) -> str:
     ages_s = (each.value for each in found.contributions if each.feature == LAST_SAMPLE)
     since = datetime.fromtimestamp(found.event_ms / 1000 - next(ages_s, found.value), UTC)
-    told = f"silent since {since:%Y-%m-%d %H:%M:%S} UTC"
+    silence = f"silent since {since:%Y-%m-%d %H:%M:%S} UTC"
     if count > 1:
-        return f"{count} series of {'='.join(found.shared)} {told}"
+        return f"{count} series of {'='.join(found.shared)} {silence}"
     often = f", often {_figure(found.expected_high)} s" if found.expected_high else ""
-    return f"{told}: longer than {_figure(found.value)} s{often}"
+    return f"{silence}: longer than {_figure(found.value)} s{often}"
 
 
 def _threshold(found: Finding) -> str:
@@ -62,8 +62,8 @@ def _value(found: Finding) -> str:
         return f"{value} is below the expected {low} to {high}"
     positive = [each.feature for each in found.contributions if each.share > 0.0]
     first = next((_CONTEXTS[each] for each in positive if each in _CONTEXTS), None)
-    told = first or "{value} comes in a way that was never seen"
-    return f"{told.format(value=value)}, though within the expected {low} to {high}"
+    pattern = first or "{value} comes in a way that was never seen"
+    return f"{pattern.format(value=value)}, though within the expected {low} to {high}"
 
 
 def _figure(value: float) -> str:

@@ -69,9 +69,9 @@ def _named(request: detector_pb.UpdateRuleRequest) -> list[str]:
         return list(_FIELDS)
     unknown = [path for path in paths if path not in _FIELDS]
     if unknown:
-        told = f"no field {unknown[0]!r} to update: use {', '.join(_FIELDS)} or *"
-        violations = [Violation("update_mask", told)]
-        raise InvalidInput(told, reason="INVALID_UPDATE_MASK", violations=violations)
+        message = f"no field {unknown[0]!r} to update: use {', '.join(_FIELDS)} or *"
+        violations = [Violation("update_mask", message)]
+        raise InvalidInput(message, reason="INVALID_UPDATE_MASK", violations=violations)
     set_fields = {field.name for field, _ in request.rule.ListFields()}
     return paths or [name for name in _FIELDS if name in set_fields]
 
@@ -93,7 +93,7 @@ def _checked(rule: Rule) -> Rule:
         selector = parse(rule.selector)
     except SelectorError as error:
         violations = [Violation("rule.selector", str(error))]
-        told = f"rule.selector: {error}"
-        raise InvalidInput(told, reason="INVALID_SELECTOR", violations=violations) from None
+        message = f"rule.selector: {error}"
+        raise InvalidInput(message, reason="INVALID_SELECTOR", violations=violations) from None
     rules.check(rule, selector)
     return rule

@@ -24,8 +24,8 @@ def opening(frame: detector_pb.ScoreRequest) -> detector_pb.ScoreOpen:
         raise _refused("open", "must be the first frame", "OPEN_EXPECTED")
     budget = frame.open.alerts_per_week
     if frame.open.HasField("alerts_per_week") and not (math.isfinite(budget) and 0 < budget < 1e6):
-        told = "must be above 0 and below 1,000,000"
-        raise _refused("open.alerts_per_week", told, "INVALID_ALERTS_PER_WEEK")
+        rule = "must be above 0 and below 1,000,000"
+        raise _refused("open.alerts_per_week", rule, "INVALID_ALERTS_PER_WEEK")
     return frame.open
 
 
@@ -46,8 +46,8 @@ def batch(frame: detector_pb.ScoreRequest) -> Samples:
         raise _refused("batch", f"must have at most {SAMPLES_MAX} samples", "BATCH_TOO_LARGE")
     refs = np.frombuffer(columns.series_refs, dtype="<u4").astype(np.int64)
     if refs.max(initial=0) >= SERIES_MAX:
-        told = f"must be below {SERIES_MAX}"
-        raise _refused("batch.series_refs", told, "TOO_MANY_SERIES")
+        rule = f"must be below {SERIES_MAX}"
+        raise _refused("batch.series_refs", rule, "TOO_MANY_SERIES")
     return Samples(
         series_ids=refs,
         timestamps_ms=np.frombuffer(columns.timestamps_ms, dtype="<i8"),
@@ -67,5 +67,5 @@ def result(scores: Scores) -> detector_pb.ScoreResponse:
     )
 
 
-def _refused(field: str, told: str, reason: str) -> InvalidInput:
-    return InvalidInput(f"{field} {told}", reason=reason, violations=[Violation(field, told)])
+def _refused(field: str, rule: str, reason: str) -> InvalidInput:
+    return InvalidInput(f"{field} {rule}", reason=reason, violations=[Violation(field, rule)])

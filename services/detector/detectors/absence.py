@@ -7,7 +7,7 @@ pause is forgotten by a twelfth of the time that passes, whole after twelve time
 one outage teaches nothing, however long, and what comes again, as portions, nights and weekends
 do, is expected from the second time on.
 Cost: O(1), 12 bytes.
-Weakness: the end of a portion, of a day, of a week is told as an end once or twice.
+Weakness: the end of a portion, of a day, of a week is announced as an end once or twice.
 
 >>> state = np.zeros(1, STATE)[0]
 >>> for _ in range(5):

@@ -11,11 +11,11 @@ that has not seen a whole day yet, it stays just below a warning.
 The budget has two purses. Warnings, strengths from `WARNING`, get as many coins a week as alarms
 are accepted, and may owe three. Weaker ones get a sixteenth of that, owe nothing, and must pass a
 bar that each raises and time lowers, so that the loudest speak. Neither ever spends the other's. An
-episode that was told is told again only when it worsens from below a warning to a warning, or from
-there to critical.
+episode that was announced is announced again only when it worsens from below a warning to a
+warning, or from there to critical.
 What people do not want to hear (`least`) stays silent and costs nothing.
 Cost: O(1), 36 bytes.
-Weakness: the fourth of several faults within days is told softly.
+Weakness: the fourth of several faults within days is announced softly.
 
 >>> state = np.zeros(1, STATE)[0]
 >>> onset, lasting = Step(True, False, 0, 0), Step(False, True, 0, 0)
@@ -58,11 +58,11 @@ LOWEST: Final = -6.0
 """What a weak alarm adds to the bar, and where the bar stops falling; log2 of strength."""
 
 STAYS: Final = 2
-"""In the place of `open`: what was told stays, and is over with the next sample."""
+"""In the place of `open`: what was announced stays, and is over with the next sample."""
 
 STATE: Final = np.dtype(
     [
-        ("told", np.float32),
+        ("announced", np.float32),
         ("peak", np.float32),
         ("crest", np.float32),
         ("habit", np.float32),
@@ -141,14 +141,14 @@ def _pass_time(state: np.void, days: float, per_week: float) -> None:
 
 @kernel
 def _is_new(state: np.void, evidence: float, step: Step) -> bool:
-    """Whether this is more than was told of the episode, or of the hours before."""
+    """Whether this is more than was announced of the episode, or of the hours before."""
     if step.onset:
-        state["told"] = 0.0
-    before = state["told"] if step.onset or step.lasting else state["peak"]
+        state["announced"] = 0.0
+    before = state["announced"] if step.onset or step.lasting else state["peak"]
     if evidence <= RAISE * before:
         return False
     if step.onset or step.lasting:
-        state["told"] = evidence
+        state["announced"] = evidence
     state["peak"] = max(state["peak"], evidence)
     return True
 

@@ -1,4 +1,4 @@
-"""What a detector is told about one sample."""
+"""What a detector gets of one sample."""
 
 from typing import NamedTuple
 

@@ -3,8 +3,9 @@
 Groups of series, each named by a selector, may have purses of their own beside these. A warning
 costs a coin of each that it falls under. A purse gains the accepted number a week, a sender's half
 of that, and holds a week's worth; a fresh one half of it, so a fresh installation is quiet. When it
-is empty a warning becomes an info, unless it is louder than all that were told or held back since:
-the loudest fault of a bad week is heard whatever it costs. What is critical is never held back.
+is empty a warning becomes an info, unless it is louder than all that were announced or held back
+since: the loudest fault of a bad week is heard whatever it costs. What is critical is never held
+back.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ LOUDER: Final = 1.2
 FRESH: Final = 0.5
 OF_SENDER: Final = 0.5
 HISTORY_MS: Final = 3_600_000
-"""What is older when it is found is told to nobody in time: it costs nothing."""
+"""What is older when it is found comes too late for anybody: it costs nothing."""
 WEEK_MS: Final = 604_800_000
 GROUP: Final = "{}"
 """In the place of a label's name: the purse of a group, by the text of its selector."""
@@ -108,8 +109,8 @@ def allows(purse: Purse, found: Finding) -> bool:
     return purse.coins >= 1.0 or is_loud
 
 
-def told(purse: Purse, found: Finding, *, is_paid: bool) -> Purse:
-    """After the finding was told, or held back."""
+def announced(purse: Purse, found: Finding, *, is_paid: bool) -> Purse:
+    """After the finding was announced, or held back."""
     return dataclasses.replace(
         purse,
         coins=max(purse.coins - 1.0, 0.0) if is_paid else purse.coins,

@@ -3,7 +3,7 @@
 What begins in many series of one service or sender at about the same time is one thing to a
 person. The first anomaly leads, the others are its members. Nothing is a member of what is less
 severe, of what is over, of its own series' earlier anomaly, or of one that was held back and is not
-as loud: it is told by itself.
+as loud: it is announced by itself.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -74,31 +74,32 @@ class Placed:
 def placed(
     findings: Sequence[Finding],
     open_leads: Iterable[Lead],
-    as_told: Callable[[Finding], Finding] = lambda lead: lead,
+    as_announced: Callable[[Finding], Finding] = lambda lead: lead,
 ) -> list[Placed]:
     """The findings, each under the earliest lead that takes it, or as a lead itself.
 
-    `as_told` gives a new lead as it is told, in their order: within the budget or held back.
+    `as_announced` gives a new lead as it is announced, in their order: within the budget or held
+    back.
     """
     leads = dict[SharedLabel, list[Lead]]()
     for lead in sorted(open_leads, key=lambda each: (each.event_ms, each.anomaly_id)):
         leads.setdefault(lead.shared, []).append(lead)
-    return [_placed(found, leads, as_told) for found in findings]
+    return [_placed(found, leads, as_announced) for found in findings]
 
 
 def _placed(
     found: Finding,
     leads: dict[SharedLabel, list[Lead]],
-    as_told: Callable[[Finding], Finding],
+    as_announced: Callable[[Finding], Finding],
 ) -> Placed:
     is_grouped = found.shared != NO_LABEL and found.kind in TOGETHER_MS
     mine = leads.setdefault(found.shared, []) if is_grouped else []
     lead_id = next((lead.anomaly_id for lead in mine if lead.takes(found)), None)
     if lead_id is not None:
         return Placed(finding=found, lead_id=lead_id)
-    told = as_told(found)
-    mine.append(_as_lead(told))
-    return Placed(finding=told, lead_id=None)
+    announced = as_announced(found)
+    mine.append(_as_lead(announced))
+    return Placed(finding=announced, lead_id=None)
 
 
 def _as_lead(found: Finding) -> Lead:

@@ -71,8 +71,8 @@ def check(rule: Rule, selector: Selector) -> None:
     """
     violations = list(_violations(rule, selector))
     if violations:
-        told = "; ".join(f"{each.field} {each.description}" for each in violations)
-        raise InvalidInput(told, reason="INVALID_RULE", violations=violations)
+        message = "; ".join(f"{each.field} {each.description}" for each in violations)
+        raise InvalidInput(message, reason="INVALID_RULE", violations=violations)
 
 
 def _violations(rule: Rule, selector: Selector) -> Iterator[Violation]:

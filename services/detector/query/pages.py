@@ -25,9 +25,9 @@ def checked_size(page_size: int) -> int:
         InvalidInput: INVALID_PAGE_SIZE, above 1000.
     """
     if page_size > MAX_SIZE:
-        told = f"page_size {page_size} is too large: at most {MAX_SIZE}"
+        message = f"page_size {page_size} is too large: at most {MAX_SIZE}"
         violations = [Violation("page_size", f"at most {MAX_SIZE}")]
-        raise InvalidInput(told, reason="INVALID_PAGE_SIZE", violations=violations)
+        raise InvalidInput(message, reason="INVALID_PAGE_SIZE", violations=violations)
     return page_size or DEFAULT_SIZE
 
 
@@ -61,6 +61,6 @@ def _digest(question: str) -> bytes:
 
 
 def _invalid(advice: str) -> InvalidInput:
-    told = f"page_token does not fit: {advice}"
+    message = f"page_token does not fit: {advice}"
     violations = [Violation("page_token", advice)]
-    return InvalidInput(told, reason="INVALID_PAGE_TOKEN", violations=violations)
+    return InvalidInput(message, reason="INVALID_PAGE_TOKEN", violations=violations)

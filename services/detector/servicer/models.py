@@ -53,8 +53,8 @@ class ModelMethods(detector_service_pb2_grpc.DetectorServiceServicer):
         request_id = convert.request_id(request.request_id) or uuid.uuid4().hex
         await self._trainings.ask(request_id, "demand")
         if await self._trainings.find(request_id) is None:
-            told = "too many trainings wait: follow one of them, or try again in a minute"
-            raise Overloaded(told, reason="TRAININGS_WAITING", retry_after_s=60.0)
+            message = "too many trainings wait: follow one of them, or try again in a minute"
+            raise Overloaded(message, reason="TRAININGS_WAITING", retry_after_s=60.0)
         async for training in self._steps(request_id):
             yield convert.training_message(training)
 
@@ -105,13 +105,13 @@ class ModelMethods(detector_service_pb2_grpc.DetectorServiceServicer):
 
     async def _steps(self, request_id: str) -> AsyncIterator[Training]:
         """Every change of a training until its last."""
-        told: Training | None = None
-        while told is None or not told.stage.is_last:
+        sent: Training | None = None
+        while sent is None or not sent.stage.is_last:
             if self._drain.started:
                 raise Unavailable("the service stops: follow the training elsewhere")
             training = await self._trainings.find(request_id)
-            if training is not None and training != told:
-                told = training
+            if training is not None and training != sent:
+                sent = training
                 yield training
             else:
                 await self._clock.sleep(LOOK_EVERY_S)

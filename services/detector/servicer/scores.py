@@ -47,8 +47,8 @@ class ScoreMethods(detector_service_pb2_grpc.DetectorServiceServicer):
         if version == 0:
             active = await self._versions.active()
             if active is None:
-                told = "there is no model yet: wait for the first or name a version"
-                raise FailedPrecondition(told, reason="NO_ACTIVE_MODEL")
+                message = "there is no model yet: wait for the first or name a version"
+                raise FailedPrecondition(message, reason="NO_ACTIVE_MODEL")
             return active.version
         if await self._versions.find(version) is None:
             raise NotFound("model version", str(version))

@@ -212,9 +212,9 @@ class ShardScorer:
             lost = (checkpoint.series[row].series_id for row in self.lost_states)
             ends = [forgotten(series_id, Kind.VALUE, until_ms) for series_id in lost]
             self._forgotten = replace(self._forgotten, ends=[*self._forgotten.ends, *ends])
-        told = checkpoint.episodes
-        self._rules = ShardRules(each for each in told if each.source != SOURCE)
-        self._silences = ShardSilences(each for each in told if each.source == SOURCE)
+        open_episodes = checkpoint.episodes
+        self._rules = ShardRules(each for each in open_episodes if each.source != SOURCE)
+        self._silences = ShardSilences(each for each in open_episodes if each.source == SOURCE)
         ids = [each.series_id for each in checkpoint.series]
         self._watch(ids, [each.labels for each in checkpoint.series])
 

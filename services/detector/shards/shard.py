@@ -71,7 +71,7 @@ class Skip:
 
 
 class ShardWorker:
-    """Processes one shard until it is told to stop."""
+    """Processes one shard until it is asked to stop."""
 
     def __init__(
         self,

@@ -1,13 +1,13 @@
 """Series of one shard that stopped sending. CPU work without I/O and clock, as in `scoring`.
 
-How long a silence may be follows from what a series did before, see `detectors.absence`. It is told
-once, as soon as it lasts too long, or at the latest when the series sends again; that ends it. It
-ends what was abnormal of the values, which nobody sees any more.
+How long a silence may be follows from what a series did before, see `detectors.absence`. It is
+announced once, as soon as it lasts too long, or at the latest when the series sends again; that
+ends it. It ends what was abnormal of the values, which nobody sees any more.
 Series of one sender that fall silent together become one anomaly when they are committed
 (`model.groups`). Of those in one shard the first `LISTED` are kept by name, the others are counted.
 
 All of it follows from the log, whoever held the shard: silences are taken in the order in which
-they became too long, and what was told moves with the shard.
+they became too long, and what was announced moves with the shard.
 """
 
 from collections import Counter
@@ -70,17 +70,17 @@ class Silence(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What a batch says of silences: those not told before it ended them, and all ends."""
+    """What a batch says of silences: those not announced before it ended them, and all ends."""
 
     untold: list[Silence]
     ends: list[End]
 
 
 class ShardSilences:
-    """Which series are silent, and what was told of it."""
+    """Which series are silent, and what was announced of it."""
 
     def __init__(self, episodes: Iterable[Episode]) -> None:
-        """Silences that were told already are taken up when their series are added."""
+        """Silences that were announced already are taken up when their series are added."""
         self._ids: list[int] = []
         self._labels: list[Labels] = []
         self._senders: list[SharedLabel] = []
@@ -120,29 +120,29 @@ class ShardSilences:
         quiet_ms, patience_ms, usual_ms, delay_ms = scores.silence_ms.T
         from_ms = arrived_ms - quiet_ms
         due_ms = _due(from_ms, patience_ms, since_ms)
-        told = self._is_told(rows, fresh)
+        announced = self._was_announced(rows, fresh)
         heard_of = known & (delay_ms < HISTORY_MS)
-        late = heard_of & (due_ms < arrived_ms) & ~told
+        late = heard_of & (due_ms < arrived_ms) & ~announced
         self._due_ms[rows[fresh]] = 0
         columns = (rows, due_ms, from_ms, from_ms - delay_ms, patience_ms, usual_ms, scores.alarmed)
         untold = self._silences(np.flatnonzero(late), *columns)
-        over = np.flatnonzero(late | (told & heard_of)).tolist()
+        over = np.flatnonzero(late | (announced & heard_of)).tolist()
         return Heard(untold, [self._end(int(rows[i]), int(arrived_ms[i])) for i in over])
 
     def lasting(self, engine: Engine, warm: Flags, now_ms: int, since_ms: int) -> list[Silence]:
-        """What lasts too long by `now_ms` and was not told.
+        """What lasts too long by `now_ms` and was not announced.
 
         Of series in warm-up and of history it is only noted.
         """
         from_ms, patience_ms = engine.arrivals_ms(), engine.patience_ms()
         due_ms = _due(from_ms, patience_ms, since_ms)
         silent = (self._due_ms == 0) & (due_ms < now_ms)
-        told = silent & warm & (engine.delays_ms() < HISTORY_MS)
+        announced = silent & warm & (engine.delays_ms() < HISTORY_MS)
         self._due_ms[silent] = np.maximum(due_ms[silent], 1.0).astype(np.int64)
-        rows = np.arange(len(told), dtype=np.int32)
+        rows = np.arange(len(announced), dtype=np.int32)
         last_ms = from_ms - engine.delays_ms()
         columns = (rows, due_ms, from_ms, last_ms, patience_ms, engine.pauses_ms())
-        return self._silences(np.flatnonzero(told), *columns, engine.alarmed())
+        return self._silences(np.flatnonzero(announced), *columns, engine.alarmed())
 
     def findings(self, silences: Iterable[Silence]) -> list[Finding]:
         """Anomalies of these, in the order in which they became too long."""
@@ -174,12 +174,12 @@ class ShardSilences:
         """The last `changes` are stored."""
         self._stored_ms = self._due_ms.copy()
 
-    def _is_told(self, rows: I32, fresh: Flags) -> Flags:
-        """Which samples are the first of a series since its silence was told."""
-        told = np.zeros(len(rows), dtype=np.bool_)
+    def _was_announced(self, rows: I32, fresh: Flags) -> Flags:
+        """Which samples are the first of a series since its silence was announced."""
+        announced = np.zeros(len(rows), dtype=np.bool_)
         again, first = np.unique(rows[fresh], return_index=True)
-        told[np.flatnonzero(fresh)[first]] = self._due_ms[again] > 0
-        return told
+        announced[np.flatnonzero(fresh)[first]] = self._due_ms[again] > 0
+        return announced
 
     def _silences(
         self,

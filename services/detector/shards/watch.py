@@ -7,7 +7,7 @@ from services.detector.model.checkpoints import Watched
 BREAK_MS: Final = 30_000
 """Ingest that gave no sign of life for longer may have taken no samples meanwhile.
 
-Half the shortest silence that is ever told: shorter outages cannot fill it.
+Half the shortest silence that is ever announced: shorter outages cannot fill it.
 """
 STORED_EVERY_MS: Final = 10_000
 

@@ -109,7 +109,7 @@ async def announce(
 
 async def _begin(connection: "Connection", findings: Sequence[Finding], budget: Budget) -> None:
     purses = await open_purses(connection, findings, budget)
-    grouped = placed(findings, await _open_leads(connection, findings), purses.told)
+    grouped = placed(findings, await _open_leads(connection, findings), purses.announced)
     await purses.store(connection)
     kept = [each for each in grouped if each.lead_id is None or each.finding.listed]
     counted = Counter(each.lead_id for each in grouped if each.lead_id and not each.finding.listed)

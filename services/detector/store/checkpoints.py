@@ -173,8 +173,8 @@ async def _move(connection: "Connection", changes: Changes) -> None:
         changes.watched.until_ms if changes.watched else None,
     )
     if done != "UPDATE 1":
-        told = f"shard {changes.shard} is not at {changes.from_cursor} of epoch {changes.epoch}"
-        raise ShardLost(told)
+        message = f"shard {changes.shard} is not at {changes.from_cursor} of epoch {changes.epoch}"
+        raise ShardLost(message)
 
 
 async def _put_series(connection: "Connection", changes: Changes) -> None:

@@ -33,20 +33,20 @@ class Purses:
     """The purses that findings may cost, as they are within one transaction."""
 
     def __init__(self, budget: Budget, purses: dict[SharedLabel, Purse], now_ms: int) -> None:
-        """Takes all that `told` will be asked for."""
+        """Takes all that `announced` will be asked for."""
         self._budget = budget
         self._purses = purses
         self._now_ms = now_ms
         self._spent: set[SharedLabel] = set()
 
-    def told(self, lead: Finding) -> Finding:
-        """The lead as it is told; one for which no coin is left as an info."""
+    def announced(self, lead: Finding) -> Finding:
+        """The lead as it is announced; one for which no coin is left as an info."""
         if not budget.is_counted(lead, self._now_ms):
             return lead
         labels = self._budget.gains(lead).keys()
         allowed = all(budget.allows(self._purses[each], lead) for each in labels)
         for each in labels:
-            self._purses[each] = budget.told(self._purses[each], lead, is_paid=allowed)
+            self._purses[each] = budget.announced(self._purses[each], lead, is_paid=allowed)
         self._spent |= labels
         return lead if allowed else budget.held_back(lead)
 

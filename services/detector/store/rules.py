@@ -71,8 +71,8 @@ class RuleStore:
             async with self._pool.acquire() as connection, connection.transaction():
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
                 if await connection.fetchval("SELECT count(*) FROM detector.rule") >= RULES_MAX:
-                    told = f"there are {RULES_MAX} rules already: delete one first"
-                    raise FailedPrecondition(told, reason="TOO_MANY_RULES")
+                    message = f"there are {RULES_MAX} rules already: delete one first"
+                    raise FailedPrecondition(message, reason="TOO_MANY_RULES")
                 try:
                     row = await connection.fetchrow(_ADD, uuid.uuid4().hex, *_columns(rule))
                 except asyncpg.UniqueViolationError as error:
@@ -143,5 +143,5 @@ def _rule(row: asyncpg.Record | None) -> Rule:
 
 
 def _taken(rule: Rule) -> AlreadyExists:
-    told = f"a rule named {rule.name!r} exists: choose another name or update that one"
-    return AlreadyExists(told, reason="RULE_EXISTS", metadata={"name": rule.name})
+    message = f"a rule named {rule.name!r} exists: choose another name or update that one"
+    return AlreadyExists(message, reason="RULE_EXISTS", metadata={"name": rule.name})

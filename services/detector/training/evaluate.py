@@ -58,8 +58,8 @@ class Evaluator:
             FailedPrecondition: MODEL_UNUSABLE.
         """
         if self._busy.locked():
-            told = "a measurement is running: try again in some seconds"
-            raise Overloaded(told, reason="EVALUATION_RUNNING", retry_after_s=5.0)
+            message = "a measurement is running: try again in some seconds"
+            raise Overloaded(message, reason="EVALUATION_RUNNING", retry_after_s=5.0)
         return await self.evaluate(versions)
 
     async def evaluate(self, versions: Sequence[int]) -> list[Evaluation]:
@@ -96,8 +96,8 @@ class Evaluator:
         try:
             return (await self._models.load(version)).forest.to_bytes()
         except ValueError as error:
-            told = f"model version {version} cannot be used: {error}"
-            raise FailedPrecondition(told, reason="MODEL_UNUSABLE") from error
+            message = f"model version {version} cannot be used: {error}"
+            raise FailedPrecondition(message, reason="MODEL_UNUSABLE") from error
 
     async def _tracks(self) -> list[maths.Track]:
         """Stored series; none while ingest is away: a comparison is fair without them, too."""

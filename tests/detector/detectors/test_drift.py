@@ -1,4 +1,4 @@
-"""A level that drifts is told in time, once, and nothing else is taken for a drift."""
+"""A level that drifts is announced in time, once, and nothing else is taken for a drift."""
 
 import numpy as np
 import numpy.typing as npt

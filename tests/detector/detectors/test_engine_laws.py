@@ -374,10 +374,10 @@ def test_the_noise_budget_is_never_passed(per_week: float) -> None:
         values[at : at + 3] += 10.0 * at
     times = [made.START_MS + n * 3_600_000 for n in range(len(values))]
     bounded = made.engine(1, Settings(warm_up=20, alerts_per_week=per_week))
-    told = np.count_nonzero(bounded.process(*made.one(list(values), times)).alert)
+    announced = np.count_nonzero(bounded.process(*made.one(list(values), times)).alert)
     free = np.count_nonzero(made.engine(1).process(*made.one(list(values), times)).alert)
-    assert 1 <= told <= 3 + 10 * per_week * (1 + 1 / 16)
-    assert told < free
+    assert 1 <= announced <= 3 + 10 * per_week * (1 + 1 / 16)
+    assert announced < free
 
 
 def test_one_series_fits_into_seven_hundred_bytes() -> None:
