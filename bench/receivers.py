@@ -27,7 +27,8 @@ from rich.table import Table
 
 from cli.product.tokens import user_token
 from tests.ingest.prometheus.messages import WriteRequest
-from tests.peers.conftest import free_port, running
+from tests.peers.conftest import running
+from tests.ports import free_port
 from tests.product import UNLIMITED, Door, started
 
 SAMPLES_A_BODY = 2000

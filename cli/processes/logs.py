@@ -46,10 +46,19 @@ class LogRotation:
         self._began_s = time.time()
 
     async def run(self) -> None:
-        """Looks at every `*.log` for ever; a log that cannot be cut now is tried again."""
+        """Looks at every `*.log` for ever; a log that cannot be cut now is tried again.
+
+        Cancelled, it ends the look that it has begun, so that nobody finds a log half moved.
+        """
         while True:
-            with suppress(OSError):
-                await asyncio.to_thread(self.look)
+            look = asyncio.ensure_future(asyncio.to_thread(self.look))
+            try:
+                await asyncio.shield(look)
+            except OSError:
+                pass
+            except asyncio.CancelledError:
+                await asyncio.gather(look, return_exceptions=True)
+                raise
             await asyncio.sleep(self._look_every_s)
 
     def look(self) -> None:

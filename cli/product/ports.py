@@ -1,5 +1,6 @@
 """Which ports the product takes on this machine."""
 
+import random
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,6 +13,8 @@ _HOST = "127.0.0.1"
 _LAST_PORT = 65535
 _METRICS_OPTION = "metrics-base-port"
 _WHERE_FREE = ("otlp_grpc", "otlp_http")
+_NEVER_OUTGOING = range(20_000, 32_768)
+"""Below what Linux, macOS and Windows choose from for outgoing connections."""
 METRICS_SPAN = defaults.METRICS_AGENT - defaults.METRICS_INGEST + 1
 """Ports in a row among which those of all metrics lie."""
 
@@ -127,9 +130,24 @@ def _next_free(port: int, count: int, offered: ExitStack) -> int:
 def _bound(port: int) -> Iterator[int]:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((_HOST, port))
+        if port:
+            listener.bind((_HOST, port))
+        else:
+            _bind_any(listener)
         listener.listen(1)
         yield listener.getsockname()[1]
+
+
+def _bind_any(listener: socket.socket) -> None:
+    """Binds to a free port that stays free until a service takes it, now or after a restart.
+
+    One of the system's choice could be that of an outgoing connection a moment later.
+    """
+    for port in random.sample(_NEVER_OUTGOING, 100):
+        with suppress(OSError):
+            listener.bind((_HOST, port))
+            return
+    listener.bind((_HOST, 0))
 
 
 def _span(option: str) -> int:

@@ -135,6 +135,9 @@ async def start(
                     "auth_key_file": explainer_keys / "explainer.pem",
                     "grpc_port": 0,
                     "gateway_target": "off",
+                    # a busy machine is no reason for missing evidence
+                    "gather_timeout_s": 60.0,
+                    "job_lease_s": 60.0,
                     **targets,
                     **{k: v for k, v in options.items() if k not in ("scopes", "wrap")},
                 }

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ from services.gateway.http.admission import Admission
 from services.gateway.http.server import HttpServer
 from tests.gateway.conftest import ADMIN_PASSWORD, REPOSITORY, Running
 from tests.gateway.scripted import Script
+from tests.ports import free_port
 
 
 def environment(config: Config, port: int) -> dict[str, str]:
@@ -38,13 +38,6 @@ def environment(config: Config, port: int) -> dict[str, str]:
         "SENSUS_SHUTDOWN_NOTICE_S": "0.5",
     }
     return {key: value for key, value in os.environ.items() if "SENSUS" not in key} | settings
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 
 from mesh.telemetry import logs, span
 from mesh.telemetry.process import measure_lag
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHILD = """
@@ -101,7 +102,7 @@ async def test_process_exports_traces_serves_metrics_and_flushes_at_the_end() ->
     add_to_server(collector, receiver)
     port = receiver.add_insecure_port("127.0.0.1:0")
     await receiver.start()
-    metrics_port = _free_port()
+    metrics_port = free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -145,11 +146,3 @@ async def test_lag_of_the_loop_is_measured() -> None:
     await asyncio.sleep(0.05)
     task.cancel()
     assert late() == before + 1
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

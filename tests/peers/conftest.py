@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,13 +22,6 @@ def program(*names: str) -> str:
         if path := shutil.which(name) or shutil.which(name, path=places):
             return path
     pytest.skip(f"{names[0]} is not installed here; tools/get-peers.sh says how it can be had")
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @asynccontextmanager

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.peers.conftest import REPOSITORY, free_port, running
+from tests.peers.conftest import REPOSITORY, running
+from tests.ports import free_port
 
 VENV_PYTHON = REPOSITORY / ".peers" / "venv" / "bin" / "python"
 READY_WITHIN_S, LOOK_EVERY_S = 60.0, 0.05

@@ -9,8 +9,9 @@ import pytest
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 
 from cli.product.tokens import user_token
-from tests.peers.conftest import free_port, program, running
+from tests.peers.conftest import program, running
 from tests.peers.measured import measure, read_back
+from tests.ports import free_port
 from tests.product import Door, eventually
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(240)]

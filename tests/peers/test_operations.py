@@ -18,7 +18,8 @@ from observability.rules.slo import RECORDING
 from observability.scraping import configuration
 from observability.services import REPOSITORY
 from tests.observability.conftest import pages
-from tests.peers.conftest import free_port, program, running
+from tests.peers.conftest import program, running
+from tests.ports import free_port
 from tests.product import Door, eventually, webhook
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(600)]

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from cli.product.tokens import user_token
-from tests.peers.conftest import free_port, program, running
+from tests.peers.conftest import program, running
+from tests.ports import free_port
 from tests.product import Door, eventually
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
