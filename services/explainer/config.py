@@ -28,6 +28,17 @@ class Config(Common):
     detector_target: Annotated[str, Meta(description="detector, host:port or dns:///name:port")] = (
         f"127.0.0.1:{ports.DETECTOR}"
     )
+    topology_target: Annotated[
+        str,
+        Meta(description="topology, host:port or dns:///name:port; empty: not asked for traces"),
+    ] = ""
+    trace_url: Annotated[
+        str,
+        Meta(
+            description="Where a trace is shown, such as https://jaeger.example.com/trace/{trace_id}",
+            pattern=r"\A(https?://[^\s{}]+\{trace_id\}[^\s{}]*)?\Z",
+        ),
+    ] = ""
     consumer_id: Annotated[
         str, Meta(description="Name at ingest, unique per replica; empty: host name and port")
     ] = ""

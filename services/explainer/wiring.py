@@ -25,13 +25,15 @@ from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.explainer.v1 import explainer_service_pb2_grpc as pb_grpc
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
+from sensus.topology.v1 import topology_service_pb2 as topology_pb
 from services.explainer import metrics
 from services.explainer.claims.ask import Writer
-from services.explainer.clients import DetectorClient, IngestClient
+from services.explainer.clients import DetectorClient, IngestClient, TopologyClient
 from services.explainer.config import Config
 from services.explainer.consumer import AlertConsumer, AnomalyConsumer
 from services.explainer.evidence.collect import Sources
 from services.explainer.evidence.sources import (
+    ComparedTraces,
     MovedSeries,
     NearbyAlerts,
     NearbyAnomalies,
@@ -39,6 +41,7 @@ from services.explainer.evidence.sources import (
     PastIncidents,
     Reader,
     ReportedCalls,
+    Source,
     SubjectSeries,
 )
 from services.explainer.explanations.lifecycle import Jobs
@@ -73,6 +76,7 @@ SERVICE: Final = "explainer"
 FULL_NAME: Final = pb.DESCRIPTOR.services_by_name["ExplainerService"].full_name
 INGEST: Final = ingest_pb.DESCRIPTOR.services_by_name["IngestService"].full_name
 DETECTOR: Final = detector_pb.DESCRIPTOR.services_by_name["DetectorService"].full_name
+TOPOLOGY: Final = topology_pb.DESCRIPTOR.services_by_name["TopologyService"].full_name
 LANGUAGE_MODEL: Final = "llm"
 """Health of the language models, told to the gateway; unknown when none is configured."""
 
@@ -83,6 +87,7 @@ class Peers:
 
     ingest: grpc.aio.Channel
     detector: grpc.aio.Channel
+    topology: grpc.aio.Channel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +123,11 @@ async def assemble(config: Config, clock: Clock) -> AsyncIterator[Explainer]:
             detector=await stack.enter_async_context(
                 _channel(config, DETECTOR, config.detector_target)
             ),
+            topology=await stack.enter_async_context(
+                _channel(config, TOPOLOGY, config.topology_target)
+            )
+            if config.topology_target
+            else None,
         )
         writer = await stack.enter_async_context(_writer(config))
         explainer = await _assemble(config, clock, pool, peers, identity, writer)
@@ -176,7 +186,8 @@ async def _assemble(
     ingest, detector = IngestClient(peers.ingest), DetectorClient(peers.detector)
     context, incidents = Context(pool), Incidents(pool)
     reader = Reader(ingest=ingest, detector=detector, reach=config.reach)
-    evidence = _sources(reader, context, incidents)
+    traces = _traces(config, peers, clock)
+    evidence = _sources(reader, traces, context, incidents)
 
     def work(asking: Asking, memory: Incidents | None = None) -> Pipeline:
         return Pipeline(
@@ -251,7 +262,18 @@ async def _assemble(
     )
 
 
-def _sources(reader: Reader, context: Context, incidents: Incidents) -> Sources:
+def _traces(config: Config, peers: Peers, clock: Clock) -> tuple[Source, ...]:
+    """The source of traces, when there is a topology to ask."""
+    if peers.topology is None:
+        return ()
+    client = TopologyClient(peers.topology)
+    url = config.trace_url
+    return (ComparedTraces(topology=client, reach=config.reach, clock=clock, trace_url=url),)
+
+
+def _sources(
+    reader: Reader, traces: tuple[Source, ...], context: Context, incidents: Incidents
+) -> Sources:
     """Every source of evidence."""
     return Sources(
         subject=SubjectSeries(reader=reader),
@@ -260,6 +282,7 @@ def _sources(reader: Reader, context: Context, incidents: Incidents) -> Sources:
         reported=(
             NearbyChanges(context=context, reach=reader.reach),
             ReportedCalls(context=context),
+            *traces,
             PastIncidents(incidents=incidents),
         ),
     )

@@ -42,6 +42,10 @@ def evidence(draw: st.DrawFn, number: int) -> Evidence:
         EvidenceKind.THRESHOLD: ("threshold", "value", "worst"),
         EvidenceKind.ANOMALY: ("value", "expected_low", "expected_high", "silent", "usual_pause"),
         EvidenceKind.MISSING: (),
+        EvidenceKind.EXAMPLE: (),
+        EvidenceKind.ORIGIN_ERRORS: ("errors", "requests", "expected"),
+        EvidenceKind.CALL_SHAPE: ("answers", "all_answers", "usual_answers", "all_usual_answers"),
+        EvidenceKind.CALL_WAIT: ("mean", "usual_mean", "calls"),
     }.get(
         kind,
         (
@@ -54,6 +58,8 @@ def evidence(draw: st.DrawFn, number: int) -> Evidence:
     value = st.floats(0.001, 1e6) | st.integers(0, 100).map(float)
     figures = tuple(Figure(name=n, value=draw(value), unit="") for n in names if n in chosen)
     service, metric = draw(st.sampled_from(SERVICES)), draw(st.sampled_from(METRICS))
+    optional = {"caller": "web", "lacks": "redis GET", "adds": "db SELECT", "reason": "gave_up"}
+    said = {name: optional[name] for name in draw(st.sets(st.sampled_from([*optional])))}
     return Evidence(
         evidence_id=f"E{number}",
         kind=kind,
@@ -61,7 +67,7 @@ def evidence(draw: st.DrawFn, number: int) -> Evidence:
         title=f"{kind.value} of {service}",
         start_ms=EVENT_MS - draw(st.integers(-300, 3000)) * 1000,
         end_ms=EVENT_MS,
-        labels={"__name__": metric, "service": service},
+        labels={"__name__": metric, "service": service, "operation": "GET /buy", **said},
         figures=figures,
         reference_id=draw(st.sampled_from(["", "a1", f"r{number}"])),
         severity=draw(st.sampled_from(["", "critical"])),
@@ -139,6 +145,7 @@ class Oracle:
             and self._order(text, pieces)
             and self._numbers(text, pieces)
             and self._cause(text)
+            and self._traces(text, pieces)
         )
 
     def _calls(self, text: str) -> bool:
@@ -148,6 +155,24 @@ class Oracle:
     def _cause(self, text: str) -> bool:
         named = re.match(r"(\w+) is the most likely cause", text)
         return named is None or named[1] == self.facts.suspects[0].suspect.entity
+
+    def _traces(self, text: str, pieces: list[Evidence]) -> bool:
+        """More errors than due, a larger share of the answers, or more time than usual."""
+        if text.startswith("For example in "):
+            return f"For example in {pieces[0].labels['service']}, " in text
+        if not text.startswith("In the traces "):
+            return True
+        (piece,) = pieces
+        told = re.findall(r"-?\d+(?:\.\d+)?", re.sub(r"\[E\d+\]", "", text))
+        value = {figure.name: figure.value for figure in piece.figures}
+        if "errors begin in" in text:
+            return value["errors"] > value["expected"] and len(told) == 3
+        if " answers of " in text:
+            seen = value["answers"] * value["all_usual_answers"]
+            return seen > value["usual_answers"] * value["all_answers"] and len(told) == 4
+        caller = piece.labels.get("caller")
+        waits = f"In the traces {caller} waits " in text
+        return value["mean"] > value["usual_mean"] and len(told) == 2 and waits == bool(caller)
 
     def _directions(self, text: str, pieces: list[Evidence]) -> bool:
         levels = [(self._value(p, "baseline"), self._value(p, "observed")) for p in pieces]

@@ -53,5 +53,5 @@ def fits_action(action: Action, piece: Evidence, entity: str, mechanism: Mechani
     if piece.kind is EvidenceKind.CHANGE:
         own = piece.labels.get("service") == entity
         return action is Action.UNDO_CHANGE and own and bool(piece.figure("change_before_event"))
-    shows = piece.has_moved or piece.is_exhausted
+    shows = piece.has_moved or piece.is_exhausted or piece.is_counted
     return action is Action.COMPARE or (shows and action is action_for(piece, mechanism))

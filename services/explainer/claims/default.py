@@ -1,6 +1,6 @@
 """The form that rules fill: what an explanation says when no language model chooses. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from services.explainer.claims.advice import action_for
@@ -14,13 +14,17 @@ from services.explainer.claims.form import (
     Changed,
     Claim,
     Crossed,
+    Delayed,
     Exhausted,
     Explains,
+    ForExample,
     Form,
     Missing,
     Moved,
+    Originated,
     Reached,
     Relieve,
+    Rerouted,
     Silent,
     Similar,
     Steady,
@@ -33,6 +37,12 @@ _EACH_MAX: Final = 3
 """Most sentences of one kind."""
 
 _SERIES: Final = (EvidenceKind.MOVED_SERIES, EvidenceKind.LOG_ERRORS, EvidenceKind.TRACE_TIME)
+
+_OF_TRACES: Final[dict[EvidenceKind, type[Originated | Rerouted | Delayed]]] = {
+    EvidenceKind.ORIGIN_ERRORS: Originated,
+    EvidenceKind.CALL_SHAPE: Rerouted,
+    EvidenceKind.CALL_WAIT: Delayed,
+}
 
 
 def default_form(facts: Facts) -> Form:
@@ -69,6 +79,7 @@ def _claims(facts: Facts) -> Iterator[Claim]:
     changes = _first(_changes(facts))
     late = [id for id in changes if (p := facts.piece(id)) and facts.is_late(p)]
     yield from (Changed(id) for id in changes if id not in (*cited, *late))
+    yield from _of_traces(facts, cited)
     others = [p for p in facts.of_kind(*_SERIES) if p.evidence_id not in cited]
     moved = [p for p in others if p.has_moved and not p.is_exhausted]
     yield from (Moved(id) for id in _first(moved))
@@ -85,7 +96,7 @@ def _cause(facts: Facts) -> Iterator[Claim]:
         return
     named = facts.suspects[0]
     behind = facts.behind(named)
-    measured = [p for p in behind if p.has_moved or p.is_exhausted] or behind
+    measured = [p for p in behind if _shows(p)] or behind
     if not measured:
         return
     first, target = measured[0], facts.suspect_ids[0]
@@ -94,9 +105,27 @@ def _cause(facts: Facts) -> Iterator[Claim]:
     yield Explains(target, mechanism_of(first), tuple(because))
     if change is not None:
         yield Act(Action.UNDO_CHANGE, target, (change.evidence_id,))
-    shows = first.has_moved or first.is_exhausted
-    action = action_for(first, mechanism_of(first)) if shows else Action.COMPARE
+    action = action_for(first, mechanism_of(first)) if _shows(first) else Action.COMPARE
     yield Act(action, target, (first.evidence_id,))
+
+
+def _shows(piece: Evidence) -> bool:
+    return piece.has_moved or piece.is_exhausted or piece.is_counted
+
+
+def _of_traces(facts: Facts, cited: Collection[str]) -> Iterator[Claim]:
+    """An example of what the cause shows first, then what else traces do other than usual."""
+    entity = facts.suspects[0].suspect.entity if facts.suspects else ""
+    examples = [p for p in facts.of_kind(EvidenceKind.EXAMPLE) if _is_of(p, entity)]
+    yield from (ForExample(id) for id in _first(examples)[:1])
+    for kind, claim in _OF_TRACES.items():
+        pieces = [p for p in facts.of_kind(kind) if p.evidence_id not in cited]
+        yield from (claim(id) for id in _first(pieces))
+
+
+def _is_of(example: Evidence, entity: str) -> bool:
+    """Whether an example is of an entity; of anybody where nobody is named."""
+    return not entity or example.labels.get("service") == entity
 
 
 def _own(facts: Facts) -> Iterator[Claim]:

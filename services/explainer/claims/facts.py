@@ -96,11 +96,11 @@ class Facts:
         return (self.begun_ms(change) or 0) > self.onset_ms + ONSET_WITHIN_MS
 
     def behind(self, named: NamedSuspect) -> list[Evidence]:
-        """What stands behind a suspect, what ran full or moved before all else."""
+        """What stands behind a suspect, what ran full, is of traces or moved before all else."""
         found = (self.piece(reason.evidence_id) for reason in named.suspect.reasons)
         cited = list(dict.fromkeys(each.evidence_id for each in found if each))
         pieces = [piece for id in cited if (piece := self.piece(id))]
-        return sorted(pieces, key=lambda p: (not p.is_exhausted, not p.has_moved))
+        return sorted(pieces, key=lambda p: (not p.is_exhausted, not p.is_counted, not p.has_moved))
 
     def changes_of(self, named: NamedSuspect) -> list[Evidence]:
         """Changes of a suspect shortly before what it shows began, the closest first."""

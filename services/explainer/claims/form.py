@@ -135,6 +135,30 @@ class Similar(msgspec.Struct, frozen=True, tag="similar", forbid_unknown_fields=
     evidence: str
 
 
+class Originated(msgspec.Struct, frozen=True, tag="originated", forbid_unknown_fields=True):
+    """Errors began in one place of the traces, more often than usual."""
+
+    evidence: str
+
+
+class Rerouted(msgspec.Struct, frozen=True, tag="rerouted", forbid_unknown_fields=True):
+    """An operation answered by other calls than usual."""
+
+    evidence: str
+
+
+class Delayed(msgspec.Struct, frozen=True, tag="delayed", forbid_unknown_fields=True):
+    """Calls took longer than usual, in a service or on the way to it."""
+
+    evidence: str
+
+
+class ForExample(msgspec.Struct, frozen=True, tag="example", forbid_unknown_fields=True):
+    """One error as it was told, with the id of its trace."""
+
+    evidence: str
+
+
 class Missing(msgspec.Struct, frozen=True, tag="missing", forbid_unknown_fields=True):
     """Something was looked for and is not there."""
 
@@ -157,7 +181,8 @@ class Relieve(msgspec.Struct, frozen=True, tag="relieve", forbid_unknown_fields=
 
 Claim = (
     Explains | Moved | Steady | Apart | Reached | Exhausted | Silent | Preceded | Calls | Changed
-    | Crossed | Alerted | Abnormal | Similar | Missing | Act | Relieve
+    | Crossed | Alerted | Abnormal | Similar | Originated | Rerouted | Delayed
+    | ForExample | Missing | Act | Relieve
 )  # fmt: skip
 TAGS: Final[dict[str, type[Claim]]] = {
     str(kind.__struct_config__.tag): kind for kind in Claim.__args__
@@ -203,6 +228,10 @@ def _choices(facts: Facts) -> list[dict[str, Any] | None]:
         "alerted": of(EvidenceKind.ALERT),
         "abnormal": of(EvidenceKind.ANOMALY),
         "similar": of(EvidenceKind.PAST_INCIDENT),
+        "originated": of(EvidenceKind.ORIGIN_ERRORS),
+        "rerouted": of(EvidenceKind.CALL_SHAPE),
+        "delayed": of(EvidenceKind.CALL_WAIT),
+        "example": of(EvidenceKind.EXAMPLE),
         "missing": of(EvidenceKind.MISSING),
     }
     begun = [each for each in facts.evidence if facts.begun_ms(each) is not None]

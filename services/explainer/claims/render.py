@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from services.explainer.claims.advice import WORDS, action_for
+from services.explainer.claims.counted import of_traces, place_of
 from services.explainer.claims.facts import Facts
 from services.explainer.claims.figures import clock, lasted, shown, shown_time
 from services.explainer.claims.form import (
@@ -18,14 +19,18 @@ from services.explainer.claims.form import (
     Changed,
     Claim,
     Crossed,
+    Delayed,
     Exhausted,
     Explains,
+    ForExample,
     Mechanism,
     Missing,
     Moved,
+    Originated,
     Preceded,
     Reached,
     Relieve,
+    Rerouted,
     Silent,
     Similar,
     Steady,
@@ -102,6 +107,8 @@ def what_moved(piece: Evidence, facts: Facts) -> str:
         return _ran_full(piece, facts)
     if piece.kind is EvidenceKind.CHANGE:
         return _change(piece, facts)
+    if piece.is_counted:
+        return of_traces(piece)
     baseline, observed = piece.figure("baseline"), piece.figure("observed")
     if baseline is None or observed is None or not piece.has_moved:
         return _of_other(piece)
@@ -184,7 +191,8 @@ def _explains(claim: Explains, facts: Facts) -> str:
 
 def _tells(piece: Evidence) -> bool:
     """Whether a piece says by itself why somebody is suspect."""
-    return piece.has_moved or piece.is_exhausted or piece.kind is EvidenceKind.CHANGE
+    is_change = piece.kind is EvidenceKind.CHANGE
+    return piece.has_moved or piece.is_exhausted or piece.is_counted or is_change
 
 
 def _hardly_ahead(facts: Facts) -> str:
@@ -340,6 +348,17 @@ def _similar(claim: Similar, facts: Facts) -> str:
                   claim.evidence)  # fmt: skip
 
 
+def _counted(claim: Originated | Rerouted | Delayed, facts: Facts) -> str:
+    return _cited(f"In the traces {of_traces(_piece(claim.evidence, facts))}", claim.evidence)
+
+
+def _for_example(claim: ForExample, facts: Facts) -> str:
+    piece = _piece(claim.evidence, facts)
+    trace_id = piece.labels.get("trace_id")
+    trace = f" (trace {plain(trace_id)})" if trace_id else ""
+    return _cited(f"For example in {place_of(piece)}: {_of_other(piece)}{trace}", claim.evidence)
+
+
 def _missing(claim: Missing, facts: Facts) -> str:
     return _cited(f"Missing: {plain(_piece(claim.evidence, facts).title, 200)}", claim.evidence)
 
@@ -380,6 +399,10 @@ _RENDER: Final[dict[type, Callable[[Any, Facts], str]]] = {
     Alerted: _alerted,
     Abnormal: _abnormal,
     Similar: _similar,
+    Originated: _counted,
+    Rerouted: _counted,
+    Delayed: _counted,
+    ForExample: _for_example,
     Missing: _missing,
     Act: _act,
 }

@@ -18,19 +18,24 @@ from services.explainer.claims.form import (
     Changed,
     Claim,
     Crossed,
+    Delayed,
     Exhausted,
     Explains,
+    ForExample,
     Mechanism,
     Missing,
     Moved,
+    Originated,
     Preceded,
     Reached,
     Relieve,
+    Rerouted,
     Silent,
     Similar,
     Steady,
 )
 from services.explainer.model.evidence import LOOKED_FOR, Evidence, EvidenceKind
+from services.explainer.model.traces import Reason
 from services.explainer.rankers.measures import Measure, measure_of
 
 _MECHANISM_OF: Final = {
@@ -66,8 +71,19 @@ def mechanism_of(piece: Evidence) -> Mechanism:
         return Mechanism.CHANGE
     if piece.is_exhausted:
         return Mechanism.EXHAUSTION
+    if piece.is_counted:
+        return _mechanism_of_traces(piece)
     measure = measure_of(piece.labels.get("__name__", ""))
     return _MECHANISM_OF.get(measure, Mechanism.SLOWNESS)
+
+
+def _mechanism_of_traces(piece: Evidence) -> Mechanism:
+    if piece.kind is EvidenceKind.CALL_SHAPE:
+        return Mechanism.OTHER
+    if piece.kind is EvidenceKind.CALL_WAIT:
+        return Mechanism.SLOWNESS
+    unreachable = piece.labels.get("reason") == Reason.UNREACHABLE
+    return Mechanism.UNAVAILABILITY if unreachable else Mechanism.ERRORS
 
 
 def _has_cause(held: Sequence[Claim]) -> bool:
@@ -186,6 +202,38 @@ def _similar(claim: Similar, facts: Facts) -> bool:
     return _is_other(claim.evidence, EvidenceKind.PAST_INCIDENT, facts)
 
 
+def _originated(claim: Originated, facts: Facts) -> bool:
+    """More errors began there than are due."""
+    piece = facts.piece(claim.evidence)
+    if piece is None or piece.kind is not EvidenceKind.ORIGIN_ERRORS:
+        return False
+    errors, due = piece.figure("errors"), piece.figure("expected")
+    return bool(errors and due and piece.figure("requests") and errors.value > due.value)
+
+
+def _rerouted(claim: Rerouted, facts: Facts) -> bool:
+    """The answers by these calls are a larger share than they were."""
+    piece = facts.piece(claim.evidence)
+    if piece is None or piece.kind is not EvidenceKind.CALL_SHAPE:
+        return False
+    shares = ("answers", "all_answers"), ("usual_answers", "all_usual_answers")
+    found = [(piece.figure(part), piece.figure(whole)) for part, whole in shares]
+    values = [(part.value, whole.value) for part, whole in found if part and whole and whole.value]
+    return len(values) == 2 and values[0][0] * values[1][1] > values[1][0] * values[0][1]
+
+
+def _delayed(claim: Delayed, facts: Facts) -> bool:
+    piece = facts.piece(claim.evidence)
+    if piece is None or piece.kind is not EvidenceKind.CALL_WAIT:
+        return False
+    mean, usual = piece.figure("mean"), piece.figure("usual_mean")
+    return bool(mean and usual and mean.value > usual.value)
+
+
+def _for_example(claim: ForExample, facts: Facts) -> bool:
+    return _is_other(claim.evidence, EvidenceKind.EXAMPLE, facts)
+
+
 def _missing(claim: Missing, facts: Facts) -> bool:
     piece = facts.piece(claim.evidence)
     kind = EvidenceKind.MISSING
@@ -229,6 +277,10 @@ _PREDICATES: Final[dict[type, Callable[[Any, Facts], bool]]] = {
     Alerted: _alerted,
     Abnormal: _abnormal,
     Similar: _similar,
+    Originated: _originated,
+    Rerouted: _rerouted,
+    Delayed: _delayed,
+    ForExample: _for_example,
     Missing: _missing,
     Act: _act,
 }

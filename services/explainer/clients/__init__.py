@@ -2,5 +2,6 @@
 
 from services.explainer.clients.detector import DetectorClient
 from services.explainer.clients.ingest import IngestClient
+from services.explainer.clients.topology import TopologyClient
 
-__all__ = ["DetectorClient", "IngestClient"]
+__all__ = ["DetectorClient", "IngestClient", "TopologyClient"]

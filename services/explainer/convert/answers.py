@@ -180,6 +180,7 @@ def _evidence(evidence: Evidence, *, with_samples: bool = True) -> pb.Evidence:
         labels=_labels(evidence.labels),
         figures=[pb.Figure(name=f.name, value=f.value, unit=f.unit) for f in evidence.figures],
         reference_id=evidence.reference_id,
+        link=evidence.link,
     )
     if evidence.samples is not None and with_samples:
         message.window.timestamps_ms.extend(evidence.samples.timestamps_ms.tolist())

@@ -16,7 +16,8 @@ from services.explainer.model.explanation import Record
 FACTS_MAX: Final = 3
 
 _ADVICE: Final = ("act", "relieve")
-_FIRST: Final = {kind: place for place, kind in enumerate(("changed", "exhausted", "crossed"))}
+_ORDER: Final = ("changed", "exhausted", "crossed", "example")
+_FIRST: Final = {kind: place for place, kind in enumerate(_ORDER)}
 """What is kept first of the facts that are not of the subject; the others follow in order."""
 
 

@@ -17,6 +17,7 @@ from services.explainer.evidence.pieces import (
 )
 from services.explainer.evidence.sources import Findings, Source
 from services.explainer.evidence.sources.nearby import as_evidence
+from services.explainer.evidence.traces import numbered, trace_evidence
 from services.explainer.evidence.windowing import (
     EARLIER_MS,
     has_history,
@@ -29,6 +30,7 @@ from services.explainer.model.case import Case, Change, ServiceGraph, Subject, S
 from services.explainer.model.evidence import Evidence, EvidenceKind
 from services.explainer.model.names import entities, plain
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts
+from services.explainer.model.traces import NO_TRACES, Traces
 from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.measures import symptom_of
 from services.explainer.rankers.saturation import Use, exhausted
@@ -114,8 +116,9 @@ async def gather(
     windows = await _measured(
         own, own_pieces, others, entity_by_id, facts, ledger, (start_ms, end_ms)
     )
-    await ledger.add(_topology(graph, facts, bool(calls)))
+    await ledger.add(_topology(graph, facts, reported))
     await ledger.add(found for each in mine if (found := breach_of(each, facts)))
+    traces = await _add_traces(reported, facts, ledger)
     changes = await _add_reported(reported, facts, ledger)
     await ledger.add_unknown(_unknown(reported, windows, graph), facts.event_ms)
     failed = [each.source for each in answers if each.failed]
@@ -125,6 +128,7 @@ async def gather(
             _case(facts, own, entity_by_id, windows, graph),
             changes=changes,
             log_patterns=patterns_of(each for each in windows if each.evidence_id),
+            traces=traces,
         ),
         labels_by_entity={window.service: window.labels for window in reversed(windows)},
         failed=tuple(each.name for each in failed),
@@ -166,6 +170,14 @@ def _split(
     return observed_start(own, _since_onset(facts, close or latest))
 
 
+async def _add_traces(reported: Sequence[Findings], facts: SubjectFacts, ledger: Ledger) -> Traces:
+    """Adds what traces do other than usual, and gives it the numbers of its evidence."""
+    traces = next((each.traces for each in reported if each.traces is not NO_TRACES), NO_TRACES)
+    changes = [change for each in reported for change in each.changes]
+    found = await asyncio.to_thread(trace_evidence, traces, facts, changes)
+    return numbered(traces, found, await ledger.add(each.piece for each in found))
+
+
 async def _add_reported(
     reported: Sequence[Findings], facts: SubjectFacts, ledger: Ledger
 ) -> tuple[Change, ...]:
@@ -187,6 +199,8 @@ def _unknown(
     notes = [note for each in reported for note in each.unknown]
     if not graph.edges:
         notes.append("calls between services (WriteTopology, or labels of series)")
+    if any(each.traces is not NO_TRACES for each in reported):
+        return notes
     if not any(is_log_errors(each.metric, each.labels) for each in windows):
         notes.append("log errors (as metrics)")
     if not any(is_trace_time(each) for each in windows):
@@ -253,16 +267,22 @@ def _full(windows: Sequence[SeriesWindow]) -> dict[int, Use]:
     return {id(use.window): use for use in exhausted(windows)}
 
 
-def _topology(graph: ServiceGraph, facts: SubjectFacts, reported: bool) -> list[Evidence]:
+def _topology(
+    graph: ServiceGraph, facts: SubjectFacts, reported: Sequence[Findings]
+) -> list[Evidence]:
     """The calls among services, when any are known."""
     calls = [f"{caller} calls {callee}" for caller, callee in sorted(graph.edges)]
     if not calls:
         return []
+    telling = [each for each in reported if each.calls]
+    traced = [each for each in telling if each.traces is not NO_TRACES]
+    source = "labels of the series read from ingest"
+    source += ", and WriteTopology" if len(telling) > len(traced) else ""
+    source += ", and topology CompareTraces" if traced else ""
     more = " and more" if len(calls) > CALLS_SHOWN_MAX else ""
     piece = Evidence(
         kind=EvidenceKind.TOPOLOGY,
-        source="labels of the series read from ingest"
-        + (", and WriteTopology" if reported else ""),
+        source=source,
         title=", ".join(calls[:CALLS_SHOWN_MAX]) + more,
         start_ms=facts.event_ms,
         end_ms=facts.event_ms,

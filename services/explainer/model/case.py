@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from services.explainer.model.traces import NO_TRACES, Traces
 from services.explainer.model.windows import SeriesWindow
 
 
@@ -122,3 +123,4 @@ class Case:
     graph: ServiceGraph = ServiceGraph()
     changes: tuple[Change, ...] = ()
     log_patterns: tuple[LogPattern, ...] = ()
+    traces: Traces = NO_TRACES

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from services.explainer.model.windows import Timestamps, Values
 
@@ -23,7 +24,15 @@ class EvidenceKind(StrEnum):
     TRACE_TIME = "trace_time"
     PAST_INCIDENT = "past_incident"
     THRESHOLD = "threshold"
+    ORIGIN_ERRORS = "origin_errors"
+    CALL_SHAPE = "call_shape"
+    CALL_WAIT = "call_wait"
+    EXAMPLE = "example"
     MISSING = "missing"
+
+
+COUNTED: Final = (EvidenceKind.ORIGIN_ERRORS, EvidenceKind.CALL_SHAPE, EvidenceKind.CALL_WAIT)
+"""What was counted of traces and differs from what is usual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +63,7 @@ class Evidence:
         rule: Name of the rule whose threshold was crossed; "" where it is unknown.
         severity: Of the alert or anomaly; "" for all else.
         is_apart: Whether a series is far from what is usual since before it was looked at.
+        link: Where more of it is shown, as the settings say; "" for nowhere.
     """
 
     evidence_id: str = ""
@@ -69,6 +79,7 @@ class Evidence:
     rule: str = ""
     severity: str = ""
     is_apart: bool = False
+    link: str = ""
 
     def figure(self, name: str) -> Figure | None:
         """The figure of that name, if it has one."""
@@ -78,6 +89,11 @@ class Evidence:
     def is_measured(self) -> bool:
         """Whether it is a series of which is known what is usual and what was observed."""
         return bool(self.figure("baseline") and self.figure("observed"))
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it tells what traces do other than usual."""
+        return self.kind in COUNTED
 
     @property
     def has_moved(self) -> bool:

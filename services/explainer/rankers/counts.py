@@ -40,7 +40,7 @@ as Lange, Little and Taylor (1989) advise for data with outliers; 3 to 5 do alik
 _FEW: Final = 0.5
 """Requests added to each sample: an event without a request counted is not infinitely unlikely."""
 
-_PRIOR: Final = 0.5
+PRIOR: Final = 0.5
 """Jeffreys' prior of a Poisson rate, in events."""
 
 _REQUESTS: Final = frozenset("requests request calls rpcs queries operations ops count".split())  # noqa: SIM905
@@ -97,8 +97,8 @@ def surprise(window: SeriesWindow, handled: Mapping[int, float]) -> float:
     typical = _typical(window, events) * int(usual.sum()) / seen.size
     past, past_in = max(float(events[usual].sum()), typical), float(exposed[usual].sum())
     shares = seen_in / (seen_in + past_in)
-    likely = betainc(np.maximum(seen, _PRIOR), past + _PRIOR, shares)[seen > 0]
-    size = _sigmas(min(1.0, float(likely.min()) * seen.size))
+    likely = betainc(np.maximum(seen, PRIOR), past + PRIOR, shares)[seen > 0]
+    size = sigmas_of(min(1.0, float(likely.min()) * seen.size))
     return size / sqrt(_burstiness(events[usual], seen.size))
 
 
@@ -108,7 +108,8 @@ def _since(values: Values) -> Values:
     return summed
 
 
-def _sigmas(likely: float) -> float:
+def sigmas_of(likely: float) -> float:
+    """Standard deviations beyond which a normal tail is that likely, ≥ 0."""
     return max(0.0, -float(ndtri(likely))) if likely > 0 else MOST_SIGMAS
 
 

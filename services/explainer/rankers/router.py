@@ -14,10 +14,12 @@ import numpy as np
 from services.explainer.model.case import Case, Symptom
 from services.explainer.model.ranking import Ranking, Reason
 from services.explainer.rankers.counts import RareEvents, is_bad_count
+from services.explainer.rankers.deploys import NearDeploy
 from services.explainer.rankers.deviation import MOST_SIGMAS, USUAL_SIGMAS
 from services.explainer.rankers.earlier import EarlierCallee
 from services.explainer.rankers.hops import SlowHops
 from services.explainer.rankers.largest import LargestDeviation
+from services.explainer.rankers.lines import NewLogPatterns
 from services.explainer.rankers.measures import (
     BAD_DIRECTION,
     Measure,
@@ -27,12 +29,15 @@ from services.explainer.rankers.measures import (
 from services.explainer.rankers.missing import MissingCalls
 from services.explainer.rankers.moves import move_of
 from services.explainer.rankers.omitted import OmittedCalls
+from services.explainer.rankers.origins import FirstToFail
+from services.explainer.rankers.paths import PathChanged
 from services.explainer.rankers.protocol import Ranker
 from services.explainer.rankers.ranking import ranking
 from services.explainer.rankers.resource import ResourceShortage
 from services.explainer.rankers.saturation import Saturation
 from services.explainer.rankers.ties import ties_of
 from services.explainer.rankers.timelost import TimeLost
+from services.explainer.rankers.waits import LongerWaits
 from services.explainer.rankers.walk import GraphWalk
 
 LATENCY = GraphWalk(measures=frozenset({Measure.SERVER_LATENCY}), name="latency walk")
@@ -72,6 +77,15 @@ ROUTES: dict[Symptom, tuple[Ranker, ...]] = {
 
 GENERAL = SLOW + BROKEN
 """Rankers that are always asked."""
+
+TRACED: tuple[Ranker, ...] = (
+    FirstToFail(),
+    PathChanged(),
+    LongerWaits(),
+    NewLogPatterns(),
+    NearDeploy(),
+)
+"""Rankers of whole traces: what is wrong in these is wrong, whatever the symptom is about."""
 
 COARSE: tuple[Ranker, ...] = (LATENCY,)
 """Rankers that say less where traces tell which call took how long."""
@@ -128,12 +142,14 @@ def opinions(case: Case) -> list[Opinion]:
     """What each ranker says that has something to say of such a case."""
     suited = list(dict.fromkeys(r for s in sorted(symptoms_of(case)) for r in ROUTES[s]))
     traced = any("span_kind" in window.labels for window in case.series)
+    traced |= bool(case.traces.calls)
     return [
         Opinion(
             ranking=ranker.rank(case),
-            is_doubtful=bool(suited and ranker not in suited) or (traced and ranker in COARSE),
+            is_doubtful=bool(suited and ranker not in (*suited, *TRACED))
+            or (traced and ranker in COARSE),
         )
-        for ranker in dict.fromkeys((*suited, *GENERAL))
+        for ranker in dict.fromkeys((*suited, *GENERAL, *TRACED))
     ]
 
 

@@ -20,7 +20,7 @@ NEARBY: Final = 0.5
 def ties_of(case: Case) -> Mapping[str, float]:
     """Weight 0..1 of every entity of the case; 1 when the subject does not say where it is."""
     entities = {window.service for window in case.series if window.service}
-    entities |= {case.subject.service} - {""}
+    entities |= ({case.subject.service} - {""}) | case.traces.services
     if not case.subject.labels:
         return dict.fromkeys(entities, 1.0)
     direct, nearby = _direct(case), _nearby(case)
@@ -37,6 +37,7 @@ def tied_evidence(case: Case) -> frozenset[str] | None:
     ties, direct = ties_of(case), _direct(case)
     series = {each.evidence_id for each in case.series if ties.get(each.service)}
     changes = {each.evidence_id for each in case.changes if each.service in direct}
+    changes |= {each.evidence_id for each in case.traces.versions if each.service in direct}
     return frozenset((series | changes) - {""})
 
 

@@ -112,6 +112,14 @@ class _EvidenceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Evidence
     """Something that was looked for and is not there."""
     EVIDENCE_KIND_THRESHOLD: _EvidenceKind.ValueType  # 11
     """A threshold was crossed nearby."""
+    EVIDENCE_KIND_ORIGIN_ERRORS: _EvidenceKind.ValueType  # 12
+    """Errors that began in one place of the traces."""
+    EVIDENCE_KIND_CALL_SHAPE: _EvidenceKind.ValueType  # 13
+    """Answers that made other calls than usual."""
+    EVIDENCE_KIND_CALL_WAIT: _EvidenceKind.ValueType  # 14
+    """Calls that took longer than usual, in a service or on the way to it."""
+    EVIDENCE_KIND_EXAMPLE: _EvidenceKind.ValueType  # 15
+    """One error as it was told, masked, with the id of its trace."""
 
 class EvidenceKind(_EvidenceKind, metaclass=_EvidenceKindEnumTypeWrapper):
     """EvidenceKind is what a piece of evidence shows."""
@@ -140,6 +148,14 @@ EVIDENCE_KIND_MISSING: EvidenceKind.ValueType  # 10
 """Something that was looked for and is not there."""
 EVIDENCE_KIND_THRESHOLD: EvidenceKind.ValueType  # 11
 """A threshold was crossed nearby."""
+EVIDENCE_KIND_ORIGIN_ERRORS: EvidenceKind.ValueType  # 12
+"""Errors that began in one place of the traces."""
+EVIDENCE_KIND_CALL_SHAPE: EvidenceKind.ValueType  # 13
+"""Answers that made other calls than usual."""
+EVIDENCE_KIND_CALL_WAIT: EvidenceKind.ValueType  # 14
+"""Calls that took longer than usual, in a service or on the way to it."""
+EVIDENCE_KIND_EXAMPLE: EvidenceKind.ValueType  # 15
+"""One error as it was told, masked, with the id of its trace."""
 Global___EvidenceKind: _TypeAlias = EvidenceKind  # noqa: Y015
 
 class _ExplanationState:
@@ -458,6 +474,7 @@ class Evidence(_message.Message):
     FIGURES_FIELD_NUMBER: _builtins.int
     REFERENCE_ID_FIELD_NUMBER: _builtins.int
     WINDOW_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
     evidence_id: _builtins.str
     """Identity within the explanation: "E1", "E2", …"""
     kind: Global___EvidenceKind.ValueType
@@ -468,6 +485,8 @@ class Evidence(_message.Message):
     """One line for people."""
     reference_id: _builtins.str
     """anomaly_id, alert_id, change_id or explanation_id it is about; empty for series."""
+    link: _builtins.str
+    """Where more of it is shown, such as its trace in Jaeger or Tempo, made from SENSUS_TRACE_URL; empty for nowhere."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """First time it covers."""
@@ -501,10 +520,11 @@ class Evidence(_message.Message):
         figures: _abc.Iterable[Global___Figure] | None = ...,
         reference_id: _builtins.str = ...,
         window: Global___SampleWindow | None = ...,
+        link: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "evidence_id", b"evidence_id", "figures", b"figures", "kind", b"kind", "labels", b"labels", "reference_id", b"reference_id", "source", b"source", "start_time", b"start_time", "title", b"title", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "evidence_id", b"evidence_id", "figures", b"figures", "kind", b"kind", "labels", b"labels", "link", b"link", "reference_id", b"reference_id", "source", b"source", "start_time", b"start_time", "title", b"title", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -804,7 +824,7 @@ class Claim(_message.Message):
     EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """What it states: "explains", "moved", "steady", "apart", "reached", "exhausted", "silent", "preceded", "calls", "changed", "crossed",
-    "alerted", "abnormal", "similar", "missing", "act" or "relieve". More may come.
+    "alerted", "abnormal", "similar", "originated", "rerouted", "delayed", "example", "missing", "act" or "relieve". More may come.
     """
     text: _builtins.str
     """The statement in words; every figure, name and time of it is taken from the evidence."""

@@ -7,8 +7,10 @@ from services.explainer.evidence.sources.nearby import NearbyAlerts, NearbyAnoma
 from services.explainer.evidence.sources.reader import Reach, Reader, sharing
 from services.explainer.evidence.sources.source import Findings, Source
 from services.explainer.evidence.sources.subject import SubjectSeries
+from services.explainer.evidence.sources.traces import ComparedTraces
 
 __all__ = [
+    "ComparedTraces",
     "Findings",
     "MovedSeries",
     "NearbyAlerts",

@@ -6,6 +6,7 @@ from typing import Protocol
 from services.explainer.model.case import Change
 from services.explainer.model.evidence import Evidence
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts
+from services.explainer.model.traces import NO_TRACES, Traces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,7 @@ class Findings:
         series: Series to be measured.
         changes: What people did, without the number of its evidence.
         calls: Calls between services, as (caller, callee).
+        traces: What traces do other than usual, without the numbers of its evidence.
         missing: What was looked for and is not there, each in a few words.
         unknown: What nobody ever sent to this installation, each in a few words.
     """
@@ -25,6 +27,7 @@ class Findings:
     series: tuple[SeriesSamples, ...] = ()
     changes: tuple[Change, ...] = ()
     calls: frozenset[tuple[str, str]] = frozenset()
+    traces: Traces = NO_TRACES
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 

@@ -1,0 +1,108 @@
+"""What traces and log lines do other than usual, as topology counted it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from mesh.clock import Clock
+from mesh.errors import SensusError
+from services.explainer.clients import TopologyClient
+from services.explainer.evidence.sources.reader import MINUTE_MS, Reach, Shared
+from services.explainer.evidence.sources.source import Findings
+from services.explainer.evidence.traces import ORIGINS_SHOWN_MAX, WORTH_SHOWING, example_piece
+from services.explainer.model.evidence import Evidence
+from services.explainer.model.subjects import SubjectFacts
+from services.explainer.model.traces import NO_TRACES, Example, Traces
+from services.explainer.rankers.lines import new_lines
+from services.explainer.rankers.origins import excesses, shown
+from services.explainer.rankers.paths import changed_shapes
+from services.explainer.rankers.waits import longer
+
+LEADS_MS: Final = (MINUTE_MS, 4 * MINUTE_MS)
+"""Begins of the observed span before the event that are tried beside the whole lead: a fault that
+is younger than the lead is thinned by the time before it, one that is older taken for usual."""
+
+OBSERVED_MAX_MS: Final = 5 * 60 * MINUTE_MS
+"""Topology compares 6 hours, the time after the event included."""
+
+EXAMPLES_SHOWN_MAX: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedTraces:
+    """The traces around the event beside those before, over the span in which most is unusual.
+
+    Attributes:
+        trace_url: Where a trace is shown, with {trace_id} in it; "" for nowhere.
+    """
+
+    topology: TopologyClient
+    reach: Reach
+    clock: Clock
+    trace_url: str = ""
+    shared: Shared = field(default_factory=Shared)
+    name: str = "traces"
+
+    async def find(self, facts: SubjectFacts) -> Findings:
+        """See `Source.find`."""
+        longest = min(facts.lead_ms, OBSERVED_MAX_MS)
+        leads = {min(each, longest) for each in (*LEADS_MS, longest)}
+        starts = sorted({(facts.event_ms - lead) // MINUTE_MS * MINUTE_MS for lead in leads})
+        end_ms = -(-(facts.event_ms + self.reach.after_ms) // MINUTE_MS) * MINUTE_MS
+        until_ms = end_ms if end_ms <= self.clock.now_ms() else None
+        answers = await asyncio.gather(*(self._compared(each, until_ms) for each in starts))
+        seen = [each for each in answers if each.observed.traces and each.usual.traces]
+        if not seen:
+            if any(each.observed.spans or each.usual.spans for each in answers):
+                return Findings(missing=("traces of before, to tell what is usual",))
+            return Findings(unknown=("traces (OTLP)",))
+        traces = await asyncio.to_thread(sharpest, seen)
+        missing = ("traces: some were lost before they were counted",)
+        return Findings(
+            traces=traces,
+            calls=traces.edges,
+            evidence=await self._examples(traces),
+            missing=missing if traces.observed.lost else (),
+        )
+
+    async def _compared(self, start_ms: int, end_ms: int | None) -> Traces:
+        return await self.shared.once(
+            ("compared", start_ms, end_ms), lambda: self.topology.compared(start_ms, end_ms)
+        )
+
+    async def _examples(self, traces: Traces) -> tuple[Evidence, ...]:
+        """Of the least likely errors, each the newest one; none where they cannot be had."""
+        found = shown(excesses(traces), ORIGINS_SHOWN_MAX, WORTH_SHOWING)
+        wanted = [each.origin for each in found if each.origin.example_ids][:EXAMPLES_SHOWN_MAX]
+        services = sorted({each.service for each in wanted})
+        try:
+            answers = await asyncio.gather(*(self._told(each, traces) for each in services))
+        except SensusError:
+            return ()
+        by_id = {each.example_id: each for answer in answers for each in answer}
+        newest = [
+            next((by_id[id] for id in each.example_ids if id in by_id), None) for each in wanted
+        ]
+        return tuple(example_piece(each, self.trace_url) for each in newest if each)
+
+    async def _told(self, service: str, traces: Traces) -> list[Example]:
+        return await self.shared.once(
+            ("examples", service, traces.start_ms),
+            lambda: self.topology.examples(service, traces.start_ms),
+        )
+
+
+def sharpest(compared: Sequence[Traces]) -> Traces:
+    """The comparison in which the least likely thing is least likely; of equal ones the longest."""
+    looked = [replace(each, looks=len(compared)) for each in compared]
+    return max(
+        looked, key=lambda each: (round(_farthest(each), 6), -each.start_ms), default=NO_TRACES
+    )
+
+
+def _farthest(traces: Traces) -> float:
+    sigmas = [each.sigmas for each in excesses(traces)]
+    sigmas += [each.sigmas for each in changed_shapes(traces)]
+    sigmas += [found for _, found in new_lines(traces)]
+    return max([0.0, *sigmas, *(each.size * each.trust for each in longer(traces))])

@@ -1,0 +1,136 @@
+"""Which services of the traces work together, how much they were asked, and what is rare there.
+
+Whoever calls whom is one system: a company has several, and what fails in one of them is no share
+of another one. Pure counts.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from scipy.special import betainc
+
+from services.explainer.model.traces import Call, Traces, Way
+from services.explainer.rankers.counts import PRIOR, sigmas_of
+
+ENOUGH: Final = 0.2
+"""A share of the requests from which on what happens to them counts fully."""
+
+DOMINANT: Final = 0.5
+"""A share of all that fails from which on a place counts fully: the rest may be hurt by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """Services that call one another, directly or not.
+
+    Attributes:
+        observed: Requests that came to it from outside in the observed span.
+        usual: The same in the span that tells what is usual.
+    """
+
+    services: frozenset[str]
+    observed: float
+    usual: float
+
+    def expected(self, usual: float) -> float:
+        """How many of what is so often usual are due in the observed span."""
+        return usual * self.observed / self.usual if self.usual else 0.0
+
+    def surprise(self, seen: float, usual: float, questions: int) -> float:
+        """Standard deviations by which a count exceeds what the past makes likely, ≥ 0.
+
+        A Poisson count per request whose rate is known from the past by Jeffreys' prior. The more
+        places were asked about, the less one of them says.
+
+        >>> system = System(services=frozenset({"a"}), observed=100, usual=1000)
+        >>> [round(system.surprise(n, 10, 1), 1) for n in (0, 1, 5, 20)]
+        [0.0, 0.0, 2.4, 7.6]
+        """
+        if seen <= 0 or not self.observed or not self.usual:
+            return 0.0
+        share = self.observed / (self.observed + self.usual)
+        likely = float(betainc(max(seen, PRIOR), usual + PRIOR, share))
+        return sigmas_of(min(1.0, likely * max(1, questions)))
+
+
+def systems_of(traces: Traces) -> Mapping[str, System]:
+    """The system of every service."""
+    groups = _connected(traces)
+    entries = [each for each in traces.calls if each.way is Way.ENTRY]
+    found: dict[str, System] = {}
+    for services in groups:
+        own = [each for each in entries if each.service in services]
+        system = System(
+            services=services,
+            observed=_requests(each.observed.spans for each in own) or traces.observed.traces,
+            usual=_requests(each.usual.spans for each in own) or traces.usual.traces,
+        )
+        found |= dict.fromkeys(services, system)
+    return found
+
+
+def _requests(spans: Iterable[int]) -> float:
+    return float(sum(spans))
+
+
+def _connected(traces: Traces) -> list[frozenset[str]]:
+    beside: dict[str, set[str]] = defaultdict(set)
+    for caller, callee in traces.edges:
+        beside[caller].add(callee)
+        beside[callee].add(caller)
+    groups: list[frozenset[str]] = []
+    left = set(traces.services)
+    while left:
+        frontier = {min(left)}
+        group: set[str] = set()
+        while frontier:
+            group |= frontier
+            frontier = {other for each in frontier for other in beside[each]} - group
+        groups.append(frozenset(group))
+        left -= group
+    return groups
+
+
+class Behind:
+    """Which service is meant by an address, or by an operation that nobody served.
+
+    A service that is gone sends no spans: its callers name its address, or the operation that they
+    asked for. Meant is who usually answers that operation, or else the one whom this operation of
+    the caller now asks less by about as much as it asks the address.
+    """
+
+    def __init__(self, traces: Traces, systems: Mapping[str, System]) -> None:
+        """Learns from all that was answered."""
+        self._systems = systems
+        self._answered: dict[str, set[str]] = defaultdict(set)
+        self._served: set[tuple[str, str]] = set()
+        self._called: dict[tuple[str, str], list[Call]] = defaultdict(list)
+        self._asked: dict[str, list[Call]] = defaultdict(list)
+        for each in traces.calls:
+            if each.way in (Way.CALL, Way.ENTRY):
+                self._served.add((each.service, each.operation))
+            if each.way is Way.CALL:
+                self._answered[each.operation].add(each.service)
+                self._called[each.caller, each.caller_operation].append(each)
+            if each.way is Way.ADDRESS:
+                self._asked[each.service].append(each)
+
+    def __call__(self, service: str, operation: str) -> str:
+        """Who stands behind; the same name where that is not known."""
+        if (service, operation) in self._served:
+            return service
+        answering = self._answered[operation] - {service}
+        missed = {
+            each.service
+            for by in self._asked[service]
+            for each in self._called[by.caller, by.caller_operation]
+            if self._missed(each) > DOMINANT * by.observed.spans and not by.usual.spans
+        }
+        found = answering or missed
+        return min(found) if len(found) == 1 else service
+
+    def _missed(self, call: Call) -> float:
+        system = self._systems.get(call.service)
+        return system.expected(call.usual.spans) - call.observed.spans if system else 0.0

@@ -1,0 +1,214 @@
+"""Blames the service in which requests lose their time, or on the way to which they wait.
+
+Uses the time that operations spend themselves, and what callers wait beyond the answer: both from
+whole traces, so that nobody's time is counted twice. What is waited on the way is charged to the
+service that is called, also where nobody answers; so is a queue in front of it, for it is not the
+caller who is slow. A service is suspect by how far its time left the usual one, by the time that an
+average request loses there, and by how many calls say so. Cost: one pass over the edges. Blind to
+requests that are not traced.
+
+>>> from services.explainer.model.case import Case, Subject
+>>> LongerWaits().rank(Case(subject=Subject(id="a1"))).suspects
+()
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import fsum
+from typing import Final
+
+import numpy as np
+
+from services.explainer.model.case import Case
+from services.explainer.model.ranking import Ranking, Reason
+from services.explainer.model.traces import Call, Durations, Traces, Way
+from services.explainer.rankers.deviation import MOST_SIGMAS, NORMAL_P95, USUAL_SIGMAS
+from services.explainer.rankers.ranking import ranking
+from services.explainer.rankers.spans import DOUBTFUL_CALLS, MEDIAN_SHARE
+from services.explainer.rankers.systems import Behind, System, systems_of
+from services.explainer.rankers.timelost import RELEVANT_SHARE
+
+LEAST_SPREAD: Final = 0.1
+"""Smallest spread as a share of the time itself: durations are known to a tenth."""
+
+SLOWEST_SHARE: Final = 0.05
+"""Share of the calls for which the 95th percentile speaks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Longer:
+    """Time that one edge takes beyond what is usual.
+
+    Attributes:
+        service: Who is charged with it.
+        is_wait: Whether the caller waits on the way; else the service takes it itself.
+        observed: How long it takes; `usual` as a rule.
+        size: Robust standard deviations, > `USUAL_SIGMAS`.
+        trust: How well several calls support it, 0..1.
+        lost: Seconds that an average request of the system loses, > 0.
+    """
+
+    call: Call
+    service: str
+    is_wait: bool
+    observed: Durations
+    usual: Durations
+    size: float
+    trust: float
+    lost: float
+
+
+def longer(traces: Traces) -> list[Longer]:
+    """What takes longer than usual, the most lost time first."""
+    systems = systems_of(traces)
+    behind = Behind(traces, systems)
+    found: list[Longer | None] = []
+    for calls in _by_operation(traces.calls):
+        busiest = max(
+            calls, key=lambda call: (call.usual.spans, call.caller, call.caller_operation)
+        )
+        observed = _together([each.observed.own for each in calls])
+        usual = _together([each.usual.own for each in calls])
+        system = systems[busiest.service]
+        found.append(_longer(busiest, busiest.service, system, (observed, usual), is_wait=False))
+    for each in traces.calls:
+        if each.caller:
+            charged = behind(each.service, each.operation)
+            system = systems.get(charged) or systems[each.service]
+            waits = each.observed.wait, _usual_wait(each, charged, traces)
+            found.append(_longer(each, charged, system, waits, is_wait=True))
+    return sorted((each for each in found if each), key=_order)
+
+
+def _order(found: Longer) -> tuple[float, str, str, str, str, bool]:
+    call = found.call
+    return (
+        -found.lost,
+        found.service,
+        call.operation,
+        call.caller,
+        call.caller_operation,
+        found.is_wait,
+    )
+
+
+def _by_operation(calls: Iterable[Call]) -> list[list[Call]]:
+    """The calls of each operation that was served, whoever made them."""
+    found: dict[tuple[str, str], list[Call]] = defaultdict(list)
+    for each in calls:
+        if each.way in (Way.CALL, Way.ENTRY, Way.MESSAGING):
+            found[each.service, each.operation].append(each)
+    return [found[key] for key in sorted(found)]
+
+
+def _together(parts: Sequence[Durations]) -> Durations:
+    """All of them; quantiles as theirs weighed by their counts."""
+    count = sum(each.count for each in parts)
+    if not count:
+        return Durations()
+    return Durations(
+        count=count,
+        p50=fsum(each.p50 * each.count for each in parts) / count,
+        p95=fsum(each.p95 * each.count for each in parts) / count,
+        sum=fsum(each.sum for each in parts),
+    )
+
+
+def _usual_wait(call: Call, charged: str, traces: Traces) -> Durations:
+    """What is usual of a wait; of one that nobody answers any more how long answers took."""
+    if charged == call.service or call.usual.spans:
+        return call.usual.wait
+    caller = call.caller, call.caller_operation, charged
+    answered = [
+        each
+        for each in traces.calls
+        if (each.caller, each.caller_operation, each.service) == caller
+    ]
+    most = max(answered, key=lambda each: (each.usual.spans, each.operation), default=call)
+    return most.usual.duration
+
+
+def _longer(
+    call: Call,
+    charged: str,
+    system: System,
+    times: tuple[Durations, Durations],
+    *,
+    is_wait: bool,
+) -> Longer | None:
+    observed, usual = times
+    beyond = observed.sum - usual.mean * observed.count
+    if not usual.count or beyond <= 0 or not system.observed:
+        return None
+    size, share = _size(observed, usual)
+    slow = observed.count * share
+    if size <= USUAL_SIGMAS:
+        return None
+    return Longer(
+        call=call,
+        service=charged,
+        is_wait=is_wait,
+        observed=observed,
+        usual=usual,
+        size=size,
+        trust=slow / (slow + DOUBTFUL_CALLS),
+        lost=beyond / system.observed,
+    )
+
+
+def _size(observed: Durations, usual: Durations) -> tuple[float, float]:
+    """Robust standard deviations by which time grew, and the share of the calls that say so.
+
+    >>> usual = Durations(count=100, p50=0.1, p95=0.2, sum=11.0)
+    >>> _size(Durations(count=100, p50=0.5, p95=0.6, sum=50.0), usual)[1]
+    0.5
+    >>> _size(Durations(count=100, p50=0.1, p95=0.9, sum=30.0), usual)[1]
+    0.05
+    """
+    spread = max((usual.p95 - usual.p50) / NORMAL_P95, LEAST_SPREAD * usual.p50, 1e-9)
+    middle = min((observed.p50 - usual.p50) / spread, MOST_SIGMAS)
+    slowest = min((observed.p95 - usual.p95) / spread, MOST_SIGMAS)
+    return max((middle, MEDIAN_SHARE), (slowest, SLOWEST_SHARE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongerWaits:
+    """Own time and waits of every service of the traces, in seconds of an average request."""
+
+    name: str = "longer waits"
+
+    def rank(self, case: Case) -> Ranking:
+        """See `Ranker.rank`."""
+        systems = systems_of(case.traces)
+        found = longer(case.traces)
+        scores: dict[str, float] = defaultdict(float)
+        reasons: dict[str, list[Reason]] = defaultdict(list)
+        for each in found:
+            system = systems.get(each.service) or systems[each.call.service]
+            peers = [e.lost for e in found if e.service in system.services]
+            matters = max([RELEVANT_SHARE * _request(case.traces, system), each.lost, *peers])
+            score = float(np.log1p(each.size)) * each.trust * each.lost / matters
+            scores[each.service] = max(scores[each.service], score)
+            reasons[each.service].append(_reason(each))
+        return ranking(scores, reasons, ranker=self.name)
+
+
+def _request(traces: Traces, system: System) -> float:
+    """Seconds that a request of a system usually takes."""
+    entries = [
+        each.usual.duration
+        for each in traces.calls
+        if each.way is Way.ENTRY and each.service in system.services
+    ]
+    count = sum(each.count for each in entries)
+    return sum(each.sum for each in entries) / count if count else 0.0
+
+
+def _reason(found: Longer) -> Reason:
+    text = f"{found.call.operation} takes longer itself"
+    if found.is_wait:
+        text = f"{found.call.caller} waits longer for it"
+    call = found.call
+    evidence_id = call.wait_evidence_id if found.is_wait else call.evidence_id
+    return Reason(text=text, evidence_id=evidence_id, score=found.size)

@@ -1,0 +1,269 @@
+"""Who is named by what traces do other than usual."""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.explainer.model.ranking import Ranking
+from services.explainer.model.traces import (
+    Call,
+    CallCounts,
+    Lines,
+    Origin,
+    Reason,
+    Traces,
+    Version,
+    Way,
+)
+from services.explainer.rankers.confidence import MIDDLE
+from services.explainer.rankers.deploys import NearDeploy
+from services.explainer.rankers.lines import NewLogPatterns
+from services.explainer.rankers.origins import FirstToFail
+from services.explainer.rankers.paths import PathChanged, changed_shapes
+from services.explainer.rankers.protocol import Ranker
+from services.explainer.rankers.router import rank
+from services.explainer.rankers.waits import LongerWaits
+from tests.explainer.rankers.traced import (
+    OBSERVED,
+    REDIS,
+    SERVICES,
+    START_MS,
+    USUAL,
+    calls,
+    case,
+    counts,
+    origin,
+    shapes,
+    took,
+    traces,
+)
+from tests.properties import examples
+
+RANKERS: tuple[Ranker, ...] = (
+    FirstToFail(), PathChanged(), LongerWaits(), NewLogPatterns(), NearDeploy(),
+)  # fmt: skip
+
+NUMBERS = st.integers(0, OBSERVED)
+
+
+@st.composite
+def any_traces(draw: st.DrawFn) -> Traces:
+    """The shop with anything wrong in it."""
+    some = st.sampled_from(SERVICES)
+    times = st.floats(0.001, 5.0)
+    changed = {
+        (caller, callee): counts(draw(NUMBERS), own=draw(times), wait=draw(times))
+        for caller, callee in draw(st.sets(st.sampled_from([("", "web"), ("cart", "stock")])))
+    }
+    reasons = draw(st.lists(st.tuples(some, st.sampled_from([*Reason])), unique=True, max_size=6))
+    return traces(
+        calls(changed),
+        origins=[origin(s, draw(NUMBERS), draw(NUMBERS), why) for s, why in reasons],
+        shapes=shapes(draw(NUMBERS), draw(NUMBERS)),
+        lines=[
+            Lines(service=s, text="late", observed=draw(NUMBERS), usual=draw(NUMBERS))
+            for s in draw(st.sets(some))
+        ],
+        versions=[
+            Version(
+                service=s, version="2", first_seen_ms=START_MS + draw(st.integers(-(10**7), 10**6))
+            )
+            for s in draw(st.sets(some))
+        ],
+    )
+
+
+def named(found: Ranking) -> str:
+    """Who is named; "" for nobody."""
+    return "" if found.abstained else found.suspects[0].entity
+
+
+@examples(15)
+@given(any_traces(), st.randoms())
+def test_the_order_of_what_was_counted_does_not_matter(found: Traces, dice: Random) -> None:
+    other = replace(
+        found,
+        calls=tuple(dice.sample(found.calls, len(found.calls))),
+        origins=tuple(dice.sample(found.origins, len(found.origins))),
+        shapes=tuple(dice.sample(found.shapes, len(found.shapes))),
+        lines=tuple(dice.sample(found.lines, len(found.lines))),
+        versions=tuple(dice.sample(found.versions, len(found.versions))),
+    )
+    for ranker in RANKERS:
+        assert ranker.rank(case(other)) == ranker.rank(case(found))
+
+
+@examples(15)
+@given(any_traces())
+def test_scores_are_finite_and_not_negative(found: Traces) -> None:
+    for ranker in RANKERS:
+        assert all(0 <= each.score < 10 for each in ranker.rank(case(found)).suspects)
+
+
+@examples(15)
+@given(any_traces(), st.integers(1, 20))
+def test_what_is_as_usual_names_nobody(found: Traces, times: int) -> None:
+    """Ten times the requests with ten times of everything are as usual."""
+    usual = replace(
+        found,
+        observed=found.usual,
+        calls=tuple(replace(each, observed=each.usual) for each in found.calls),
+        origins=tuple(replace(each, observed=each.usual) for each in found.origins),
+        shapes=tuple(
+            replace(each, observed=each.usual, observed_total=each.usual_total)
+            for each in found.shapes
+        ),
+        lines=tuple(replace(each, observed=each.usual) for each in found.lines),
+        looks=times,
+    )
+    assert named(rank(case(usual))) == ""
+
+
+@examples(15)
+@given(any_traces())
+def test_new_lines_and_new_versions_alone_name_nobody(found: Traces) -> None:
+    quiet = replace(found, calls=calls(), origins=(), shapes=())
+    ranked = rank(case(quiet))
+    assert named(ranked) == ""
+    assert all(each.score < MIDDLE for each in ranked.suspects)
+
+
+@examples(15)
+@given(st.sampled_from(SERVICES), st.lists(NUMBERS, min_size=2, max_size=2).map(sorted), NUMBERS)
+def test_more_errors_never_make_less_suspect(service: str, errors: list[int], usual: int) -> None:
+    scores = [
+        FirstToFail().rank(case(traces(origins=[origin(service, n, usual)]))).suspects[0].score
+        for n in errors
+    ]
+    assert scores[0] <= scores[1]
+
+
+@examples(15)
+@given(st.sampled_from(SERVICES), st.integers(20, OBSERVED))
+def test_another_system_of_the_company_changes_nothing(service: str, errors: int) -> None:
+    """Its requests are not ours: however many there are, what fails here stays as large a part."""
+    own = traces(origins=[origin(service, errors)])
+    other = Call(
+        service="mail", operation="send", way=Way.ENTRY, observed=counts(9000), usual=counts(90000)
+    )
+    beside = replace(own, calls=(*own.calls, other))
+    assert FirstToFail().rank(case(beside)) == FirstToFail().rank(case(own))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_whose_errors_begin_is_named_however_far_they_spread(service: str) -> None:
+    assert named(rank(case(traces(origins=[origin(service, 40)])))) == service
+
+
+def test_few_of_many_requests_name_nobody() -> None:
+    assert named(rank(case(traces(origins=[origin("pay", 2)])))) == ""
+
+
+def test_early_returns_are_named_and_told_by_the_calls_they_lack() -> None:
+    found = traces(shapes=shapes(early=40))
+    assert named(rank(case(found))) == "stock"
+    first = changed_shapes(found)[0]
+    assert (first.lacks, first.adds) == (("redis GET", "redis SET"), ())
+
+
+def test_short_answers_are_not_charged_where_the_call_failed() -> None:
+    """A caller that goes on without what failed makes fewer calls: that is not its doing."""
+    failing = Call(
+        caller="stock",
+        caller_operation="Reserve",
+        service="redis",
+        operation="redis GET",
+        way=Way.DATABASE,
+        observed=counts(OBSERVED, errors=40),
+        usual=counts(USUAL),
+    )
+    found = traces([*calls(), failing], shapes=shapes(early=40))
+    assert PathChanged().rank(case(found)).suspects == ()
+    assert named(PathChanged().rank(case(traces(shapes=shapes(early=40))))) == "stock"
+
+
+def slow(*, own: float = 0.02, wait: float = 0.002, spans: int = OBSERVED) -> CallCounts:
+    """Calls that take longer, all of them."""
+    return counts(spans, own=own, wait=wait)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({("cart", "stock"): slow(own=0.8)}, "stock"),
+        ({("cart", "stock"): slow(wait=0.8)}, "stock"),
+        ({("", "web"): slow(own=0.8)}, "web"),
+        (
+            {("cart", "stock"): replace(counts(OBSERVED), own=took(OBSERVED, 0.02, 0.2, 1.0))},
+            "stock",
+        ),
+        ({("cart", "stock"): slow(own=0.021)}, ""),
+        ({("cart", "stock"): slow(own=0.8, spans=1)}, ""),
+    ],
+    ids=["own time", "wait", "entry", "one in five", "a little", "a single one"],
+)
+def test_time_is_charged_where_it_is_lost(
+    changed: dict[tuple[str, str], CallCounts], expected: str
+) -> None:
+    assert named(rank(case(traces(calls(changed))))) == expected
+
+
+def gone(way: Way, service: str, operation: str) -> Traces:
+    """Pay answers nobody any more; its caller's spans name an address, or what it asked for."""
+    unanswered = Call(
+        caller="web",
+        caller_operation="GET /buy",
+        service=service,
+        operation=operation,
+        way=way,
+        observed=counts(OBSERVED, errors=OBSERVED),
+    )
+    made = [*calls({("web", "pay"): CallCounts()}), unanswered]
+    failed = Origin(
+        evidence_id="origin|gone",
+        service=service,
+        operation=operation,
+        reason=Reason.UNREACHABLE,
+        observed=OBSERVED,
+    )
+    return traces(made, origins=[failed])
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"), [("10.0.0.9:7070", "POST"), ("web", "Charge"), ("pay:7070", "Charge")]
+)
+def test_a_service_that_is_gone_is_named_and_not_its_address(service: str, operation: str) -> None:
+    assert named(rank(case(gone(Way.ADDRESS, service, operation)))) == "pay"
+
+
+def test_an_address_that_was_always_one_keeps_its_name() -> None:
+    found = gone(Way.ADDRESS, "bank.example:443", "POST")
+    usual = tuple(
+        replace(each, usual=counts(USUAL)) if each.way is Way.ADDRESS else each
+        for each in (*calls(), found.calls[-1])
+    )
+    assert named(rank(case(replace(found, calls=usual)))) == "bank.example:443"
+
+
+@pytest.mark.parametrize(("late", "expected"), [(2.0, "pay"), (0.02, "web")])
+def test_who_gives_up_is_to_blame_unless_it_was_kept_waiting(late: float, expected: str) -> None:
+    answered = replace(counts(OBSERVED), duration=took(OBSERVED, late))
+    gave_up = replace(origin("web", 60, reason=Reason.GAVE_UP), operation="GET /buy")
+    found = traces(calls({("web", "pay"): answered}), origins=[gave_up])
+    assert named(FirstToFail().rank(case(found))) == expected
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+def test_more_looks_make_the_same_count_less_telling(looks: int) -> None:
+    found = replace(traces(origins=[origin("pay", 3)]), looks=looks)
+    once = traces(origins=[origin("pay", 3)])
+    scores = [FirstToFail().rank(case(each)).suspects[0].score for each in (found, once)]
+    assert (scores[0] < scores[1]) == (looks > 1)
+
+
+def test_shapes_of_a_new_operation_have_no_past_to_differ_from() -> None:
+    new = replace(shapes(early=0)[0], operation="Release", usual=0, usual_total=0, calls=REDIS)
+    assert changed_shapes(traces(shapes=[new])) == []

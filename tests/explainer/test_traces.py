@@ -1,0 +1,208 @@
+"""Traces as evidence: asked from topology, ranked, told, and never in the way of an explanation."""
+
+import dataclasses
+from collections.abc import AsyncIterator
+
+import pytest
+
+from mesh.config import ConfigError, load
+from mesh.errors import Unavailable
+from sensus.explainer.v1 import explainer_service_pb2 as pb
+from services.explainer.config import Config
+from services.explainer.evidence.sources.traces import sharpest
+from services.explainer.evidence.traces import example_piece, numbered, trace_evidence
+from services.explainer.model.case import Change
+from services.explainer.model.subjects import SubjectFacts, SubjectKind, SubjectRef
+from services.explainer.model.traces import Example, Version
+from tests.explainer.conftest import Start
+from tests.explainer.peers import EVENT_MS, Ingest, alert
+from tests.explainer.peers.topology import TRACE_ID, Topology, served_topology
+from tests.explainer.rankers import traced
+
+MINUTE_MS = 60_000
+SUBJECT = SubjectFacts(
+    ref=SubjectRef(kind=SubjectKind.ALERT, id="a1"),
+    state="firing",
+    title="alert Slow",
+    severity="critical",
+    labels={},
+    event_ms=EVENT_MS,
+    lead_ms=0,
+)
+
+
+@pytest.fixture
+async def topology() -> Topology:
+    """A topology that has seen no traces."""
+    return Topology()
+
+
+@pytest.fixture
+async def target(topology: Topology) -> AsyncIterator[str]:
+    """Its address."""
+    async with served_topology(topology) as found:
+        yield found
+
+
+@pytest.fixture
+async def web(ingest: Ingest) -> None:
+    """The alert is about `web`, of which there are no series."""
+    ingest.series.clear()
+    about = alert("a1")
+    about.labels.add(name="service", value="web")
+    ingest.alerts["a1"] = about
+
+
+def of_kind(found: pb.Explanation, *kinds: int) -> list[pb.Evidence]:
+    """The evidence of some kinds."""
+    return [each for each in found.evidence if each.kind in kinds]
+
+
+@pytest.mark.usefixtures("web")
+async def test_errors_that_begin_in_a_service_name_it_with_an_example_and_its_trace(
+    start: Start, topology: Topology, target: str
+) -> None:
+    topology.sees_pay_fail()
+    explainer = await start(
+        topology_target=target, trace_url="https://jaeger.example.com/trace/{trace_id}"
+    )
+    found = await explainer.result()
+    assert found.verdict == pb.VERDICT_EXPLAINED
+    assert found.suspects[0].entity == "pay"
+    assert "pay is the most likely cause: errors begin in pay, Charge: exception ValueError, " in (
+        found.root_cause
+    )
+    assert "40 times in 100 requests, 0 are usual" in found.root_cause
+    assert f"ValueError: no such currency, at pay.py:12 charge (trace {TRACE_ID})" in found.summary
+    assert "read its error logs" in found.mitigation
+    (example,) = of_kind(found, pb.EVIDENCE_KIND_EXAMPLE)
+    assert example.link == f"https://jaeger.example.com/trace/{TRACE_ID}"
+    short = await explainer.stub.GetExplanation(
+        pb.GetExplanationRequest(
+            explanation_id=found.explanation_id, view=pb.EXPLANATION_VIEW_SHORT
+        )
+    )
+    assert TRACE_ID in short.explanation.summary
+
+
+@pytest.mark.usefixtures("web")
+async def test_the_calls_of_traces_are_the_graph(
+    start: Start, topology: Topology, target: str
+) -> None:
+    topology.sees_a_shop()
+    found = await (await start(topology_target=target)).result()
+    assert [each.title for each in of_kind(found, pb.EVIDENCE_KIND_TOPOLOGY)] == ["web calls pay"]
+    assert found.verdict == pb.VERDICT_INSUFFICIENT_EVIDENCE
+
+
+async def test_spans_of_several_lengths_are_compared_up_to_now(
+    start: Start, topology: Topology, target: str
+) -> None:
+    topology.sees_a_shop()
+    await (await start(topology_target=target)).result()
+    starts = sorted(each.start_time.ToMilliseconds() for each in topology.asked)
+    assert len(starts) == 3
+    assert all(each % MINUTE_MS == 0 for each in starts)
+    assert starts[-1] == (EVENT_MS - MINUTE_MS) // MINUTE_MS * MINUTE_MS
+    ends = {each.end_time.ToMilliseconds() for each in topology.asked}
+    assert ends == {-(-(EVENT_MS + 5 * MINUTE_MS) // MINUTE_MS) * MINUTE_MS}
+
+
+@pytest.mark.parametrize("method", ["CompareTraces", "ListExamples"])
+async def test_a_topology_that_fails_is_missing_no_more(
+    start: Start, topology: Topology, target: str, method: str
+) -> None:
+    topology.sees_pay_fail()
+    topology.faults.errors[method] = Unavailable("gone", reason="GONE")
+    found = await (await start(topology_target=target)).result()
+    assert found.verdict == pb.VERDICT_EXPLAINED
+    missing = [each.title for each in of_kind(found, pb.EVIDENCE_KIND_MISSING)]
+    assert ("traces: unavailable (GONE)" in missing) == (method == "CompareTraces")
+
+
+async def test_a_topology_that_is_silent_costs_no_more_than_the_deadline(
+    start: Start, topology: Topology, target: str
+) -> None:
+    topology.faults.delay_s["CompareTraces"] = 3600
+    found = await (await start(topology_target=target, gather_timeout_s=0.5)).result()
+    missing = [each.title for each in of_kind(found, pb.EVIDENCE_KIND_MISSING)]
+    assert "traces: no answer in time" in missing
+    assert found.suspects[0].entity == "web-1"
+
+
+async def test_traces_nobody_sends_are_named_among_what_was_never_sent(
+    start: Start, target: str
+) -> None:
+    with_topology = await (await start(topology_target=target)).result()
+    without = await (await start()).result(anew=True)
+    told = [
+        [each.title for each in of_kind(found, pb.EVIDENCE_KIND_MISSING) if "never" in each.title]
+        for found in (with_topology, without)
+    ]
+    assert "traces (OTLP)" in told[0][0]
+    assert "traces (OTLP)" not in told[1][0]
+
+
+REQUIRED = {
+    "SENSUS_POSTGRES_DSN": "postgresql://sensus@db/sensus",
+    "SENSUS_REDIS_URL": "redis://cache:6379",
+    "SENSUS_AUTH_JWKS_FILE": "/keys/jwks.json",
+    "SENSUS_AUTH_KEY_FILE": "/keys/explainer.pem",
+}
+
+
+@pytest.mark.parametrize("url", ["", "http://tempo:3200/traces/{trace_id}?tab=logs"])
+def test_a_url_with_the_place_of_the_id_is_taken(url: str) -> None:
+    assert load(Config, REQUIRED | {"SENSUS_TRACE_URL": url}).trace_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["tempo/{trace_id}", "http://tempo/traces", "javascript:{trace_id}", "http://a/{other}"]
+)
+def test_a_url_that_leads_nowhere_is_refused_with_what_to_change(url: str) -> None:
+    with pytest.raises(ConfigError, match="SENSUS_TRACE_URL"):
+        load(Config, REQUIRED | {"SENSUS_TRACE_URL": url})
+
+
+@pytest.mark.parametrize("trace_id", ["", "4BF9", f"{TRACE_ID}/../../x", "{trace_id}"])
+def test_only_the_id_of_a_trace_makes_a_link(trace_id: str) -> None:
+    example = Example(
+        example_id="x1", service="pay", operation="", exception="", message="<b>late</b>",
+        frames=(), trace_id=trace_id, time_ms=0,
+    )  # fmt: skip
+    piece = example_piece(example, "https://jaeger.example.com/trace/{trace_id}")
+    assert (piece.link, "trace_id" in piece.labels, "<" in piece.title) == ("", False, False)
+
+
+def test_the_span_is_chosen_in_which_most_is_unusual() -> None:
+    calm, loud = (traced.traces(origins=[traced.origin("pay", n)]) for n in (3, 60))
+    longer = dataclasses.replace(loud, start_ms=loud.start_ms - MINUTE_MS)
+    assert sharpest([calm, longer, loud]).start_ms == longer.start_ms
+    assert sharpest([loud, calm]).origins == loud.origins
+    assert sharpest([calm, loud]).looks == 2
+
+
+def test_what_is_shown_is_numbered_and_the_rest_is_not() -> None:
+    found = traced.traces(
+        traced.calls({("cart", "stock"): traced.counts(traced.OBSERVED, own=0.5, wait=0.5)}),
+        origins=[traced.origin("pay", 40), traced.origin("cart", 0)],
+        shapes=traced.shapes(early=30),
+        versions=[Version(service=s, version="2", first_seen_ms=EVENT_MS) for s in ("web", "pay")],
+    )
+    told = Change(
+        evidence_id="", id="otel:web@2", kind="deploy", service="web", at_ms=EVENT_MS - MINUTE_MS
+    )
+    shown = trace_evidence(found, SUBJECT, [told])
+    pieces = [
+        dataclasses.replace(each.piece, evidence_id=f"E{place}") for place, each in enumerate(shown)
+    ]
+    with_ids = numbered(found, shown, pieces)
+    titles = {each.evidence_id: each.title for each in pieces}
+    pay, cart = with_ids.origins
+    assert titles[pay.evidence_id].startswith("errors begin in pay, Charge")
+    assert cart.evidence_id == ""
+    stock = next(each for each in with_ids.calls if each.service == "stock")
+    assert titles[stock.evidence_id] == "stock, Reserve takes longer"
+    assert titles[stock.wait_evidence_id] == "cart waits longer for stock, Reserve"
+    assert [bool(each.evidence_id) for each in with_ids.shapes] == [False, True]
+    assert [bool(each.evidence_id) for each in with_ids.versions] == [False, True]
