@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from observability import kubernetes, reference, scraping, settings
+from observability import certificates, kubernetes, reference, scraping, settings
 from observability.dashboards import dashboards
 from observability.rules import render
 from observability.services import REPOSITORY
@@ -18,6 +18,8 @@ def files() -> dict[Path, str]:
         Path("docs/metrics.md"): reference.page(),
         Path("docs/settings.md"): settings.page(),
         Path("k8s/base/network.yaml"): kubernetes.network_text(),
+        Path("k8s/components/mtls/kustomization.yaml"): certificates.component_text(),
+        Path("k8s/components/mtls/certificates.yaml"): certificates.certificates_text(),
         Path("k8s/base/scaling.yaml"): kubernetes.scaling_text(),
         **{_GRAFANA / f"{each.name}.json": each.text() for each in dashboards()},
         _PROMETHEUS / "prometheus.yml": scraping.prometheus_text(),
