@@ -18,7 +18,7 @@ SERVICE_SCOPES: Final[dict[str, frozenset[str]]] = {
     "detector": _IDENTITY | {"read:stream", "read:samples"},
     "explainer": _IDENTITY
     | {"read:stream", "read:samples", "read:alerts", "read:analysis", "read:topology"},
-    "incidents": _IDENTITY | {"read:alerts", "read:analysis"},
+    "incidents": _IDENTITY | {"read:alerts", "read:analysis", "read:topology"},
     "notifier": _IDENTITY | {"read:incidents", "read:analysis"},
     "topology": _IDENTITY | {"read:stream", "write:samples", "write:analysis"},
     "gateway": frozenset({"read:samples", "read:alerts", "read:analysis"}),

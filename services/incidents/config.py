@@ -28,6 +28,9 @@ class Config(Common):
     explainer_target: Annotated[
         str, Meta(description="explainer, host:port or dns:///name:port")
     ] = f"127.0.0.1:{ports.EXPLAINER}"
+    topology_target: Annotated[
+        str, Meta(description="topology, host:port or dns:///name:port; empty: no calls are known")
+    ] = ""
     anomalies_min_severity: Annotated[
         Literal["critical", "warning", "info"],
         Meta(description="Least severity of anomalies that go into incidents"),

@@ -25,8 +25,11 @@ from sensus.explainer.v1.explainer_service_pb2_grpc import ExplainerServiceStub
 from sensus.incidents.v1 import incidents_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1.ingest_service_pb2_grpc import IngestServiceStub
+from sensus.topology.v1 import topology_service_pb2 as topology_pb
+from sensus.topology.v1.topology_service_pb2_grpc import TopologyServiceStub
 from services.incidents.config import Config
 from services.incidents.consumer import logs
+from services.incidents.consumer.callgraph import CallGraph
 from services.incidents.consumer.leading import Leading
 from services.incidents.consumer.leading import Parts as LeadingParts
 from services.incidents.consumer.watching import Watch
@@ -51,6 +54,7 @@ SERVICE: Final = "incidents"
 _INGEST = ingest_pb.DESCRIPTOR.services_by_name["IngestService"].full_name
 _DETECTOR = detector_pb.DESCRIPTOR.services_by_name["DetectorService"].full_name
 _EXPLAINER = explainer_pb.DESCRIPTOR.services_by_name["ExplainerService"].full_name
+_TOPOLOGY = topology_pb.DESCRIPTOR.services_by_name["TopologyService"].full_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +96,18 @@ async def assemble(config: Config, clock: Clock) -> AsyncIterator[Incidents]:
                 )
             ),
         ]
+        graph = CallGraph(await _topology(stack, config), clock)
         threads = ThreadPoolExecutor(1, thread_name_prefix="preview")
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
-        yield await _assemble(config, clock, pool, identity, watches, threads)
+        yield await _assemble(config, clock, pool, identity, (watches, graph), threads)
+
+
+async def _topology(stack: AsyncExitStack, config: Config) -> TopologyServiceStub | None:
+    """Who knows the calls, when there is somebody to ask."""
+    if not config.topology_target:
+        return None
+    channel = await _channel(stack, config, _TOPOLOGY, config.topology_target)
+    return TopologyServiceStub(channel)
 
 
 async def _channel(
@@ -116,9 +129,10 @@ async def _assemble(
     clock: Clock,
     pool: "Pool",
     identity: Identity,
-    watches: list[Watch],
+    heard: tuple[list[Watch], CallGraph],
     threads: ThreadPoolExecutor,
 ) -> Incidents:
+    watches, graph = heard
     drain, health, times, settings = Drain(), Health([FULL_NAME]), config.times, Settings()
     await health.add_check("database", lambda: postgres.ping(pool))
     await identity.add_check(health)
@@ -128,6 +142,7 @@ async def _assemble(
         LeadingParts(
             lease=LeaseStore(pool, lease_s=config.lease_s),
             rules=RuleStore(pool),
+            graph=graph,
             silencing=Silencing(pool, times),
             grouping=partial(Grouping, pool, clock, settings, times),
             watches=watches,
@@ -147,6 +162,7 @@ async def _assemble(
     parts = Parts(
         incidents=incidents,
         rules=RuleStore(pool),
+        graph=graph,
         silences=SilenceStore(pool),
         postmortems=PostmortemStore(pool),
         history=HistoryStore(pool),
@@ -163,6 +179,7 @@ async def _assemble(
         **identity.workers,
         "publisher": publisher.run,
         "leading": leading.run,
+        "graph": graph.run,
         "retention": retention.run,
     }
     return Incidents(server=server, workers=workers, pool=pool, retention=retention)

@@ -8,6 +8,10 @@ it is built; `evidence_id` is "" for what is not shown as evidence.
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import Final
+
+UNKNOWN: Final = "unknown"
+"""Stands for whom a sender called and does not name: no service, and many at once."""
 
 
 class Reason(StrEnum):
@@ -210,13 +214,13 @@ class Traces:
         named = {name for each in self.calls for name in (each.service, each.caller)}
         named |= {each.service for each in self.origins} | {each.service for each in self.shapes}
         named |= {each.service for each in self.lines} | {each.service for each in self.versions}
-        return frozenset(named - {""})
+        return frozenset(named - {"", UNKNOWN})
 
     @cached_property
     def edges(self) -> frozenset[tuple[str, str]]:
         """Who calls whom, as (caller, callee)."""
         called = ((each.caller, each.service) for each in self.calls if each.caller)
-        return frozenset(pair for pair in called if pair[0] != pair[1])
+        return frozenset(pair for pair in called if pair[0] != pair[1] and UNKNOWN not in pair)
 
 
 NO_TRACES = Traces()

@@ -35,6 +35,7 @@ def new_lines(traces: Traces) -> list[tuple[Lines, float]]:
     found = [
         (each, systems[each.service].surprise(each.observed, each.usual, questions))
         for each in traces.lines
+        if each.service in systems
     ]
     return sorted(found, key=lambda pair: (-pair[1], pair[0].service, pair[0].text))
 

@@ -67,7 +67,9 @@ def excesses(traces: Traces) -> list[Excess]:
     found = []
     for each in traces.origins:
         service = _charged(each, traces, behind)
-        system = systems.get(service) or systems[each.service]
+        if service not in systems:
+            continue  # nobody knows who that is
+        system = systems[service]
         found.append(
             Excess(
                 origin=each,

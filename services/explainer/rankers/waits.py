@@ -65,6 +65,8 @@ def longer(traces: Traces) -> list[Longer]:
     behind = Behind(traces, systems)
     found: list[Longer | None] = []
     for calls in _by_operation(traces.calls):
+        if calls[0].service not in systems:
+            continue  # nobody knows who that is
         busiest = max(
             calls, key=lambda call: (call.usual.spans, call.caller, call.caller_operation)
         )
@@ -73,11 +75,10 @@ def longer(traces: Traces) -> list[Longer]:
         system = systems[busiest.service]
         found.append(_longer(busiest, busiest.service, system, (observed, usual), is_wait=False))
     for each in traces.calls:
-        if each.caller:
-            charged = behind(each.service, each.operation)
-            system = systems.get(charged) or systems[each.service]
+        charged = behind(each.service, each.operation)
+        if each.caller and charged in systems:
             waits = each.observed.wait, _usual_wait(each, charged, traces)
-            found.append(_longer(each, charged, system, waits, is_wait=True))
+            found.append(_longer(each, charged, systems[charged], waits, is_wait=True))
     return sorted((each for each in found if each), key=_order)
 
 
@@ -185,7 +186,7 @@ class LongerWaits:
         scores: dict[str, float] = defaultdict(float)
         reasons: dict[str, list[Reason]] = defaultdict(list)
         for each in found:
-            system = systems.get(each.service) or systems[each.call.service]
+            system = systems[each.service]
             peers = [e.lost for e in found if e.service in system.services]
             matters = max([RELEVANT_SHARE * _request(case.traces, system), each.lost, *peers])
             score = float(np.log1p(each.size)) * each.trust * each.lost / matters

@@ -12,6 +12,7 @@ from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.errors import SensusError, Unavailable
 from services.incidents import metrics
+from services.incidents.consumer.callgraph import CallGraph
 from services.incidents.consumer.watching import Gap, Watch, watched
 from services.incidents.keeper.grouping import Grouping
 from services.incidents.store.lease import LeaseStore
@@ -32,6 +33,7 @@ class Parts:
 
     lease: LeaseStore
     rules: RuleStore
+    graph: CallGraph
     silencing: Silencing
     grouping: Callable[[tuple[str, int]], Grouping]
     watches: Sequence[Watch]
@@ -135,6 +137,7 @@ class Leading:
         while True:
             async with turn:
                 grouping.rules = await self._parts.rules.compiled()
+                grouping.graph = self._parts.graph.now
                 await grouping.tick()
                 await self._parts.silencing.round(self._clock.now_ms(), lease)
             await self._clock.sleep(_TICK_S)

@@ -4,6 +4,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from mesh.clock import Clock
+from services.incidents.consumer.callgraph import CallGraph
 from services.incidents.correlator import Settings
 from services.incidents.keeper.acts import Acts
 from services.incidents.lifecycle.times import Times
@@ -21,6 +22,7 @@ class Parts:
 
     incidents: IncidentStore
     rules: RuleStore
+    graph: CallGraph
     silences: SilenceStore
     postmortems: PostmortemStore
     history: HistoryStore

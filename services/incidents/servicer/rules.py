@@ -77,7 +77,13 @@ class RuleMethods(pb_grpc.IncidentsServiceServicer):
         changes, now_in = await self._parts.history.span(start, end)
         loop, parts = asyncio.get_running_loop(), self._parts
         found: Preview = await loop.run_in_executor(
-            parts.threads, preview, changes, compiled, {}, parts.settings, parts.times
+            parts.threads,
+            preview,
+            changes,
+            compiled,
+            parts.graph.now,
+            parts.settings,
+            parts.times,
         )
         for each in found.incidents:
             yield pb.PreviewGroupingResponse(incident=_previewed(each, now_in))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.explainer.model.ranking import Ranking
 from services.explainer.model.traces import (
+    UNKNOWN,
     Call,
     CallCounts,
     Lines,
@@ -25,6 +26,7 @@ from services.explainer.rankers.origins import FirstToFail
 from services.explainer.rankers.paths import PathChanged, changed_shapes
 from services.explainer.rankers.protocol import Ranker
 from services.explainer.rankers.router import rank
+from services.explainer.rankers.systems import systems_of
 from services.explainer.rankers.waits import LongerWaits
 from tests.explainer.rankers.traced import (
     OBSERVED,
@@ -246,6 +248,19 @@ def test_an_address_that_was_always_one_keeps_its_name() -> None:
         for each in (*calls(), found.calls[-1])
     )
     assert named(rank(case(replace(found, calls=usual)))) == "bank.example:443"
+
+
+def test_whom_nobody_names_is_no_suspect_and_ties_no_systems_together() -> None:
+    """Many senders do not say whom they call: that is not one service that all of them call."""
+    nameless = [
+        Call(caller=by, caller_operation="x", service=UNKNOWN, operation="POST", way=Way.ADDRESS,
+             observed=counts(OBSERVED, wait=3.0), usual=counts(USUAL))
+        for by in ("web", "mail")
+    ]  # fmt: skip
+    failed = Origin(service=UNKNOWN, reason=Reason.UNREACHABLE, observed=OBSERVED)
+    found = traces([*calls(), *nameless], origins=[failed])
+    assert UNKNOWN not in [each.entity for each in rank(case(found)).suspects]
+    assert systems_of(found)["mail"].services == {"mail"}
 
 
 @pytest.mark.parametrize(("late", "expected"), [(2.0, "pay"), (0.02, "web")])
