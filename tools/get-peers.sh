@@ -6,9 +6,9 @@ mkdir -p "$bin"
 export PATH="$PWD/$bin:$PATH"
 have() { command -v "$1" >/dev/null; }
 
-if ! have prometheus || ! { have prometheus-alertmanager || have alertmanager; }; then
+if ! have prometheus || ! have prometheus-node-exporter || ! { have prometheus-alertmanager || have alertmanager; }; then
   if have apt-get && [ "$(id -u)" = 0 ]; then
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq prometheus prometheus-alertmanager >/dev/null
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq prometheus prometheus-node-exporter prometheus-alertmanager >/dev/null
   fi
 fi
 if ! have grpcurl && have go; then
