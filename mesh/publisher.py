@@ -13,7 +13,7 @@ from prometheus_client import Gauge
 
 from mesh.clock import Clock
 from mesh.drain import Drain
-from mesh.errors import Unavailable
+from mesh.errors import OutOfRange, Unavailable
 from mesh.notices import Notices
 
 POLL_S: Final = 1.0
@@ -21,6 +21,8 @@ PAGE: Final = 500
 HEARTBEAT_DEFAULT_S: Final = 5.0
 HEARTBEAT_MIN_S: Final = 1.0
 HEARTBEAT_MAX_S: Final = 60.0
+CURSOR_AHEAD: Final = "CURSOR_AHEAD"
+"""Why a watch is refused: its cursor is of a log that went on further than this one."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,10 @@ class Log(Protocol[Read_co]):
 
     async def head(self) -> int:
         """Cursor of the newest entry; 0 when there is none."""
+        ...
+
+    async def last(self) -> int:
+        """No cursor above it was ever given, also to an entry that is gone by now."""
         ...
 
     async def after(self, cursor: int, limit: int) -> Sequence[Read_co]:
@@ -80,6 +86,7 @@ class Publisher(Generic[Entry]):
         self._drain = drain
         self._watchers = watchers
         self._head = 0
+        self._last = 0
         self._moved = asyncio.Event()
 
     async def run(self) -> None:
@@ -99,6 +106,7 @@ class Publisher(Generic[Entry]):
         When nothing is waiting the first frame is a heartbeat: it tells the place of "now".
 
         Raises:
+            OutOfRange: CURSOR_AHEAD, at the begin or when the log went back while it is watched.
             Unavailable: The database does not answer; resume after the last frame.
         """
         cursor = await self._log.head() if after is None else after
@@ -107,6 +115,7 @@ class Publisher(Generic[Entry]):
         try:
             while not self._drain.started:
                 moved = self._moved
+                await self._check(cursor)
                 page = await self._log.after(cursor, PAGE)
                 for entry in page:
                     cursor = entry.cursor
@@ -122,14 +131,29 @@ class Publisher(Generic[Entry]):
         finally:
             self._watchers.dec()
 
+    async def _check(self, cursor: int) -> None:
+        """Asks only about a cursor that is beyond what was heard of."""
+        if cursor > self._last:
+            self._last = await self._log.last()
+        if cursor > self._last:
+            raise OutOfRange(
+                f"cursor {cursor} is ahead of this log, which ends at {self._last}: it was restored"
+                " from an older copy. Read what stands with the list method, then watch without a"
+                " cursor",
+                reason=CURSOR_AHEAD,
+                metadata={"cursor": str(cursor), "last": str(self._last)},
+            )
+
     async def _listen(self) -> None:
         async with self._log.listening() as committed:
             while committed.alive:
+                self._last = await self._log.last()
                 self._advance(await self._log.head())
                 await committed.wait(POLL_S)
 
     def _advance(self, head: int) -> None:
-        if head > self._head:
+        """Wakes all watches when there is more, and when the log went back."""
+        if head != self._head:
             self._head = head
             moved, self._moved = self._moved, asyncio.Event()
             moved.set()

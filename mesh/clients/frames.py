@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from mesh.errors import SensusError, Unavailable
+from mesh.errors import OutOfRange, SensusError, Unavailable, translated
 
 if TYPE_CHECKING:
     Call = grpc.aio.StreamStreamCall[Any, Any] | grpc.aio.UnaryStreamCall[Any, Any]
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 HEARTBEAT_S: Final = 5
 MISSED_HEARTBEATS: Final = 3
 _CANCEL_AGAIN_S: Final = 1.0
+_READ_AGAIN: Final = 1000
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,25 @@ def surviving(stream: str) -> Iterator[None]:
         error_id = uuid.uuid4().hex
         logger.exception("unforeseen error", extra={"stream": stream, "error_id": error_id})
         raise Unavailable(f"internal error {error_id}") from error
+
+
+@asynccontextmanager
+async def going_back(back: Callable[[int], Awaitable[None]], *, stream: str) -> AsyncIterator[None]:
+    """Inside, a log is watched. One that went back, because it was restored from an older copy, is
+    read again from `back(cursor)`, a thousand entries before its end: what was taken in before is
+    known by its id, and nothing that came meanwhile is missed.
+
+    Raises:
+        Unavailable: The log went back: open it again.
+    """
+    try:
+        with translated():
+            yield
+    except OutOfRange as error:
+        cursor = max(0, int(error.metadata.get("last", "0")) - _READ_AGAIN)
+        logger.warning("a log went back", extra={"stream": stream, "cause": error.message})
+        await back(cursor)
+        raise Unavailable(f"{stream} are read again from {cursor}") from error
 
 
 async def stopped(*tasks: "asyncio.Task[Any]") -> None:

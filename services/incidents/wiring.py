@@ -16,6 +16,7 @@ from mesh.clients.identity import Identity, open_identity
 from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.health import Health
+from mesh.publisher import Publisher
 from mesh.serving import Server, Worker, standard_server
 from mesh.tls import channel_credentials
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
@@ -27,6 +28,7 @@ from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1.ingest_service_pb2_grpc import IngestServiceStub
 from sensus.topology.v1 import topology_service_pb2 as topology_pb
 from sensus.topology.v1.topology_service_pb2_grpc import TopologyServiceStub
+from services.incidents import metrics
 from services.incidents.config import Config
 from services.incidents.consumer import logs
 from services.incidents.consumer.callgraph import CallGraph
@@ -36,11 +38,11 @@ from services.incidents.consumer.watching import Watch
 from services.incidents.correlator import Settings
 from services.incidents.keeper.acts import Acts
 from services.incidents.keeper.grouping import Grouping
-from services.incidents.publisher import Publisher
 from services.incidents.servicer import FULL_NAME, Parts, register
 from services.incidents.store.history import HistoryStore
 from services.incidents.store.incidents import IncidentStore
 from services.incidents.store.lease import LeaseStore
+from services.incidents.store.log import IncidentLog
 from services.incidents.store.postmortems import PostmortemStore
 from services.incidents.store.retention import RetentionStore
 from services.incidents.store.rules import RuleStore
@@ -136,8 +138,7 @@ async def _assemble(
     drain, health, times, settings = Drain(), Health([FULL_NAME]), config.times, Settings()
     await health.add_check("database", lambda: postgres.ping(pool))
     await identity.add_check(health)
-    incidents = IncidentStore(pool)
-    publisher = Publisher(incidents, clock, drain)
+    publisher = Publisher(IncidentLog(pool), clock, drain, metrics.WATCHERS)
     leading = Leading(
         LeadingParts(
             lease=LeaseStore(pool, lease_s=config.lease_s),
@@ -160,7 +161,7 @@ async def _assemble(
         drain=drain,
     )
     parts = Parts(
-        incidents=incidents,
+        incidents=IncidentStore(pool),
         rules=RuleStore(pool),
         graph=graph,
         silences=SilenceStore(pool),

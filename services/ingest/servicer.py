@@ -3,6 +3,7 @@
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,7 @@ import grpc
 
 from mesh.auth import Policy, current_principal, policies
 from mesh.clock import Clock
+from mesh.publisher import Publisher
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from services.ingest.alerts.episodes import Episodes
@@ -33,11 +35,11 @@ from services.ingest.convert.page_tokens import (
     token_after,
 )
 from services.ingest.query.samples import Querying
+from services.ingest.store.alert_log import LoggedAlert
 from services.ingest.store.alerts import AlertStore
 from services.ingest.store.deliveries import DeliveryStore
 from services.ingest.store.metadata import MetadataStore
 from services.ingest.store.series import SeriesStore
-from services.ingest.subscribe.alert_watch import AlertWatches
 from services.ingest.subscribe.subscriptions import Subscriptions
 from services.ingest.write.intake import Intake
 from services.ingest.write.remote_write import RemoteWrites
@@ -69,7 +71,7 @@ class Parts:
     episodes: Episodes
     severity_words: SeverityWords
     replica_labels: frozenset[str]
-    alert_watches: AlertWatches
+    alert_log: Publisher[LoggedAlert]
     querying: Querying
     subscriptions: Subscriptions
     series: SeriesStore
@@ -180,8 +182,10 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         self, request: pb.WatchAlertsRequest, context: object
     ) -> AsyncIterator[pb.WatchAlertsResponse]:
         wanted = alert_watch.watch_query(request)
-        async for frame in self._parts.alert_watches.serve(wanted):
-            yield alert_watch.watch_frame(frame, self._parts.clock.now_ms())
+        watch = self._parts.alert_log.watch(wanted.after, wanted.wants, wanted.heartbeat_s)
+        async with aclosing(watch) as frames:
+            async for frame in frames:
+                yield alert_watch.watch_frame(frame, self._parts.clock.now_ms())
 
     async def GetAlert(  # noqa: N802
         self, request: pb.GetAlertRequest, context: object

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh import migrations, postgres
+from mesh import publisher as log_publisher
 from mesh.auth import TokenVerifier
 from mesh.budget import ByteBudget
 from mesh.clients.identity import Identity, open_identity
@@ -16,7 +17,7 @@ from mesh.health import Health
 from mesh.interceptors import server_interceptors
 from mesh.redis import Streams, open_redis
 from mesh.serving import Server, Worker
-from services.ingest import collector, roads
+from services.ingest import collector, metrics, roads
 from services.ingest.alerts.arrival_bell import ArrivalBell
 from services.ingest.alerts.committer import NoticeCommitter
 from services.ingest.alerts.episodes import Episodes
@@ -28,7 +29,7 @@ from services.ingest.publisher import Publisher
 from services.ingest.query.samples import Querying
 from services.ingest.servicer import ALWAYS_TRACED, FULL_NAME, Parts, access, register
 from services.ingest.store import log_reader
-from services.ingest.store.alert_log import AlertLog
+from services.ingest.store.alert_log import AlertLog, LoggedAlert
 from services.ingest.store.alerts import AlertStore
 from services.ingest.store.chunks import ChunkStore
 from services.ingest.store.deliveries import DeliveryStore
@@ -48,7 +49,6 @@ from services.ingest.store.series_cache import SeriesCache
 from services.ingest.store.stored_rows import StoredRows
 from services.ingest.store.tail_index import TailIndex
 from services.ingest.subscribe.alert_session import AlertParts
-from services.ingest.subscribe.alert_watch import AlertWatches
 from services.ingest.subscribe.shaping import EventShaper, Shaper
 from services.ingest.subscribe.shard_session import ShardParts
 from services.ingest.subscribe.subscriptions import Subscriptions
@@ -136,6 +136,7 @@ class _Core:
     committer: Committer
     body_reader: Executor
     bell: ArrivalBell
+    alert_log: log_publisher.Publisher[LoggedAlert]
 
     @property
     def drain_grace_s(self) -> float:
@@ -157,12 +158,13 @@ def _core(
     publisher = Publisher(
         streams, roads.SAMPLES, maxlen=config.stream_entries, stream_bytes=stream_bytes
     )
+    drain = Drain()
     return _Core(
         config=config,
         clock=clock,
         pool=pool,
         streams=streams,
-        drain=Drain(),
+        drain=drain,
         heads=NewestHeads(Installation(pool), clock),
         series_cache=series_cache,
         log=log,
@@ -172,6 +174,7 @@ def _core(
         committer=Committer(log, series_cache, publisher, clock),
         body_reader=body_reader,
         bell=ArrivalBell(),
+        alert_log=log_publisher.Publisher(AlertLog(pool), clock, drain, metrics.ALERT_WATCHES),
     )
 
 
@@ -214,6 +217,7 @@ async def _assemble(core: _Core, events: EventParts, identity: Identity) -> Inge
             **events.workers,
             "committer": core.committer.run,
             "publisher": core.publisher.run,
+            "alert_publisher": core.alert_log.run,
             "relay": relay.run,
             "compactor": compactor.run,
             "retention": retention.run,
@@ -260,7 +264,7 @@ def _parts(core: _Core, events: EventParts, intake: Intake, bodies: Bodies) -> P
             core.config.alert_severity_labels, core.config.alert_severities
         ),
         replica_labels=frozenset(core.config.alert_replica_labels),
-        alert_watches=AlertWatches(AlertLog(pool), core.bell, clock, core.drain),
+        alert_log=core.alert_log,
         querying=Querying(SeriesStore(pool), SampleStore(pool, core.tail)),
         subscriptions=_subscriptions(core, events, deliveries),
         series=SeriesStore(pool),

@@ -229,6 +229,22 @@ async def test_watch_goes_on_after_the_last_explained_anomaly(
     assert len(await explanations(second)) == 2
 
 
+async def test_log_that_was_restored_is_read_again(start: Start, detector: Detector) -> None:
+    first = await start()
+    detector.announce(anomaly("n1", cursor=3000))
+    async with working(first, "anomalies"):
+        await until_cursor(first, 3000)
+    # the log of anomalies is an older copy by now, which ends before that place
+    detector.anomalies.clear()
+    detector.last = 1500
+    detector.announce(anomaly("n2", cursor=700))
+    second = await start()
+    async with working(second, "anomalies"):
+        await until_cursor(second, 700)
+    assert detector.watched_after[1:3] == [3000, 500]
+    assert len(await explanations(second)) == 2
+
+
 async def test_cursor_waits_for_the_slowest_anomaly_before_it(
     start: Start, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,7 +147,7 @@ async def running(
     """Serves with all workers, but `without` some, until the block ends."""
     async with AsyncExitStack() as stack:
         settings = ingest.config(dsn, redis_url, keys)
-        only = ("committer", "publisher")
+        only = ("committer", "publisher", "alert_publisher")
         source = await stack.enter_async_context(ingest.running(settings, keys, only=only))
         clock = TestClock()
         given: dict[str, Any] = {

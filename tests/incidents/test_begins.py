@@ -7,6 +7,7 @@ import pytest
 
 from cli.embedded.postgres import EmbeddedPostgres
 from cli.embedded.redis import EmbeddedRedis
+from mesh.errors import OutOfRange, translated
 from sensus.core.v1 import alert_pb2
 from sensus.incidents.v1 import incident_pb2
 from sensus.incidents.v1 import incidents_service_pb2 as pb
@@ -106,3 +107,48 @@ async def test_a_gap_of_the_log_is_on_the_timeline_of_what_is_open(late: Running
         "alerts missed while the log was not read: 1 changes are gone"
     ]
     assert (await late.one("after")).state == OPEN
+
+
+async def test_a_log_that_was_restored_is_read_anew_and_the_timeline_says_so(
+    late: Running,
+) -> None:
+    await follows(late)
+    await late.opened("back", "a", "b")
+    found = await late.one("back", 2)
+    await late.stop("leading")
+    members = (await late.get(found.incident_id)).members
+    # an older copy of ingest: its log ends before the place to which it was read, and has no "a"
+    await late.incidents.pool.execute("UPDATE incidents.cursor SET cursor = cursor + 1000")
+    lost = next(m for m in members if {p.name: p.value for p in m.labels}["alertname"] == "a")
+    await late.incidents.pool.execute(
+        "DELETE FROM ingest.alert WHERE alert_id = $1", lost.member_id
+    )
+    late.start("leading")
+    await late.write(fires(late, "after-back", 0))
+    assert (await late.one("after-back")).state == OPEN
+
+    async def seen() -> list[str] | None:
+        events = await late.events(found.incident_id)
+        return [e.text for e in events if e.kind == incident_pb2.EVENT_KIND_GAP] or None
+
+    assert await until(seen) == [
+        "alerts were restored from an older copy: what it lacks is not known"
+    ]
+    after = (await late.get(found.incident_id)).incident
+    assert (after.member_count, after.firing_count) == (2, 1)
+    await late.write(fires(late, "later-back", 0))
+    assert (await late.one("later-back")).state == OPEN
+
+
+async def test_a_watch_of_a_log_that_goes_back_is_ended(late: Running) -> None:
+    await follows(late)
+    await late.opened("ended", "a")
+    head = await late.incidents.pool.fetchval("SELECT last_event FROM incidents.head")
+    call = late.stub.WatchIncidents(pb.WatchIncidentsRequest(after_cursor=head))
+    assert (await anext(aiter(call))).WhichOneof("frame") == "heartbeat"
+    await late.stop("leading")
+    await late.incidents.pool.execute("UPDATE incidents.head SET last_event = 0")
+    with pytest.raises(OutOfRange) as caught, translated():
+        async for _ in call:
+            pass
+    assert caught.value.reason == "CURSOR_AHEAD"

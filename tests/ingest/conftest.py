@@ -53,7 +53,7 @@ async def shared(
     redis_url = redis_server.url.replace("db=0", "db=1")
     assert redis_url != redis_server.url
     async with database(postgres.dsn, template=migrated_template) as dsn:
-        only = ("committer", "publisher", "event_committer", "event_publisher")
+        only = ("committer", "publisher", "alert_publisher", "event_committer", "event_publisher")
         async with running(config(dsn, redis_url, keys), keys, only=only) as started:
             yield started
 

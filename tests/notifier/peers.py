@@ -10,11 +10,13 @@ from typing import Any
 import grpc
 import uvicorn
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from mesh.errors import OutOfRange, to_status
 from sensus.core.v1 import series_pb2
 from sensus.incidents.v1 import incident_pb2, incidents_service_pb2
 from sensus.incidents.v1 import incidents_service_pb2_grpc as incidents_grpc
@@ -103,6 +105,10 @@ class Log(incidents_grpc.IncidentsServiceServicer):
     ) -> AsyncIterator[incidents_service_pb2.WatchIncidentsResponse]:
         """Everything after the cursor, and then what comes; a heartbeat each second."""
         place = request.after_cursor
+        if place > len(self.frames):
+            last = {"last": str(len(self.frames))}
+            error = OutOfRange("restored", reason="CURSOR_AHEAD", metadata=last)
+            await context.abort_with_status(rpc_status.to_status(to_status(error)))
         while True:
             while place < len(self.frames):
                 frame = self.frames[place]

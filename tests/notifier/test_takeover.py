@@ -87,6 +87,21 @@ async def test_log_of_a_replica_that_is_gone_is_followed_by_another_at_once(
     await notifier.until(lambda found: [n.state for n in found] == [SENT])
 
 
+async def test_log_that_was_restored_is_read_again_and_nobody_is_told_twice(
+    start: Start, log: Log, hook: Hook, sql: Any
+) -> None:
+    first = await start()
+    await first.route(routing(hook))
+    await log.tell("i1", "OPENED")
+    await first.until(lambda found: [n.state for n in found] == [SENT])
+    # the log of incidents is an older copy by now: it ends before the place that is kept
+    await sql.execute("UPDATE notifier.cursor SET cursor = 5000, lease_until = now()")
+    second = await start()
+    await log.tell("i2", "OPENED")
+    await second.until(lambda found: [n.state for n in found] == [SENT, SENT])
+    assert len(hook.taken) == 2
+
+
 async def test_replica_is_seen_again_after_its_connection_was_lost(
     start: Start, log: Log, hook: Hook, sql: Any
 ) -> None:

@@ -45,6 +45,9 @@ SELECT greatest(
     coalesce((SELECT max(end_cursor) FROM detector.anomaly WHERE end_cursor IS NOT NULL), 0)
 )
 """
+_LAST: Final = """
+SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM detector.anomaly_cursor
+"""
 _NEWEST_FIRST: Final = f"""
 {_SELECT} WHERE anomaly.event_time >= $1 AND anomaly.event_time < $2
     AND anomaly.severity >= $3::integer AND ($4::integer = 0 OR anomaly.kind = $4)
@@ -95,6 +98,11 @@ class AnomalyStore:
         """Cursor of the newest entry; 0 when there is none."""
         with guard("anomaly_head"):
             return int(await self._pool.fetchval(_HEAD))
+
+    async def last(self) -> int:
+        """No cursor above it was ever given."""
+        with guard("anomaly_last"):
+            return int(await self._pool.fetchval(_LAST))
 
     async def after(self, cursor: int, limit: int) -> "list[Entry]":
         """The first `limit` entries after `cursor`, in the order of the log."""

@@ -10,13 +10,14 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.duration_pb2 import Duration
 from opentelemetry.trace import SpanKind
 
 from mesh.clients import Backoff, backoff, closing, keep_open
-from mesh.clients.frames import HEARTBEAT_S, frames_of, stopped, surviving
+from mesh.clients.frames import HEARTBEAT_S, frames_of, going_back, stopped, surviving
 from mesh.drain import Drain
 from mesh.errors import SensusError, Unavailable
 from mesh.telemetry import span, traceparent
@@ -90,7 +91,10 @@ class AnomalyConsumer:
             raise Unavailable("another replica watches", retry_after_s=_HOLD_EVERY_S)
         try:
             watch = AnomalyWatch(self._jobs, self._cursors, self._owner, self._at_once, waits.reset)
-            async with closing(self._stub.WatchAnomalies(self._request(cursor))) as call:
+            async with (
+                going_back(partial(self._cursors.back, WATCH, self._owner), stream=WATCH),
+                closing(self._stub.WatchAnomalies(self._request(cursor))) as call,
+            ):
                 await watch.run(call, self._drain)
         finally:
             await self._cursors.release(WATCH, self._owner)

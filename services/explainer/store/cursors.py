@@ -19,6 +19,7 @@ _MOVE = """
 UPDATE explainer.cursor SET cursor = greatest(cursor, $3), lease_until = now() + $4 * interval '1 s'
 WHERE name = $1 AND owner = $2 RETURNING cursor
 """
+_BACK = "UPDATE explainer.cursor SET cursor = $3 WHERE name = $1 AND owner = $2"
 _RELEASE = "UPDATE explainer.cursor SET lease_until = now() WHERE name = $1 AND owner = $2"
 
 
@@ -41,6 +42,11 @@ class Cursors:
         with guard("move_cursor"):
             moved = await self._pool.fetchval(_MOVE, name, owner, cursor, self._lease_s)
         return moved is not None
+
+    async def back(self, name: str, owner: UUID, cursor: int) -> None:
+        """The log is read again from `cursor`, if it is still ours."""
+        with guard("move_cursor_back"):
+            await self._pool.execute(_BACK, name, owner, cursor)
 
     async def release(self, name: str, owner: UUID) -> None:
         """Lets another replica take the log at once."""

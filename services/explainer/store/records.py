@@ -56,6 +56,9 @@ WHERE ($1::text IS NULL OR state = $1)
 ORDER BY create_time DESC, explanation_id DESC LIMIT $9
 """
 _AFTER = f"{_BRIEF} FROM explainer.explanation e WHERE cursor > $1 ORDER BY cursor LIMIT $2"
+_LAST = """
+SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM explainer.explanation_cursor
+"""
 _HEAD = "SELECT coalesce(max(cursor), 0) FROM explainer.explanation WHERE cursor IS NOT NULL"
 _LAST_CURSOR = 2**63 - 1
 
@@ -137,6 +140,11 @@ class Records:
         """Cursor of the explanation that ended last; 0 when there is none."""
         with guard("explanation_head"):
             return int(await self._pool.fetchval(_HEAD))
+
+    async def last(self) -> int:
+        """No cursor above it was ever given."""
+        with guard("explanation_last"):
+            return int(await self._pool.fetchval(_LAST))
 
     async def after(self, cursor: int, limit: int) -> Sequence[Record]:
         """The first `limit` explanations that ended after `cursor`, in the order of commits.

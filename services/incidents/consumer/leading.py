@@ -10,7 +10,7 @@ from typing import Any, Final
 from mesh.clients import Backoff, keep_open
 from mesh.clock import Clock
 from mesh.drain import Drain
-from mesh.errors import SensusError, Unavailable
+from mesh.errors import OutOfRange, SensusError, Unavailable
 from services.incidents import metrics
 from services.incidents.consumer.callgraph import CallGraph
 from services.incidents.consumer.watching import Gap, Watch, watched
@@ -98,9 +98,13 @@ class Leading:
                 await watched(watch, grouping, turn, cursor, waits.reset)
             except Lost:
                 raise
-            except Gap as gap:
-                logger.warning("a log has a gap", extra={"cause": gap.message})
-                await self._begin(watch, grouping, turn, gap.message)
+            except Gap as error:
+                logger.warning("a log has a gap", extra={"cause": error.message})
+                await self._begin(watch, grouping, turn, error.message)
+            except OutOfRange as error:
+                logger.warning("a log went back", extra={"log": watch.name, "cause": error.message})
+                gap = f"{watch.name} were restored from an older copy: what it lacks is not known"
+                await self._begin(watch, grouping, turn, gap)
             except SensusError as error:
                 note = {"log": watch.name, "cause": error.message}
                 logger.info("a watched log is opened again", extra=note)
@@ -113,11 +117,16 @@ class Leading:
 
         What is over opens nothing: on an old installation that would be months of alerts.
         """
-        if watch.present is None:
+        if watch.present is None or watch.kind is None:
+            if gap:
+                async with turn:
+                    await grouping.begin(watch.name, 0, gap)
             return 0
         cursor, present = await watch.present()
         async with turn:
-            ended = await grouping.not_among(present) if gap else []
+            ended = (
+                await grouping.not_among(watch.kind, present, watch.looks_back_ms) if gap else []
+            )
         changes = [*ended, *present]
         for first in range(0, len(changes), _AT_ONCE):
             async with turn:

@@ -43,7 +43,9 @@ def alerts(stub: Any) -> Watch:
         found = [each async for page in pages(stub.ListAlerts, request) for each in page.alerts]
         return cursor, in_order(map(alert_change, found))
 
-    return Watch(name="alerts", open=opened, take=take, present=present, is_dense=True)
+    return Watch(
+        name="alerts", open=opened, take=take, present=present, kind=Kind.ALERT, is_dense=True
+    )
 
 
 def anomalies(stub: Any, min_severity: Severity) -> Watch:
@@ -73,7 +75,14 @@ def anomalies(stub: Any, min_severity: Severity) -> Watch:
         found = [each async for page in pages_of for each in page.anomalies]
         return cursor, in_order(begun(each) for each in found if not each.HasField("end_time"))
 
-    return Watch(name="anomalies", open=opened, take=take, present=present)
+    return Watch(
+        name="anomalies",
+        open=opened,
+        take=take,
+        present=present,
+        kind=Kind.ANOMALY,
+        looks_back_ms=_DAY_S * 1000,
+    )
 
 
 def explanations(stub: Any) -> Watch:

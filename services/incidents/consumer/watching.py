@@ -10,7 +10,7 @@ from mesh.clients import closing
 from mesh.errors import Unavailable, translated
 from services.incidents import metrics
 from services.incidents.keeper.grouping import Grouping
-from services.incidents.model.change import Change
+from services.incidents.model.change import Change, Kind
 
 HEARTBEAT_S: Final = 5
 _SILENCE_S: Final = 3.0 * HEARTBEAT_S
@@ -27,6 +27,8 @@ class Watch:
         take: Writes a batch of its frames and the cursor.
         present: A cursor, and what still goes on that the log said before it. None: the log is read
             from its begin.
+        kind: What it tells of; None for what has no begin and end.
+        looks_back_ms: `present` knows only what began since then; 0 when it knows all.
         is_dense: Whether each place is sent, so that a hole was left by retention.
     """
 
@@ -34,6 +36,8 @@ class Watch:
     open: Callable[[int], Any]
     take: Callable[[Grouping, int, list[Any]], Awaitable[None]]
     present: Callable[[], Awaitable[tuple[int, list[Change]]]] | None = None
+    kind: Kind | None = None
+    looks_back_ms: int = 0
     is_dense: bool = False
 
 

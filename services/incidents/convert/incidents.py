@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+from mesh.publisher import Frame
 from sensus.incidents.v1 import incident_pb2 as pb
 from sensus.incidents.v1 import incidents_service_pb2 as service_pb
 from services.incidents.convert.common import labels, maybe_timestamp, timestamp
 from services.incidents.keeper.acts import etag_of
 from services.incidents.lifecycle.labels import routing_labels
 from services.incidents.model.incident import Cause, Event, Incident, Member
-from services.incidents.publisher import Frame
+from services.incidents.store.log import LoggedEvent
 
 _SERVICES = 50
 
@@ -90,12 +91,15 @@ def timeline(events: Sequence[Event]) -> list[pb.IncidentEvent]:
     return [event(each, undone.get(each.event_id, 0)) for each in events]
 
 
-def frame(known: Frame, now_ms: int) -> service_pb.WatchIncidentsResponse:
-    """One frame of a watch."""
-    if known.event is not None and known.incident is not None:
-        sets = [service_pb.LabelSet(labels=labels(each)) for each in known.label_sets]
+def frame(
+    known: Frame[LoggedEvent], label_sets: Sequence[dict[str, str]], now_ms: int
+) -> service_pb.WatchIncidentsResponse:
+    """One frame of a watch; `label_sets` are those of members, where they are asked for."""
+    if known.entry is not None:
         change = service_pb.IncidentChange(
-            event=event(known.event), incident=incident(known.incident), member_labels=sets
+            event=event(known.entry.event),
+            incident=incident(known.entry.incident),
+            member_labels=[service_pb.LabelSet(labels=labels(each)) for each in label_sets],
         )
         return service_pb.WatchIncidentsResponse(cursor=known.cursor, change=change)
     if known.draining:

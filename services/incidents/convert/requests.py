@@ -1,5 +1,8 @@
 """Requests about incidents."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from sensus.incidents.v1 import incidents_service_pb2 as pb
 from services.incidents.convert.common import (
     heartbeat_s,
@@ -10,14 +13,24 @@ from services.incidents.convert.common import (
     time_ms,
 )
 from services.incidents.lifecycle.labels import routing_labels
-from services.incidents.model.incident import Incident
-from services.incidents.publisher import WatchQuery
+from services.incidents.model.incident import IncidentState
 from services.incidents.store.incidents import IncidentFilter
+from services.incidents.store.log import LoggedEvent
 
 _YEAR_MS = 366 * 86_400_000
 _FIELDS = frozenset({"title", "owner", "severity"})
 _STATES = range(1, 6)
 _NOBODY = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchQuery:
+    """What a watcher wants; `after` is None for what comes from now on."""
+
+    after: int | None
+    wants: Callable[[LoggedEvent], bool]
+    heartbeat_s: float
+    with_labels: bool
 
 
 def watch_query(request: pb.WatchIncidentsRequest) -> WatchQuery:
@@ -28,15 +41,19 @@ def watch_query(request: pb.WatchIncidentsRequest) -> WatchQuery:
     """
     wanted, least = selector(request.selector), severity(request.min_severity)
 
-    def wants(incident: Incident) -> bool:
-        found = {**incident.labels, **routing_labels(incident)}
-        return incident.severity >= least and wanted.matches(found)
+    def wants(entry: LoggedEvent) -> bool:
+        """What only gathers is not shown yet."""
+        incident = entry.incident
+        if entry.event.state == IncidentState.GATHERING or incident.severity < least:
+            return False
+        if request.incident_id and request.incident_id != incident.incident_id:
+            return False
+        return wanted.matches({**incident.labels, **routing_labels(incident)})
 
     return WatchQuery(
         after=request.after_cursor if request.HasField("after_cursor") else None,
         wants=wants,
         heartbeat_s=heartbeat_s(request),
-        incident_id=request.incident_id,
         with_labels=request.include_member_labels,
     )
 

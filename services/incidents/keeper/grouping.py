@@ -60,6 +60,7 @@ SELECT incident_id FROM incidents.incident WHERE state IN (0, 1, 2, 3) ORDER BY 
 _MISSED: Final = """
 SELECT member_id FROM incidents.member
 WHERE end_ms = 0 AND incident_id <> '' AND kind = $1 AND NOT member_id = ANY($2)
+    AND start_ms >= $3
 ORDER BY joined_no, member_id
 """
 _RETURNS: Final = (EventKind.REOPENED, EventKind.UNDONE)
@@ -149,11 +150,17 @@ class Grouping:
                 current.append([lost(current.incidents[row["incident_id"]], gap, now_ms)])
             await current.move_cursor(name, cursor)
 
-    async def not_among(self, present: Sequence[Change]) -> list[Change]:
-        """The ends of alerts that fire here and are not among `present`: their ends were missed."""
+    async def not_among(
+        self, kind: Kind, present: Sequence[Change], looks_back_ms: int
+    ) -> list[Change]:
+        """The ends of what fires here and is not among `present`: they were missed.
+
+        Where `present` looks back so far only, what began before that is left as it is.
+        """
         now_ms, ids = self._clock.now_ms(), [each.member_id for each in present]
-        rows = await self._pool.fetch(_MISSED, int(Kind.ALERT), ids)
-        return [over(row["member_id"], Kind.ALERT, now_ms) for row in rows]
+        since_ms = now_ms - looks_back_ms if looks_back_ms else 0
+        rows = await self._pool.fetch(_MISSED, int(kind), ids, since_ms)
+        return [over(row["member_id"], kind, now_ms) for row in rows]
 
     async def tick(self) -> int:
         """What is due by now; how many incidents were."""

@@ -4,13 +4,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from mesh.clock import Clock
+from mesh.publisher import Publisher
 from services.incidents.consumer.callgraph import CallGraph
 from services.incidents.correlator import Settings
 from services.incidents.keeper.acts import Acts
 from services.incidents.lifecycle.times import Times
-from services.incidents.publisher import Publisher
 from services.incidents.store.history import HistoryStore
 from services.incidents.store.incidents import IncidentStore
+from services.incidents.store.log import LoggedEvent
 from services.incidents.store.postmortems import PostmortemStore
 from services.incidents.store.rules import RuleStore
 from services.incidents.store.silences import SilenceStore
@@ -27,7 +28,7 @@ class Parts:
     postmortems: PostmortemStore
     history: HistoryStore
     acts: Acts
-    publisher: Publisher
+    publisher: Publisher[LoggedEvent]
     clock: Clock
     settings: Settings
     times: Times

@@ -1,6 +1,7 @@
 """Incidents, members and the log, read."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Final
 
 from mesh.errors import NotFound
@@ -11,6 +12,7 @@ from services.incidents.model.incident import Incident
 from services.incidents.servicer.parts import Parts
 
 _INLINE: Final = 200
+_LABEL_SETS: Final = 200
 _LAST: Final = 2**62
 
 
@@ -24,8 +26,14 @@ class ReadingMethods(pb_grpc.IncidentsServiceServicer):
     ) -> AsyncIterator[pb.WatchIncidentsResponse]:
         """The log behind the caller's cursor."""
         wanted = requests.watch_query(request)
-        async for frame in self._parts.publisher.watch(wanted):
-            yield incidents.frame(frame, self._parts.clock.now_ms())
+        watch = self._parts.publisher.watch(wanted.after, wanted.wants, wanted.heartbeat_s)
+        async with aclosing(watch) as frames:
+            async for frame in frames:
+                sets = []
+                if frame.entry is not None and wanted.with_labels:
+                    named = frame.entry.incident.incident_id
+                    sets = await self._parts.incidents.member_labels(named, _LABEL_SETS)
+                yield incidents.frame(frame, sets, self._parts.clock.now_ms())
 
     async def ListIncidents(  # noqa: N802
         self, request: pb.ListIncidentsRequest, context: object

@@ -1,6 +1,6 @@
 """Reading incidents, their members and their log."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -145,33 +145,18 @@ class IncidentStore:
             rows = await self._pool.fetch(_LABELS, incident_id, limit)
         return [row["labels"] for row in rows]
 
-    async def head(self) -> int:
-        """The newest event."""
-        with guard("event_head"):
-            head: int = await self._pool.fetchval("SELECT last_event FROM incidents.head")
-        return head
-
-    async def after(self, cursor: int, limit: int) -> list[Event]:
-        """The log behind `cursor`."""
-        with guard("events_after"):
-            rows = await self._pool.fetch(_AFTER, cursor, limit)
-        return [msgspec.json.decode(row["body"], type=Event) for row in rows]
-
-    async def get(self, ids: Sequence[str]) -> dict[str, Incident]:
-        """Incidents by id, merged ones as they are."""
-        query = "SELECT body FROM incidents.incident WHERE incident_id = ANY($1)"
-        with guard("get_incidents"):
-            rows = await self._pool.fetch(query, list(ids))
-        found = [incident_of(row["body"]) for row in rows]
-        return {each.incident_id: each for each in found}
-
     async def log(self) -> AsyncIterator[Event]:
         """The whole log, oldest first."""
         cursor = 0
-        while page := await self.after(cursor, _PAGE):
-            for each in page:
-                yield each
-            cursor = page[-1].event_id
+        while True:
+            with guard("whole_log"):
+                rows = await self._pool.fetch(_AFTER, cursor, _PAGE)
+            for row in rows:
+                event = msgspec.json.decode(row["body"], type=Event)
+                cursor = event.event_id
+                yield event
+            if not rows:
+                return
 
 
 async def rebuild(pool: "Pool", times: Times) -> tuple[int, int]:

@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
+CHANNEL: Final = "incidents_event"
+"""Where commits to the log are notified of."""
+
 _LOCK: Final = "SELECT last_event, owner, fence FROM incidents.head FOR UPDATE"
-_ADVANCE: Final = "UPDATE incidents.head SET last_event = $1"
+_ADVANCE: Final = f"""
+WITH advanced AS (UPDATE incidents.head SET last_event = $1 RETURNING 1)
+SELECT pg_notify('{CHANNEL}', '') FROM advanced
+"""  # noqa: S608
 _GET: Final = "SELECT body FROM incidents.incident WHERE incident_id = ANY($1)"
 _APPEND: Final = """
 INSERT INTO incidents.event (event_id, incident_id, event_no, kind, at_ms, body)

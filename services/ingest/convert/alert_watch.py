@@ -2,11 +2,13 @@
 
 from typing import Final
 
+from mesh.publisher import Frame
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.ingest.convert.alerts import alert
 from services.ingest.convert.common import invalid, selector, timestamp
 from services.ingest.model.alerts import Severity
-from services.ingest.subscribe.alert_watch import AlertWatchQuery, WatchFrame
+from services.ingest.store.alert_log import LoggedAlert
+from services.ingest.subscribe.alert_watch import AlertWatchQuery
 
 _DEFAULT_HEARTBEAT_S: Final = 5.0
 _HEARTBEAT_S: Final = (1.0, 60.0)
@@ -28,10 +30,10 @@ def watch_query(request: pb.WatchAlertsRequest) -> AlertWatchQuery:
     )
 
 
-def watch_frame(frame: WatchFrame, now_ms: int) -> pb.WatchAlertsResponse:
+def watch_frame(frame: Frame[LoggedAlert], now_ms: int) -> pb.WatchAlertsResponse:
     """One frame for the wire."""
-    if frame.alert is not None:
-        return pb.WatchAlertsResponse(cursor=frame.cursor, alert=alert(frame.alert))
+    if frame.entry is not None:
+        return pb.WatchAlertsResponse(cursor=frame.cursor, alert=alert(frame.entry.alert))
     if frame.draining:
         return pb.WatchAlertsResponse(cursor=frame.cursor, draining=pb.WatchAlertsDraining())
     heartbeat = pb.WatchAlertsHeartbeat(server_time=timestamp(now_ms))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mesh.postgres import guard
 from services.ingest.model.alerts import AlertState, EndReason, Fate, Notice
+from services.ingest.store.alert_log import ADVANCE, LOCK
 from services.ingest.store.alerts import instant, instant_or_none
 from services.ingest.store.repeats import note_repeats
 from services.ingest.store.transaction import committing
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 _RESOLVED: Final = AlertState.RESOLVED
 
-_LOCK: Final = "SELECT last_change FROM ingest.alert_head FOR UPDATE"
-_ADVANCE: Final = "UPDATE ingest.alert_head SET last_change = $1"
 _SEEN: Final = """
 SELECT alert_id, state, is_inferred FROM ingest.alert_change WHERE alert_id = ANY($1)
 """
@@ -116,7 +115,7 @@ class EpisodeStore:
         """
         with guard("write_alerts"):
             async with committing(self._pool, self._timeout_s) as connection:
-                last = await connection.fetchval(_LOCK)
+                last = await connection.fetchval(LOCK)
                 writing = _Writing(connection, last, instant(now_ms))
                 fates = [
                     fate
@@ -125,7 +124,7 @@ class EpisodeStore:
                 ]
                 await writing.repeat(_repeated(notices, fates))
                 if writing.last_change != last:
-                    await connection.execute(_ADVANCE, writing.last_change)
+                    await connection.execute(ADVANCE, writing.last_change)
         return fates
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from mesh.postgres import guard
+from services.ingest.store.alert_log import ADVANCE, LOCK
 from services.ingest.store.alerts import instant
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 _GRAIN_MS: Final = 60_000
 """Repeats within a minute are noted once: each note writes a row."""
 
-_LOCK: Final = "SELECT last_change FROM ingest.alert_head FOR UPDATE"
-_ADVANCE: Final = "UPDATE ingest.alert_head SET last_change = $1"
 _NOTE: Final = """
 UPDATE ingest.alert SET repeat_time = $2
 WHERE alert_id = ANY($1) AND state = 1 AND repeat_time < $3
@@ -77,10 +76,10 @@ class RepeatStore:
         before = now - timeout - timedelta(milliseconds=min(_GRAIN_MS, timeout_ms))
         with guard("expire_alerts"):
             async with self._pool.acquire() as connection, connection.transaction():
-                last = await connection.fetchval(_LOCK)
+                last = await connection.fetchval(LOCK)
                 ended = await connection.fetch(_SILENT, before, timeout, now, most)
                 if ended:
                     ids, ends = (list(each) for each in zip(*ended, strict=True))
                     await connection.execute(_CHANGE, last, 2, True, now, ids, ends)
-                    await connection.execute(_ADVANCE, last + len(ended))
+                    await connection.execute(ADVANCE, last + len(ended))
         return len(ended)

@@ -9,13 +9,14 @@ import logging
 import uuid
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.duration_pb2 import Duration
 from opentelemetry.trace import SpanKind
 
 from mesh.clients import Backoff, closing, keep_open
-from mesh.clients.frames import HEARTBEAT_S, frames_of, stopped, surviving
+from mesh.clients.frames import HEARTBEAT_S, frames_of, going_back, stopped, surviving
 from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.errors import Unavailable
@@ -77,7 +78,10 @@ class IncidentConsumer:
             waits.reset()
             raise Unavailable("another replica follows the incidents", retry_after_s=_HOLD_EVERY_S)
         try:
-            async with closing(self._stub.WatchIncidents(_request(cursor))) as call:
+            async with (
+                going_back(partial(self._changes.back, self._owner), stream="incidents"),
+                closing(self._stub.WatchIncidents(_request(cursor))) as call,
+            ):
                 await self._watch(call, waits)
         finally:
             await self._changes.release(self._owner)

@@ -32,6 +32,7 @@ _MOVE: Final = """
 UPDATE notifier.cursor SET cursor = greatest(cursor, $3), lease_until = now() + $4 * interval '1 s'
 WHERE name = $1 AND owner = $2 RETURNING cursor
 """
+_BACK: Final = "UPDATE notifier.cursor SET cursor = $3 WHERE name = $1 AND owner = $2"
 _RELEASE: Final = "UPDATE notifier.cursor SET lease_until = now() WHERE name = $1 AND owner = $2"
 _KEEP: Final = """
 INSERT INTO notifier.incident (incident_id, is_over, document) VALUES ($1, $2, $3)
@@ -52,6 +53,11 @@ class Changes:
         with guard("hold_cursor"):
             held: int | None = await self._pool.fetchval(_HOLD, WATCH, owner, self._lease_s)
         return held
+
+    async def back(self, owner: UUID, cursor: int) -> None:
+        """The log is read again from `cursor`, if it is still ours."""
+        with guard("move_cursor_back"):
+            await self._pool.execute(_BACK, WATCH, owner, cursor)
 
     async def release(self, owner: UUID) -> None:
         """Lets another replica take the log at once."""

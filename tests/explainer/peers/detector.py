@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from mesh.errors import NotFound
+from mesh.errors import NotFound, OutOfRange
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc as detector_grpc
 from services.explainer.wiring import DETECTOR
@@ -20,6 +20,8 @@ class Detector(detector_grpc.DetectorServiceServicer):
         self.anomalies: dict[str, detector_pb.Anomaly] = {}
         self.faults = Faults()
         self.watched_after: list[int] = []
+        self.last: int | None = None
+        """Where its log ends, if a cursor ahead of that is refused."""
         self.min_severities: list[int] = []
         self.changed = asyncio.Event()
 
@@ -47,6 +49,9 @@ class Detector(detector_grpc.DetectorServiceServicer):
         self.watched_after.append(request.after_cursor)
         self.min_severities.append(request.min_severity)
         reached = request.after_cursor
+        if self.last is not None and reached > self.last:
+            last = {"last": str(self.last)}
+            raise OutOfRange("restored", reason="CURSOR_AHEAD", metadata=last)
         while True:
             await self.faults.meet("WatchAnomalies")
             for each in sorted(self.anomalies.values(), key=lambda each: each.cursor):

@@ -140,7 +140,8 @@ class DetectorServiceServicer:
         At least once: resume with the cursor of the last frame that was processed. Anomalies of a cursor that retention has dropped are
         skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
-        Errors: INVALID_ARGUMENT (INVALID_SELECTOR).
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR); OUT_OF_RANGE (CURSOR_AHEAD) when after_cursor is ahead of the log, because it was
+        restored from an older copy, also while it is watched: read what stands with the list method, then watch without a cursor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

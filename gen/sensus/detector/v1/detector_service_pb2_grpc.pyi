@@ -45,7 +45,8 @@ class DetectorServiceStub:
     At least once: resume with the cursor of the last frame that was processed. Anomalies of a cursor that retention has dropped are
     skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
-    Errors: INVALID_ARGUMENT (INVALID_SELECTOR).
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR); OUT_OF_RANGE (CURSOR_AHEAD) when after_cursor is ahead of the log, because it was
+    restored from an older copy, also while it is watched: read what stands with the list method, then watch without a cursor.
     """
     ListAnomalies: _grpc.UnaryUnaryMultiCallable[_detector_service_pb2.ListAnomaliesRequest, _detector_service_pb2.ListAnomaliesResponse]
     """ListAnomalies lists anomalies, newest first.
@@ -171,7 +172,8 @@ class DetectorServiceAsyncStub(DetectorServiceStub):
     At least once: resume with the cursor of the last frame that was processed. Anomalies of a cursor that retention has dropped are
     skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
-    Errors: INVALID_ARGUMENT (INVALID_SELECTOR).
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR); OUT_OF_RANGE (CURSOR_AHEAD) when after_cursor is ahead of the log, because it was
+    restored from an older copy, also while it is watched: read what stands with the list method, then watch without a cursor.
     """
     ListAnomalies: _aio.UnaryUnaryMultiCallable[_detector_service_pb2.ListAnomaliesRequest, _detector_service_pb2.ListAnomaliesResponse]  # type: ignore[assignment]
     """ListAnomalies lists anomalies, newest first.
@@ -300,7 +302,8 @@ class DetectorServiceServicer(metaclass=_abc_1.ABCMeta):
         At least once: resume with the cursor of the last frame that was processed. Anomalies of a cursor that retention has dropped are
         skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
-        Errors: INVALID_ARGUMENT (INVALID_SELECTOR).
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR); OUT_OF_RANGE (CURSOR_AHEAD) when after_cursor is ahead of the log, because it was
+        restored from an older copy, also while it is watched: read what stands with the list method, then watch without a cursor.
         """
 
     @_abc_1.abstractmethod

@@ -61,7 +61,8 @@ class ExplainerServiceStub:
     At least once: resume with the cursor of the last frame that was processed. Explanations of a cursor that retention has dropped are
     skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
-    Errors: only those of every method.
+    Errors: OUT_OF_RANGE (CURSOR_AHEAD) when after_cursor is ahead of the log, because it was restored from an older
+    copy, also while it is watched: read what stands with the list method, then watch without a cursor.
     """
     ListExplanations: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.ListExplanationsRequest, _explainer_service_pb2.ListExplanationsResponse]
     """ListExplanations lists explanations, newest first, without their evidence.
@@ -154,7 +155,8 @@ class ExplainerServiceAsyncStub(ExplainerServiceStub):
     At least once: resume with the cursor of the last frame that was processed. Explanations of a cursor that retention has dropped are
     skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
-    Errors: only those of every method.
+    Errors: OUT_OF_RANGE (CURSOR_AHEAD) when after_cursor is ahead of the log, because it was restored from an older
+    copy, also while it is watched: read what stands with the list method, then watch without a cursor.
     """
     ListExplanations: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.ListExplanationsRequest, _explainer_service_pb2.ListExplanationsResponse]  # type: ignore[assignment]
     """ListExplanations lists explanations, newest first, without their evidence.
@@ -262,7 +264,8 @@ class ExplainerServiceServicer(metaclass=_abc_1.ABCMeta):
         At least once: resume with the cursor of the last frame that was processed. Explanations of a cursor that retention has dropped are
         skipped. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
-        Errors: only those of every method.
+        Errors: OUT_OF_RANGE (CURSOR_AHEAD) when after_cursor is ahead of the log, because it was restored from an older
+        copy, also while it is watched: read what stands with the list method, then watch without a cursor.
         """
 
     @_abc_1.abstractmethod

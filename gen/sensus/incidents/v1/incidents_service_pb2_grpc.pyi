@@ -49,7 +49,9 @@ class IncidentsServiceStub:
     At least once: resume with the cursor of the last frame that was processed. What happens twice has the same incident_id and
     transition. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
-    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT).
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT); OUT_OF_RANGE (CURSOR_AHEAD) when
+    after_cursor is ahead of the log, because it was restored from an older copy, also while it is watched: read what stands with the
+    list method, then watch without a cursor.
     """
     ListIncidents: _grpc.UnaryUnaryMultiCallable[_incidents_service_pb2.ListIncidentsRequest, _incidents_service_pb2.ListIncidentsResponse]
     """ListIncidents lists incidents without their members, those that changed last first.
@@ -205,7 +207,9 @@ class IncidentsServiceAsyncStub(IncidentsServiceStub):
     At least once: resume with the cursor of the last frame that was processed. What happens twice has the same incident_id and
     transition. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
-    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT).
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT); OUT_OF_RANGE (CURSOR_AHEAD) when
+    after_cursor is ahead of the log, because it was restored from an older copy, also while it is watched: read what stands with the
+    list method, then watch without a cursor.
     """
     ListIncidents: _aio.UnaryUnaryMultiCallable[_incidents_service_pb2.ListIncidentsRequest, _incidents_service_pb2.ListIncidentsResponse]  # type: ignore[assignment]
     """ListIncidents lists incidents without their members, those that changed last first.
@@ -364,7 +368,9 @@ class IncidentsServiceServicer(metaclass=_abc_1.ABCMeta):
         At least once: resume with the cursor of the last frame that was processed. What happens twice has the same incident_id and
         transition. The stream ends with OK after a `draining` frame; open it again elsewhere.
 
-        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT).
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT); OUT_OF_RANGE (CURSOR_AHEAD) when
+        after_cursor is ahead of the log, because it was restored from an older copy, also while it is watched: read what stands with the
+        list method, then watch without a cursor.
         """
 
     @_abc_1.abstractmethod

@@ -232,7 +232,9 @@ class IngestServiceServicer:
         state and end, and as it is now in all else. Changes of episodes that retention has dropped are skipped. The stream ends with OK
         after a `draining` frame; open it again elsewhere.
 
-        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT).
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT); OUT_OF_RANGE (CURSOR_AHEAD) when
+        after_cursor is ahead of the log, because it was restored from an older copy, also while it is watched: read what stands with the
+        list method, then watch without a cursor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

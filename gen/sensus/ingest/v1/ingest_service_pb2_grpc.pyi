@@ -118,7 +118,9 @@ class IngestServiceStub:
     state and end, and as it is now in all else. Changes of episodes that retention has dropped are skipped. The stream ends with OK
     after a `draining` frame; open it again elsewhere.
 
-    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT).
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT); OUT_OF_RANGE (CURSOR_AHEAD) when
+    after_cursor is ahead of the log, because it was restored from an older copy, also while it is watched: read what stands with the
+    list method, then watch without a cursor.
     """
     GetAlert: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetAlertRequest, _ingest_service_pb2.GetAlertResponse]
     """GetAlert returns one alert episode with the history of its changes.
@@ -226,7 +228,9 @@ class IngestServiceAsyncStub(IngestServiceStub):
     state and end, and as it is now in all else. Changes of episodes that retention has dropped are skipped. The stream ends with OK
     after a `draining` frame; open it again elsewhere.
 
-    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT).
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT); OUT_OF_RANGE (CURSOR_AHEAD) when
+    after_cursor is ahead of the log, because it was restored from an older copy, also while it is watched: read what stands with the
+    list method, then watch without a cursor.
     """
     GetAlert: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetAlertRequest, _ingest_service_pb2.GetAlertResponse]  # type: ignore[assignment]
     """GetAlert returns one alert episode with the history of its changes.
@@ -391,7 +395,9 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         state and end, and as it is now in all else. Changes of episodes that retention has dropped are skipped. The stream ends with OK
         after a `draining` frame; open it again elsewhere.
 
-        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT).
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_SEVERITY, INVALID_HEARTBEAT); OUT_OF_RANGE (CURSOR_AHEAD) when
+        after_cursor is ahead of the log, because it was restored from an older copy, also while it is watched: read what stands with the
+        list method, then watch without a cursor.
         """
 
     @_abc_1.abstractmethod
