@@ -79,12 +79,28 @@ async function expired() {
   start();
 }
 
+/** What is shown may be gone. What was typed stays: then the button does it. */
+function readAgain() {
+  const isTyped = [...document.querySelectorAll("main textarea, main input")].some(
+    (each) =>
+      (each instanceof HTMLTextAreaElement || each instanceof HTMLInputElement) &&
+      each.value !== each.defaultValue,
+  );
+  if (!isTyped) return router.show();
+  const again = button("The data was restored from an older copy: show this page anew", () =>
+    router.show(),
+  );
+  again.className = "news";
+  document.getElementById("main")?.prepend(again);
+}
+
 async function begin() {
   keys.listen();
   router.intercept();
   for (const [path, name, shortcut, scope] of PAGES)
     keys.always(shortcut, name, () => session.may(scope) && router.go(path));
   live.addEventListener("state", drawTop);
+  live.addEventListener("lost", readAgain);
   router.visits.addEventListener("shown", drawTop);
   const isResumed = await session.resume().catch(() => false);
   session.events.addEventListener("ended", expired);

@@ -6,6 +6,12 @@ import { counted } from "./format.js";
 
 const ROW_PX = 44;
 const SPARE = 8;
+/** After so long without a hand on the page nothing is under the pointer: new rows show up. */
+const IDLE_MS = 60_000;
+
+let touchedMs = Date.now();
+for (const kind of ["pointermove", "pointerdown", "keydown", "wheel"])
+  addEventListener(kind, () => (touchedMs = Date.now()), { passive: true, capture: true });
 
 /**
  * @template T
@@ -30,6 +36,7 @@ export function rows(options) {
   /** @type {Map<string, T>} */
   const waiting = new Map();
   let current = 0;
+  let isStale = false;
   const body = h("div", { role: "rowgroup", class: "rows-body" });
   const head = h(
     "div",
@@ -139,7 +146,30 @@ export function rows(options) {
     items = [...known.values()];
     if (options.order) items.sort(options.order);
     waiting.clear();
+    isStale = false;
     news.hidden = true;
+  }
+
+  /** Whether the row at a place belongs where it is. @param {number} place */
+  function isInOrder(place) {
+    const [before, item, after] = [items[place - 1], items[place], items[place + 1]];
+    if (!options.order || !item) return true;
+    return (
+      (!before || options.order(before, item) <= 0) && (!after || options.order(item, after) <= 0)
+    );
+  }
+
+  /** Says what waits; does it at once where nobody is at the page. */
+  function offer() {
+    if (!items.length || Date.now() - touchedMs > IDLE_MS) {
+      admit();
+      draw();
+      return;
+    }
+    news.hidden = false;
+    const texts = [waiting.size ? `${waiting.size} new` : "", isStale ? "order changed" : ""];
+    news.textContent = texts.filter(Boolean).join(", ");
+    say(waiting.size ? counted(waiting.size, "new row") : "the order of the rows changed");
   }
 
   return {
@@ -148,6 +178,7 @@ export function rows(options) {
     set(next) {
       items = options.order ? next.toSorted(options.order) : next;
       waiting.clear();
+      isStale = false;
       news.hidden = true;
       current = Math.min(current, Math.max(0, items.length - 1));
       draw();
@@ -158,24 +189,27 @@ export function rows(options) {
       items = [...items, ...next.filter((item) => !known.has(options.keyOf(item)))];
       draw();
     },
-    /** A row that is there changes in its place; one that is not waits. @param {T} item */
+    /** A row that is there changes in its place; one that is not waits, and so does a new order. @param {T} item */
     update(item) {
       const key = options.keyOf(item);
       const place = items.findIndex((each) => options.keyOf(each) === key);
       if (place >= 0) {
         items[place] = item;
         draw();
-        return;
-      }
-      waiting.set(key, item);
-      if (!items.length) {
-        admit();
-        draw();
-        return;
-      }
-      news.hidden = false;
-      news.textContent = `${waiting.size} new`;
-      say(counted(waiting.size, "new row"));
+        if (isStale || isInOrder(place)) return;
+        isStale = true;
+      } else waiting.set(key, item);
+      offer();
+    },
+    /** All there is by now: rows change in their places, what is gone goes, what is new waits. @param {T[]} next */
+    merge(next) {
+      const found = new Map(next.map((item) => [options.keyOf(item), item]));
+      items = items.flatMap((item) => found.get(options.keyOf(item)) ?? []);
+      for (const item of items) found.delete(options.keyOf(item));
+      waiting.clear();
+      for (const [key, item] of found) waiting.set(key, item);
+      draw();
+      if (waiting.size) offer();
     },
     /** @param {string} key */
     drop(key) {

@@ -10,7 +10,8 @@ const WAITS_MS = [500, 1000, 2000, 5000, 10_000];
 
 /**
  * Fires one event per frame, named by its topic (`incidents`, `alerts`, …) with the detail
- * `{kind, frame}`, and "state" when the connection comes or goes.
+ * `{kind, frame}`, "state" when the connection comes or goes, and "lost" when the place in the
+ * stream is not known any more: what is shown must be read again.
  */
 export const live = new EventTarget();
 
@@ -62,7 +63,7 @@ async function follow(mine) {
     const headers = { Accept: "text/event-stream" };
     if (lastId) headers["Last-Event-ID"] = lastId;
     const answer = await authorized("/api/v1/events", { headers, signal: abort.signal });
-    if (answer.status === 400) lastId = "";
+    if (answer.status === 400) lose();
     if (!answer.ok || !answer.body) throw new Error(`the stream was refused: ${answer.status}`);
     change("live");
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -96,8 +97,11 @@ function handle(block) {
     if (at > 0) fields[line.slice(0, at)] = line.slice(at + 2);
   }
   if (!fields.data) return;
-  if (fields.event === "error") session.distrust();
-  const { topic, frame } = JSON.parse(fields.data);
+  const { topic, frame, error } = JSON.parse(fields.data);
+  if (fields.event === "error") {
+    session.distrust();
+    if (error?.code === 400) lose();
+  }
   if (!topic) return;
   if (fields.id) lastId = fields.id;
   if (fields.event === "unavailable") away.add(topic);
@@ -108,6 +112,12 @@ function handle(block) {
     return;
   }
   live.dispatchEvent(new CustomEvent(topic, { detail: { kind: fields.event, frame } }));
+}
+
+/** The logs were restored from an older copy: they go on behind now. */
+function lose() {
+  if (lastId) live.dispatchEvent(new Event("lost"));
+  lastId = "";
 }
 
 /** @param {"connecting" | "live" | "cut"} next */

@@ -13,12 +13,14 @@ import { go } from "../router.js";
 
 const CHARTS = 6;
 const BEFORE_MS = 3600_000;
+const MEMBERS = 200;
+const MERGE_MS = 500;
 
 /** @param {import("../router.js").Visit} visit */
 export async function show({ main, params, signal, title }) {
   const id = params.id ?? "";
   const path = `/api/v1/incidents/${encodeURIComponent(id)}`;
-  let { incident, members = [] } = await get(path, {}, signal);
+  let { incident } = await get(path, {}, signal);
   if (incident.mergedInto)
     return go(`/incidents/${encodeURIComponent(incident.mergedInto)}`, { replace: true });
   const head = h("div"),
@@ -29,7 +31,11 @@ export async function show({ main, params, signal, title }) {
     timeline = h("ol", { class: "timeline" }),
     news = h("button", { type: "button", class: "news", hidden: true }),
     postmortem = h("div");
-  let unseen = 0;
+  let unseen = 0,
+    nextMembers = "",
+    isReading = false,
+    isMerging = false,
+    merging = Promise.resolve();
   const memberRows = rows({
     name: "Members",
     columns: ["Severity", "What", "Where", "Since", "Until"],
@@ -45,6 +51,7 @@ export async function show({ main, params, signal, title }) {
       go(
         `/${each.kind === "MEMBER_KIND_ALERT" ? "alerts" : "anomalies"}/${encodeURIComponent(each.memberId)}`,
       ),
+    more: moreMembers,
   });
   main.append(
     head,
@@ -70,6 +77,44 @@ export async function show({ main, params, signal, title }) {
     postmortem,
   );
 
+  /** So many members at least, or all; where the next page begins is known then. @param {number} least */
+  async function readMembers(least) {
+    const found = [];
+    let token = "";
+    do {
+      const query = { pageSize: MEMBERS, pageToken: token };
+      const page = await get(`${path}/members`, query, signal);
+      found.push(...(page.members ?? []));
+      token = page.nextPageToken ?? "";
+    } while (token && found.length < least);
+    nextMembers = token;
+    return found;
+  }
+
+  async function moreMembers() {
+    if (isReading || !nextMembers) return;
+    isReading = true;
+    try {
+      const query = { pageSize: MEMBERS, pageToken: nextMembers };
+      const page = await get(`${path}/members`, query, signal);
+      nextMembers = page.nextPageToken ?? "";
+      memberRows.append(page.members ?? []);
+    } finally {
+      isReading = false;
+    }
+  }
+
+  /** Members as they are by now; changes that come while it waits are read once. */
+  function mergeMembers() {
+    if (isMerging) return;
+    isMerging = true;
+    merging = merging.then(async () => {
+      await new Promise((done) => setTimeout(done, MERGE_MS));
+      isMerging = false;
+      await readMembers(memberRows.items().length + 1).then(memberRows.merge, () => {});
+    });
+  }
+
   /** Shows the incident as it stands; what the pointer may be on stays in its place. */
   function draw() {
     title(incident.title);
@@ -79,7 +124,6 @@ export async function show({ main, params, signal, title }) {
       h("h1", {}, foreign(incident.title)),
     );
     fill(actions, ...buttons());
-    memberRows.set(members);
   }
 
   function buttons() {
@@ -148,8 +192,9 @@ export async function show({ main, params, signal, title }) {
 
   async function refresh() {
     const fresh = await get(path, {}, signal);
-    ({ incident, members = [] } = fresh);
+    incident = fresh.incident;
     draw();
+    memberRows.set(await readMembers(memberRows.items().length));
     await Promise.all([drawTimeline(), drawPostmortem()]);
   }
 
@@ -245,7 +290,8 @@ export async function show({ main, params, signal, title }) {
     const moved = (explanation?.evidence ?? [])
       .filter((/** @type {any} */ each) => each.window && label(each.labels, "__name__"))
       .map((/** @type {any} */ each) => each.labels);
-    const own = members
+    const own = memberRows
+      .items()
       .filter((/** @type {any} */ each) => each.kind === "MEMBER_KIND_ANOMALY")
       .map((/** @type {any} */ each) => each.labels);
     const selectors = [...new Set([...moved, ...own].map(selectorOf))].slice(0, CHARTS);
@@ -325,8 +371,11 @@ export async function show({ main, params, signal, title }) {
       const change = /** @type {CustomEvent} */ (event).detail.frame.change;
       if (change?.incident?.incidentId !== id) return;
       const hadCause = incident.cause?.explanationId;
+      const { memberCount, firingCount } = incident;
       incident = change.incident;
       draw();
+      if (memberCount !== incident.memberCount || firingCount !== incident.firingCount)
+        mergeMembers();
       if (incident.cause?.explanationId !== hadCause) drawCause().catch(() => {});
       const eventId = change.event?.eventId;
       // one's own change is in the timeline already, or will be with the answer
@@ -341,6 +390,7 @@ export async function show({ main, params, signal, title }) {
   news.addEventListener("click", () => refresh().catch((error) => say(messageOf(error))));
 
   draw();
+  memberRows.set(await readMembers(1));
   await Promise.all([drawCause(), drawTimeline(), drawPostmortem().catch(() => {})]);
 }
 

@@ -12,6 +12,7 @@ import { live } from "../stream.js";
 
 const OPEN = ["INCIDENT_STATE_OPEN", "INCIDENT_STATE_ACKNOWLEDGED", "INCIDENT_STATE_SETTLING"];
 const SETTLED_MS = 24 * 3600_000;
+const OPEN_MOST = 5000;
 
 /** @param {import("../router.js").Visit} visit */
 export async function show({ main, signal, title }) {
@@ -43,7 +44,7 @@ export async function show({ main, signal, title }) {
   onPage("k", "Previous incident", () => list.move(-1));
 
   const [open, done, system] = await Promise.all([
-    get("/api/v1/incidents", { states: OPEN, pageSize: 200 }, signal),
+    openIncidents(signal),
     get(
       "/api/v1/incidents",
       {
@@ -56,7 +57,7 @@ export async function show({ main, signal, title }) {
     get("/api/v1/detector/status", {}, signal).catch(() => null),
   ]);
   quiet.append(...silence(system));
-  list.set(open.incidents ?? []);
+  list.set(open);
   headline.textContent = sentence(list.items());
   fill(
     settled,
@@ -85,6 +86,18 @@ export async function show({ main, signal, title }) {
   );
 }
 
+/** All that is open: only then the worst is known. @param {AbortSignal} signal */
+async function openIncidents(signal) {
+  const found = [];
+  let pageToken = "";
+  do {
+    const answer = await get("/api/v1/incidents", { states: OPEN, pageSize: 1000, pageToken }, signal);
+    found.push(...(answer.incidents ?? []));
+    pageToken = answer.nextPageToken ?? "";
+  } while (pageToken && found.length < OPEN_MOST);
+  return found;
+}
+
 /** The worst, then what nobody owns, then the newest. @param {any} a @param {any} b */
 function urgency(a, b) {
   return (
@@ -100,7 +113,8 @@ function sentence(open) {
   if (!open.length) return "Nothing is wrong that Sensus knows of";
   const mine = open.filter((each) => each.owner === session.user()?.subject).length;
   const worst = open.toSorted(urgency)[0];
-  return `${counted(open.length, "open incident")}${mine ? `, ${mine} yours` : ""}; worst (${severityWord(worst.severity)}): ${worst.title}, for ${since(worst.startTime)}`;
+  const count = `${open.length >= OPEN_MOST ? "at least " : ""}${counted(open.length, "open incident")}`;
+  return `${count}${mine ? `, ${mine} yours` : ""}; worst (${severityWord(worst.severity)}): ${worst.title}, for ${since(worst.startTime)}`;
 }
 
 /** Silence must look different from health: when data last came, and how to send the first. @param {any} system */

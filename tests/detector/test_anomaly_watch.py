@@ -8,6 +8,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from mesh.clients import closing
+from mesh.errors import OutOfRange, translated
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.model.anomalies import (
@@ -147,10 +148,18 @@ async def test_cancelled_watch_ends_on_the_server(started: RunningDetector, stub
     await eventually(lambda: metrics.WATCHERS._value.get() == 0)
 
 
-async def test_watch_from_beyond_the_end_waits_for_what_comes(stub: Any, log: Log) -> None:
-    async with closing(stub.WatchAnomalies(watch(after_cursor=2**64 - 1))) as call:
+async def test_watch_goes_on_at_the_end_of_a_log_that_retention_has_emptied(
+    stub: Any, log: Log, pool: "Pool"
+) -> None:
+    await log.commit(a_finding(1))
+    last = await pool.fetchval("SELECT max(cursor) FROM detector.anomaly")
+    await pool.execute("DELETE FROM detector.anomaly")
+    async with closing(stub.WatchAnomalies(watch(after_cursor=last))) as call:
         frame = await call.read()
-    assert (frame.WhichOneof("frame"), frame.cursor) == ("heartbeat", 2**64 - 1)
+    assert (frame.WhichOneof("frame"), frame.cursor) == ("heartbeat", last)
+    async with closing(stub.WatchAnomalies(watch(after_cursor=last + 1))) as call:
+        with pytest.raises(OutOfRange), translated():
+            await call.read()
 
 
 @pytest.mark.parametrize(
