@@ -141,9 +141,8 @@ export function rows(options) {
   new ResizeObserver(draw).observe(scroller);
 
   function admit() {
-    const known = new Map(items.map((item) => [options.keyOf(item), item]));
-    for (const [key, item] of waiting) known.set(key, item);
-    items = [...known.values()];
+    // lists without an order of their own are newest first, as the API gives them
+    items = [...[...waiting.values()].reverse(), ...items];
     if (options.order) items.sort(options.order);
     waiting.clear();
     isStale = false;

@@ -104,13 +104,15 @@ function handle(block) {
   }
   if (!topic) return;
   if (fields.id) lastId = fields.id;
-  if (fields.event === "unavailable") away.add(topic);
+  const isAway = fields.event === "unavailable";
+  const isNews = isAway !== away.has(topic);
+  if (isAway) away.add(topic);
   else away.delete(topic);
-  if (fields.event === "watching" || fields.event === "unavailable") {
+  if (isNews || fields.event === "watching") {
     noteServerTime(frame?.heartbeat?.serverTime);
     live.dispatchEvent(new Event("state"));
-    return;
   }
+  if (isAway || fields.event === "watching") return;
   live.dispatchEvent(new CustomEvent(topic, { detail: { kind: fields.event, frame } }));
 }
 

@@ -51,6 +51,7 @@ export async function show({ main, params, signal, title }) {
       go(
         `/${each.kind === "MEMBER_KIND_ALERT" ? "alerts" : "anomalies"}/${encodeURIComponent(each.memberId)}`,
       ),
+    order: (a, b) => ms(a.startTime) - ms(b.startTime),
     more: moreMembers,
   });
   main.append(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -89,6 +90,20 @@ async def alert(door: Door, name: str, *, status: str = "firing", **labels: str)
         "/api/v1/alerts", json=webhook(name, status=status, starts_at=starts_at, **labels)
     )
     assert answer.status_code == 200, answer.text
+
+
+async def killed(view: View, victim: str) -> None:
+    """Ends a process of the product with kill -9, until its successor serves."""
+    before = view.door.process_id(victim)
+    os.kill(before, signal.SIGKILL)
+
+    async def back() -> bool | None:
+        if view.door.process_id(victim) == before:
+            return None
+        health = await view.door.http.get("/health")
+        return True if health.status_code == 200 else None
+
+    await view.until(back, f"{victim} after kill -9")
 
 
 @pytest.fixture(scope="session")

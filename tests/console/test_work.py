@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.console.conftest import View, alert, opened
+from tests.console.conftest import View, alert, killed, opened
 from tests.product import Door
 
 HOSTILE = (
@@ -76,9 +76,8 @@ async def test_a_stream_that_is_cut_goes_on_without_loss(view: View) -> None:
     for number in range(3):
         await alert(view.door, f"Before{number}", severity="info", service="cut")
     await view.until_seen(".news", "new")
-    await view.page.context.set_offline(True)
+    await killed(view, "gateway")
     await alert(view.door, "While", severity="info", service="cut")
-    await view.page.context.set_offline(False)
     await alert(view.door, "After", severity="info", service="cut")
 
     async def all_there() -> bool | None:
