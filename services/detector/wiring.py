@@ -18,6 +18,7 @@ from mesh.drain import Drain
 from mesh.health import Health
 from mesh.publisher import Publisher
 from mesh.serving import Server, Worker, standard_server
+from mesh.subscription import Amount, Subscription
 from mesh.tls import channel_credentials
 from sensus.detector.v1 import detector_service_pb2 as pb
 from sensus.detector.v1 import detector_service_pb2_grpc as pb_grpc
@@ -26,14 +27,13 @@ from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 from services.detector import metrics
 from services.detector.clients.ingest import IngestClient
 from services.detector.config import Config
-from services.detector.consumer import Consumer
+from services.detector.consumer import Consumer, DetectorSubscriber
 from services.detector.detectors.compilation import compile_kernels
 from services.detector.feeds.feed import Following
 from services.detector.feeds.forests import ForestFeed
 from services.detector.feeds.rulebook import RuleFeed
 from services.detector.feeds.strictness import StrictnessFeed
 from services.detector.servicer import DetectorServicer
-from services.detector.shards.credit import Amount
 from services.detector.shards.shard import Terms
 from services.detector.store import (
     AnomalyStore,
@@ -134,27 +134,33 @@ async def _assemble(
         clock=clock,
     )
     publisher = Publisher(AnomalyStore(pool), clock, drain, metrics.WATCHERS)
-    consumer = Consumer(
+    terms = Terms(
+        store=checkpoints,
+        pool=threads,
+        model=forests.model,
+        shadow=forests.shadow,
+        seen=live.add,
+        rules=rules.rules,
+        strictness=strictness.by_series,
+        clock=clock,
+        batch_samples=config.batch_samples,
+        checkpoint_interval_s=config.checkpoint_interval_s,
+        training_rows_interval_s=config.training_rows_interval_s,
+    )
+    subscription = Subscription(
         ingest,
+        partial(DetectorSubscriber, terms, config.engine),
+        clock,
+        drain,
         consumer_id=config.consumer,
-        limit=Amount(samples=config.in_flight_samples, size_bytes=config.in_flight_bytes),
-        terms=Terms(
-            store=checkpoints,
-            pool=threads,
-            model=forests.model,
-            shadow=forests.shadow,
-            seen=live.add,
-            rules=rules.rules,
-            strictness=strictness.by_series,
-            clock=clock,
-            batch_samples=config.batch_samples,
-            checkpoint_interval_s=config.checkpoint_interval_s,
-            training_rows_interval_s=config.training_rows_interval_s,
-        ),
-        settings=config.engine,
+        limit=Amount(rows=config.in_flight_samples, size_bytes=config.in_flight_bytes),
+        show_credit=metrics.CREDIT_USED.set,
+    )
+    consumer = Consumer(
+        subscription,
         feeds=feeds,
+        pool=threads,
         prepare=partial(compile_kernels, config.engine),
-        drain=drain,
     )
     server = standard_server(
         config,

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mesh.errors import Unavailable
+from mesh.subscription import ShardLost
 from services.detector.detectors.engine import FEATURES
-from services.detector.model.checkpoints import Changes, NewSeries, ShardLost
+from services.detector.model.checkpoints import Changes, NewSeries
 from services.detector.store import AnomalyStore, CheckpointStore, ModelStore, StatusStore
 from tests.detector.anomaly_log import a_finding
 from tests.detector.signals import labels_of

@@ -1,60 +1,16 @@
-"""Frames of Subscribe, to and from the domain."""
+"""Frames of Subscribe as samples of the domain."""
 
 from typing import Final
 
 import numpy as np
-from google.protobuf.duration_pb2 import Duration
 
 from mesh.errors import Unavailable
 from sensus.core.v1 import series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from services.detector.model.samples import Delivery, Labels, Samples
-from services.detector.shards.credit import Amount
-
-SUBSCRIPTION: Final = "detector"
-HEARTBEAT_S: Final = 5
 
 _SAMPLE_BYTES: Final = 24
 _SERIES_BYTES: Final = 256
-
-
-def opening(consumer_id: str, limit: Amount) -> ingest_pb.SubscribeRequest:
-    """The first frame: all samples, sharded, with the whole credit."""
-    return ingest_pb.SubscribeRequest(
-        open=ingest_pb.SubscribeOpen(
-            subscription=SUBSCRIPTION,
-            consumer_id=consumer_id,
-            topic=ingest_pb.TOPIC_SAMPLES,
-            mode=ingest_pb.SUBSCRIPTION_MODE_SHARDED,
-            initial_credit=_credit(limit),
-            heartbeat_interval=Duration(seconds=HEARTBEAT_S),
-        )
-    )
-
-
-def start(shard: int, epoch: int, after_cursor: int) -> ingest_pb.SubscribeRequest:
-    """Answers an assignment: deliver what follows `after_cursor`."""
-    return ingest_pb.SubscribeRequest(
-        shard_start=ingest_pb.ShardStart(shard=shard, epoch=epoch, after_cursor=after_cursor)
-    )
-
-
-def release(shard: int, epoch: int) -> ingest_pb.SubscribeRequest:
-    """Gives a shard back."""
-    return ingest_pb.SubscribeRequest(
-        shard_release=ingest_pb.ShardRelease(shard=shard, epoch=epoch)
-    )
-
-
-def ack(shard: int, cursor: int) -> ingest_pb.SubscribeRequest:
-    """Everything of the shard up to `cursor` is committed."""
-    place = ingest_pb.ShardCursor(shard=shard, cursor=cursor)
-    return ingest_pb.SubscribeRequest(ack=ingest_pb.SubscribeAck(up_to=place))
-
-
-def credit(amount: Amount) -> ingest_pb.SubscribeRequest:
-    """Allows as much in addition."""
-    return ingest_pb.SubscribeRequest(credit=_credit(amount))
 
 
 def delivery(frame: ingest_pb.SampleDelivery) -> Delivery:
@@ -92,7 +48,3 @@ def cost_bytes(samples: int, new_series: int) -> int:
 def labels(series: series_pb2.Series) -> Labels:
     """The label set of a series."""
     return {label.name: label.value for label in series.labels}
-
-
-def _credit(amount: Amount) -> ingest_pb.SubscribeCredit:
-    return ingest_pb.SubscribeCredit(samples=amount.samples, bytes=amount.size_bytes)

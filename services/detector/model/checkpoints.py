@@ -115,7 +115,3 @@ class ShardPlace:
     holder: str
     cursor: int
     checkpoint_time: datetime | None
-
-
-class ShardLost(Exception):  # noqa: N818 - it says what happened
-    """Another holder has the shard: nothing was written, what is in memory is worth nothing."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mesh.subscription import Amount
+
 Labels = Mapping[str, str]
 
 
@@ -60,6 +62,11 @@ class Delivery:
     samples: Samples
     size_bytes: int
     traceparents: tuple[str, ...] = ()
+
+    @property
+    def amount(self) -> Amount:
+        """What it takes of the credit."""
+        return Amount(rows=len(self.samples), size_bytes=self.size_bytes)
 
 
 def is_counter(labels: Labels) -> bool:

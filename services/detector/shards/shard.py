@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanKind
 from mesh.clients import backoff
 from mesh.clock import Clock
 from mesh.errors import Conflict, Unavailable
+from mesh.subscription import Amount, Credit
 from mesh.telemetry import span
 from services.detector import metrics
 from services.detector.detectors.strictness import Strictness
@@ -24,7 +25,6 @@ from services.detector.model.models import ActiveModel
 from services.detector.model.rules import Rule
 from services.detector.model.samples import Delivery, Labels, Samples
 from services.detector.shards.announce import announced
-from services.detector.shards.credit import Amount, Credit
 from services.detector.shards.scoring import Outcome, ShardScorer
 from services.detector.shards.watch import Watch
 from services.detector.store import CheckpointStore
@@ -120,6 +120,11 @@ class ShardWorker:
         """Series past their own warm-up."""
         return self._scorer.warm_series_count
 
+    @property
+    def cursor(self) -> int:
+        """The place in the log up to which all is scored."""
+        return self._scorer.cursor
+
     def offer(self, delivery: Delivery) -> None:
         """Queues a delivery; the credit of the stream bounds the queue."""
         self._waiting.append(delivery)
@@ -130,9 +135,9 @@ class ShardWorker:
         self._waiting.append(Skip(cursor=cursor))
         self._woken.set()
 
-    def beat(self, now_ms: int, lag_samples: int) -> None:
+    def beat(self, now_ms: int, lag: int) -> None:
         """Ingest lives: its clock, and what it has committed of the shard and nobody acked yet."""
-        self._watch.beat(now_ms, lag_samples)
+        self._watch.beat(now_ms, lag)
         self._woken.set()
 
     def stop(self) -> None:
@@ -157,7 +162,7 @@ class ShardWorker:
         free, self._held = self._held, Amount()
         for each in self._waiting:
             if isinstance(each, Delivery):
-                free.add(Amount(samples=len(each.samples), size_bytes=each.size_bytes))
+                free.add(each.amount)
         self._waiting.clear()
         return free
 
@@ -184,7 +189,7 @@ class ShardWorker:
 
     @property
     def _is_pending(self) -> bool:
-        return self._scorer.dirty or self._held.samples > 0
+        return self._scorer.dirty or self._held.rows > 0
 
     def _take(self) -> list[Delivery]:
         """The next deliveries, about `batch_samples` samples; those seen before are let go."""
@@ -196,7 +201,7 @@ class ShardWorker:
             if batch and self._watch.is_break(delivery.commit_ms):
                 break
             self._waiting.popleft()
-            self._held.add(Amount(samples=len(delivery.samples), size_bytes=delivery.size_bytes))
+            self._held.add(delivery.amount)
             if delivery.cursor > cursor:
                 batch.append(delivery)
                 samples, cursor = samples + len(delivery.samples), delivery.cursor

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mesh.postgres import guard
+from mesh.subscription import ShardLost
 from services.detector.detectors.engine import FEATURES
 from services.detector.model.budget import UNLIMITED, Budget
 from services.detector.model.checkpoints import (
@@ -16,7 +17,6 @@ from services.detector.model.checkpoints import (
     Checkpoint,
     Episode,
     NewSeries,
-    ShardLost,
     StoredSeries,
     Watched,
 )

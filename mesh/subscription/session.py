@@ -7,16 +7,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from mesh.clients import closing
+from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.errors import Unavailable
+from mesh.subscription import frames
+from mesh.subscription.credit import Amount, Credit
+from mesh.subscription.holdings import Holdings
+from mesh.subscription.subscriber import Subscriber
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc
-from services.detector import metrics
-from services.detector.consumer import frames
-from services.detector.consumer.holdings import Holdings
-from services.detector.detectors.engine import Settings
-from services.detector.shards.credit import Amount, Credit
-from services.detector.shards.shard import Terms
 
 MISSED_HEARTBEATS: Final = 3
 GIVE_BACK_S: Final = 5.0
@@ -36,32 +35,30 @@ class Session:
     def __init__(
         self,
         stub: "ingest_service_pb2_grpc.IngestServiceAsyncStub",
+        subscriber: Subscriber,
+        clock: Clock,
         *,
         consumer_id: str,
         limit: Amount,
-        terms: Terms,
-        settings: Settings,
+        show_credit: Callable[[float], None],
         useful: Callable[[], None],
     ) -> None:
         """Opens nothing yet; `useful` is called when the stream has proved itself."""
         self._stub = stub
-        self._clock = terms.clock
+        self._subscriber = subscriber
+        self._clock = clock
         self._outgoing: asyncio.Queue[ingest_pb.SubscribeRequest | None] = asyncio.Queue()
         self._told_to_leave = asyncio.Event()
         self._useful = useful
         self._silence_s = float(MISSED_HEARTBEATS * frames.HEARTBEAT_S)
         self._heard_s = self._clock.monotonic_s()
-        self._send(frames.opening(consumer_id, limit))
+        self._send(frames.opening(subscriber, consumer_id, limit))
         self._holdings = Holdings(
-            holder=consumer_id,
-            terms=terms,
-            settings=settings,
-            credit=Credit(limit),
-            send=self._send,
+            subscriber, holder=consumer_id, credit=Credit(limit, show_credit), send=self._send
         )
 
     async def run(self, drain: Drain) -> None:
-        """Returns when ingest or this process drains, every shard checkpointed and released.
+        """Returns when ingest or this process drains, every shard committed and released.
 
         Raises:
             grpc.aio.AioRpcError: The stream broke; what was not committed will come again.
@@ -102,8 +99,8 @@ class Session:
         match kind:
             case "assignment":
                 self._assignment(frame.assignment)
-            case "samples":
-                self._samples(frame.samples)
+            case "samples" | "events":
+                self._deliver(frame)
             case "heartbeat":
                 self._heartbeat(frame.heartbeat)
             case "gap":
@@ -122,20 +119,20 @@ class Session:
         for assigned in assignment.assigned:
             self._holdings.assign(assigned.shard, assigned.epoch)
 
-    def _samples(self, samples: ingest_pb.SampleDelivery) -> None:
-        named = {series.series_id: frames.labels(series) for series in samples.new_series}
-        self._holdings.name(samples.shard, samples.cursor, named)
-        self._holdings.deliver(frames.delivery(samples))
+    def _deliver(self, frame: ingest_pb.SubscribeResponse) -> None:
+        delivery = self._subscriber.delivery(frame)
+        if delivery is not None:
+            self._holdings.deliver(delivery)
 
     def _heartbeat(self, heartbeat: ingest_pb.Heartbeat) -> None:
-        metrics.LAG.set(sum(each.lag for each in heartbeat.lags))
+        self._subscriber.show_lag(sum(each.lag for each in heartbeat.lags))
         for each in heartbeat.lags:
             self._holdings.beat(each.shard, heartbeat.server_time.ToMilliseconds(), each.lag)
 
     def _gap(self, gap: ingest_pb.Gap) -> None:
-        metrics.GAPS.inc()
+        self._subscriber.show_gap(gap.shard)
         note = {"shard": gap.shard, "after": gap.after_cursor, "to": gap.resumes_after_cursor}
-        logger.error("history was dropped before it was scored", extra=note)
+        logger.error("history was dropped before it was processed", extra=note)
         self._holdings.skip(gap.shard, gap.resumes_after_cursor)
 
     async def _listen_for_silence(self) -> None:
@@ -149,7 +146,7 @@ class Session:
         await self._close([reading, *others])
 
     async def _leave(self, reading: "asyncio.Task[Any]") -> None:
-        """Checkpoints, releases and half-closes; ingest then ends the stream."""
+        """Commits, releases and half-closes; ingest then ends the stream."""
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVE_BACK_S):
                 await self._holdings.give_back()

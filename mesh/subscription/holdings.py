@@ -2,21 +2,13 @@
 
 import asyncio
 import logging
-from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from mesh.clients import backoff
-from mesh.errors import Conflict, Unavailable
-from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
-from services.detector import metrics
-from services.detector.consumer import frames
-from services.detector.detectors.engine import Settings
-from services.detector.model.checkpoints import Checkpoint, ShardLost
-from services.detector.model.samples import Delivery, Labels
-from services.detector.shards.credit import Amount, Credit
-from services.detector.shards.scoring import ShardScorer
-from services.detector.shards.shard import ShardWorker, Terms
+from mesh.subscription import frames
+from mesh.subscription.credit import Amount, Credit
+from mesh.subscription.subscriber import Delivery, ShardLost, ShardWorker, Subscriber
+from sensus.ingest.v1 import ingest_service_pb2 as pb
 
 logger = logging.getLogger(__name__)
 
@@ -35,20 +27,16 @@ class Holdings:
 
     def __init__(
         self,
+        subscriber: Subscriber,
         *,
         holder: str,
-        terms: Terms,
-        settings: Settings,
         credit: Credit,
-        send: Callable[[ingest_pb.SubscribeRequest], None],
+        send: Callable[[pb.SubscribeRequest], None],
     ) -> None:
         """Holds nothing yet. `send` queues a frame and never blocks."""
-        self._labels_by_id: dict[int, Labels] = {}
-        self._named_by_shard = defaultdict[int, deque[tuple[int, Sequence[int]]]](deque)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._subscriber = subscriber
         self._holder = holder
-        self._terms = terms
-        self._settings = settings
         self._credit = credit
         self._send = send
         self._held_by_shard: dict[int, _Held] = {}
@@ -66,10 +54,10 @@ class Holdings:
         held.task = asyncio.create_task(self._hold(held), name=f"shard {shard}")
         self._tasks.add(held.task)
         held.task.add_done_callback(self._ended)
-        metrics.SHARDS_HELD.set(len(self._held_by_shard))
+        self._show()
 
     def revoke(self, shard: int) -> None:
-        """Checkpoints the shard and gives it back."""
+        """Commits what was done of the shard and gives it back."""
         held = self._held_by_shard.get(shard)
         if held is None:
             return
@@ -79,27 +67,20 @@ class Holdings:
             self._drop(held)
             self._send(frames.release(shard, held.epoch))
 
-    def name(self, shard: int, cursor: int, labels_by_id: Mapping[int, Labels]) -> None:
-        """Keeps the labels of series until the delivery that brings them is committed."""
-        if labels_by_id:
-            self._labels_by_id.update(labels_by_id)
-            self._named_by_shard[shard].append((cursor, list(labels_by_id)))
-
     def deliver(self, delivery: Delivery) -> None:
-        """Hands samples to their shard; those of a shard not held any more are let go."""
-        amount = Amount(samples=len(delivery.samples), size_bytes=delivery.size_bytes)
-        self._credit.take(amount)
+        """Hands rows to their shard; those of a shard not held any more are let go."""
+        self._credit.take(delivery.amount)
         held = self._held_by_shard.get(delivery.shard)
         if held is None or held.worker is None or held.epoch != delivery.epoch:
-            self._free(amount)
+            self._free(delivery.amount)
         else:
             held.worker.offer(delivery)
 
-    def beat(self, shard: int, now_ms: int, lag_samples: int) -> None:
+    def beat(self, shard: int, now_ms: int, lag: int) -> None:
         """Ingest lives, and tells how far behind the shard is."""
         held = self._held_by_shard.get(shard)
         if held is not None and held.worker is not None:
-            held.worker.beat(now_ms, lag_samples)
+            held.worker.beat(now_ms, lag)
 
     def skip(self, shard: int, cursor: int) -> None:
         """Goes on after a gap in the log."""
@@ -108,7 +89,7 @@ class Holdings:
             held.worker.skip_to(cursor)
 
     async def give_back(self) -> None:
-        """Checkpoints and releases every shard."""
+        """Commits and releases every shard."""
         for shard in list(self._held_by_shard):
             self.revoke(shard)
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -129,63 +110,33 @@ class Holdings:
             await worker.run()
             logger.info("shard released", extra=note | {"cursor": held.acked})
         except ShardLost as error:
-            metrics.SHARDS_LOST.inc()
+            self._subscriber.show_lost()
             logger.warning("shard lost", extra=note | {"cause": str(error)})
         self._drop(held)
         self._send(frames.release(held.shard, held.epoch))
 
     async def _open(self, held: _Held) -> ShardWorker:
-        checkpoint = await self._claim(held)
-        loop = asyncio.get_running_loop()
-        scorer = await loop.run_in_executor(
-            self._terms.pool, ShardScorer, checkpoint, self._settings
+        held.worker = await self._subscriber.open(
+            held.shard,
+            held.epoch,
+            self._holder,
+            self._credit,
+            lambda cursor, free: self._committed(held, cursor, free),
         )
-        self._note_lost_states(held, scorer)
-        held.acked = scorer.cursor
-        held.worker = ShardWorker(
-            scorer,
-            shard=held.shard,
-            terms=self._terms,
-            credit=self._credit,
-            labels_by_id=self._labels_by_id,
-            committed=lambda cursor, free: self._committed(held, cursor, free),
-            watched=checkpoint.watched,
-        )
-        self._send(frames.start(held.shard, held.epoch, scorer.cursor))
+        held.acked = held.worker.cursor
+        self._send(frames.start(held.shard, held.epoch, held.acked))
         return held.worker
-
-    async def _claim(self, held: _Held) -> Checkpoint:
-        async for _ in backoff():
-            try:
-                return await self._terms.store.claim(held.shard, held.epoch, self._holder)
-            except (Unavailable, Conflict) as error:
-                note = {"shard": held.shard, "cause": error.message}
-                logger.warning("claim failed, trying again", extra=note)
-        raise AssertionError("backoff never ends")
-
-    def _note_lost_states(self, held: _Held, scorer: ShardScorer) -> None:
-        if scorer.lost_states:
-            metrics.STATES_LOST.inc(len(scorer.lost_states))
-            note = {"shard": held.shard, "series": len(scorer.lost_states)}
-            logger.error("stored states could not be read, these series start anew", extra=note)
 
     def _committed(self, held: _Held, cursor: int, free: Amount) -> None:
         if cursor != held.acked:
             held.acked = cursor
             self._send(frames.ack(held.shard, cursor))
-            self._forget_names(held.shard, cursor)
+            self._subscriber.acked(held.shard, cursor)
         self._free(free)
         self._show()
 
-    def _forget_names(self, shard: int, cursor: int) -> None:
-        """What is committed the shard knows by itself."""
-        named = self._named_by_shard[shard]
-        while named and named[0][0] <= cursor:
-            for series_id in named.popleft()[1]:
-                self._labels_by_id.pop(series_id, None)
-
     def _free(self, amount: Amount) -> None:
-        if amount.samples or amount.size_bytes:
+        if amount.rows or amount.size_bytes:
             self._credit.give_back(amount)
             self._send(frames.credit(amount))
 
@@ -205,6 +156,4 @@ class Holdings:
 
     def _show(self) -> None:
         workers = [each.worker for each in self._held_by_shard.values() if each.worker]
-        metrics.SHARDS_HELD.set(len(self._held_by_shard))
-        metrics.SERIES.set(sum(worker.series_count for worker in workers))
-        metrics.WARM_SERIES.set(sum(worker.warm_series_count for worker in workers))
+        self._subscriber.show(len(self._held_by_shard), workers)
