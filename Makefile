@@ -188,7 +188,7 @@ client: setup ## Build the wheel of the client package, with the stubs inside, i
 	@ls dist/sensus_client-*.whl
 
 image: ## Build the image of each service, and of the agent
-	for service in ingest detector explainer incidents notifier gateway agent; do docker build --build-arg SERVICE=$$service -t sensus-$$service . || exit 1; done
+	for service in ingest detector explainer incidents notifier topology gateway agent; do docker build --build-arg SERVICE=$$service -t sensus-$$service . || exit 1; done
 
 k8s: ## Print the Kubernetes objects (OVERLAY=dev or prod)
 	kubectl kustomize k8s/overlays/$(OVERLAY)

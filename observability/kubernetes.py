@@ -21,7 +21,7 @@ _OUTSIDE: Final = {"gateway": (ports.GATEWAY,), "ingest": (ports.INGEST, ports.O
 """What people and programs outside the namespace may reach."""
 _BEYOND: Final = {"explainer": (443, 11434), "notifier": (25, 80, 443, 465, 587)}
 """Ports of what services reach outside: language models; chats, pagers and mail."""
-_SCALED: Final = {"ingest": 10, "gateway": 10, "detector": 5, "explainer": 5}
+_SCALED: Final = {"ingest": 10, "gateway": 10, "detector": 5, "explainer": 5, "topology": 5}
 _REPLICAS_LEAST: Final = 2
 
 
@@ -141,7 +141,7 @@ def _disruption(name: str) -> dict[str, Any]:
 
 
 def _scaler(name: str, most: int) -> dict[str, Any]:
-    kind = "StatefulSet" if name == "detector" else "Deployment"
+    kind = "StatefulSet" if name in ("detector", "topology") else "Deployment"
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",

@@ -25,7 +25,7 @@ _OTHERS: Final = """## Read by libraries
 | `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BSP_MAX_QUEUE_SIZE` | when spans are sent, and how many wait at most |
 | `OTEL_RESOURCE_ATTRIBUTES` | more attributes of every span, such as `deployment.environment=prod` |
 | `HTTPS_PROXY`, `NO_PROXY` | the way to language models; calls between services use no proxy |
-| `NUMBA_CACHE_DIR` | where the detector keeps compiled code, when its own folder is read-only |
+| `NUMBA_CACHE_DIR` | where detector, ingest and topology keep compiled code, when its own folder is read-only |
 
 ## Read by `sensus up`
 

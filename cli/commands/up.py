@@ -28,6 +28,7 @@ def up(
     explainer_port: Annotated[int, typer.Option(min=0, max=65535)] = defaults.EXPLAINER,
     incidents_port: Annotated[int, typer.Option(min=0, max=65535)] = defaults.INCIDENTS,
     notifier_port: Annotated[int, typer.Option(min=0, max=65535)] = defaults.NOTIFIER,
+    topology_port: Annotated[int, typer.Option(min=0, max=65535)] = defaults.TOPOLOGY,
     metrics_base_port: Annotated[
         int,
         typer.Option(
@@ -40,7 +41,7 @@ def up(
 ) -> None:
     """Start everything and keep it running.
 
-    That is PostgreSQL, Redis, the five services, and an agent that streams this machine's own
+    That is PostgreSQL, Redis, the services, and an agent that streams this machine's own
     metrics, until Ctrl-C. Port 0 takes any free port, and none of OTLP's own beside it.
     SENSUS_POSTGRES_DSN and SENSUS_REDIS_URL name servers of your own to use instead.
     """
@@ -51,6 +52,7 @@ def up(
         explainer=explainer_port,
         incidents=incidents_port,
         notifier=notifier_port,
+        topology=topology_port,
         # who takes any port leaves those that senders of OTLP look for to others
         otlp_grpc=defaults.OTLP_GRPC if ingest_port else 0,
         otlp_http=defaults.OTLP_HTTP if gateway_port else 0,
@@ -117,6 +119,7 @@ def _addresses(product: Product) -> list[tuple[str, str]]:
         ports.metrics_explainer,
         ports.metrics_incidents,
         ports.metrics_notifier,
+        ports.metrics_topology,
     ]
     if product.with_agent:
         metrics.append(ports.metrics_agent)
@@ -127,6 +130,7 @@ def _addresses(product: Product) -> list[tuple[str, str]]:
         ("Explainer", f"{run.explainer_target} (gRPC)"),
         ("Incidents", f"{run.incidents_target} (gRPC)"),
         ("Notifier", f"{run.notifier_target} (gRPC)"),
+        ("Topology", f"{run.topology_target} (gRPC)"),
         ("OTLP", _otlp(product)),
         ("Metrics", "  ".join(f"http://127.0.0.1:{port}/metrics" for port in metrics)),
         ("PostgreSQL", run.postgres_dsn or "yours (SENSUS_POSTGRES_DSN)"),

@@ -32,6 +32,7 @@ class Run:
     explainer_target: str
     incidents_target: str = ""
     notifier_target: str = ""
+    topology_target: str = ""
     postgres_dsn: str = ""
     processes: dict[str, tuple[int, float]] = field(default_factory=dict)
 

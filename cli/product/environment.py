@@ -13,7 +13,7 @@ from mesh.auth.keys import JWKS_NAME
 from mesh.config import SECRET
 
 HOST = "127.0.0.1"
-SERVICES = ("ingest", "detector", "explainer", "incidents", "notifier", "gateway")
+SERVICES = ("ingest", "detector", "explainer", "incidents", "notifier", "topology", "gateway")
 AGENT = "agent"
 """Reads this machine; it has no key and no store, but a token that lets it write samples."""
 
@@ -38,6 +38,7 @@ def addresses(ports: Ports) -> Run:
         explainer_target=f"{HOST}:{ports.explainer}",
         incidents_target=f"{HOST}:{ports.incidents}",
         notifier_target=f"{HOST}:{ports.notifier}",
+        topology_target=f"{HOST}:{ports.topology}",
     )
 
 
@@ -53,11 +54,13 @@ def service_environment(
         "SENSUS_EXPLAINER_TARGET": run.explainer_target,
         "SENSUS_INCIDENTS_TARGET": run.incidents_target,
         "SENSUS_NOTIFIER_TARGET": run.notifier_target,
+        "SENSUS_TOPOLOGY_TARGET": run.topology_target,
         "SENSUS_INGEST_GRPC_PORT": str(ports.ingest),
         "SENSUS_DETECTOR_GRPC_PORT": str(ports.detector),
         "SENSUS_EXPLAINER_GRPC_PORT": str(ports.explainer),
         "SENSUS_INCIDENTS_GRPC_PORT": str(ports.incidents),
         "SENSUS_NOTIFIER_GRPC_PORT": str(ports.notifier),
+        "SENSUS_TOPOLOGY_GRPC_PORT": str(ports.topology),
         "SENSUS_NOTIFIER_SECRET_DIRECTORIES": str(directory.secrets),
         "SENSUS_GATEWAY_HTTP_PORT": str(ports.gateway),
         "SENSUS_GATEWAY_GRPC_PORT": str(ports.gateway_grpc),
@@ -69,6 +72,7 @@ def service_environment(
         "SENSUS_EXPLAINER_METRICS_PORT": str(ports.metrics_explainer),
         "SENSUS_INCIDENTS_METRICS_PORT": str(ports.metrics_incidents),
         "SENSUS_NOTIFIER_METRICS_PORT": str(ports.metrics_notifier),
+        "SENSUS_TOPOLOGY_METRICS_PORT": str(ports.metrics_topology),
         "SENSUS_AUTH_JWKS_FILE": str(directory.keys / JWKS_NAME),
         **{
             f"SENSUS_{name.upper()}_AUTH_KEY_FILE": str(directory.keys / f"{name}.pem")

@@ -34,6 +34,7 @@ class Ports:
     explainer: int = defaults.EXPLAINER
     incidents: int = defaults.INCIDENTS
     notifier: int = defaults.NOTIFIER
+    topology: int = defaults.TOPOLOGY
     otlp_grpc: int = defaults.OTLP_GRPC
     otlp_http: int = defaults.OTLP_HTTP
     metrics_ingest: int = defaults.METRICS_INGEST
@@ -41,6 +42,7 @@ class Ports:
     metrics_explainer: int = defaults.METRICS_EXPLAINER
     metrics_incidents: int = defaults.METRICS_INCIDENTS
     metrics_notifier: int = defaults.METRICS_NOTIFIER
+    metrics_topology: int = defaults.METRICS_TOPOLOGY
     metrics_agent: int = defaults.METRICS_AGENT
 
 
@@ -52,6 +54,7 @@ ANY_FREE = Ports(
     explainer=0,
     incidents=0,
     notifier=0,
+    topology=0,
     otlp_grpc=0,
     otlp_http=0,
     metrics_ingest=0,
@@ -59,6 +62,7 @@ ANY_FREE = Ports(
     metrics_explainer=0,
     metrics_incidents=0,
     metrics_notifier=0,
+    metrics_topology=0,
     metrics_agent=0,
 )
 

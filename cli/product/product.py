@@ -138,6 +138,7 @@ class Product:
             run.explainer_target,
             run.incidents_target,
             run.notifier_target,
+            run.topology_target,
         )
         with suppress(TimeoutError):
             async with asyncio.timeout(_PEOPLE_S):
@@ -171,6 +172,7 @@ class Product:
             self._service("explainer", partial(grpc_probe, self.run.explainer_target)),
             self._service("incidents", partial(grpc_probe, self.run.incidents_target)),
             self._service("notifier", partial(grpc_probe, self.run.notifier_target)),
+            self._service("topology", partial(grpc_probe, self.run.topology_target)),
             self._service("gateway", readyz, SENSUS_BOOTSTRAP_ADMIN_PASSWORD=password),
         ]
 

@@ -67,15 +67,17 @@ class ShardWorker(Protocol):
 
 
 class Subscriber(Protocol):
-    """The service's side of one stream.
+    """The service's side of one stream."""
 
-    Attributes:
-        subscription: Its name at ingest.
-        topic: What it reads.
-    """
+    @property
+    def subscription(self) -> str:
+        """Its name at ingest."""
+        ...
 
-    subscription: str
-    topic: pb.Topic
+    @property
+    def topic(self) -> "pb.Topic.ValueType":
+        """What it reads."""
+        ...
 
     def delivery(self, frame: pb.SubscribeResponse) -> Delivery | None:
         """The rows of a frame; None for one that brings none.
@@ -86,7 +88,7 @@ class Subscriber(Protocol):
         ...
 
     async def open(
-        self, shard: int, epoch: int, holder: str, credit: Credit, committed: Committed
+        self, shard: int, epoch: int, holder: str, credit: Credit, committed: Committed, /
     ) -> ShardWorker:
         """Claims a shard and makes it ready to work on.
 
@@ -99,7 +101,7 @@ class Subscriber(Protocol):
         """All of a shard up to `cursor` is committed."""
         ...
 
-    def show(self, held: int, workers: "Sequence[Any]") -> None:
+    def show(self, held: int, workers: Sequence[Any]) -> None:
         """How many shards are held, and those of them that are worked on."""
         ...
 

@@ -22,6 +22,7 @@ from sensus.explainer.v1 import explainer_service_pb2
 from sensus.incidents.v1 import incidents_service_pb2
 from sensus.ingest.v1 import ingest_service_pb2
 from sensus.notifier.v1 import notifier_service_pb2
+from sensus.topology.v1 import topology_service_pb2
 from services.gateway.config import Config
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ CONTRACT: Final[dict[str, FileDescriptor]] = {
     "explainer": explainer_service_pb2.DESCRIPTOR,
     "incidents": incidents_service_pb2.DESCRIPTOR,
     "notifier": notifier_service_pb2.DESCRIPTOR,
+    "topology": topology_service_pb2.DESCRIPTOR,
 }
 _REUSE_S: Final = 60.0
 _REUSED_TOKENS: Final = 16_384
@@ -174,6 +176,7 @@ async def open_clients(config: Config, minter: TokenMinter) -> AsyncIterator[Cli
         "explainer": config.explainer_target,
         "incidents": config.incidents_target,
         "notifier": config.notifier_target,
+        "topology": config.topology_target,
     }
     credentials = channel_credentials(config)
     async with AsyncExitStack() as stack:

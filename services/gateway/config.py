@@ -40,6 +40,9 @@ class Config(Common):
     notifier_target: Annotated[str, Meta(description="Address of the notifier")] = (
         f"127.0.0.1:{ports.NOTIFIER}"
     )
+    topology_target: Annotated[str, Meta(description="Address of topology")] = (
+        f"127.0.0.1:{ports.TOPOLOGY}"
+    )
     bootstrap_admin_password: Annotated[
         str, Meta(description="Makes the user admin when there is no user", extra=SECRET)
     ] = ""

@@ -20,7 +20,7 @@ STORAGE: Final = "storage"
 LLM: Final = "llm"
 RECEIVERS: Final = "receivers"
 STANDING: Final = "standing"
-SERVICES: Final = ("ingest", "detector", "explainer", "incidents", "notifier")
+SERVICES: Final = ("ingest", "detector", "explainer", "incidents", "notifier", "topology")
 
 _PROBE_S: Final = 2.0
 

@@ -8,6 +8,7 @@ UNARY: Final = {
     "explainer": b"/sensus.explainer.v1.ExplainerService/ListExplanations",
     "incidents": b"/sensus.incidents.v1.IncidentsService/ListIncidents",
     "notifier": b"/sensus.notifier.v1.NotifierService/ListNotices",
+    "topology": b"/sensus.topology.v1.TopologyService/ListEdges",
 }
 METHODS: Final = UNARY | {
     "ingest": b"/sensus.ingest.v1.IngestService/WriteSamples",

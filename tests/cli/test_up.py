@@ -28,7 +28,7 @@ from tests.product import eventually
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SENSUS = [sys.executable, "-c", "from cli.main import app; app()"]
-NAMES = ("gateway", "ingest", "detector", "explainer", "incidents", "notifier")
+NAMES = ("gateway", "ingest", "detector", "explainer", "incidents", "notifier", "topology")
 FREE = [f"--{name}-port=0" for name in NAMES]
 UP = [*SENSUS, "up", *FREE, "--metrics-base-port=0"]
 
@@ -117,6 +117,7 @@ LONG = Faults(
         "explainer",
         "incidents",
         "notifier",
+        "topology",
         "gateway",
         "redis",
         "postgres",
@@ -151,7 +152,7 @@ async def test_a_life_of_the_product(shared_directory: Path, faults: Faults) -> 
         first.process.send_signal(signal.SIGINT)
         assert await first.ends() == 0
         stopped = re.findall(r"(\w+) +stopped", first.output)
-        services = ["gateway", "notifier", "incidents", "explainer", "detector", "ingest"]
+        services = ["gateway", "topology", "notifier", "incidents", "explainer", "detector", "ingest"]
         assert stopped == ["agent", *services, "redis", "postgres"]
         assert not any(child.is_running() for child in children)
     async with up(directory) as second:

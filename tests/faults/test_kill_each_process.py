@@ -27,6 +27,7 @@ VICTIMS = (
     "explainer",
     "incidents",
     "notifier",
+    "topology",
     "gateway",
     "postgres",
     "redis",

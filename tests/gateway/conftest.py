@@ -26,7 +26,7 @@ from tests.ingest.harness import config as ingest_config
 from tests.ingest.harness import running as ingest_running
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SERVICES = ("gateway", "ingest", "detector", "explainer", "incidents", "notifier")
+SERVICES = ("gateway", "ingest", "detector", "explainer", "incidents", "notifier", "topology")
 ADMIN_PASSWORD = "a long enough password"
 
 
@@ -201,6 +201,7 @@ def gateway_config(dsn: str, redis_url: str, keys: Path, targets: dict[str, str]
         explainer_target=targets["explainer"],
         incidents_target=targets["incidents"],
         notifier_target=targets["notifier"],
+        topology_target=targets["topology"],
     )
 
 

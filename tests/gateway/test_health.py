@@ -28,6 +28,7 @@ async def test_health_names_every_component(running: Running) -> None:
         "explainer": "up",
         "incidents": "up",
         "notifier": "up",
+        "topology": "up",
         "receivers": "up",
         "standing": "up",
         "llm": "not_configured",

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 BASE = ROOT / "k8s" / "base"
 AGENT = ROOT / "k8s" / "agent"
 KUBERNETES = "1.31"
-SERVICES = ("ingest", "detector", "explainer", "incidents", "notifier", "gateway")
+SERVICES = ("ingest", "detector", "explainer", "incidents", "notifier", "topology", "gateway")
 
 
 def built(directory: Path) -> Iterator[dict[str, Any]]:
@@ -53,10 +53,10 @@ def test_every_container_runs_without_privileges_on_a_read_only_root(name: str) 
         assert set(container["resources"]) == {"requests", "limits"}
 
 
-@pytest.mark.parametrize("service", ["ingest", "detector", "explainer", "incidents", "notifier"])
+@pytest.mark.parametrize("service", SERVICES[:-1])
 def test_grpc_service_is_headless_and_probed_by_grpc(service: str) -> None:
     assert OBJECTS[f"Service/{service}"]["spec"]["clusterIP"] == "None"
-    kind = "StatefulSet" if service == "detector" else "Deployment"
+    kind = "StatefulSet" if service in ("detector", "topology") else "Deployment"
     container = OBJECTS[f"{kind}/{service}"]["spec"]["template"]["spec"]["containers"][0]
     assert container["readinessProbe"]["grpc"]["service"] == "readiness"
     assert container["livenessProbe"]["grpc"]["service"] == ""
@@ -78,6 +78,7 @@ def test_ports_are_those_of_the_runtime() -> None:
         "explainer": ports.EXPLAINER,
         "incidents": ports.INCIDENTS,
         "notifier": ports.NOTIFIER,
+        "topology": ports.TOPOLOGY,
     }
     for service, port in expected.items():
         assert OBJECTS[f"Service/{service}"]["spec"]["ports"][0]["port"] == port

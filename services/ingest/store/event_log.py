@@ -35,7 +35,8 @@ _HEADS: Final = "SELECT last_offset, shard_offsets, shard_totals FROM ingest.eve
 _LOCK: Final = """
 SELECT last_offset, last_commit_ms, shard_offsets, shard_totals FROM ingest.event_head FOR UPDATE
 """
-_LAST: Final = "SELECT last_commit_ms FROM ingest.event_head"
+_LAST_TICK: Final = "SELECT last_tick_ms FROM ingest.event_head"
+_TICKED: Final = "UPDATE ingest.event_head SET last_tick_ms = $1"
 _SEEN: Final = """
 SELECT producer_id, sequence FROM ingest.event_batch
 JOIN unnest($1::text[], $2::numeric[]) AS asked (producer_id, sequence)
@@ -111,18 +112,19 @@ class EventLog:
                 await _save(connection, writer, entries)
         return AppendedEvents(repeated=repeated, entries=entries)
 
-    async def tick(self, now_ms: int, idle_ms: int) -> Sequence[EventEntry]:
-        """Commits an entry without rows where nothing was committed for `idle_ms`."""
+    async def tick(self, now_ms: int, every_ms: int) -> Sequence[EventEntry]:
+        """Commits an entry without rows where none was for `every_ms`."""
         with guard("tick_events"):
-            if now_ms - await self._pool.fetchval(_LAST) < idle_ms:
+            if now_ms - await self._pool.fetchval(_LAST_TICK) < every_ms:
                 return ()
             async with committing(self._pool, self._timeout_s) as connection:
                 head = await connection.fetchrow(_LOCK)
-                if head is not None and now_ms - head["last_commit_ms"] < idle_ms:
+                if now_ms - await connection.fetchval(_LAST_TICK) < every_ms:
                     return ()
                 writer = await self._writer(connection, head, now_ms)
                 entries = [writer.tick()]
                 await _save(connection, writer, entries)
+                await connection.execute(_TICKED, now_ms)
         return entries
 
     async def _writer(

@@ -1,4 +1,4 @@
-"""Lets the clock of the log of events go on where nobody sends: readers decide by it."""
+"""Lets the clock of the log of events go on in every shard: readers decide by it."""
 
 import logging
 from typing import Final
@@ -10,13 +10,13 @@ from services.ingest.publisher import Publisher
 from services.ingest.store.event_log import EventLog
 
 _EVERY_S: Final = 1.0
-_IDLE_MS: Final = 5000
+_TICK_MS: Final = 5000
 
 logger = logging.getLogger(__name__)
 
 
 class EventClock:
-    """A worker of every ingest process; the first one that finds the log idle ticks."""
+    """A worker of every ingest process; the first one that finds it due ticks."""
 
     def __init__(self, log: EventLog, publisher: Publisher[EventSegment], clock: Clock) -> None:
         """Ticks go to `publisher` as all entries do."""
@@ -35,5 +35,5 @@ class EventClock:
 
     async def tick(self) -> None:
         """One look."""
-        if entries := await self._log.tick(self._clock.now_ms(), _IDLE_MS):
+        if entries := await self._log.tick(self._clock.now_ms(), _TICK_MS):
             self._publisher.offer(entries)

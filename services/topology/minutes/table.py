@@ -1,91 +1,59 @@
-"""What was counted in one minute: edges, where errors began, patterns of lines."""
+"""What was counted in one minute: edges, where errors began, shapes of calls, lines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.topology.minutes.sketch import CELLS, cells_of
+from services.topology.minutes.cells import DURATION, OWN, WAIT
+from services.topology.minutes.edges import COUNTS, EdgeKey, Edges
+from services.topology.minutes.sketch import cells_of
 from services.topology.traces.settle import Calls
+from services.topology.traces.shapes import OTHER_SHAPE, ShapeCalls, Shapes
 
-EdgeKey = tuple[int, int, int, int, int]
-"""Caller, operation, peer, kind, connection; see `Calls`."""
 OriginKey = tuple[int, int, int, int]
 """Operation, peer, reason, detail; see `Calls`."""
 PatternKey = tuple[int, int, int]
-"""Operation of the service as such, pattern, severity of OTLP."""
+"""Operation of the service as such, pattern, severity of OTLP; of a line with a pattern 0 and the
+pattern, of one without the operation and 0."""
+ShapeKey = tuple[int, int]
+"""Operation, number of the shape."""
 
-COUNTS: Final = (
-    "spans",
-    "weight",
-    "errors",
-    "origins",
-    "late",
-    "orphans",
-    "roots",
-    "failed",
-    "duration_ns",
-    "own_ns",
-    "wait_ns",
-)
-"""Columns of numbers, all of them sums; `weight` in 1024ths of a request."""
-SKETCHES: Final = ("durations", "own_times", "waits")
 WEIGHT_UNIT: Final = 1024
-_ROOM: Final = 64
+MOST_SHAPES: Final = 16
+"""Of an operation; the calls of others are told as one."""
 
-
-@dataclass(slots=True)
-class Edges:
-    """Edges with their sums and sketches, one row each."""
-
-    rows: dict[EdgeKey, int] = field(default_factory=dict)
-    counts: NDArray[np.int64] = field(
-        default_factory=lambda: np.zeros((_ROOM, len(COUNTS)), np.int64)
-    )
-    sketches: NDArray[np.int32] = field(
-        default_factory=lambda: np.zeros((_ROOM, len(SKETCHES), CELLS), np.int32)
-    )
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self.rows)
-
-    def places(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """The row of each key, which is made where it is new."""
-        order = np.lexsort(keys.T)
-        ordered = keys[order]
-        begins = np.ones(len(keys), np.bool_)
-        begins[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-        numbers = np.cumsum(begins) - 1
-        distinct: list[list[int]] = ordered[begins].tolist()
-        found = [self.rows.setdefault(_edge(key), len(self.rows)) for key in distinct]
-        self._grow()
-        places = np.empty(len(keys), np.int64)
-        places[order] = np.array(found, np.int64)[numbers]
-        return places
-
-    def named(self) -> Mapping[EdgeKey, tuple[NDArray[np.int64], NDArray[np.int32]]]:
-        """Sums and sketches by edge, in the order of the keys."""
-        return {
-            key: (self.counts[row], self.sketches[row]) for key, row in sorted(self.rows.items())
-        }
-
-    def _grow(self) -> None:
-        while len(self.rows) > len(self.counts):
-            self.counts = np.concatenate([self.counts, np.zeros_like(self.counts)])
-            self.sketches = np.concatenate([self.sketches, np.zeros_like(self.sketches)])
+__all__ = ["COUNTS", "EdgeKey", "MinuteTable", "OriginKey", "PatternKey", "ShapeKey"]
 
 
 @dataclass(slots=True)
 class MinuteTable:
-    """All that was counted in one minute. Sums of integers: the order of calls does not matter."""
+    """All that was counted. Sums of integers: the order of calls does not matter.
+
+    Attributes:
+        origins: How many errors began there, and in how many traces.
+        patterns: Lines.
+        firsts: By pattern the failing traces in which its service told the first error.
+        shapes: Good answers.
+        shape_calls: What the numbers of shapes stand for.
+        shape_counts: Shapes by operation.
+        spans: All of them, also those that are no call.
+        records: Log records that came one by one.
+        lost: Events that came too late to be counted anywhere.
+    """
 
     edges: Edges = field(default_factory=Edges)
-    origins: dict[OriginKey, int] = field(default_factory=dict)
+    origins: dict[OriginKey, tuple[int, int]] = field(default_factory=dict)
     patterns: dict[PatternKey, int] = field(default_factory=dict)
+    firsts: dict[int, int] = field(default_factory=dict)
+    shapes: dict[ShapeKey, int] = field(default_factory=dict)
+    shape_calls: dict[int, ShapeCalls] = field(default_factory=dict)
+    shape_counts: dict[int, int] = field(default_factory=dict)
+    spans: int = 0
     records: int = 0
+    lost: int = 0
 
     def add_calls(
         self,
@@ -135,24 +103,48 @@ class MinuteTable:
         )
         for column, values in enumerate(sums):
             np.add.at(self.edges.counts[:, column], places, values)
-        sketches = self.edges.sketches
-        np.add.at(sketches[:, 0], (places, cells_of(calls.durations_ns[which])), 1)
-        np.add.at(sketches[:, 1], (places, cells_of(calls.own_ns[which])), 1)
+        cells = self.edges.cells
+        cells.add(places, DURATION, cells_of(calls.durations_ns[which]))
+        cells.add(places, OWN, cells_of(calls.own_ns[which]))
         waited = waits >= 0
-        np.add.at(sketches[:, 2], (places[waited], cells_of(waits[waited])), 1)
+        cells.add(places[waited], WAIT, cells_of(waits[waited]))
         self._add_origins(calls, which[begins])
+
+    def add_shapes(self, shapes: Shapes, which: NDArray[np.intp]) -> None:
+        """Adds good answers by what they called."""
+        pairs = np.stack([shapes.operations[which], shapes.numbers[which]], axis=1)
+        known, counts = np.unique(pairs, axis=0, return_counts=True)
+        for (operation, number), answers in zip(known.tolist(), counts.tolist(), strict=True):
+            self.add_shape(operation, number, answers, shapes.calls[number])
+
+    def add_shape(self, operation: int, number: int, answers: int, calls: ShapeCalls) -> None:
+        """Adds answers of one shape, or of the rest where its operation has shapes enough."""
+        key = (operation, number)
+        if key not in self.shapes:
+            known = self.shape_counts.get(operation, 0)
+            if known >= MOST_SHAPES:
+                key, calls = (operation, OTHER_SHAPE), ()
+            self.shape_counts[operation] = known + 1
+        self.shapes[key] = self.shapes.get(key, 0) + answers
+        self.shape_calls[key[1]] = calls
 
     def add_lines(self, key: PatternKey, lines: int) -> None:
         """Adds lines of a pattern."""
         self.patterns[key] = self.patterns.get(key, 0) + lines
 
+    def add_first(self, pattern: int, traces: int) -> None:
+        """Adds failing traces in which the first error was told by this pattern."""
+        self.firsts[pattern] = self.firsts.get(pattern, 0) + traces
+
+    def add_origin(self, key: OriginKey, errors: int, traces: int) -> None:
+        """Adds errors that began in one place."""
+        before = self.origins.get(key, (0, 0))
+        self.origins[key] = (before[0] + errors, before[1] + traces)
+
     def _add_origins(self, calls: Calls, which: NDArray[np.intp]) -> None:
         columns = (calls.operations, calls.peers, calls.reasons, calls.details)
         told: Any = zip(*(each[which].tolist() for each in columns), strict=True)
-        for key in told:
-            self.origins[key] = self.origins.get(key, 0) + 1
-
-
-def _edge(key: list[int]) -> EdgeKey:
-    caller, operation, peer, kind, connection = key
-    return caller, operation, peer, kind, connection
+        seen = set[Any]()
+        for key, trace in zip(told, calls.traces[which].tolist(), strict=True):
+            self.add_origin(key, 1, (key, trace) not in seen)
+            seen.add((key, trace))

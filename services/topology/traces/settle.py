@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from services.topology.model import events as model
 from services.topology.model.events import Events, column
+from services.topology.traces.shapes import Shapes, shapes_of
 
 Int64s = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -48,6 +49,7 @@ class Calls:
         reasons: Why it is held to have begun here; 0 where it did not.
         details: What says more: exception, code or pattern, by the reason.
         is_orphan: It has a parent that no span tells of.
+        traces: A number for the trace, the same for calls that settle together.
     """
 
     callers: NDArray[np.uint64]
@@ -65,6 +67,7 @@ class Calls:
     reasons: NDArray[np.uint8]
     details: NDArray[np.uint64]
     is_orphan: Bools
+    traces: Int64s
 
     def __len__(self) -> int:
         """How many there are."""
@@ -78,15 +81,26 @@ class Settled:
     Attributes:
         roots: The calls that began a trace, places in `calls`.
         failed_roots: Those of traces in which any span is bad.
+        shapes: Good answers by what they called.
+        first_patterns: Of each failing trace with a pattern of errors the one that was first told.
+        first_times_ns: When.
+        ends_ns: Of every span that counts, also of those that are no call.
         repeats: Spans that had come before, and are not counted again.
     """
 
     calls: Calls
     roots: Int64s
     failed_roots: Int64s
-    spans: int
-    records: int
+    shapes: Shapes
+    first_patterns: NDArray[np.uint64]
+    first_times_ns: Int64s
+    ends_ns: Int64s
     repeats: int
+
+    @property
+    def spans(self) -> int:
+        """How many spans count."""
+        return len(self.ends_ns)
 
 
 def settle(rows: Events) -> Settled:
@@ -119,13 +133,16 @@ def settle(rows: Events) -> Settled:
     records = rows[~is_span]
     owners = places(traces[~is_span], column(records, "span_id"))
     tree = _tree(spans, parents, of_spans, is_repeat == 0)
-    calls, roots, failed = _calls(tree, records, owners)
+    calls, roots, failed_roots, shapes, failed = _calls(tree, records, owners)
+    first_patterns, first_times_ns = _firsts(records, traces[~is_span], failed)
     return Settled(
         calls=calls,
         roots=roots,
-        failed_roots=failed,
-        spans=int((is_repeat == 0).sum()),
-        records=len(records),
+        failed_roots=failed_roots,
+        shapes=shapes,
+        first_patterns=first_patterns,
+        first_times_ns=first_times_ns,
+        ends_ns=column(spans, "end_ns").view(np.int64)[is_repeat == 0],
         repeats=int(repeats),
     )
 
@@ -163,7 +180,10 @@ def _tree(spans: Events, parents: Int64s, traces: Int64s, counts: Bools) -> _Tre
     return _Tree(spans, traces, parents, entries, counts, own, is_answered, answers)
 
 
-def _calls(tree: _Tree, records: Events, owners: Int64s) -> tuple[Calls, Int64s, Int64s]:
+def _calls(
+    tree: _Tree, records: Events, owners: Int64s
+) -> tuple[Calls, Int64s, Int64s, Shapes, Int64s]:
+    """Calls, those that began a trace, those of them that failed, shapes, and failed traces."""
     spans, kinds = tree.spans, column(tree.spans, "kind")
     is_calling = np.isin(kinds, (model.CLIENT, model.PRODUCER))
     unanswered = is_calling & ~tree.is_answered & tree.counts
@@ -195,11 +215,32 @@ def _calls(tree: _Tree, records: Events, owners: Int64s) -> tuple[Calls, Int64s,
         reasons=origin_reasons[kept],
         details=origin_details[kept],
         is_orphan=((tree.parents < 0) & (spans["parent"] != 0))[kept],
+        traces=tree.traces[kept],
     )
     is_root = (is_entry & (spans["parent"] == 0))[kept]
     failed = np.unique(tree.traces[is_bad & tree.counts])
     is_failed = is_root & np.isin(tree.traces[kept], failed)
-    return calls, np.flatnonzero(is_root), np.flatnonzero(is_failed)
+    good = np.flatnonzero(is_entry & ~is_bad)
+    shapes = shapes_of(
+        good,
+        operations[good],
+        column(spans, "end_ns").view(np.int64)[good],
+        callers[kept],
+        calls.operations,
+        calls.peers.astype(np.uint64),
+    )
+    return calls, np.flatnonzero(is_root), np.flatnonzero(is_failed), shapes, failed
+
+
+def _firsts(records: Events, traces: Int64s, failed: Int64s) -> tuple[NDArray[np.uint64], Int64s]:
+    """Of each failing trace the pattern of the first record of an error, and its time."""
+    is_error = (records["severity"] >= model.ERROR_SEVERITY) & (records["parent"] > 0)
+    which = np.flatnonzero(is_error & np.isin(traces, failed))
+    told = records[which]
+    order = np.lexsort((told["parent"], told["start_ns"], traces[which]))
+    first = np.unique(traces[which][order], return_index=True)[1]
+    chosen = told[order][first]
+    return column(chosen, "parent"), column(chosen, "start_ns").view(np.int64)
 
 
 def _reasons(

@@ -1524,9 +1524,9 @@ Global___SampleDelivery: _TypeAlias = SampleDelivery  # noqa: Y015
 class EventDelivery(_message.Message):
     """EventDelivery holds events of one shard, in log order.
 
-    Where nothing else is committed for five seconds, a position without rows is, for every shard: `commit_time` is the clock by which a
-    consumer decides, so that it decides alike whenever it reads. It never goes back within a shard. What was committed within one second
-    may come in one delivery, and what comes in one delivery was committed within one second.
+    Every five seconds a position without rows is, for every shard: `commit_time` is the clock by which a consumer decides, so that it
+    decides alike whenever it reads. It never goes back within a shard. What was committed within one second may come in one delivery,
+    and what comes in one delivery was committed within one second.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -1,0 +1,1 @@
+"""The contract, to and from the domain."""

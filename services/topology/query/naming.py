@@ -1,0 +1,117 @@
+"""Ids of counts as names: who called, and what stands for whom was called."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from services.topology.minutes.edges import EdgeKey
+from services.topology.minutes.table import MinuteTable
+from services.topology.model import events as model
+from services.topology.model.names import OTHER, Named
+from services.topology.store.names import ADDRESS, EXCEPTION, OPERATION, PATTERN, NameStore
+from services.topology.traces import settle
+from services.topology.traces.shapes import OTHER_SHAPE, ShapeCalls
+
+UNKNOWN: Final = "unknown"
+"""Stands for whom was called where the sender does not say it."""
+_GRPC: Final = 1 << 16
+_NOBODY: Final = Named("", "")
+_CALLING: Final = (model.CLIENT, model.PRODUCER)
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeName:
+    """An edge as it is told."""
+
+    caller: Named
+    called: Named
+    kind: int
+    connection: int
+
+    def between_services(self) -> "EdgeName":
+        """The same without operations."""
+        caller, called = Named(self.caller.service, ""), Named(self.called.service, "")
+        return EdgeName(caller, called, 0, self.connection)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dictionary:
+    """What ids stand for; those that were forgotten are told as `UNKNOWN`."""
+
+    operations: Mapping[int, Named]
+    addresses: Mapping[int, Named]
+    patterns: Mapping[int, Named]
+    exceptions: Mapping[int, Named]
+
+    def operation(self, number: int) -> Named:
+        """A service with its operation; empty for 0."""
+        return self.operations.get(number, Named(UNKNOWN, UNKNOWN)) if number else _NOBODY
+
+    def address(self, number: int) -> str:
+        """What a client called."""
+        return self.addresses[number].name if number in self.addresses else UNKNOWN
+
+    def edge(self, key: EdgeKey) -> EdgeName:
+        """A call that nobody answered stands for what it called, in the name of its caller."""
+        caller, operation, peer, kind, connection = key
+        told = self.operation(operation)
+        if kind in _CALLING and connection != settle.ENTRY:
+            by = self.operation(caller) if caller else Named(told.service, "")
+            return EdgeName(by, Named(self.address(peer), told.name), kind, connection)
+        return EdgeName(self.operation(caller), told, kind, connection)
+
+    def place(self, operation: int, peer: int, reason: int) -> Named:
+        """To whom an error is charged."""
+        told = self.operation(operation)
+        if not peer:
+            return told
+        return Named(self.address(peer), "" if reason == settle.UNREACHABLE else told.name)
+
+    def detail(self, number: int) -> str:
+        """The type of an exception, a pattern, or a code."""
+        if number in self.exceptions:
+            return self.exceptions[number].name
+        if number in self.patterns:
+            return self.patterns[number].name
+        if 0 < number < 2 * _GRPC:
+            return f"grpc {number - _GRPC}" if number >= _GRPC else f"http {number}"
+        return ""
+
+    def shape(self, number: int, calls: ShapeCalls) -> tuple[tuple[Named, int], ...]:
+        """The calls of a shape by name."""
+        if number == OTHER_SHAPE:
+            return ((Named("", OTHER), 1),)
+        told = [(self.callee(operation, peer), times) for operation, peer, times in calls]
+        return tuple(sorted(told, key=lambda each: (each[0].service, each[0].name, each[1])))
+
+    def callee(self, operation: int, peer: int) -> Named:
+        """Whom a call called."""
+        told = self.operation(operation)
+        return Named(self.address(peer), told.name) if peer else told
+
+
+async def dictionary(names: NameStore, *tables: MinuteTable) -> Dictionary:
+    """What the ids in some tables stand for."""
+    operations, addresses, patterns, details = set[int](), set[int](), set[int](), set[int]()
+    for table in tables:
+        for caller, operation, peer, _, _ in table.edges.rows:
+            operations |= {caller, operation}
+            addresses.add(peer)
+        for operation, peer, _, detail in table.origins:
+            operations.add(operation)
+            addresses.add(peer)
+            details.add(detail)
+        for operation, pattern, _ in table.patterns:
+            operations.add(operation)
+            patterns.add(pattern)
+        patterns |= set(table.firsts)
+        operations |= {operation for operation, _ in table.shapes}
+        for calls in table.shape_calls.values():
+            operations |= {operation for operation, _, _ in calls}
+            addresses |= {peer for _, peer, _ in calls}
+    return Dictionary(
+        operations=await names.named(OPERATION, operations - {0}),
+        addresses=await names.named(ADDRESS, addresses - {0}),
+        patterns=await names.named(PATTERN, (patterns | details) - {0}),
+        exceptions=await names.named(EXCEPTION, details - {0}),
+    )

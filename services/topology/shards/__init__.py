@@ -1,0 +1,1 @@
+"""The shards that this process holds: events in, counts and cursor out."""

@@ -1,0 +1,109 @@
+"""What was counted, read: minutes and hours of a span of time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from mesh.postgres import guard
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
+
+_STANDING: Final = """
+SELECT coalesce(min(final_before), 0) AS final_before,
+    coalesce(min(rolled_before), 0) AS rolled_before, coalesce(max(second), 0) AS second
+FROM topology.shard
+"""
+_READ: Final = """
+SELECT content FROM topology.hour WHERE hour = ANY($1::bigint[])
+UNION ALL
+SELECT content FROM topology.minute WHERE minute = ANY($2::bigint[])
+"""
+_UNROLLED: Final = """
+SELECT shard, rolled_before, final_before / 60 AS until,
+    (SELECT min(minute) / 60 FROM topology.minute WHERE minute.shard = shard.shard) AS oldest
+FROM topology.shard WHERE rolled_before < final_before / 60 ORDER BY shard
+"""
+_CONTENTS: Final = """
+SELECT content FROM topology.minute
+WHERE shard = $1 AND minute >= $2 * 60 AND minute < $2 * 60 + 60 AND is_final ORDER BY minute
+"""
+_PUT_HOUR: Final = """
+INSERT INTO topology.hour (hour, shard, content) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+"""
+_ROLLED: Final = """
+UPDATE topology.shard SET rolled_before = $2 WHERE shard = $1 AND rolled_before < $2
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far all shards are.
+
+    Attributes:
+        final_before: Minutes before this one are final.
+        rolled_before: Hours before this one are rolled up.
+        second: The clock of the log.
+    """
+
+    final_before: int
+    rolled_before: int
+    second: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrolled:
+    """Hours of a shard that are final and not rolled up: from `first` to before `until`."""
+
+    shard: int
+    first: int
+    until: int
+
+
+class MinuteStore:
+    """Reads what shards have counted; writes hours alone."""
+
+    def __init__(self, pool: "Pool") -> None:
+        """Borrows connections of `pool`; closes nothing."""
+        self._pool = pool
+
+    async def standing(self) -> Standing:
+        """How far all shards are."""
+        with guard("standing"):
+            row = (await self._pool.fetch(_STANDING))[0]
+        return Standing(**row)
+
+    async def contents(self, hours: Sequence[int], minutes: Sequence[int]) -> list[bytes]:
+        """What was counted in them, as it is packed."""
+        with guard("read_minutes"):
+            rows = await self._pool.fetch(_READ, hours, minutes)
+        return [row["content"] for row in rows]
+
+    async def unrolled(self) -> list[Unrolled]:
+        """What can be rolled up now."""
+        with guard("unrolled"):
+            rows = await self._pool.fetch(_UNROLLED)
+        return [
+            Unrolled(
+                shard=row["shard"],
+                first=row["until"]
+                if row["oldest"] is None
+                else max(row["rolled_before"], row["oldest"]),
+                until=row["until"],
+            )
+            for row in rows
+        ]
+
+    async def of_hour(self, shard: int, hour: int) -> list[bytes]:
+        """The minutes of one hour, which are final."""
+        with guard("minutes_of_hour"):
+            rows = await self._pool.fetch(_CONTENTS, shard, hour)
+        return [row["content"] for row in rows]
+
+    async def put_hour(self, shard: int, hour: int, content: bytes | None) -> None:
+        """Stores an hour, or that nothing was in it; to do it twice changes nothing."""
+        with guard("put_hour"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                if content is not None:
+                    await connection.execute(_PUT_HOUR, hour, shard, content)
+                await connection.execute(_ROLLED, shard, hour + 1)

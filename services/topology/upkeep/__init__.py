@@ -1,0 +1,1 @@
+"""Hours are rolled up, what is old is dropped."""

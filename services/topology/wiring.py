@@ -1,0 +1,167 @@
+"""The service as one object: what depends on what, and what runs beside the server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import grpc
+
+from mesh import migrations, postgres
+from mesh.auth import TokenMinter
+from mesh.clients import open_channel
+from mesh.clients.identity import Identity, open_identity
+from mesh.clock import Clock
+from mesh.drain import Drain
+from mesh.health import Health
+from mesh.serving import Server, Worker, standard_server
+from mesh.subscription import Amount, Subscription
+from mesh.tls import channel_credentials
+from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
+from sensus.ingest.v1.ingest_service_pb2_grpc import IngestServiceStub
+from sensus.topology.v1 import topology_service_pb2 as pb
+from services.topology import metrics
+from services.topology.config import Config
+from services.topology.consumer import TopologySubscriber
+from services.topology.query.sides import Sides
+from services.topology.servicer import FULL_NAME, Parts, register
+from services.topology.shards.shard import Terms
+from services.topology.store.checkpoints import CheckpointStore
+from services.topology.store.examples import ExampleStore
+from services.topology.store.minutes import MinuteStore
+from services.topology.store.names import NameStore
+from services.topology.store.patterns import PatternStore
+from services.topology.store.retention import RetentionStore
+from services.topology.store.versions import VersionStore
+from services.topology.upkeep.hours import Hours
+from services.topology.upkeep.retention import Retention
+
+if TYPE_CHECKING:
+    from mesh.postgres import Pool
+
+SERVICE: Final = "topology"
+_INGEST: Final = ingest_pb.DESCRIPTOR.services_by_name["IngestService"].full_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """A service that is ready to run; the last three are for tests."""
+
+    server: Server
+    workers: Mapping[str, Worker]
+    pool: "Pool"
+    hours: Hours
+    retention: Retention
+
+
+@asynccontextmanager
+async def assemble(config: Config, clock: Clock) -> AsyncIterator[Topology]:
+    """Opens what the service needs and puts it together.
+
+    Raises:
+        MigrationError: The schema is behind.
+    """
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            postgres.open_pool(config.postgres_dsn, application_name=SERVICE)
+        )
+        await migrations.check(pool, SERVICE)
+        identity = await stack.enter_async_context(open_identity(config, SERVICE, clock, pool))
+        channel = await stack.enter_async_context(
+            open_channel(
+                config.ingest_target,
+                service=_INGEST,
+                tokens=TokenMinter.from_file(config.auth_key_file, SERVICE).service_token,
+                caller=SERVICE,
+                credentials=channel_credentials(config),
+            )
+        )
+        counting, reading = _threads(stack, config.counting_threads), _threads(stack, 1)
+        yield await _assemble(config, clock, pool, channel, identity, counting, reading)
+
+
+def _threads(stack: AsyncExitStack, count: int) -> Executor:
+    threads = ThreadPoolExecutor(count)
+    stack.callback(threads.shutdown, cancel_futures=True)
+    return threads
+
+
+async def _assemble(
+    config: Config,
+    clock: Clock,
+    pool: "Pool",
+    channel: grpc.aio.Channel,
+    identity: Identity,
+    counting: Executor,
+    reading: Executor,
+) -> Topology:
+    drain, health = Drain(), Health([FULL_NAME])
+    await health.add_check("database", lambda: postgres.ping(pool))
+    await identity.add_check(health)
+    names, minutes = NameStore(pool), MinuteStore(pool)
+    terms = Terms(
+        store=CheckpointStore(pool),
+        names=names,
+        pool=counting,
+        clock=clock,
+        checkpoint_interval_s=config.checkpoint_interval_s,
+    )
+    subscription = Subscription(
+        IngestServiceStub(channel),
+        partial(
+            TopologySubscriber,
+            terms,
+            settle_s=config.settle_s,
+            longest_s=config.settle_longest_s,
+        ),
+        clock,
+        drain,
+        consumer_id=config.consumer,
+        limit=Amount(rows=config.in_flight_events, size_bytes=config.in_flight_bytes),
+        show_credit=metrics.CREDIT_USED.set,
+    )
+
+    async def consume() -> None:
+        await asyncio.get_running_loop().run_in_executor(counting, _compile)
+        await subscription.run("events")
+
+    server = standard_server(
+        config,
+        SERVICE,
+        pb.DESCRIPTOR,
+        standings=identity.standings,
+        health=health,
+        drain=drain,
+    )
+    parts = Parts(
+        sides=Sides(minutes, reading),
+        names=names,
+        patterns=PatternStore(pool),
+        examples=ExampleStore(pool),
+        versions=VersionStore(pool),
+        clock=clock,
+        threads=reading,
+    )
+    register(parts, server.grpc)
+    hours = Hours(minutes, reading, clock)
+    retention = Retention(RetentionStore(pool), clock)
+    return Topology(
+        server=server,
+        workers={
+            **identity.workers,
+            "consumer": consume,
+            "hours": hours.run,
+            "retention": retention.run,
+        },
+        pool=pool,
+        hours=hours,
+        retention=retention,
+    )
+
+
+def _compile() -> None:
+    """Loads the compiled loops, which takes seconds, away from the event loop."""
+    from services.topology.traces import kernels  # noqa: F401

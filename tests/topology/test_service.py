@@ -1,0 +1,160 @@
+"""The service beside a real ingest: what senders tell becomes the graph, once, over any stop."""
+
+from typing import Any
+
+import pytest
+
+from sensus.topology.v1 import topology_service_pb2 as pb
+from tests.databases import execute, fetch
+from tests.topology.running import Running, until
+from tests.topology.shop import trace
+
+CONTENTS = "SELECT minute, shard, is_final, content FROM topology.minute ORDER BY minute, shard"
+EXAMPLES = "SELECT * FROM topology.example ORDER BY operation, exception, pattern, hour, slot"
+FORGET = """
+UPDATE topology.shard SET cursor = 0, second = 0, final_before = 0, pending = '';
+DELETE FROM topology.minute; DELETE FROM topology.pattern_lines; DELETE FROM topology.example;
+"""
+
+
+def edges_by_name(answer: pb.ListEdgesResponse) -> dict[tuple[str, str, int], pb.EdgeCounts]:
+    """Counts by caller, called and connection."""
+    return {
+        (
+            f"{each.edge.caller_service} {each.edge.caller_operation}".strip(),
+            f"{each.edge.service} {each.edge.operation}".strip(),
+            each.edge.connection_type,
+        ): each.counts
+        for each in answer.edges
+    }
+
+
+async def test_traces_become_the_graph(topology: Running) -> None:
+    for number in range(1, 11):
+        await topology.send(*trace(number))
+    found = edges_by_name(await topology.counted(50))
+    assert set(found) == {
+        ("", "web GET /buy", pb.CONNECTION_TYPE_ENTRY),
+        ("web GET /buy", "cart GET /cart/{id}", pb.CONNECTION_TYPE_CALL),
+        ("cart GET /cart/{id}", "carts sqlite SELECT", pb.CONNECTION_TYPE_DATABASE),
+        ("cart GET /cart/{id}", "bank:443 POST", pb.CONNECTION_TYPE_ADDRESS),
+    }
+    assert {each.spans for each in found.values()} == {10}
+    call = found["web GET /buy", "cart GET /cart/{id}", pb.CONNECTION_TYPE_CALL]
+    assert call.duration.p50.ToTimedelta().total_seconds() == pytest.approx(0.07, rel=0.1)
+    assert call.self_time.p50.ToTimedelta().total_seconds() == pytest.approx(0.02, rel=0.1)
+    assert call.wait.p50.ToTimedelta().total_seconds() == pytest.approx(0.01, rel=0.1)
+    services = edges_by_name(await topology.edges())
+    assert set(services) == {
+        ("", "web", pb.CONNECTION_TYPE_ENTRY),
+        ("web", "cart", pb.CONNECTION_TYPE_CALL),
+        ("cart", "carts", pb.CONNECTION_TYPE_DATABASE),
+        ("cart", "bank:443", pb.CONNECTION_TYPE_ADDRESS),
+    }
+    pages: list[Any] = []
+    token = ""
+    while not pages or token:
+        page = await topology.edges(by_operation=True, page_size=3, page_token=token)
+        token = page.next_page_token
+        pages.append(page)
+    assert [len(page.edges) for page in pages] == [3, 1]
+    assert {name for page in pages for name in edges_by_name(page)} == set(found)
+
+
+async def test_a_comparison_tells_where_errors_began_and_what_was_said(topology: Running) -> None:
+    for number in range(1, 9):
+        await topology.send(*trace(number))
+    await topology.counted(40)
+    topology.go_on(180)
+    now_ns = topology.clock.now_ms() * 1_000_000
+    for number in range(11, 19):
+        await topology.send(*trace(number, fails=True, version="1.1", now_ns=now_ns))
+    await topology.counted(80)
+
+    async def compared() -> pb.CompareTracesResponse | None:
+        request = pb.CompareTracesRequest()
+        request.start_time.FromMilliseconds(topology.clock.now_ms() - 120_000)
+        answer: pb.CompareTracesResponse = await topology.stub.CompareTraces(request)
+        return answer if len(answer.patterns) and answer.coverage.observed.spans == 40 else None
+
+    answer = await until(compared)
+    assert (answer.coverage.usual.traces, answer.coverage.observed.failed_traces) == (8, 8)
+    (origin,) = answer.origins
+    assert (origin.service, origin.operation) == ("cart", "GET /cart/{id}")
+    assert (origin.reason, origin.detail) == (pb.ORIGIN_REASON_EXCEPTION, "BankError")
+    assert (origin.observed, origin.usual, origin.observed_traces) == (8, 0, 8)
+    (pattern,) = answer.patterns
+    assert pattern.pattern.service == "cart"
+    assert "hunter" not in pattern.pattern.text
+    assert (pattern.observed, pattern.observed_first, pattern.pattern.lines) == (8, 8, 8)
+    assert 1 <= len(origin.example_ids) <= 3
+    assert {(each.service, each.version) for each in answer.versions} >= {
+        ("web", "1.1"),
+        ("cart", "1.1"),
+    }
+    shapes = {(each.service, len(each.calls)): each for each in answer.shapes}
+    assert shapes["cart", 2].usual == 8
+    assert {each.service for each in shapes["cart", 2].calls} == {"carts", "bank:443"}
+    examples = (await topology.stub.ListExamples(pb.ListExamplesRequest(service="cart"))).examples
+    assert {each.example_id for each in examples} >= set(origin.example_ids)
+    assert all(len(each.trace_id) == 32 and "hunter" not in each.message for each in examples)
+    patterns = (await topology.stub.ListLogPatterns(pb.ListLogPatternsRequest())).patterns
+    assert [each.lines for each in patterns] == [8]
+    only = pb.ListVersionsRequest(service="web")
+    assert [each.version for each in (await topology.stub.ListVersions(only)).versions] == [
+        "1.1",
+        "1.0",
+    ]
+
+
+async def test_a_replay_gives_the_same_rows_byte_for_byte(idle: Running) -> None:
+    """Stopped now and then, in other deliveries, from the begin: always the same."""
+    for number in range(1, 4):
+        await idle.start()
+        await idle.send(*(each for n in range(10) for each in trace(number * 10 + n, fails=n > 6)))
+        await idle.stop()
+    idle.go_on(150)
+    await idle.start()
+    await idle.counted(150)
+    await idle.final()
+    rows = await fetch(idle.settings.postgres_dsn, CONTENTS)
+    examples = await fetch(idle.settings.postgres_dsn, EXAMPLES)
+    await idle.stop()
+    await execute(idle.settings.postgres_dsn, FORGET)
+    await idle.start()
+    await idle.counted(150)
+    await idle.final()
+    assert await fetch(idle.settings.postgres_dsn, CONTENTS) == rows
+    assert len(rows) > 1
+    again = await fetch(idle.settings.postgres_dsn, EXAMPLES)
+    assert again == examples
+
+
+async def test_two_replicas_share_the_shards_and_count_once(idle: Running) -> None:
+    await idle.start(consumer_id="one")
+    await idle.start(consumer_id="two")
+    for number in range(1, 31):
+        await idle.send(*trace(number))
+    answer = await idle.counted(150)
+    assert answer.coverage.spans == 150
+
+
+async def test_hours_hold_what_their_minutes_held(topology: Running) -> None:
+    for number in range(1, 11):
+        await topology.send(*trace(number))
+    await topology.counted(50)
+    topology.go_on(2 * 3600)
+    await topology.final()
+    before = edges_by_name(await topology.edges(by_operation=True))
+
+    async def rolled() -> bool:
+        assert topology.topology is not None
+        await topology.topology.hours.roll_up()
+        return bool(await fetch(topology.settings.postgres_dsn, "SELECT 1 FROM topology.hour"))
+
+    await until(rolled)
+    await execute(topology.settings.postgres_dsn, "DELETE FROM topology.minute")
+    after = edges_by_name(await topology.edges(by_operation=True))
+    assert {name: counts.spans for name, counts in after.items()} == {
+        name: counts.spans for name, counts in before.items()
+    }
