@@ -31,6 +31,7 @@ _NAMES: Final = (
     "slo",
     "notify",
     "notices",
+    "topology",
     "incidents",
     "incident",
     "ack",

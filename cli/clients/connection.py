@@ -14,6 +14,7 @@ DETECTOR = "sensus.detector.v1.DetectorService"
 EXPLAINER = "sensus.explainer.v1.ExplainerService"
 INCIDENTS = "sensus.incidents.v1.IncidentsService"
 NOTIFIER = "sensus.notifier.v1.NotifierService"
+TOPOLOGY = "sensus.topology.v1.TopologyService"
 
 
 @asynccontextmanager
@@ -26,6 +27,7 @@ async def connect(directory: DataDirectory, service: str) -> AsyncIterator[grpc.
         EXPLAINER: run.explainer_target,
         INCIDENTS: run.incidents_target,
         NOTIFIER: run.notifier_target,
+        TOPOLOGY: run.topology_target,
     }
     async with open_channel(
         targets[service], service=service, tokens=lambda: user_token(directory), caller="cli"

@@ -91,3 +91,12 @@ CREATE TABLE topology.published (
     minute    bigint  NOT NULL DEFAULT 0
 );
 INSERT INTO topology.published DEFAULT VALUES;
+
+-- Versions of which the explainer was told.
+CREATE TABLE topology.told_version (
+    service     text        NOT NULL,
+    version     text        NOT NULL,
+    environment text        NOT NULL,
+    first_seen  timestamptz NOT NULL,
+    PRIMARY KEY (service, version, environment)
+);

@@ -22,6 +22,9 @@ class Config(Common):
     ingest_target: Annotated[str, Meta(description="ingest, host:port or dns:///name:port")] = (
         f"127.0.0.1:{ports.INGEST}"
     )
+    explainer_target: Annotated[
+        str, Meta(description="explainer, host:port or dns:///name:port")
+    ] = f"127.0.0.1:{ports.EXPLAINER}"
     consumer_id: Annotated[
         str, Meta(description="Name at ingest, unique per replica; empty: host name and port")
     ] = ""

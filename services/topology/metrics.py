@@ -58,7 +58,12 @@ PUBLISHED_MINUTE: Final = Gauge(
 )
 SERIES_FOLDED: Final = Counter(
     "sensus_topology_series_folded_total",
-    "Series left out of a minute because a service has too many operations or patterns.",
+    "Rows of a minute without series of their own: a service has many operations or patterns. "
+    "Jumps: names that hold an id.",
+)
+DEPLOYS: Final = Counter(
+    "sensus_topology_deploys_total",
+    "Versions that the explainer was told of. Rising all the time: a version in every process?",
 )
 DROPPED: Final = Counter(
     "sensus_topology_dropped_total",

@@ -20,12 +20,17 @@ from mesh.health import Health
 from mesh.serving import Server, Worker, standard_server
 from mesh.subscription import Amount, Subscription
 from mesh.tls import channel_credentials
+from sensus.explainer.v1 import explainer_service_pb2 as explainer_pb
+from sensus.explainer.v1.explainer_service_pb2_grpc import ExplainerServiceStub
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1.ingest_service_pb2_grpc import IngestServiceStub
 from sensus.topology.v1 import topology_service_pb2 as pb
 from services.topology import metrics
+from services.topology.clients.explainer import ExplainerClient
+from services.topology.clients.ingest import IngestClient
 from services.topology.config import Config
 from services.topology.consumer import TopologySubscriber
+from services.topology.publisher import Deploys, SeriesPublisher
 from services.topology.query.sides import Sides
 from services.topology.servicer import FULL_NAME, Parts, register
 from services.topology.shards.shard import Terms
@@ -34,6 +39,7 @@ from services.topology.store.examples import ExampleStore
 from services.topology.store.minutes import MinuteStore
 from services.topology.store.names import NameStore
 from services.topology.store.patterns import PatternStore
+from services.topology.store.published import PublishedStore
 from services.topology.store.retention import RetentionStore
 from services.topology.store.versions import VersionStore
 from services.topology.upkeep.hours import Hours
@@ -41,18 +47,22 @@ from services.topology.upkeep.retention import Retention
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
+    from sensus.explainer.v1.explainer_service_pb2_grpc import ExplainerServiceAsyncStub
+    from sensus.ingest.v1.ingest_service_pb2_grpc import IngestServiceAsyncStub
 
 SERVICE: Final = "topology"
+_EXPLAINER: Final = explainer_pb.DESCRIPTOR.services_by_name["ExplainerService"].full_name
 _INGEST: Final = ingest_pb.DESCRIPTOR.services_by_name["IngestService"].full_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """A service that is ready to run; the last three are for tests."""
+    """A service that is ready to run; the last four are for tests."""
 
     server: Server
     workers: Mapping[str, Worker]
     pool: "Pool"
+    deploys: Deploys
     hours: Hours
     retention: Retention
 
@@ -70,17 +80,33 @@ async def assemble(config: Config, clock: Clock) -> AsyncIterator[Topology]:
         )
         await migrations.check(pool, SERVICE)
         identity = await stack.enter_async_context(open_identity(config, SERVICE, clock, pool))
-        channel = await stack.enter_async_context(
-            open_channel(
-                config.ingest_target,
-                service=_INGEST,
-                tokens=TokenMinter.from_file(config.auth_key_file, SERVICE).service_token,
-                caller=SERVICE,
-                credentials=channel_credentials(config),
-            )
-        )
+        ingest = await _channel(stack, config, _INGEST, config.ingest_target)
+        explainer = await _channel(stack, config, _EXPLAINER, config.explainer_target)
         counting, reading = _threads(stack, config.counting_threads), _threads(stack, 1)
-        yield await _assemble(config, clock, pool, channel, identity, counting, reading)
+        yield await _assemble(
+            config,
+            clock,
+            pool,
+            IngestServiceStub(ingest),
+            ExplainerServiceStub(explainer),
+            identity,
+            counting,
+            reading,
+        )
+
+
+async def _channel(
+    stack: AsyncExitStack, config: Config, service: str, target: str
+) -> grpc.aio.Channel:
+    return await stack.enter_async_context(
+        open_channel(
+            target,
+            service=service,
+            tokens=TokenMinter.from_file(config.auth_key_file, SERVICE).service_token,
+            caller=SERVICE,
+            credentials=channel_credentials(config),
+        )
+    )
 
 
 def _threads(stack: AsyncExitStack, count: int) -> Executor:
@@ -93,7 +119,8 @@ async def _assemble(
     config: Config,
     clock: Clock,
     pool: "Pool",
-    channel: grpc.aio.Channel,
+    ingest: "IngestServiceAsyncStub",
+    explainer: "ExplainerServiceAsyncStub",
     identity: Identity,
     counting: Executor,
     reading: Executor,
@@ -110,7 +137,7 @@ async def _assemble(
         checkpoint_interval_s=config.checkpoint_interval_s,
     )
     subscription = Subscription(
-        IngestServiceStub(channel),
+        ingest,
         partial(
             TopologySubscriber,
             terms,
@@ -146,6 +173,9 @@ async def _assemble(
         threads=reading,
     )
     register(parts, server.grpc)
+    published = PublishedStore(pool)
+    series = SeriesPublisher(published, minutes, names, IngestClient(ingest), reading, clock)
+    deploys = Deploys(published, ExplainerClient(explainer), clock)
     hours = Hours(minutes, reading, clock)
     retention = Retention(RetentionStore(pool), clock)
     return Topology(
@@ -153,10 +183,13 @@ async def _assemble(
         workers={
             **identity.workers,
             "consumer": consume,
+            "series": series.run,
+            "deploys": deploys.run,
             "hours": hours.run,
             "retention": retention.run,
         },
         pool=pool,
+        deploys=deploys,
         hours=hours,
         retention=retention,
     )

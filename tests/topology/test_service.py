@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import grpc
 import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
+from grpc_status import rpc_status
 
+from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.topology.v1 import topology_service_pb2 as pb
 from tests.databases import execute, fetch
 from tests.topology.running import Running, until
@@ -158,3 +162,78 @@ async def test_hours_hold_what_their_minutes_held(topology: Running) -> None:
     assert {name: counts.spans for name, counts in after.items()} == {
         name: counts.spans for name, counts in before.items()
     }
+
+
+async def test_series_of_final_minutes_reach_ingest_once(idle: Running) -> None:
+    """Two replicas hand on the same minute: the second batch is a duplicate."""
+    await idle.start(consumer_id="one")
+    await idle.start(consumer_id="two")
+    for number in range(1, 11):
+        await idle.send(*trace(number, fails=number > 8))
+    await idle.counted(50)
+    idle.go_on(150)
+
+    async def published() -> dict[tuple[str, ...], float] | None:
+        request = ingest_pb.QuerySamplesRequest(selector='{service=~".+"}', max_series=200)
+        request.start_time.FromMilliseconds(idle.clock.now_ms() - 3_600_000)
+        request.end_time.FromMilliseconds(idle.clock.now_ms())
+        found: dict[tuple[str, ...], float] = {}
+        async for answer in idle.ingest.stub.QuerySamples(request):
+            for each in answer.series:
+                labels = sorted((label.name, label.value) for label in each.series.labels)
+                key = tuple(f"{name}={value}" for name, value in labels)
+                found[key] = found.get(key, 0) + sum(each.values)
+        return found or None
+
+    def value(found: dict[tuple[str, ...], float], *labels: str) -> float:
+        return sum(each for key, each in found.items() if set(labels) <= set(key))
+
+    async def complete() -> dict[tuple[str, ...], float] | None:
+        found = await published() or {}
+        return found if value(found, "__name__=trace_requests") == 10 else None
+
+    found = await until(complete)
+    assert value(found, "__name__=span_count", "service=cart", "peer=web") == 10
+    assert value(found, "__name__=span_errors", "service=cart", "span_kind=server") == 2
+    assert value(found, "__name__=span_origin_errors", "service=cart", "reason=exception") == 2
+    assert value(found, "__name__=trace_failures", "service=web") == 2
+    assert value(found, "__name__=log_errors", "service=cart") == 2
+    assert value(found, "__name__=log_lines", "severity=error") == 2
+    assert value(found, "__name__=service_info", "version=1.0") > 0
+    assert any("__name__=span_self_time_seconds" in key for key in found)
+    assert any("__name__=span_client_wait_seconds" in key for key in found)
+
+
+async def test_what_is_asked_badly_says_what_to_change(topology: Running) -> None:
+    now_s = topology.clock.now_ms() // 1000
+
+    def compare(start_s: int, **more: Any) -> pb.CompareTracesRequest:
+        request = pb.CompareTracesRequest(**more)
+        request.start_time.FromSeconds(start_s)
+        return request
+
+    usual = pb.TimeSpan()
+    usual.start_time.FromSeconds(now_s - 100_000)
+    usual.end_time.FromSeconds(now_s)
+    stub = topology.stub
+    for call, request, reason in (
+        (stub.CompareTraces, pb.CompareTracesRequest(), "INVALID_TIME_RANGE"),
+        (stub.CompareTraces, compare(now_s + 60), "INVALID_TIME_RANGE"),
+        (stub.CompareTraces, compare(now_s - 7 * 3600), "INVALID_TIME_RANGE"),
+        (stub.CompareTraces, compare(now_s - 60, usual=[usual]), "INVALID_TIME_RANGE"),
+        (stub.CompareTraces, compare(now_s - 60, usual=[usual] * 5), "INVALID_TIME_RANGE"),
+        (stub.CompareTraces, compare(now_s - 60, services=["a"] * 101), "TOO_MANY_SERVICES"),
+        (stub.ListEdges, pb.ListEdgesRequest(page_size=1001), "INVALID_PAGE_SIZE"),
+        (stub.ListEdges, pb.ListEdgesRequest(page_token="made up"), "INVALID_PAGE_TOKEN"),
+        (stub.ListLogPatterns, pb.ListLogPatternsRequest(page_token="ab"), "INVALID_PAGE_TOKEN"),
+        (stub.ListExamples, pb.ListExamplesRequest(page_token="gA"), "INVALID_PAGE_TOKEN"),
+        (stub.ListVersions, pb.ListVersionsRequest(page_size=5000), "INVALID_PAGE_SIZE"),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call(request)
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT, request
+        status = rpc_status.from_call(refused.value)
+        info = next(each for each in status.details if each.Is(ErrorInfo.DESCRIPTOR))
+        told = ErrorInfo()
+        info.Unpack(told)
+        assert told.reason == reason, request

@@ -1,0 +1,86 @@
+"""Spans of an unmodified SDK become the graph, behind the gateway and at the command line."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagate import extract, inject
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from cli.product.tokens import user_token
+from tests.product import Door, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+REQUESTS = 20
+
+
+def provider(door: Door, service: str) -> TracerProvider:
+    """As a program that is told only where to send to."""
+    token = user_token(door.product.directory, scopes=["write:traces"])
+    made = TracerProvider(
+        resource=Resource.create({"service.name": service, "service.version": "7"})
+    )
+    exporter = OTLPSpanExporter(
+        f"{door.product.run.gateway_url}/v1/traces",
+        headers={"authorization": f"Bearer {token}"},
+    )
+    made.add_span_processor(BatchSpanProcessor(exporter))
+    return made
+
+
+def orders(door: Door) -> None:
+    """Twenty requests of one service that ask another, which fails once in four."""
+    front, back = provider(door, "e2e-front"), provider(door, "e2e-back")
+    asking, asked = front.get_tracer("e2e"), back.get_tracer("e2e")
+    route = {"http.request.method": "GET", "http.route": "/orders"}
+    for number in range(REQUESTS):
+        headers: dict[str, str] = {}
+        with (
+            asking.start_as_current_span("GET", kind=trace.SpanKind.SERVER, attributes=route),
+            asking.start_as_current_span("GET", kind=trace.SpanKind.CLIENT),
+        ):
+            inject(headers)
+        there: dict[str, Any] = {"kind": trace.SpanKind.SERVER, "context": extract(headers)}
+        with asked.start_as_current_span("GET", attributes=route, **there) as span:
+            if number % 4 == 0:
+                span.record_exception(KeyError("no such order"))
+                span.set_status(trace.StatusCode.ERROR)
+    front.shutdown()
+    back.shutdown()
+
+
+async def test_spans_of_an_sdk_become_the_graph(door: Door) -> None:
+    await asyncio.to_thread(orders, door)
+
+    async def counted() -> dict[str, Any] | None:
+        asked = {"service": "e2e-back", "by_operation": "true"}
+        answer = await door.http.get("/api/v1/topology/edges", params=asked)
+        assert answer.status_code == 200, answer.text
+        edges = answer.json().get("edges", [])
+        return edges[0] if edges and int(edges[0]["counts"]["spans"]) == REQUESTS else None
+
+    edge = await eventually(counted, within_s=90, what="calls between two services")
+    assert edge["edge"]["callerService"] == "e2e-front"
+    assert edge["edge"]["operation"] == "GET /orders"
+    assert (int(edge["counts"]["errors"]), int(edge["counts"]["origins"])) == (5, 5)
+    since = datetime.now(UTC) - timedelta(minutes=10)
+    asked = {"start_time": since.isoformat()}
+    answer = await door.http.get("/api/v1/traces:compare", params=asked)
+    assert answer.status_code == 200, answer.text
+    origins = [each for each in answer.json()["origins"] if each["service"] == "e2e-back"]
+    assert [each["detail"] for each in origins] == ["KeyError"]
+    versions = await door.http.get("/api/v1/versions", params={"service": "e2e-front"})
+    assert [each["version"] for each in versions.json()["versions"]] == ["7"]
+
+
+async def test_who_may_not_read_topology_is_told_so(door: Door) -> None:
+    token = user_token(door.product.directory, scopes=["write:traces"])
+    asked = {"headers": {"Authorization": f"Bearer {token}"}}
+    answer = await door.http.get("/api/v1/topology/edges", **asked)
+    assert answer.status_code == 403
