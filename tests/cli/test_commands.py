@@ -40,7 +40,7 @@ async def test_keys_are_private_and_kept_when_made_again(tmp_path: Path) -> None
     made = {path.name: path.read_bytes() for path in (tmp_path / "keys").iterdir()}
     assert sorted(made) == [
         *("detector.pem", "explainer.pem", "gateway.pem", "incidents.pem", "ingest.pem"),
-        *("jwks.json", "notifier.pem"),
+        *("jwks.json", "notifier.pem", "topology.pem"),
     ]
     assert (tmp_path / "keys" / "ingest.pem").stat().st_mode & 0o077 == 0
     assert (await sensus("keys", tmp_path / "keys"))[0] == 0
