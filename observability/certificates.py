@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from observability.kubernetes import deployed
+from observability.kubernetes import HOLD_SHARDS, deployed
 from observability.services import Service
 
 _CERTIFICATES: Final = "certificates.yaml"
@@ -90,7 +90,7 @@ def _patch(service: Service) -> dict[str, Any]:
     volume = {"name": "tls", "secret": {"secretName": _secret(service), "defaultMode": 0o440}}
     workload = {
         "apiVersion": "apps/v1",
-        "kind": "StatefulSet" if service.name == "detector" else "Deployment",
+        "kind": "StatefulSet" if service.name in HOLD_SHARDS else "Deployment",
         "metadata": {"name": service.name},
         "spec": {"template": {"spec": {"containers": [container], "volumes": [volume]}}},
     }

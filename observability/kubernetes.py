@@ -23,6 +23,8 @@ _BEYOND: Final = {"explainer": (443, 11434), "notifier": (25, 80, 443, 465, 587)
 """Ports of what services reach outside: language models; chats, pagers and mail."""
 _SCALED: Final = {"ingest": 10, "gateway": 10, "detector": 5, "explainer": 5, "topology": 5}
 _REPLICAS_LEAST: Final = 2
+HOLD_SHARDS: Final = ("detector", "topology")
+"""StatefulSets: a pod keeps its name, which is that of a consumer."""
 
 
 def deployed() -> list[Service]:
@@ -141,7 +143,7 @@ def _disruption(name: str) -> dict[str, Any]:
 
 
 def _scaler(name: str, most: int) -> dict[str, Any]:
-    kind = "StatefulSet" if name in ("detector", "topology") else "Deployment"
+    kind = "StatefulSet" if name in HOLD_SHARDS else "Deployment"
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",

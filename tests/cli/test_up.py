@@ -152,8 +152,8 @@ async def test_a_life_of_the_product(shared_directory: Path, faults: Faults) -> 
         first.process.send_signal(signal.SIGINT)
         assert await first.ends() == 0
         stopped = re.findall(r"(\w+) +stopped", first.output)
-        services = ["gateway", "topology", "notifier", "incidents", "explainer", "detector", "ingest"]
-        assert stopped == ["agent", *services, "redis", "postgres"]
+        answering = ["topology", "notifier", "incidents", "explainer", "detector", "ingest"]
+        assert stopped == ["agent", "gateway", *answering, "redis", "postgres"]
         assert not any(child.is_running() for child in children)
     async with up(directory) as second:
         assert "shown only this once" not in second.output
