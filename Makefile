@@ -29,8 +29,8 @@ setup: $(PROTO_DEPS) ## Make the venv and install all that developing needs (ide
 up: $(RUN) ## Run the product on embedded PostgreSQL and Redis (DATA_DIR, GATEWAY_PORT)
 	@$(BIN)/sensus up --data-dir $(DATA_DIR) --gateway-port $(GATEWAY_PORT)
 
-demo: $(RUN) ## See it find and explain a real anomaly on this machine, in two minutes
-	@$(BIN)/sensus demo
+demo: $(RUN) ## See it find and explain a real anomaly on this machine, in two minutes (DEMO=--console: in the console too)
+	@$(BIN)/sensus demo $(DEMO)
 
 token: $(RUN) ## Print an access token for the running product
 	@$(BIN)/sensus token --data-dir $(DATA_DIR)

@@ -4,8 +4,9 @@ import asyncio
 import shutil
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -17,6 +18,7 @@ from cli.processes.signals import until_stopped
 from cli.product.directory import DataDirectory
 from cli.product.ports import ANY_FREE
 from cli.product.product import Product
+from cli.product.tokens import login_link
 from cli.render.screen import StartScreen, make_console
 
 _TIMEOUT_S = 600.0  # two minutes where nothing else runs
@@ -28,7 +30,12 @@ _SETTINGS = {
 }
 
 
-def demo() -> None:
+def demo(
+    with_console: Annotated[
+        bool,
+        typer.Option("--console", help="Print a link into the console; run on until Ctrl-C."),
+    ] = False,
+) -> None:
     """Load this machine and see it explained.
 
     Starts everything in a fresh directory on free ports, needs no one, cleans up after itself.
@@ -36,7 +43,9 @@ def demo() -> None:
     """
     path = Path(tempfile.mkdtemp(prefix="sensus-demo-"))
     try:
-        finished = asyncio.run(until_stopped(_demo(DataDirectory(path), make_console())))
+        finished = asyncio.run(
+            until_stopped(_demo(DataDirectory(path), make_console(), with_console=with_console))
+        )
     except BaseException:
         make_console(error=True).print(f"the logs of this run: {path / 'logs'}")
         raise
@@ -45,18 +54,27 @@ def demo() -> None:
         raise typer.Exit(130)
 
 
-async def _demo(directory: DataDirectory, console: Console) -> None:
+async def _demo(directory: DataDirectory, console: Console, *, with_console: bool) -> None:
     began_s = time.monotonic()
     screen = StartScreen(console, directory.logs)
-    try:
-        async with asyncio.timeout(_TIMEOUT_S), AsyncExitStack() as stack:
-            with screen:
-                product = Product(
-                    directory=directory, ports=ANY_FREE, tell=screen.tell, settings=_SETTINGS
-                )
-                await stack.enter_async_context(product)
-            await Demo(console=console, product=product).run()
-            took_s = time.monotonic() - began_s
-            console.print(f"\n[bold green]done[/] in {took_s:.0f} s; stopping what was started")
-    except TimeoutError:
-        raise Problem(f"the demonstration was not done within {_TIMEOUT_S:g} s") from None
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                with screen:
+                    product = Product(
+                        directory=directory, ports=ANY_FREE, tell=screen.tell, settings=_SETTINGS
+                    )
+                    await stack.enter_async_context(product)
+                if with_console:
+                    link = login_link(directory, product.run.gateway_url)
+                    console.print("watch it in the console; the link logs in once:")
+                    console.print(f"{link}\n", soft_wrap=True, highlight=False)
+                await Demo(console=console, product=product).run()
+        except TimeoutError:
+            raise Problem(f"the demonstration was not done within {_TIMEOUT_S:g} s") from None
+        console.print(f"\n[bold green]done[/] in {time.monotonic() - began_s:.0f} s")
+        if with_console:
+            console.print("the console stays until Ctrl-C")
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        console.print("stopping what was started")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from email.message import EmailMessage
@@ -71,4 +72,33 @@ async def test_the_demonstration_explains_the_load_it_makes(tmp_path: Path) -> N
     assert "a mail server of this demonstration got: [CRITICAL]" in output
     assert "a web server got: [CRITICAL]" in output
     assert "\x1b" not in output
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.long
+@pytest.mark.e2e
+async def test_the_demonstration_in_the_console_stays_until_it_is_stopped(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *DEMO,
+        "--console",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=REPOSITORY,
+        env={**os.environ, "TMPDIR": str(tmp_path), "COLUMNS": "2000"},
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+    while "stays until Ctrl-C" not in "".join(lines):
+        line = await process.stdout.readline()
+        assert line, "".join(lines)
+        lines.append(line.decode())
+    link = next(line for line in lines if "/login#link=" in line).strip()
+    address, _, token = link.partition("/login#link=")
+    async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
+        assert (await client.get("/login")).status_code == 200
+        answer = await client.post("/api/v1/auth/session", json={"link": token})
+        assert answer.status_code == 200, answer.text
+    process.send_signal(signal.SIGINT)
+    rest = (await process.communicate())[0].decode()
+    assert process.returncode == 0, rest
     assert os.listdir(tmp_path) == []
