@@ -11,6 +11,7 @@ from cli.clients.connection import NOTIFIER, connect
 from cli.clients.notices import ask, request_id
 from cli.options import DEFAULT_DATA_DIR, DataDir
 from cli.product.directory import DataDirectory
+from cli.render.notices import label_of, show_matches
 from cli.render.screen import make_console
 from cli.render.text import escape
 from sensus.notifier.v1 import notice_pb2
@@ -60,6 +61,21 @@ def show_notice(notice_id: str, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
         console.print(f"  {each.attempt}. {took}, status {each.status}: {told}", markup=False)
         if each.answer:
             console.print(f"     {each.answer[:200]!r}", markup=False)
+
+
+@notices.command("preview")
+def preview(
+    labels: Annotated[
+        list[str] | None, typer.Option("--labels", "-l", help="name=value, as often as needed.")
+    ] = None,
+    incident: Annotated[str, typer.Option(help="An incident instead of labels.")] = "",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Say who would be told now, by which path, and in which words; nobody is."""
+    request = pb.TestRoutingRequest(
+        labels=[label_of(each) for each in labels or []], incident_id=incident, include_texts=True
+    )
+    show_matches(make_console(), _asked(data_dir, "TestRouting", request))
 
 
 @notices.command("resend")

@@ -11,8 +11,8 @@ from cli.clients.notices import ask, request_id
 from cli.options import DEFAULT_DATA_DIR, DataDir
 from cli.problem import Problem
 from cli.product.directory import DataDirectory
+from cli.render.notices import label_of, show_matches
 from cli.render.screen import make_console
-from sensus.core.v1 import series_pb2
 from sensus.notifier.v1 import notifier_service_pb2 as pb
 
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
@@ -70,23 +70,12 @@ def try_routing(
 ) -> None:
     """Say who would be told, and by which path; nobody is."""
     request = pb.TestRoutingRequest(
-        labels=[_label(each) for each in labels or []],
+        labels=[label_of(each) for each in labels or []],
         incident_id=incident,
         yaml=_text_of(file) if file else "",
     )
     answer = _asked(data_dir, "TestRouting", request)
-    console = make_console()
-    if not answer.matches:
-        console.print("nobody: there is no routing; see sensus notify put")
-    for match in answer.matches:
-        ways = ", ".join(match.integrations) or "no integrations"
-        console.print(f"{match.receiver} ({ways})", markup=False)
-        console.print(f"  by {' > '.join(match.path)}", markup=False, soft_wrap=True)
-        if match.held_by:
-            console.print(f"  not now: {match.held_by}", markup=False)
-        for step in match.escalation:
-            message = f"{step.receiver} after {step.after.ToSeconds()} s unless {step.unless}"
-            console.print(f"  then {message}", markup=False)
+    show_matches(make_console(), answer)
 
 
 @notify.command("send")
@@ -111,13 +100,6 @@ def _asked(data_dir: Path, method: str, request: Any) -> Any:
             return await ask(channel, method, request)
 
     return asyncio.run(run())
-
-
-def _label(text: str) -> series_pb2.Label:
-    name, found, value = text.partition("=")
-    if not found or not name:
-        raise Problem(f"--labels {text}: write name=value")
-    return series_pb2.Label(name=name, value=value.strip('"'))
 
 
 def _text_of(file: Path) -> str:

@@ -18,8 +18,10 @@ from services.notifier.routing.text import Faults
 from services.notifier.routing.tree import Match, Routing
 from services.notifier.store import Incidents, Notices, check_over
 from services.notifier.store.fallback import again
-from services.notifier.texts.facts import example_facts
+from services.notifier.texts.facts import facts_of
+from services.notifier.texts.own import OwnTexts
 from services.notifier.texts.templates import TemplateFault, Templates
+from services.notifier.texts.wording import Words, title_of, words_of
 
 _EXAMPLE: Final = Incident(
     incident_id="example",
@@ -41,6 +43,7 @@ class Asked:
     templates: Templates
     secrets: Secrets
     clock: Clock
+    public_url: str
 
     async def checked(self, yaml: str) -> tuple[Routing, Faults, list[str]]:
         """A routing, its faults, and what can be meant otherwise than it reads."""
@@ -51,28 +54,39 @@ class Asked:
 
     async def tried(
         self, routing: Routing, labels: dict[str, str], incident_id: str, time_ms: int
-    ) -> list[tuple[Match, str]]:
-        """The routes that labels, or an incident, would take, and what would hold each back.
+    ) -> tuple[Incident, list[tuple[Match, str]]]:
+        """The incident that is asked about, or one of the labels; the routes that it would take,
+        and what would hold each back.
 
         Raises:
             NotFound: INCIDENT_NOT_FOUND.
         """
-        others = await self.incidents.open() if routing.inhibit else []
         if incident_id:
             incident = await self.incidents.get(incident_id)
         else:
-            incident = Incident(
-                incident_id="", state=State.OPEN, severity=Severity.INFO, title="", labels=labels
-            )
-        inhibitor = routing.inhibitor(
-            incident.labels,
-            ((o.incident_id, o.labels) for o in others if o.incident_id != incident.incident_id),
-        )
+            incident = _incident_of(labels)
+        inhibitor = await self.incidents.inhibitor(routing, incident)
         now_ms = time_ms or self.clock.now_ms()
         holds = Holds(routing=routing, now_ms=now_ms, inhibitor=inhibitor)
-        return [
+        return incident, [
             (match, holds.of(Kind.OPENED, incident, match.route))
             for match in routing.matches(incident.labels, incident.member_labels)
+        ]
+
+    async def worded(
+        self, routing: Routing, incident: Incident, receiver: str
+    ) -> list[tuple[str, Words]]:
+        """What each integration of a receiver would be told when the incident opens."""
+        event = Event(time_ms=incident.open_ms or self.clock.now_ms())
+        title = title_of(Kind.OPENED, incident, event)
+        content = Content(event=event, incident=incident)
+        words = words_of(Kind.OPENED, title, content, age_s=0.0, public_url=self.public_url)
+        facts = facts_of(words, incident, Kind.OPENED, receiver)
+        found = routing.receivers.get(receiver)
+        texts = OwnTexts(templates=self.templates)
+        return [
+            (name, await texts.over(words, way, routing, facts))
+            for name, way in (found.integrations.items() if found else ())
         ]
 
     async def resend(self, notice_id: uuid.UUID, request_id: str) -> Notice:
@@ -125,7 +139,8 @@ class Asked:
         return await self.notices.add(tests, action="receiver.test", subject=receiver)
 
     async def _try_templates(self, routing: Routing, faults: Faults) -> None:
-        facts = example_facts(_EXAMPLE)
+        words = Words(title=_EXAMPLE.title, facts=(("state", str(_EXAMPLE.state)),))
+        facts = facts_of(words, _EXAMPLE, Kind.OPENED, "example")
         for name, receiver in routing.receivers.items():
             for integration, way in receiver.integrations.items():
                 for field in ("title", "text"):
@@ -151,6 +166,23 @@ class Asked:
             if not receiver.integrations:
                 warnings.append(f"{receiver.name} has no integrations: it reaches nobody")
         return warnings
+
+
+def _incident_of(labels: dict[str, str]) -> Incident:
+    """One with these labels, as it would be when its first alert fires."""
+    severity, service = labels.get("severity", ""), labels.get("service", "")
+    name = labels.get("alertname", "an alert")
+    return Incident(
+        incident_id="example",
+        state=State.OPEN,
+        severity=Severity(severity) if severity in set(Severity) else Severity.INFO,
+        title=f"{name} at {service}" if service else name,
+        labels=labels,
+        environment=labels.get("environment", ""),
+        services=(service,) if service else (),
+        member_count=1,
+        firing_count=1,
+    )
 
 
 def _step(what: str, named: str, request_id: str) -> str:

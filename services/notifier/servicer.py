@@ -92,11 +92,14 @@ class NotifierServicer(pb_grpc.NotifierServiceServicer):
             requests.check_yaml(request.yaml, faults)
             version = 0
         time_ms = request.time.ToMilliseconds() if request.HasField("time") else 0
-        found = await self._do.asked.tried(routing, labels, request.incident_id, time_ms)
-        matches = [
-            answers.match_message(match, routing.receivers.get(match.route.receiver), held_by)
-            for match, held_by in found
-        ]
+        asked = self._do.asked
+        incident, found = await asked.tried(routing, labels, request.incident_id, time_ms)
+        matches = []
+        for match, held_by in found:
+            name = match.route.receiver
+            texts = await asked.worded(routing, incident, name) if request.include_texts else []
+            receiver = routing.receivers.get(name)
+            matches.append(answers.match_message(match, receiver, held_by, texts))
         return pb.TestRoutingResponse(matches=matches, version=version)
 
     async def ListNotices(  # noqa: N802

@@ -49,6 +49,7 @@ from services.notifier.store import (
     Timers,
     Ways,
 )
+from services.notifier.texts.own import OwnTexts
 from services.notifier.texts.templates import Templates
 from services.notifier.upkeep.rounds import Rounds
 
@@ -167,7 +168,7 @@ async def _assemble(
         health=health,
         drain=drain,
     )
-    servicer = NotifierServicer(_parts(pool, ways, feed, ends, clock))
+    servicer = NotifierServicer(_parts(pool, ways, feed, ends, clock, config.public_url))
     pb_grpc.add_NotifierServiceServicer_to_server(servicer, server.grpc)
     return Notifier(
         server=server,
@@ -186,7 +187,9 @@ async def _assemble(
     )
 
 
-def _parts(pool: "Pool", ways: Ways, feed: RoutingFeed, ends: _Ends, clock: Clock) -> Parts:
+def _parts(
+    pool: "Pool", ways: Ways, feed: RoutingFeed, ends: _Ends, clock: Clock, public_url: str
+) -> Parts:
     notices = Notices(pool)
     asked = Asked(
         feed=feed,
@@ -195,6 +198,7 @@ def _parts(pool: "Pool", ways: Ways, feed: RoutingFeed, ends: _Ends, clock: Cloc
         templates=ends.templates,
         secrets=ends.secrets,
         clock=clock,
+        public_url=public_url,
     )
     return Parts(asked=asked, feed=feed, notices=notices, routings=Routings(pool), ways=ways)
 
@@ -212,7 +216,7 @@ def _deliveries(
     sender = Sender(
         channels=ends.channels,
         secrets=ends.secrets,
-        templates=ends.templates,
+        own_texts=OwnTexts(templates=ends.templates),
         clock=clock,
         public_url=config.public_url,
         within_s=config.delivery_within_s,

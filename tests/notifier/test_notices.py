@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
 
+from sensus.core.v1 import series_pb2
 from sensus.incidents.v1 import incident_pb2
-from sensus.notifier.v1 import notice_pb2
+from sensus.notifier.v1 import notice_pb2, notifier_service_pb2
 from tests.notifier.conftest import Running, Start
 from tests.notifier.peers import (
     ACKNOWLEDGED,
@@ -171,6 +173,61 @@ inhibit_rules: [{source_match: {kind: power}, target_match: {kind: disk}, equal:
     await hook.until(4)
     told = [each.json["incident"]["incident_id"] for each in hook.taken]
     assert sorted(told[2:]) == ["disk", "power"]
+
+
+async def test_inhibition_asks_by_labels_and_not_for_every_open_incident(
+    notifier: Running, log: Log, hook: Hook, sql: Any
+) -> None:
+    """Of a thousand open incidents those that can hold it back are read, by an index."""
+    rule = """
+inhibit_rules: [{source_match: {kind: power}, target_match: {kind: disk}, equal: [dc]}]
+"""
+    await notifier.route(one(hook, rule))
+    await sql.execute(
+        "INSERT INTO notifier.incident (incident_id, is_over, document, labels) "
+        "SELECT 'x' || n, false, 'no JSON: whoever reads it fails', "
+        "jsonb_build_object('kind', 'power', 'dc', n::text) FROM generate_series(1, 1000) n"
+    )
+    await log.tell("power", "OPENED", labels={"kind": "power", "dc": "a"})
+    await log.tell("disk", "OPENED", labels={"kind": "disk", "dc": "a"})
+    await log.tell("other", "OPENED", labels={"kind": "disk", "dc": "b"})
+    await hook.until(2)
+    assert [n.held_by for n in await notifier.notices(incident_id="disk")] == [
+        "inhibited by incident power"
+    ]
+    assert [n.held_by for n in await notifier.notices(incident_id="other")] == [""]
+
+
+async def test_preview_tells_who_would_be_told_in_which_words_and_tells_nobody(
+    notifier: Running, hook: Hook
+) -> None:
+    text = "{{ labels.service }}"
+    own = f"[{{url: '{hook.url}/own', text: 'look at {text}'}}]"
+    await notifier.route(
+        f"""
+route:
+  receiver: hook
+  routes: [{{matchers: ['team="db"'], receiver: own, continue: true}}, {{receiver: hook}}]
+receivers:
+- {{name: hook, webhook_configs: [{{url: '{hook.url}'}}]}}
+- {{name: own, webhook_configs: {own}}}
+"""
+    )
+    labels = {"severity": "critical", "alertname": "Disk", "service": "pg", "team": "db"}
+    answer = await notifier.stub.TestRouting(
+        notifier_service_pb2.TestRoutingRequest(
+            labels=[series_pb2.Label(name=n, value=v) for n, v in labels.items()],
+            include_texts=True,
+        )
+    )
+    assert [match.receiver for match in answer.matches] == ["own", "hook"]
+    (own_text,), (usual,) = (match.previews for match in answer.matches)
+    assert own_text.text == "look at pg\n"
+    assert usual.integration == "webhook[0]"
+    assert usual.title.startswith("[CRITICAL] opened: Disk at pg")
+    assert "services: pg" in usual.text
+    assert not hook.taken
+    assert await notifier.notices() == []
 
 
 async def test_repeated_and_escalated_unless_somebody_acknowledges(

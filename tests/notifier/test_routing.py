@@ -177,6 +177,9 @@ inhibit_rules:
 """
     )
     assert tree.inhibitor(target, [("i1", source)]) == ("i1" if inhibited else "")
+    # what is asked for by labels finds every source that inhibits
+    looked_up = [each for each in tree.sources_of(target) if each.items() <= source.items()]
+    assert looked_up or not inhibited
 
 
 def test_target_that_is_a_source_too_is_not_held_back_by_its_like() -> None:

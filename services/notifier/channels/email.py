@@ -17,7 +17,8 @@ from services.notifier.channels.secrets import Secrets
 from services.notifier.model.incident import Severity
 from services.notifier.model.notices import Outcome
 from services.notifier.routing.receivers import Email, Integration
-from services.notifier.texts.inert import for_html, inert, one_line
+from services.notifier.texts.inert import for_html, one_line
+from services.notifier.texts.plain import plain
 
 _SUBJECT_CHARS_MAX: Final = 200
 _TLS_PORT: Final = 465
@@ -125,7 +126,7 @@ def mail_of(way: Email, message: Message) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     if message.notice.severity is Severity.CRITICAL:
         mail["X-Priority"] = "1"
-    mail.set_content(_text(message))
+    mail.set_content(plain(message.words, message.members))
     if way.html and not message.words.body:
         mail.add_alternative(_html(message), subtype="html")
     return mail
@@ -134,20 +135,6 @@ def mail_of(way: Email, message: Message) -> EmailMessage:
 def _address(parsed: tuple[str, str]) -> Address:
     name, address = parsed
     return Address(display_name=one_line(name, 100), addr_spec=address)
-
-
-def _text(message: Message) -> str:
-    words = message.words
-    if words.body:
-        return "\n".join(inert(line, 2000) for line in words.body.splitlines()) + "\n"
-    lines = [inert(words.title), ""]
-    if words.summary:
-        lines += [inert(words.summary, 2000), ""]
-    lines += [f"{inert(name, 100)}: {inert(value, 500)}" for name, value in words.facts]
-    lines += [f"- {inert(title)}" for title in message.members[:_MEMBERS_MAX]]
-    if words.link:
-        lines += ["", words.link]
-    return "\n".join(lines) + "\n"
 
 
 def _html(message: Message) -> str:

@@ -24,6 +24,9 @@ from services.notifier.routing.receivers import (
 from services.notifier.routing.references import is_reference
 from services.notifier.routing.tree import Match
 from services.notifier.store import Queue, StoredRouting, Way, WayState
+from services.notifier.texts.inert import inert
+from services.notifier.texts.plain import plain
+from services.notifier.texts.wording import Words
 
 _SEVERITY: Final = {
     Severity.INFO: series_pb2.SEVERITY_INFO,
@@ -79,7 +82,7 @@ def notice_message(notice: Notice) -> notice_pb2.Notice:
 
 
 def match_message(
-    match: Match, receiver: Receiver | None, held_by: str
+    match: Match, receiver: Receiver | None, held_by: str, texts: Sequence[tuple[str, Words]]
 ) -> notifier_service_pb2.RouteMatch:
     """One route that an incident takes."""
     route = match.route
@@ -96,6 +99,12 @@ def match_message(
         ],
         group_wait=_duration(route.group_wait_s),
         repeat_interval=_duration(route.repeat_interval_s),
+        previews=[
+            notifier_service_pb2.NoticePreview(
+                integration=integration, title=inert(words.title), text=plain(words)
+            )
+            for integration, words in texts
+        ],
     )
 
 

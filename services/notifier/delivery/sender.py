@@ -18,8 +18,8 @@ from services.notifier.routing.references import references
 from services.notifier.routing.tree import Routing
 from services.notifier.store import Claim
 from services.notifier.texts.facts import facts_of
-from services.notifier.texts.templates import TemplateFault, Templates
-from services.notifier.texts.wording import TITLE_CHARS_MAX, Words, words_of
+from services.notifier.texts.own import OwnTexts
+from services.notifier.texts.wording import words_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Sender:
 
     channels: Mapping[str, Channel]
     secrets: Secrets
-    templates: Templates
+    own_texts: OwnTexts
     clock: Clock
     public_url: str
     within_s: float
@@ -95,8 +95,10 @@ class Sender:
             age_s=notice.late_s,
             public_url=self.public_url,
         )
-        if way.title or way.text:
-            words = await self._own_words(way, words, claim, routing)
+        facts = facts_of(
+            words, notice.content.incident, notice.kind, notice.receiver, claim.members
+        )
+        words = await self.own_texts.over(words, way, routing, facts)
         return Message(
             notice=notice,
             words=words,
@@ -105,21 +107,3 @@ class Sender:
             members=claim.members,
             public_url=self.public_url,
         )
-
-    async def _own_words(
-        self, way: Integration, words: Words, claim: Claim, routing: Routing
-    ) -> Words:
-        """A person's texts; where one fails, the product's own, with a word why."""
-        texts = {
-            name: routing.templates.get(text, text)
-            for name, text in (("title", way.title), ("text", way.text))
-            if text
-        }
-        try:
-            own = await self.templates.render(texts, facts_of(words, claim.notice, claim.members))
-        except TemplateFault as fault:
-            logger.warning("template not rendered", extra={"cause": str(fault)})
-            note = ("template", f"the receiver's own text could not be made: {fault}")
-            return replace(words, facts=(*words.facts, note))
-        title = own.get("title", words.title)[:TITLE_CHARS_MAX]
-        return replace(words, title=title, body=own.get("text", ""))

@@ -69,6 +69,16 @@ class InhibitRule:
     target: Matchers
     equal: tuple[str, ...] = ()
 
+    def source_of(self, target: Labels) -> dict[str, str] | None:
+        """Labels that whatever holds `target` back has for sure; None where nothing can.
+
+        What must be absent or empty, or fits a pattern, is left out: `inhibits` decides.
+        """
+        if not match_all(self.target, target):
+            return None
+        wanted = {name: target[name] for name in self.equal if target.get(name)}
+        return wanted | {m.name: m.value for m in self.source if m.operator == "=" and m.value}
+
     def inhibits(self, source: Labels, target: Labels) -> bool:
         """Whether one incident holds another one back.
 
@@ -116,9 +126,10 @@ class Routing:
             return f"outside of time interval {', '.join(active)}"
         return ""
 
-    def can_be_inhibited(self, labels: Labels) -> bool:
-        """Whether a rule could hold an incident with these labels back."""
-        return any(match_all(rule.target, labels) for rule in self.inhibit)
+    def sources_of(self, labels: Labels) -> list[dict[str, str]]:
+        """Of each rule that can hold back what has these labels, what its source must have."""
+        found = (rule.source_of(labels) for rule in self.inhibit)
+        return [each for each in found if each is not None]
 
     def inhibitor(self, labels: Labels, others: Iterable[tuple[str, Labels]]) -> str:
         """The first of the open incidents, as id and labels, that holds one with `labels` back."""

@@ -35,8 +35,9 @@ WHERE name = $1 AND owner = $2 RETURNING cursor
 _BACK: Final = "UPDATE notifier.cursor SET cursor = $3 WHERE name = $1 AND owner = $2"
 _RELEASE: Final = "UPDATE notifier.cursor SET lease_until = now() WHERE name = $1 AND owner = $2"
 _KEEP: Final = """
-INSERT INTO notifier.incident (incident_id, is_over, document) VALUES ($1, $2, $3)
-ON CONFLICT (incident_id) DO UPDATE SET is_over = $2, document = $3, update_time = now()
+INSERT INTO notifier.incident (incident_id, is_over, document, labels) VALUES ($1, $2, $3, $4)
+ON CONFLICT (incident_id) DO UPDATE
+    SET is_over = $2, document = $3, labels = $4, update_time = now()
 """
 
 
@@ -107,4 +108,6 @@ class Changes:
 async def keep_incident(connection: "Connection", incident: Incident) -> None:
     """Stores an incident and locks its row, so that its notices are decided one after another."""
     document = msgspec.json.encode(incident)
-    await connection.execute(_KEEP, incident.incident_id, incident.state.is_over, document)
+    await connection.execute(
+        _KEEP, incident.incident_id, incident.state.is_over, document, incident.labels
+    )

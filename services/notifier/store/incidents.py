@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Final
 from mesh.errors import NotFound
 from mesh.postgres import guard
 from services.notifier.model.incident import Incident
+from services.notifier.routing.tree import Routing
+from services.notifier.store.inhibition import inhibitor_of
 from services.notifier.store.rows import incident_of
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
 
 _GET: Final = "SELECT document FROM notifier.incident WHERE incident_id = $1"
-_OPEN: Final = "SELECT document FROM notifier.incident WHERE NOT is_over"
 
 
 class Incidents:
@@ -33,8 +34,7 @@ class Incidents:
             raise NotFound("incident", incident_id)
         return incident_of(document)
 
-    async def open(self) -> list[Incident]:
-        """All that are not over."""
-        with guard("open_incidents"):
-            rows = await self._pool.fetch(_OPEN)
-        return [incident_of(row["document"]) for row in rows]
+    async def inhibitor(self, routing: Routing, incident: Incident) -> str:
+        """The id of the open incident that holds this one back; empty for none."""
+        with guard("inhibitor"):
+            return await inhibitor_of(self._pool, routing, incident)

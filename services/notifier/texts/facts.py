@@ -6,25 +6,15 @@ from typing import Any
 import msgspec
 
 from services.notifier.model.incident import Incident
-from services.notifier.model.notices import Kind, Notice
+from services.notifier.model.notices import Kind
 from services.notifier.texts.inert import inert
 from services.notifier.texts.wording import Words
 
 
-def facts_of(words: Words, notice: Notice, members: Sequence[str]) -> dict[str, Any]:
-    """Facts of a notice."""
-    return _facts(words, notice.content.incident, notice.kind, notice.receiver, members)
-
-
-def example_facts(incident: Incident) -> dict[str, Any]:
-    """Facts as a template will find them, to try it with."""
-    words = Words(title=incident.title, facts=(("state", str(incident.state)),))
-    return _facts(words, incident, Kind.OPENED, "example", ())
-
-
-def _facts(
-    words: Words, incident: Incident | None, kind: Kind, receiver: str, members: Sequence[str]
+def facts_of(
+    words: Words, incident: Incident | None, kind: Kind, receiver: str, members: Sequence[str] = ()
 ) -> dict[str, Any]:
+    """Facts of a notice about an incident, or about none."""
     found: dict[str, Any] = _harmless(
         {
             "title": words.title,

@@ -337,10 +337,13 @@ class TestRoutingRequest(_message.Message):
     INCIDENT_ID_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     YAML_FIELD_NUMBER: _builtins.int
+    INCLUDE_TEXTS_FIELD_NUMBER: _builtins.int
     incident_id: _builtins.str
     """An incident that there is; instead of labels."""
     yaml: _builtins.str
     """A routing to try instead of the one that holds; empty for that one. Needs the scope "admin"."""
+    include_texts: _builtins.bool
+    """Whether to show what each integration would be told."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_series_pb2.Label]:
         """Labels of an incident, as they would be."""
@@ -356,10 +359,11 @@ class TestRoutingRequest(_message.Message):
         incident_id: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         yaml: _builtins.str = ...,
+        include_texts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident_id", b"incident_id", "labels", b"labels", "time", b"time", "yaml", b"yaml"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident_id", b"incident_id", "include_texts", b"include_texts", "labels", b"labels", "time", b"time", "yaml", b"yaml"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -406,6 +410,7 @@ class RouteMatch(_message.Message):
     ESCALATION_FIELD_NUMBER: _builtins.int
     GROUP_WAIT_FIELD_NUMBER: _builtins.int
     REPEAT_INTERVAL_FIELD_NUMBER: _builtins.int
+    PREVIEWS_FIELD_NUMBER: _builtins.int
     receiver: _builtins.str
     """Who is told."""
     held_by: _builtins.str
@@ -430,6 +435,10 @@ class RouteMatch(_message.Message):
     def repeat_interval(self) -> _duration_pb2.Duration:
         """Time after which it is told that the incident is still open."""
 
+    @_builtins.property
+    def previews(self) -> _containers.RepeatedCompositeFieldContainer[Global___NoticePreview]:
+        """What each integration would be told, when it was asked for."""
+
     def __init__(
         self,
         *,
@@ -440,14 +449,45 @@ class RouteMatch(_message.Message):
         escalation: _abc.Iterable[Global___EscalationStep] | None = ...,
         group_wait: _duration_pb2.Duration | None = ...,
         repeat_interval: _duration_pb2.Duration | None = ...,
+        previews: _abc.Iterable[Global___NoticePreview] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["group_wait", b"group_wait", "repeat_interval", b"repeat_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["escalation", b"escalation", "group_wait", b"group_wait", "held_by", b"held_by", "integrations", b"integrations", "path", b"path", "receiver", b"receiver", "repeat_interval", b"repeat_interval"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escalation", b"escalation", "group_wait", b"group_wait", "held_by", b"held_by", "integrations", b"integrations", "path", b"path", "previews", b"previews", "receiver", b"receiver", "repeat_interval", b"repeat_interval"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RouteMatch: _TypeAlias = RouteMatch  # noqa: Y015
+
+@_typing.final
+class NoticePreview(_message.Message):
+    """NoticePreview is the text of a notice that nobody gets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTEGRATION_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    integration: _builtins.str
+    """Such as "slack[0]"."""
+    title: _builtins.str
+    """One line."""
+    text: _builtins.str
+    """The rest in plain text; channels give it their own form."""
+    def __init__(
+        self,
+        *,
+        integration: _builtins.str = ...,
+        title: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["integration", b"integration", "text", b"text", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoticePreview: _TypeAlias = NoticePreview  # noqa: Y015
 
 @_typing.final
 class EscalationStep(_message.Message):
