@@ -20,7 +20,17 @@ from tests.ingest.valve import Valve, tcp_valve
 from tests.product import UNLIMITED, Door, eventually, started
 
 ROUNDS = int(os.environ.get("SENSUS_DRILL_ROUNDS", "5"))
-VICTIMS = ("ingest", "detector", "explainer", "gateway", "postgres", "redis")
+VICTIMS = (
+    "ingest",
+    "detector",
+    "explainer",
+    "incidents",
+    "notifier",
+    "topology",
+    "gateway",
+    "postgres",
+    "redis",
+)
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300 + 120 * ROUNDS)]
 
