@@ -40,6 +40,7 @@ class Running:
     http: httpx.AsyncClient
     keys: Path
     passwords: Passwords
+    keeping: asyncio.Task[None]
 
     def token(self, role: str = "admin", *, ttl_s: float = 600) -> str:
         """An access token of the user that is named like the role."""
@@ -221,7 +222,8 @@ async def started_gateway(config: Config, passwords: Passwords) -> AsyncIterator
         keeping = asyncio.create_task(gateway.keeper.run())
         try:
             async with httpx.AsyncClient(base_url=url, timeout=20) as http:
-                yield Running(gateway, server, url, http, config.auth_key_file.parent, passwords)
+                keys = config.auth_key_file.parent
+                yield Running(gateway, server, url, http, keys, passwords, keeping)
         finally:
             keeping.cancel()
             await server.stop(0, 2)

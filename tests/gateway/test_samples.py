@@ -25,7 +25,7 @@ def taking(request: ingest.WriteBatchRequest) -> ingest.WriteBatchResponse:
 
 async def test_one_sample_is_written(client: httpx.AsyncClient, script: Script) -> None:
     script.answers["WriteBatch"] = taking
-    before_ms = time.time() * 1000
+    before_ms = int(time.time() * 1000)
     response = await client.post("/api/v1/metrics", json=CPU)
     assert response.status_code == 200
     assert response.json() == {"accepted": 1, "duplicates": 0, "errors": []}
@@ -34,7 +34,7 @@ async def test_one_sample_is_written(client: httpx.AsyncClient, script: Script) 
     labels = {label.name: label.value for label in request.series[0].labels}
     assert labels == {"__name__": "cpu_usage", "host": "a"}
     assert list(request.batch.packed.values) == [0.5]
-    assert 0 <= request.batch.packed.timestamps_ms[0] - before_ms < 5000
+    assert before_ms <= request.batch.packed.timestamps_ms[0] <= time.time() * 1000
 
 
 async def test_values_and_times_come_in_every_form(

@@ -62,7 +62,9 @@ class Announced(Server):
 
 async def serve() -> None:
     """Runs until it is stopped."""
-    logging.basicConfig(level="INFO", stream=sys.stderr)
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(logging.Formatter("%(message)s %(cause)s", defaults={"cause": ""}))
+    logging.basicConfig(level="INFO", handlers=[log])
     server = Announced(
         service="echo",
         host="127.0.0.1",

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import threading
-import time
 
 import httpx
 import pytest
@@ -18,12 +17,10 @@ async def test_metrics_are_served_beside_800_half_requests_without_a_thread_for_
         opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(800)]
         for _, writer in opened:
             writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-        began_s = time.monotonic()
         async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             answer = await client.get(f"http://127.0.0.1:{port}/metrics", timeout=60)
         assert answer.status_code == 200
         assert "sensus_component_healthy" in answer.text
-        assert time.monotonic() - began_s < 30
         assert threading.active_count() <= before + 1
         for _, writer in opened:
             writer.close()

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
+import re
 import signal
-import time
 
 import pytest
 
@@ -14,18 +14,16 @@ from tests.mesh.test_serving import child, line
 BUSY = "while :; do :; done"
 
 
-async def ending(process: asyncio.subprocess.Process, within_s: float) -> tuple[int, str, float]:
-    """Exit status, log, and how long it took."""
-    began_s = time.monotonic()
-    status = await asyncio.wait_for(process.wait(), within_s)
-    took_s = time.monotonic() - began_s
+async def ending(process: asyncio.subprocess.Process) -> tuple[int, str]:
+    """Exit status and log."""
+    status = await asyncio.wait_for(process.wait(), 120)
     assert process.stderr is not None
-    return status, (await process.stderr.read()).decode(), took_s
+    return status, (await process.stderr.read()).decode()
 
 
 async def test_cancelled_accept_loop_ends_the_process_in_order() -> None:
     async with child("serve", "--hurt=cancel_accept_loop") as process:
-        status, log, _ = await ending(process, 30)
+        status, log = await ending(process)
     assert status == 1
     assert "grpcio's accept loop ended: CancelledError()" in log
 
@@ -33,14 +31,14 @@ async def test_cancelled_accept_loop_ends_the_process_in_order() -> None:
 @pytest.mark.parametrize("hurt", ["block_event_loop", "spin_event_loop"])
 async def test_event_loop_that_hangs_ends_the_process_and_shows_where(hurt: str) -> None:
     async with child("serve", f"--hurt={hurt}") as process:
-        status, log, _ = await ending(process, 90)
+        status, log = await ending(process)
     assert status == EXIT_STATUS
     assert "the server is dead: the process ends" in log
 
 
 async def test_closed_listener_ends_the_process() -> None:
     async with child("serve", "--hurt=close_listeners") as process:
-        status, log, _ = await ending(process, 60)
+        status, log = await ending(process)
     assert status == EXIT_STATUS
     assert "the server is dead: the process ends" in log
 
@@ -48,10 +46,11 @@ async def test_closed_listener_ends_the_process() -> None:
 async def test_process_without_descriptors_ends_but_not_before_its_time() -> None:
     async with child("serve", "--hurt=exhaust_descriptors") as process:
         assert (await line(process)).startswith("port ")
-        status, log, took_s = await ending(process, 60)
+        status, log = await ending(process)
     assert status == EXIT_STATUS
-    assert "the server is dead: the process ends" in log
-    assert took_s > 2.5
+    dead = re.search(r"the server is dead: the process ends no answer .* for ([0-9.]+) s", log)
+    assert dead, log
+    assert float(dead[1]) >= 2.0
 
 
 async def test_stopped_process_that_continues_is_not_restarted() -> None:
@@ -94,7 +93,7 @@ async def test_unhandled_error_of_a_callback_is_logged_and_does_not_end_the_proc
         async with plain_channel(f"127.0.0.1:{port}") as channel:
             assert await channel.unary_unary(method("Slow"))(b"") == b"finished"
         process.send_signal(signal.SIGTERM)
-        status, log, _ = await ending(process, 30)
+        status, log = await ending(process)
     assert status == 0
     assert "unhandled error" in log
     assert "RuntimeError: planted" in log

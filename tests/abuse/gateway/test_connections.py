@@ -1,7 +1,6 @@
 """Connections that are held for nothing end, and others do not notice them."""
 
 import asyncio
-import time
 from contextlib import AsyncExitStack
 
 import httpx
@@ -279,6 +278,4 @@ async def test_a_flood_of_connections_does_not_hold_up_a_probe(running: Running)
         opened = [asyncio.open_connection("127.0.0.1", port) for _ in range(300)]
         streams = await asyncio.gather(*opened)
         stack.callback(lambda: [writer.transport.abort() for _, writer in streams])
-        began_s = time.perf_counter()
-        assert (await running.http.get("/livez")).status_code == 200
-        assert time.perf_counter() - began_s < 30
+        assert (await running.http.get("/livez", timeout=30)).status_code == 200
