@@ -17,6 +17,8 @@ OWN := not peers and not faults and not validators and not console
 # each worker has stores of its own; tests/scheduling.py says which tests it gets, and in which order
 PARALLEL := -n auto --no-loadscope-reorder --durations=10
 PROTO_DEPS := .protos-deps
+# compiled once, not by every process that a test starts
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Print the targets by category

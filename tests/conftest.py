@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -24,7 +25,10 @@ from cli.embedded.redis import EmbeddedRedis
 from mesh import telemetry
 from tests.databases import database, execute, renamed
 from tests.properties import examples
-from tests.scheduling import Scheduling, longest_first
+from tests.scheduling import NEXT_ITEM, Scheduling, longest_first
+
+if TYPE_CHECKING:
+    from tests.shared_product import SharedProduct
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 hypothesis.settings.register_profile("tests", examples(100))
@@ -62,6 +66,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest begin first."""
     longest_first(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Lets fixtures know what comes next."""
+    item.config.stash[NEXT_ITEM] = nextitem
 
 
 @pytest.hookimpl(wrapper=True)
@@ -141,6 +151,14 @@ async def redis_url(redis_server: EmbeddedRedis) -> str:
     async with redis.asyncio.Redis.from_url(redis_server.url, protocol=3) as client:
         await client.flushall()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def shared_product(tmp_path_factory: pytest.TempPathFactory) -> "SharedProduct":
+    """The product of this run, which runs while tests drive it."""
+    from tests.shared_product import SharedProduct
+
+    return SharedProduct(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

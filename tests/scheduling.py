@@ -7,19 +7,24 @@ from typing import Final
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER: Final = ("tests/abuse/test_", "tests/e2e/")
-"""How the ids of tests begin that share one started product, over several files."""
+PRODUCT: Final = ("tests/e2e/test_scraped.py", "tests/e2e/", "tests/abuse/test_")
+"""How the ids of tests begin that share one started product, in the order in which they run: first
+those that need an idle one, last those that hurt it."""
 
 ONE_BY_ONE: Final = ("tests/cli/test_up.py", "tests/detector/")
 """Files of long tests that share nothing dear."""
 
-FIRST: Final = (
-    "tests/cli/test_up.py",
-    *TOGETHER,
-    "tests/observability/test_served.py",
-    "tests/detector/test_",
-)
+FIRST: Final = (*PRODUCT, "tests/cli/test_up.py", "tests/detector/test_")
 """What takes longest, so that no worker is left with it at the end."""
+
+
+NEXT_ITEM: Final = pytest.StashKey[pytest.Item | None]()
+"""In the config: what this worker runs after the current test."""
+
+
+def drives_the_product(nodeid: str) -> bool:
+    """Whether a test shares the started product."""
+    return nodeid.startswith(PRODUCT)
 
 
 class Scheduling(LoadScopeScheduling):
@@ -30,15 +35,18 @@ class Scheduling(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        for group in TOGETHER:
-            if nodeid.startswith(group):
-                return group
+        if drives_the_product(nodeid):
+            return "product"
         return nodeid if nodeid.startswith(ONE_BY_ONE) else nodeid.partition("::")[0]
 
 
 def longest_first(items: list[pytest.Item]) -> None:
-    """Moves the tests of `FIRST` to the front; the order is otherwise kept."""
-    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+    """Moves the tests of `FIRST` to the front, in that order; the order is otherwise kept."""
+    items.sort(key=lambda item: _place(item.nodeid))
+
+
+def _place(nodeid: str) -> int:
+    return next((n for n, each in enumerate(FIRST) if nodeid.startswith(each)), len(FIRST))
 
 
 def claim(base: Path, name: str) -> None:

@@ -1,22 +1,12 @@
-"""One started product that every test of this folder abuses."""
-
-from collections.abc import AsyncIterator
-from pathlib import Path
+"""The shared product, which every test of this folder abuses."""
 
 import pytest
 
 from tests.abuse.methods import GRPC_SERVICES
-from tests.product import UNLIMITED, Door, started
-from tests.scheduling import claim
+from tests.product import Door
+from tests.shared_product import door
 
-
-@pytest.fixture(scope="package")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    """The running product."""
-    data_dir: Path = tmp_path_factory.mktemp("abuse") / "data"
-    claim(tmp_path_factory.getbasetemp(), "abuse")
-    async with started(data_dir, settings=UNLIMITED) as door:
-        yield door
+__all__ = ["door"]
 
 
 @pytest.fixture(params=GRPC_SERVICES)

@@ -131,7 +131,7 @@ LONG = Faults(
     [pytest.param(SHORT, id="short"), pytest.param(LONG, id="long", marks=pytest.mark.long)],
 )
 async def test_a_life_of_the_product(shared_directory: Path, faults: Faults) -> None:
-    """Start, use, crashes, a second `up`, Ctrl-C, start, kill -9, start."""
+    """Start, use, crashes, a second `up`, kill -9, start, Ctrl-C."""
     directory = shared_directory / "data"
     generate_key_files(directory / "keys", ["ingest", "gateway"])  # as an earlier version did
     key = (directory / "keys/ingest.pem").read_bytes()
@@ -149,23 +149,21 @@ async def test_a_life_of_the_product(shared_directory: Path, faults: Faults) -> 
         await check_restarts(first, faults.killed)
         await check_silences(first, faults.silent)
         children = family(first.process.pid)
-        first.process.send_signal(signal.SIGINT)
-        assert await first.ends() == 0
-        stopped = re.findall(r"(\w+) +stopped", first.output)
-        answering = ["topology", "notifier", "incidents", "explainer", "detector", "ingest"]
-        assert stopped == ["agent", "gateway", *answering, "redis", "postgres"]
-        assert not any(child.is_running() for child in children)
+        first.process.kill()
+        await first.ends()
     async with up(directory) as second:
+        _, alive = await asyncio.to_thread(psutil.wait_procs, children, 30)
+        assert alive == []
         assert "shown only this once" not in second.output
         answer = await log_in(second, first.password)
         assert answer.status_code == 200
         children = family(second.process.pid)
-        second.process.kill()
-        await second.ends()
-    async with up(directory):
-        pass
-    _, alive = await asyncio.to_thread(psutil.wait_procs, children, 30)
-    assert alive == []
+        second.process.send_signal(signal.SIGINT)
+        assert await second.ends() == 0
+        stopped = re.findall(r"(\w+) +stopped", second.output)
+        answering = ["topology", "notifier", "incidents", "explainer", "detector", "ingest"]
+        assert stopped == ["agent", "gateway", *answering, "redis", "postgres"]
+        assert not any(child.is_running() for child in children)
 
 
 def check_account(running: Up) -> None:

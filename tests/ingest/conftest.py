@@ -45,6 +45,13 @@ async def service(cleared_dsn: str, redis_url: str, keys: Path) -> AsyncIterator
         yield started
 
 
+@pytest.fixture
+async def hasty(cleared_dsn: str, redis_url: str, keys: Path) -> AsyncIterator[Running]:
+    """A service whose leases run out after a second."""
+    async with running(config(cleared_dsn, redis_url, keys, lease_ttl_s=1.0), keys) as started:
+        yield started
+
+
 @pytest.fixture(scope="module")
 async def shared(
     postgres: EmbeddedPostgres, migrated_template: str, redis_server: EmbeddedRedis, keys: Path

@@ -81,7 +81,8 @@ def config(dsn: str, redis_url: str, keys: Path, **changes: Any) -> Config:
         "gateway_target": "off",
         "shutdown_grace_s": 2.0,
         "shard_count": 4,
-        "lease_ttl_s": 2.0,
+        "lease_ttl_s": 20.0,
+        "commit_timeout_s": 60.0,
         "postgres_pool_size": 8,
         "max_caller_samples_per_s": 10**9,
     }
@@ -219,7 +220,7 @@ class Stream:
     async def send(self, frame: Any) -> None:
         await self.call.write(frame)
 
-    async def next(self, kind: str = "", timeout_s: float = 10.0) -> Any:
+    async def next(self, kind: str = "", timeout_s: float = 60.0) -> Any:
         """The next frame, of `kind` if given; others are skipped. None at the end."""
         async with asyncio.timeout(timeout_s):
             while True:

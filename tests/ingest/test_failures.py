@@ -84,7 +84,7 @@ async def stored(service: Running) -> list[float]:
 
 async def write_through(service: Running, request: pb.WriteBatchRequest) -> pb.WriteAck:
     """Sends until it is acknowledged, as a good sender does."""
-    return (await until(lambda: answered(service.stub.WriteBatch, request), 15)).ack
+    return (await until(lambda: answered(service.stub.WriteBatch, request), 60)).ack
 
 
 async def answered(method: Any, request: Any) -> Any:
@@ -264,13 +264,13 @@ async def test_an_ack_that_cannot_be_noted_ends_the_stream(cuttable: Cuttable, k
 async def test_without_redis_all_goes_on(cuttable: Cuttable) -> None:
     service = cuttable.service
     cuttable.redis.cut()
-    await service.stub.WriteBatch(one(1))
+    await write_through(service, one(1))
     async with consuming(service, samples_open()) as consumer:
         await consumer.until_count(1)
-        await service.stub.WriteBatch(one(2))
+        await write_through(service, one(2))
         await consumer.until_count(2)
         cuttable.redis.open()
-        await service.stub.WriteBatch(one(3))
+        await write_through(service, one(3))
         await consumer.until_count(3)
         assert [value for rows in consumer.rows.values() for _, value in rows] == [1.0, 2.0, 3.0]
         assert not consumer.gaps

@@ -17,7 +17,7 @@ from observability.rules.render import RULE_FILES
 from observability.rules.slo import RECORDING
 from observability.scraping import configuration
 from observability.services import REPOSITORY
-from tests.observability.conftest import pages
+from tests.e2e.scraping import pages
 from tests.peers.conftest import program, running
 from tests.ports import free_port
 from tests.product import Door, eventually, webhook

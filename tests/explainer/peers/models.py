@@ -51,7 +51,7 @@ class OllamaServer:
             handlers.add(task)
             try:
                 await self._handle(reader, writer)
-            except (ConnectionError, asyncio.CancelledError):
+            except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 if not self.told:
                     self.gone.set()
             finally:

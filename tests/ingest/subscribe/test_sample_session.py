@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -208,13 +207,6 @@ async def test_consumers_of_two_processes_share(
             task.cancel()
         await asyncio.gather(*stepping, return_exceptions=True)
         assert values(a) | values(b) == {str(h): [1.0, 2.0] for h in range(HOSTS)}
-
-
-@pytest.fixture
-async def hasty(cleared_dsn: str, redis_url: str, keys: Path) -> AsyncIterator[Running]:
-    """A service whose leases run out after a second."""
-    async with running(config(cleared_dsn, redis_url, keys, lease_ttl_s=1.0), keys) as started:
-        yield started
 
 
 async def test_a_lease_that_runs_out_is_taken_with_a_higher_epoch(hasty: Running) -> None:

@@ -1,24 +1,9 @@
-"""One started product for what is scraped of it."""
-
-from collections.abc import AsyncIterator
-from pathlib import Path
+"""What a scraper gets of the product's services."""
 
 import httpx
-import pytest
 
 from observability.services import in_the_mesh
-from tests.e2e.otlp_receiver import receiving
-from tests.product import UNLIMITED, Door, started
-
-
-@pytest.fixture(scope="package")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    """The running product; nothing has been sent to it when the first test asks."""
-    data_dir: Path = tmp_path_factory.mktemp("scraped") / "data"
-    async with receiving() as receiver:
-        settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, **UNLIMITED}
-        async with started(data_dir, settings=settings) as door:
-            yield door
+from tests.product import Door
 
 
 async def scrape(url: str, accept: str = "text/plain") -> str:

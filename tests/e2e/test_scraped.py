@@ -5,10 +5,10 @@ import re
 import pytest
 
 from observability.catalogue import metrics
-from tests.observability.conftest import pages, scrape
+from tests.e2e.scraping import pages, scrape
 from tests.product import Door, eventually, webhook
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("observability")]
+pytestmark = pytest.mark.e2e
 
 IDLE_SERIES_MOST = 300
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
