@@ -15,15 +15,15 @@ from sensus.detector.v1 import detector_service_pb2 as detector_pb2
 from sensus.explainer.v1 import explainer_service_pb2 as explainer_pb2
 from tests.product import Door
 
-RECORDED_S = 30.0
+RECORDED_S = 60.0
 
 
-async def recorded(door: Door, action: str, subject: str = "") -> dict[str, Any]:
-    """The newest entry of that action (on `subject`) in the gateway's log, once it is there."""
+async def recorded(door: Door, action: str, subject: str) -> dict[str, Any]:
+    """The newest entry of that action on `subject` in the gateway's log, once it is there."""
     async with asyncio.timeout(RECORDED_S):
         while True:
             for entry in (await door.http.get("/api/v1/audit?pageSize=50")).json()["entries"]:
-                if entry["action"] == action and subject in ("", entry["subject"]):
+                if (entry["action"], entry["subject"]) == (action, subject):
                     return dict(entry)
             await asyncio.sleep(0.2)
 
@@ -59,10 +59,10 @@ async def test_a_rule_leaves_its_life_in_the_log(door: Door) -> None:
     update.rule.warning = 90.0
     update.update_mask.paths.append("warning")
     await door.detector.UpdateRule(update)
-    changed = (await recorded(door, "rule.update"))["detail"]
+    changed = (await recorded(door, "rule.update", rule.rule_id))["detail"]
     assert (changed["before"], changed["after"]) == ({"warning": "80.0"}, {"warning": "90.0"})
     await door.detector.DeleteRule(detector_pb2.DeleteRuleRequest(rule_id=rule.rule_id))
-    assert (await recorded(door, "rule.delete"))["detail"]["before"]["name"] == name
+    assert (await recorded(door, "rule.delete", rule.rule_id))["detail"]["before"]["name"] == name
 
 
 async def test_a_prompt_leaves_who_wrote_it(door: Door) -> None:
@@ -79,10 +79,7 @@ async def test_rest_and_grpc_leave_the_same_entry(door: Door) -> None:
     body = {"rule": {"name": f"by rest {time.time_ns()}", "selector": "cpu", "warning": 1}}
     body["rule"]["comparison"] = "RULE_COMPARISON_ABOVE"
     made = (await door.http.post("/api/v1/rules", json=body)).json()["rule"]
-    async with asyncio.timeout(RECORDED_S):
-        while (entry := await recorded(door, "rule.create"))["subject"] != made["ruleId"]:  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
-    assert entry["actor"] == "user:test"
+    assert (await recorded(door, "rule.create", made["ruleId"]))["actor"] == "user:test"
 
 
 async def test_untouched_logs_are_intact(door: Door) -> None:
@@ -96,7 +93,7 @@ async def _cut_the_end_of_a_service(door: Door) -> str:
     rule = detector_pb2.Rule(name=f"rule {time.time_ns()}", selector="cpu", warning=80.0)
     rule.comparison = detector_pb2.RULE_COMPARISON_ABOVE
     made = await door.detector.CreateRule(detector_pb2.CreateRuleRequest(rule=rule))
-    await recorded(door, "rule.create", subject=made.rule.rule_id)
+    await recorded(door, "rule.create", made.rule.rule_id)
     await execute(
         door,
         "DELETE FROM detector.audit WHERE entry_id = (SELECT max(entry_id) FROM detector.audit)",
