@@ -44,6 +44,7 @@ def anomaly_message(anomaly: Anomaly, *, with_contributions: bool) -> detector_p
         series_count=anomaly.series_count,
         reason=reason_of(anomaly),
         over_budget=found.over_budget,
+        series_kind=detector_pb.SeriesKind.ValueType(found.series_kind),
     )
     if found.shared != NO_LABEL:
         name, value = found.shared

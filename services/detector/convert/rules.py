@@ -20,6 +20,7 @@ _FIELDS: Final = {
     "critical": "critical",
     "hysteresis": "hysteresis",
     "hold_duration": "hold_ms",
+    "series_kind": "series_kind",
     "enabled": "enabled",
 }
 """Fields a caller may set, and what they are called in the domain."""
@@ -38,6 +39,7 @@ def rule_message(rule: Rule) -> detector_pb.Rule:
         critical=rule.critical,
         hysteresis=rule.hysteresis,
         hold_duration=hold,
+        series_kind=detector_pb.SeriesKind.ValueType(rule.series_kind),
         enabled=rule.enabled,
         create_time=timestamp_of(rule.created_at),
         update_time=timestamp_of(rule.updated_at),

@@ -133,18 +133,29 @@ class Engine:
             self._allowance = np.concatenate([self._allowance, np.ones(more, np.float32)])
         return first
 
-    def declare_counters(self, rows: I32) -> None:
-        """Takes these series, which have seen nothing yet, for counters, whatever they do.
+    def declare(self, rows: I32, declared: npt.NDArray[np.uint8]) -> I32:
+        """Says what series are: `kinds.DECLARED`, `kinds.NO_COUNTER`, or `kinds.GAUGE` for open.
+
+        Those of which this changes what is scored forget all values, and are returned.
 
         Raises:
             ValueError: a row that does not exist.
         """
         self._check_rows(rows)
-        self._state["kind"]["kind"][rows] = kinds.DECLARED
+        before = self._state["kind"]["kind"][rows]
+        is_open = declared == kinds.GAUGE
+        settled = is_open & (before != kinds.DECLARED)  # what it has turned out to be stays
+        self._state["kind"]["kind"][rows] = np.where(settled, before, declared)
+        was, counts = _counted(before), declared == kinds.DECLARED
+        anew = rows[(was != counts) & ~settled & (self._state["clock"]["seen"][rows] > 0)]
+        self._state["kind"]["growths"][anew] = self._state["kind"]["slips"][anew] = 0
+        for row in anew.tolist():
+            step.start_over(self._state[row], self._blank[0])
+        return np.asarray(anew, dtype=np.int32)
 
     def counters(self) -> Flags:
         """Which series are counters, as far as is known."""
-        return np.isin(self._state[: self._count]["kind"]["kind"], (kinds.COUNTER, kinds.DECLARED))
+        return _counted(self._state[: self._count]["kind"]["kind"])
 
     def require(self, rows: I32, scores: F64, allowances: F64 | None = None) -> None:
         """Lets only alerts above these alert scores speak, in [0, 1) and 0 for all other rows.
@@ -298,3 +309,7 @@ def train(features: F32, *, seed: int, trees: int = 100, sample: int = 256) -> F
         ValueError: fewer than two rows, a value that is not finite, or a wrong width.
     """
     return grow(features, names=FEATURES, seed=seed, trees=trees, sample=sample)
+
+
+def _counted(of: npt.NDArray[np.uint8]) -> Flags:
+    return np.isin(of, (kinds.COUNTER, kinds.DECLARED))

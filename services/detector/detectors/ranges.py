@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from services.detector.detectors import kinds
 from services.detector.detectors.engine import Engine, Forest, Settings
 
 F64 = npt.NDArray[np.float64]
@@ -40,7 +41,7 @@ def expected_ranges(
     engine = Engine(forest=forest, settings=settings)
     rows = np.full(len(values), engine.add_series(1), dtype=np.int32)
     if is_counter:
-        engine.declare_counters(np.zeros(1, dtype=np.int32))
+        engine.declare(np.zeros(1, np.int32), np.array([kinds.DECLARED], np.uint8))
     scores = engine.process(rows, timestamps_ms, values)
     inside = (timestamps_ms >= start_ms) & (timestamps_ms < end_ms)
     shown = np.flatnonzero(inside & np.isfinite(scores.expected_low))

@@ -134,7 +134,7 @@ def _take(
     s["absence"]["delay_ms"] = float(arrived_ms) - float(time_ms)
     s["clock"]["last_ms"] = time_ms
     if what == kinds.START_OVER:
-        _start_over(s, blank[0])
+        start_over(s, blank[0])
     found.value[i] = x
     return min(max(x, -grid.LIMIT), grid.LIMIT), what != kinds.SKIP
 
@@ -296,7 +296,7 @@ def _meet(s: np.void, x: float, local_ms: int, spare: Spare) -> Sample:
 
 
 @kernel
-def _start_over(s: np.void, blank: np.void) -> None:
+def start_over(s: np.void, blank: np.void) -> None:
     """Forgets all values, not when they came nor of what kind they are."""
     s["clock"]["count"] = 0
     s["value_grid"] = blank["value_grid"]

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Final
 
-from services.detector.model.samples import Labels
+from services.detector.model.samples import Labels, SeriesKind
 
 LAST_SAMPLE: Final = "seconds_since_last_sample"
 """What a silence says beside its length: by the timestamp of the sample, not by its arrival."""
@@ -63,6 +63,7 @@ class Finding:
         shared: Name and value of the label that names who sends the series; empty for none.
         listed: Whether it is kept when it is a member of another one; otherwise it is counted.
         over_budget: Whether it would be a warning, or critical, but for the budget of warnings.
+        series_kind: As what a value was scored; unknown for other kinds of anomalies.
     """
 
     anomaly_id: str
@@ -83,6 +84,7 @@ class Finding:
     shared: tuple[str, str] = ("", "")
     listed: bool = True
     over_budget: bool = False
+    series_kind: SeriesKind = SeriesKind.UNKNOWN
 
 
 class EndReason(IntEnum):

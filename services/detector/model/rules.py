@@ -10,6 +10,7 @@ from typing import Final
 from mesh.errors import InvalidInput, Violation
 from mesh.selector import Selector
 from services.detector.detectors.threshold import Terms
+from services.detector.model.samples import SeriesKind
 
 NAME_CHARS_MAX: Final = 128
 HOLD_MAX_MS: Final = 86_400_000
@@ -33,6 +34,7 @@ class Rule:
         selector: As the user wrote it.
         warning, critical: None for a threshold that is not set.
         hold_ms: How long the value must stay beyond a threshold.
+        series_kind: What the series are, as in `SeriesKind`; 0 when it says nothing of it.
     """
 
     rule_id: str
@@ -43,9 +45,15 @@ class Rule:
     critical: float | None
     hysteresis: float = 0.0
     hold_ms: int = 0
+    series_kind: int = 0
     enabled: bool = True
     created_at: datetime = field(default=_NOW, compare=False)
     updated_at: datetime = field(default=_NOW, compare=False)
+
+    @property
+    def has_threshold(self) -> bool:
+        """Whether it announces anything."""
+        return self.warning is not None or self.critical is not None
 
     @property
     def sign(self) -> float:
@@ -80,19 +88,21 @@ def _violations(rule: Rule, selector: Selector) -> Iterator[Violation]:
         yield Violation("rule.name", f"must have 1 to {NAME_CHARS_MAX} characters, none of them 0")
     if not selector.matchers or "\x00" in rule.selector:
         yield Violation("rule.selector", "must have at least one matcher")
-    if rule.comparison not in tuple(Comparison):
+    if rule.has_threshold and rule.comparison not in tuple(Comparison):
         yield Violation("rule.comparison", "must be RULE_COMPARISON_ABOVE or RULE_COMPARISON_BELOW")
     if not (math.isfinite(rule.hysteresis) and rule.hysteresis >= 0):
         yield Violation("rule.hysteresis", "must be 0 or more")
     if not 0 <= rule.hold_ms <= HOLD_MAX_MS:
         yield Violation("rule.hold_duration", "must lie between 0 and 24 hours")
+    if rule.series_kind not in tuple(SeriesKind):
+        yield Violation("rule.series_kind", "must be SERIES_KIND_GAUGE or SERIES_KIND_COUNTER")
     yield from _wrong_thresholds(rule)
 
 
 def _wrong_thresholds(rule: Rule) -> Iterator[Violation]:
     warning, critical = rule.warning, rule.critical
-    if warning is None and critical is None:
-        yield Violation("rule.warning", "or rule.critical must be set")
+    if not rule.has_threshold and not rule.series_kind:
+        yield Violation("rule.warning", "or rule.critical or rule.series_kind must be set")
     for name, value in (("warning", warning), ("critical", critical)):
         if value is not None and not math.isfinite(value):
             yield Violation(f"rule.{name}", "must be finite")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +68,14 @@ class Delivery:
     def amount(self) -> Amount:
         """What it takes of the credit."""
         return Amount(rows=len(self.samples), size_bytes=self.size_bytes)
+
+
+class SeriesKind(IntEnum):
+    """What the values of a series are; numbers as in the contract and in the store."""
+
+    UNKNOWN = 0
+    GAUGE = 1
+    COUNTER = 2
 
 
 def is_counter(labels: Labels) -> bool:

@@ -19,9 +19,10 @@ from services.detector.model.anomalies import (
     ranked,
 )
 from services.detector.model.groups import sender_of
-from services.detector.model.samples import Labels, Samples
+from services.detector.model.samples import Labels, Samples, SeriesKind
 
 F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
 F64 = npt.NDArray[np.float64]
 Parts = tuple[Contribution, ...]
 
@@ -31,27 +32,36 @@ _BY_DRIFT: Final = Contribution(feature=DRIFT, value=1.0, share=1.0)
 def alarms(
     engine: Engine,
     samples: Samples,
+    rows: I32,
     scores: Scores,
     labels_of: Callable[[int], Labels],
     model_version: int,
 ) -> list[Finding]:
-    """One anomaly for each sample with an alert."""
+    """One anomaly for each sample with an alert; `rows` are those of the samples in the engine."""
     indices = np.flatnonzero(scores.alert > 0)
     if not len(indices):
         return []
     features = scores.features[indices]
     shares = engine.contributions(features)
+    counted = engine.counters()[rows[indices]].tolist()
     found = list[Finding]()
     for k, index in enumerate(indices.tolist()):
         by_features = contributions(features[k], shares[k])
         parts = (_BY_DRIFT,) if scores.drifted[index] else by_features
         labels = labels_of(int(samples.series_ids[index]))
-        found.append(_alarm(index, samples, scores, labels, parts, model_version))
+        kind = SeriesKind.COUNTER if counted[k] else SeriesKind.GAUGE
+        found.append(_alarm(index, samples, scores, labels, parts, kind, model_version))
     return found
 
 
 def _alarm(
-    index: int, samples: Samples, scores: Scores, labels: Labels, parts: Parts, model_version: int
+    index: int,
+    samples: Samples,
+    scores: Scores,
+    labels: Labels,
+    parts: Parts,
+    kind: SeriesKind,
+    model_version: int,
 ) -> Finding:
     series_id, event_ms = int(samples.series_ids[index]), int(samples.timestamps_ms[index])
     alert = float(np.clip(scores.alert[index], 0.0, 1.0))
@@ -70,6 +80,7 @@ def _alarm(
         contributions=parts,
         model_version=model_version,
         shared=sender_of(labels),
+        series_kind=kind,
     )
 
 

@@ -5,6 +5,7 @@ CPU work without I/O and clock; one thread at a time.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -22,9 +23,10 @@ from services.detector.model.checkpoints import Changes, Checkpoint, Watched
 from services.detector.model.model_life import Live
 from services.detector.model.models import ActiveModel
 from services.detector.model.rules import Rule
-from services.detector.model.samples import Labels, Samples, is_counter
+from services.detector.model.samples import Labels, Samples
 from services.detector.shards.alarms import alarms
 from services.detector.shards.alarms import ends as ends_of_alarms
+from services.detector.shards.declared_kinds import DeclaredKinds
 from services.detector.shards.forgetting import NOTHING, forgotten, without_forgotten
 from services.detector.shards.series_rows import SeriesRows
 from services.detector.shards.shadow import Observer
@@ -59,6 +61,7 @@ class ShardScorer:
         self._shadow: ActiveModel | None = None
         self._observer: Observer | None = None
         self._strictness: Mapping[int, Strictness] = {}
+        self._kinds = DeclaredKinds()
         self._epoch, self._shard = checkpoint.epoch, checkpoint.shard
         self._stored_cursor = self.cursor = checkpoint.cursor
         self.processed_samples = checkpoint.processed_samples
@@ -90,8 +93,10 @@ class ShardScorer:
             self._observer = Observer(model, shadow) if model else None
 
     def use_rules(self, rules: Sequence[Rule]) -> None:
-        """Watches the next samples by `rules`."""
-        self._rules.use(rules)
+        """Watches the next samples by `rules`, and takes series for what these say."""
+        self._rules.use([rule for rule in rules if rule.has_threshold])
+        if self._kinds.use(rules):
+            self._declare(0)
 
     def use_strictness(self, by_series: Mapping[int, Strictness]) -> None:
         """Asks this of the alarms of the next samples; those that do not pass stay silent."""
@@ -140,7 +145,7 @@ class ShardScorer:
         silences = [*heard.untold, *lasting]
         silent, unseen = self._silences.findings(silences), self._silences.value_ends(silences)
         version = self._model.version if self._model else 0
-        loud = alarms(self._engine, samples, scores, self._series.labels_of, version)
+        loud = alarms(self._engine, samples, rows, scores, self._series.labels_of, version)
         beyond, within = self._beyond_thresholds(samples, rows, fresh, scores)
         found = [*loud, *beyond, *silent]
         found.sort(key=lambda each: (each.event_ms, each.series_id, each.kind, each.anomaly_id))
@@ -222,13 +227,25 @@ class ShardScorer:
         if series_ids:
             self._series.add(series_ids, labels_by_id)
             first = self._engine.add_series(len(series_ids))
-            named = [is_counter(labels_by_id[each]) for each in series_ids]
-            self._engine.declare_counters(first + np.flatnonzero(named).astype(np.int32))
             new = np.zeros(len(series_ids), dtype=np.bool_)
             self._warm = np.concatenate([self._warm, new])
             self._changed = np.concatenate([self._changed, new])
+            self._declare(first)
             self._watch(series_ids, [labels_by_id[each] for each in series_ids])
             self._require()
+
+    def _declare(self, first: int) -> None:
+        """Tells the engine what the series from row `first` on are said to be.
+
+        Those that start over are in their warm-up again, and what was abnormal of them is over.
+        """
+        labels = self._series.labels_from(first)
+        rows = np.arange(first, first + len(labels), dtype=np.int32)
+        anew = self._engine.declare(rows, self._kinds.of(labels))
+        self._warm[anew], self._changed[anew] = False, True
+        ids, newest_ms = self._series.ids_of(anew), self._engine.newest_ms()[anew].tolist()
+        ends = [forgotten(*each) for each in zip(ids, repeat(Kind.VALUE), newest_ms, strict=False)]
+        self._forgotten = replace(self._forgotten, ends=[*self._forgotten.ends, *ends])
 
     def _watch(self, series_ids: Sequence[int], labels: Sequence[Labels]) -> None:
         self._rules.add(series_ids, labels)

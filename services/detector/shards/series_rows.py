@@ -58,6 +58,14 @@ class SeriesRows:
         """The labels of a known series."""
         return self._labels[int(self.rows_of(np.array([series_id]))[0])]
 
+    def labels_from(self, row: int) -> Sequence[Labels]:
+        """The labels of the series in this row and after."""
+        return self._labels[row:]
+
+    def ids_of(self, rows: npt.NDArray[np.int32]) -> list[int]:
+        """The ids of the series in these rows."""
+        return [self._ids[row] for row in rows.tolist()]
+
     def numbers_of(self, rows: npt.NDArray[np.int32]) -> list[int]:
         """The numbers under which these rows are stored: in their order, with holes."""
         return [self._numbers[row] for row in rows.tolist()]

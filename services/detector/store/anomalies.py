@@ -20,6 +20,7 @@ from services.detector.model.anomalies import (
     Severity,
     ranked,
 )
+from services.detector.model.samples import SeriesKind
 from services.detector.store.announcing import CHANNEL
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ def _anomaly(row: asyncpg.Record) -> Anomaly:
         source=row["source"],
         shared=(row["shared_name"], row["shared_value"]),
         over_budget=row["over_budget"],
+        series_kind=SeriesKind(row["series_kind"]),
     )
     end_time = row["end_time"]
     return Anomaly(

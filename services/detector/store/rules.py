@@ -21,17 +21,18 @@ _AUDITED: Final = (
     "critical",
     "hysteresis",
     "hold_ms",
+    "series_kind",
     "enabled",
 )
 _LOCK: Final = 0x52554C45
 _ADD: Final = """
 INSERT INTO detector.rule (rule_id, name, selector, comparison, warning, critical, hysteresis,
-    hold_ms, enabled)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING *
+    hold_ms, series_kind, enabled)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING *
 """
 _PUT: Final = """
 UPDATE detector.rule SET name = $2, selector = $3, comparison = $4, warning = $5, critical = $6,
-    hysteresis = $7, hold_ms = $8, enabled = $9, updated_at = now()
+    hysteresis = $7, hold_ms = $8, series_kind = $9, enabled = $10, updated_at = now()
 WHERE rule_id = $1 RETURNING *
 """
 _LOCK_ROW: Final = "SELECT * FROM detector.rule WHERE rule_id = $1 FOR UPDATE"
@@ -134,6 +135,7 @@ def _columns(rule: Rule) -> tuple[object, ...]:
         rule.critical,
         rule.hysteresis,
         rule.hold_ms,
+        rule.series_kind,
         rule.enabled,
     )
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.detector.detectors import kinds
 from services.detector.detectors.engine import FEATURES, Engine, Scores, Settings
 from services.detector.detectors.episode import STAYS, USUAL_AGAIN
 from tests.detector.detectors import made
@@ -192,7 +193,7 @@ def kinds_of(values: list[float], *, declared: bool) -> tuple[bool, Scores]:
     """Whether the series is taken for a counter in the end, and its scores."""
     made_engine = made.engine(1)
     if declared:
-        made_engine.declare_counters(np.zeros(1, dtype=np.int32))
+        made_engine.declare(np.zeros(1, np.int32), np.array([kinds.DECLARED], np.uint8))
     scores = made_engine.process(*made.one(values))
     return bool(made_engine.counters()[0]), scores
 
@@ -239,7 +240,7 @@ def test_an_even_counter_that_is_read_late_once_is_no_event(late_ms: int) -> Non
     times = [made.START_MS + 10_000 * n for n in range(1200)]
     times[1000] += late_ms
     made_engine = made.engine(1)
-    made_engine.declare_counters(np.zeros(1, dtype=np.int32))
+    made_engine.declare(np.zeros(1, np.int32), np.array([kinds.DECLARED], np.uint8))
     scores = made_engine.process(*made.one([100.0 * n for n in range(1200)], times))
     assert scores.alert.max() < 0.5
     assert (scores.expected_high - scores.expected_low)[1000] > 0.5

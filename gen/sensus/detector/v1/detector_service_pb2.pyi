@@ -51,6 +51,30 @@ ANOMALY_KIND_THRESHOLD: AnomalyKind.ValueType  # 3
 """A rule's threshold was crossed."""
 Global___AnomalyKind: _TypeAlias = AnomalyKind  # noqa: Y015
 
+class _SeriesKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SeriesKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SeriesKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SERIES_KIND_UNSPECIFIED: _SeriesKind.ValueType  # 0
+    """Not known, or not said."""
+    SERIES_KIND_GAUGE: _SeriesKind.ValueType  # 1
+    """Each value stands for itself."""
+    SERIES_KIND_COUNTER: _SeriesKind.ValueType  # 2
+    """A total that only grows and now and then begins again: what counts is its growth per second."""
+
+class SeriesKind(_SeriesKind, metaclass=_SeriesKindEnumTypeWrapper):
+    """SeriesKind is what the values of a series are."""
+
+SERIES_KIND_UNSPECIFIED: SeriesKind.ValueType  # 0
+"""Not known, or not said."""
+SERIES_KIND_GAUGE: SeriesKind.ValueType  # 1
+"""Each value stands for itself."""
+SERIES_KIND_COUNTER: SeriesKind.ValueType  # 2
+"""A total that only grows and now and then begins again: what counts is its growth per second."""
+Global___SeriesKind: _TypeAlias = SeriesKind  # noqa: Y015
+
 class _AnomalyEndReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -250,6 +274,7 @@ class Anomaly(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
     OVER_BUDGET_FIELD_NUMBER: _builtins.int
+    SERIES_KIND_FIELD_NUMBER: _builtins.int
     anomaly_id: _builtins.str
     """Identity, derived from series, time and kind: a replay of the same input gives the same one."""
     series_id: _builtins.int
@@ -282,6 +307,10 @@ class Anomaly(_message.Message):
     """What is abnormal, in a sentence."""
     over_budget: _builtins.bool
     """Whether it is an info only because the installation, or its sender, had no warning left this week; its alert_score is unchanged."""
+    series_kind: Global___SeriesKind.ValueType
+    """As what the value was scored: of a counter `value` and `expected` are its growth per second. Unspecified for anomalies of other kinds
+    than VALUE. A rule with a series_kind corrects it.
+    """
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_series_pb2.Label]:
         """The label set of the series, sorted by name, "__name__" included."""
@@ -352,10 +381,11 @@ class Anomaly(_message.Message):
         reason: _builtins.str = ...,
         members: _abc.Iterable[Global___AnomalyMember] | None = ...,
         over_budget: _builtins.bool = ...,
+        series_kind: Global___SeriesKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "end_time", b"end_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "nearest_earlier", b"nearest_earlier", "shared_label", b"shared_label"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_score", b"alert_score", "anomaly_id", b"anomaly_id", "commit_time", b"commit_time", "contributions", b"contributions", "cursor", b"cursor", "end_reason", b"end_reason", "end_time", b"end_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "kind", b"kind", "labels", b"labels", "lead_anomaly_id", b"lead_anomaly_id", "members", b"members", "model_version", b"model_version", "nearest_earlier", b"nearest_earlier", "over_budget", b"over_budget", "raw_score", b"raw_score", "reason", b"reason", "series_count", b"series_count", "series_id", b"series_id", "severity", b"severity", "shared_label", b"shared_label", "traceparent", b"traceparent", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_score", b"alert_score", "anomaly_id", b"anomaly_id", "commit_time", b"commit_time", "contributions", b"contributions", "cursor", b"cursor", "end_reason", b"end_reason", "end_time", b"end_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "kind", b"kind", "labels", b"labels", "lead_anomaly_id", b"lead_anomaly_id", "members", b"members", "model_version", b"model_version", "nearest_earlier", b"nearest_earlier", "over_budget", b"over_budget", "raw_score", b"raw_score", "reason", b"reason", "series_count", b"series_count", "series_id", b"series_id", "series_kind", b"series_kind", "severity", b"severity", "shared_label", b"shared_label", "traceparent", b"traceparent", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1079,6 +1109,8 @@ class Rule(_message.Message):
 
     One anomaly when the episode begins, one more when it worsens from warning to critical. The episode ends when the value is back
     within the lowest threshold by more than the hysteresis.
+
+    A rule with a series_kind says what the series are, too, or only that.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1094,6 +1126,7 @@ class Rule(_message.Message):
     ENABLED_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    SERIES_KIND_FIELD_NUMBER: _builtins.int
     rule_id: _builtins.str
     """Identity, given by the service."""
     name: _builtins.str
@@ -1101,15 +1134,19 @@ class Rule(_message.Message):
     selector: _builtins.str
     """Required. Prometheus series selector: the series that the rule watches; it must have at least one matcher."""
     comparison: Global___RuleComparison.ValueType
-    """Required. The side that is bad."""
+    """The side that is bad. Required with a threshold."""
     warning: _builtins.float
-    """From here on a warning, in the unit of the series. At least one of the two thresholds is required."""
+    """From here on a warning, in the unit of the series. One of the two thresholds, or series_kind, is required."""
     critical: _builtins.float
     """From here on critical, in the unit of the series; farther than `warning`."""
     hysteresis: _builtins.float
     """How far back within the threshold the value must be for the episode to end, in the unit of the series. 0 or more."""
     enabled: _builtins.bool
     """Whether the rule works. Default true."""
+    series_kind: Global___SeriesKind.ValueType
+    """What the series are, whatever their name and their values say: names that end in _total or _bucket are counters, and what
+    grows and begins again as counters do. Of several rules the first by name counts. A series of which this changes starts over.
+    """
     @_builtins.property
     def hold_duration(self) -> _duration_pb2.Duration:
         """How long the value must stay beyond the threshold, by the time of the samples. Default 0, at most a day."""
@@ -1136,10 +1173,11 @@ class Rule(_message.Message):
         enabled: _builtins.bool | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        series_kind: Global___SeriesKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_critical", b"_critical", "_enabled", b"_enabled", "_warning", b"_warning", "create_time", b"create_time", "critical", b"critical", "enabled", b"enabled", "hold_duration", b"hold_duration", "update_time", b"update_time", "warning", b"warning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_critical", b"_critical", "_enabled", b"_enabled", "_warning", b"_warning", "comparison", b"comparison", "create_time", b"create_time", "critical", b"critical", "enabled", b"enabled", "hold_duration", b"hold_duration", "hysteresis", b"hysteresis", "name", b"name", "rule_id", b"rule_id", "selector", b"selector", "update_time", b"update_time", "warning", b"warning"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_critical", b"_critical", "_enabled", b"_enabled", "_warning", b"_warning", "comparison", b"comparison", "create_time", b"create_time", "critical", b"critical", "enabled", b"enabled", "hold_duration", b"hold_duration", "hysteresis", b"hysteresis", "name", b"name", "rule_id", b"rule_id", "selector", b"selector", "series_kind", b"series_kind", "update_time", b"update_time", "warning", b"warning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__critical: _TypeAlias = _typing.Literal["critical"]  # noqa: Y015
     _WhichOneofArgType__critical: _TypeAlias = _typing.Literal["_critical", b"_critical"]  # noqa: Y015
