@@ -101,8 +101,9 @@ class EventLog:
         with guard("append_events"):
             async with committing(self._pool, self._timeout_s) as connection:
                 head = await connection.fetchrow(_LOCK)
-                stored = await _stored(connection, group)
+                # before the table is read: a partition needs a lock that no reader may hold
                 writer = await self._writer(connection, head, now_ms)
+                stored = await _stored(connection, group)
                 repeated, entries = [], list[EventEntry]()
                 for batch in group:
                     repeated.append(batch.identity in stored)

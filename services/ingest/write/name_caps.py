@@ -1,7 +1,7 @@
 """How many different names one caller may bring a day: what a bomb of names costs all who count."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from mesh.clock import Clock
 from services.ingest.model import events as model
-from services.ingest.model.events import Events, Names, Operation, Pattern, hash64
+from services.ingest.model.events import Events, Names, Operation, Pattern, hash32, hash64
 from services.ingest.otlp.event_body import EventBody
 
 MOST_SERVICES: Final = 500
 MOST_OPERATIONS: Final = 5_000
 MOST_PATTERNS: Final = 5_000
+MOST_ADDRESSES: Final = 5_000
+MOST_EXCEPTIONS: Final = 1_000
+MOST_INSTANCES: Final = 5_000
 OTHER: Final = "(other)"
-"""In place of the name of an operation or a pattern beyond these; one for each service."""
+"""In place of a name beyond these; of operations and patterns one for each service."""
 _CALLERS: Final = 128
 _DAY_MS: Final = 86_400_000
 _TOO_MANY: Final = f"more than {MOST_SERVICES} services a day: send under fewer names"
@@ -31,10 +34,13 @@ class _Known:
     services: set[str] = field(default_factory=set)
     operations: set[int] = field(default_factory=set)
     patterns: set[int] = field(default_factory=set)
+    addresses: set[int] = field(default_factory=set)
+    exceptions: set[int] = field(default_factory=set)
+    instances: set[int] = field(default_factory=set)
 
 
 class NameCaps:
-    """Keeps names of operations and patterns few, and refuses services beyond a bound."""
+    """Keeps names few, and refuses services beyond a bound."""
 
     def __init__(self, clock: Clock) -> None:
         """Days are those of `clock`, in UTC."""
@@ -42,7 +48,7 @@ class NameCaps:
         self._known: LRUCache[str, _Known] = LRUCache(_CALLERS)
 
     def capped(self, caller: str, found: EventBody) -> EventBody:
-        """A body without the services, operations and patterns for which there is no place."""
+        """A body without the services and names for which there is no place."""
         today = self._clock.now_ms() // _DAY_MS
         known = self._known.get(caller)
         if known is None or known.day != today:
@@ -52,9 +58,17 @@ class NameCaps:
         refused = services - _placed(known.services, services, MOST_SERVICES)
         if refused:
             found = _without(found, refused)
-        operations = _folds(known.operations, found.names.operations, MOST_OPERATIONS, Operation)
-        patterns = _folds(known.patterns, found.names.patterns, MOST_PATTERNS, Pattern)
-        return _folded(found, operations, patterns) if operations or patterns else found
+        names = found.names
+        operations = _folds(known.operations, names.operations, MOST_OPERATIONS, Operation)
+        patterns = _folds(known.patterns, names.patterns, MOST_PATTERNS, Pattern)
+        if operations or patterns:
+            found = _folded(found, operations, patterns)
+        others = _Others(
+            addresses=_beyond(known.addresses, names.addresses, MOST_ADDRESSES),
+            exceptions=_beyond(known.exceptions, names.exceptions, MOST_EXCEPTIONS),
+            instances=_beyond(known.instances, names.instances, MOST_INSTANCES),
+        )
+        return others.left_out(found) if others else found
 
 
 def _placed(known: set[Any], asked: set[Any], most: int) -> set[Any]:
@@ -66,8 +80,40 @@ def _placed(known: set[Any], asked: set[Any], most: int) -> set[Any]:
 
 def _folds(known: set[int], names: Mapping[int, Any], most: int, made: Any) -> dict[int, Any]:
     """What stands for each name that has no place: the other names of its service."""
-    beyond = names.keys() - _placed(known, set(names), most)
+    beyond = _beyond(known, names, most)
     return {each: made(names[each].service, OTHER) for each in beyond}
+
+
+def _beyond(known: set[int], names: Mapping[int, Any], most: int) -> frozenset[int]:
+    """Names for which there is no place."""
+    return frozenset(names.keys() - _placed(known, set(names), most))
+
+
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """Names without a service that have no place: of addresses and exceptions all are one, and a
+    copy of a service without a name is none.
+    """
+
+    addresses: frozenset[int]
+    exceptions: frozenset[int]
+    instances: frozenset[int]
+
+    def __bool__(self) -> bool:
+        return bool(self.addresses or self.exceptions or self.instances)
+
+    def left_out(self, found: EventBody) -> EventBody:
+        """A body without them."""
+        rows, names, other = found.rows.copy(), Names({}, {}, {}, {}, {}), hash32(OTHER)
+        names.add(found.names)
+        is_span = rows["kind"] < model.RECORD
+        for which, beyond in ((is_span, self.addresses), (~is_span, self.exceptions)):
+            told = which & np.isin(rows["peer"], np.array([*beyond], np.uint32))
+            rows["peer"][told] = other
+        rows["instance"][np.isin(rows["instance"], np.array([*self.instances], np.uint32))] = 0
+        names.addresses[other] = names.exceptions[other] = OTHER
+        kept = [each for each in found.examples if each.exception not in self.exceptions]
+        return replace(found, rows=rows, names=names.of(rows), examples=kept)
 
 
 def _without(found: EventBody, services: set[str]) -> EventBody:

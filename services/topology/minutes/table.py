@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.topology.minutes.cells import DURATION, OWN, WAIT
-from services.topology.minutes.edges import COUNTS, EdgeKey, Edges
+from services.topology.minutes.edges import COUNTS, MANY, OTHER_ID, EdgeKey, Edges
 from services.topology.minutes.sketch import cells_of
 from services.topology.traces.settle import Calls
 from services.topology.traces.shapes import OTHER_SHAPE, ShapeCalls, Shapes
@@ -23,6 +23,7 @@ ShapeKey = tuple[int, int]
 
 WEIGHT_UNIT: Final = 1024
 MOST_SHAPES: Final = 16
+MANY_ORIGINS: Final = 2000
 """Of an operation; the calls of others are told as one."""
 
 __all__ = ["COUNTS", "EdgeKey", "MinuteTable", "OriginKey", "PatternKey", "ShapeKey"]
@@ -118,11 +119,11 @@ class MinuteTable:
             self.add_shape(operation, number, answers, shapes.calls[number])
 
     def add_shape(self, operation: int, number: int, answers: int, calls: ShapeCalls) -> None:
-        """Adds answers of one shape, or of the rest where its operation has shapes enough."""
+        """Adds answers of one shape, or of the rest where there are shapes enough."""
         key = (operation, number)
         if key not in self.shapes:
             known = self.shape_counts.get(operation, 0)
-            if known >= MOST_SHAPES:
+            if known >= MOST_SHAPES or (known and len(self.shapes) >= MANY):
                 key, calls = (operation, OTHER_SHAPE), ()
             self.shape_counts[operation] = known + 1
         self.shapes[key] = self.shapes.get(key, 0) + answers
@@ -137,7 +138,12 @@ class MinuteTable:
         self.firsts[pattern] = self.firsts.get(pattern, 0) + traces
 
     def add_origin(self, key: OriginKey, errors: int, traces: int) -> None:
-        """Adds errors that began in one place."""
+        """Adds errors that began in one place; beyond limits details are left out."""
+        operation, peer, reason, _ = key
+        if key not in self.origins and len(self.origins) >= MANY_ORIGINS:
+            key = (operation, OTHER_ID if peer else 0, reason, 0)
+            if key not in self.origins and len(self.origins) >= 2 * MANY_ORIGINS:
+                key = (OTHER_ID, 0, reason, 0)
         before = self.origins.get(key, (0, 0))
         self.origins[key] = (before[0] + errors, before[1] + traces)
 

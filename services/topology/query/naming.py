@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from services.topology.minutes.edges import EdgeKey
+from services.topology.minutes.edges import OTHER_ID, EdgeKey
 from services.topology.minutes.table import MinuteTable
 from services.topology.model import events as model
 from services.topology.model.names import OTHER, Named
@@ -45,10 +45,14 @@ class Dictionary:
 
     def operation(self, number: int) -> Named:
         """A service with its operation; empty for 0."""
+        if number == OTHER_ID:
+            return Named(OTHER, OTHER)
         return self.operations.get(number, Named(UNKNOWN, UNKNOWN)) if number else _NOBODY
 
     def address(self, number: int) -> str:
         """What a client called."""
+        if number == OTHER_ID:
+            return OTHER
         return self.addresses[number].name if number in self.addresses else UNKNOWN
 
     def edge(self, key: EdgeKey) -> EdgeName:
@@ -94,7 +98,7 @@ async def dictionary(names: NameStore, *tables: MinuteTable) -> Dictionary:
     """What the ids in some tables stand for."""
     operations, addresses, patterns, details = set[int](), set[int](), set[int](), set[int]()
     for table in tables:
-        for caller, operation, peer, _, _ in table.edges.rows:
+        for caller, operation, peer, _, _ in table.edges.keys.tolist():
             operations |= {caller, operation}
             addresses.add(peer)
         for operation, peer, _, detail in table.origins:

@@ -101,7 +101,7 @@ def _origins(table: MinuteTable, known: Dictionary, most: int) -> Iterator[Sampl
 def _entries(table: MinuteTable, known: Dictionary, most: int) -> Iterator[Sample]:
     requests: dict[Named, int] = {}
     failures: dict[Named, int] = {}
-    for key, row in table.edges.rows.items():
+    for key, row in table.edges.items():
         roots = int(table.edges.counts[row, _ROOTS])
         if roots:
             entry = known.operation(key[1])

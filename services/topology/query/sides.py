@@ -100,7 +100,7 @@ def edges_by_name(
     """
     groups: dict[EdgeName, int] = {}
     taken, places = list[int](), list[int]()
-    for key, row in table.edges.rows.items():
+    for key, row in table.edges.items():
         name = named(known.edge(key))
         if name is not None:
             taken.append(row)

@@ -19,7 +19,7 @@ EXCEPTION: Final = 4
 
 _DAY_S: Final = 86_400
 _SEEN_AGAIN_S: Final = 20
-_MOST_KNOWN: Final = 200_000
+_MOST_KNOWN: Final = 50_000
 """Then all is forgotten, and written once more: ids are small, texts are not kept."""
 
 _PUT: Final = """

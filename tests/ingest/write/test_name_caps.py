@@ -9,6 +9,7 @@ from services.ingest.model.events import LINES, RECORD
 from services.ingest.otlp.logs import OtlpLogsReader
 from services.ingest.otlp.traces import OtlpTracesReader
 from services.ingest.write.name_caps import (
+    MOST_ADDRESSES,
     MOST_OPERATIONS,
     MOST_PATTERNS,
     MOST_SERVICES,
@@ -72,6 +73,29 @@ def test_patterns_beyond_the_bound_are_one_of_their_service() -> None:
     texts = [capped.names.patterns[int(each)].text for each in records["parent"]]
     assert (len(set(texts)), texts.count(OTHER)) == (MOST_PATTERNS + 1, 2)
     assert {each.pattern for each in capped.examples} <= set(capped.names.patterns)
+
+
+def test_addresses_exceptions_and_copies_beyond_the_bound_are_one_or_none() -> None:
+    caps = NameCaps(Days())
+
+    def body(numbers: range) -> bytes:
+        request = traces()
+        for number in numbers:
+            called = {"server.address": word(number)}
+            fault = {"exception.type": word(number)}
+            copy = {"service.name": "shop", "service.instance.id": word(number)}
+            failed = {"kind": 3, "attributes": called, "error": True, "events": [fault]}
+            request.MergeFrom(traces(failed, resource=copy))
+        return bytes(request.SerializeToString())
+
+    caps.capped("a", TRACES.read(body(range(MOST_ADDRESSES)), NOW_NS))
+    capped = caps.capped("a", TRACES.read(body(range(MOST_ADDRESSES, MOST_ADDRESSES + 9)), NOW_NS))
+    assert set(capped.names.addresses.values()) == {OTHER}
+    assert set(capped.names.exceptions.values()) == {OTHER}
+    assert (set(capped.rows["instance"].tolist()), capped.names.instances) == ({0}, {})
+    assert capped.rejected == 0
+    again = caps.capped("a", TRACES.read(body(range(3)), NOW_NS))
+    assert set(again.names.addresses.values()) == {word(0), word(1), word(2)}
 
 
 def test_records_of_services_beyond_the_bound_are_rejected() -> None:
