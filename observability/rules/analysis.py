@@ -5,6 +5,7 @@ from typing import Final
 from observability.rules.rule import Group, Rule, Severity
 
 _LAG: Final = 'sensus_stream_lag_samples{subscription="detector",shard="0"}'
+_PUBLISHED: Final = "sensus_topology_published_minute_timestamp_seconds"
 _ANOMALIES: Final = 'sensus_detector_anomalies_total{severity="warning",kind="value"}'
 _LLM: Final = 'sensus_llm_call_duration_seconds_bucket{{provider="local",le="{}"}}'
 _EXPLAINED: Final = 'sensus_explanation_duration_seconds_bucket{{provider="template",le="{}"}}'
@@ -136,12 +137,28 @@ GROUP: Final = Group(
         ),
         Rule(
             name="SensusCheckpointsFailing",
-            expr="sum by (service) (increase(sensus_detector_checkpoints_failed_total[10m])) > 5",
+            expr=(
+                "sum by (service) (increase(sensus_detector_checkpoints_failed_total[10m]) or "
+                "increase(sensus_topology_checkpoints_failed_total[10m])) > 5"
+            ),
             severity=Severity.CRITICAL,
-            summary="The detector cannot keep its state: after a restart it scores again",
+            summary="{{ $labels.service }} cannot keep its state: what is new is not seen",
             labels={"service": "detector"},
             fires={'sensus_detector_checkpoints_failed_total{service="detector"}': "0+2x20"},
             quiet={'sensus_detector_checkpoints_failed_total{service="detector"}': "0x10 2x10"},
+        ),
+        Rule(
+            name="SensusMinutesBehind",
+            expr=(
+                "time() - max(sensus_topology_published_minute_timestamp_seconds) > 300 and "
+                "sum(rate(sensus_topology_events_total[10m])) > 0"
+            ),
+            lasts="5m",
+            severity=Severity.WARNING,
+            summary="Spans come in and no minute of them becomes series",
+            fires={_PUBLISHED: "0x30", "sensus_topology_events_total": "0+60x30"},
+            quiet={_PUBLISHED: "0+60x30", "sensus_topology_events_total": "0+60x30"},
+            after="30m",
         ),
         _counted(
             "SensusTrainingFailed",
