@@ -1,7 +1,7 @@
 """Which services of the traces work together, how much they were asked, and what is rare there.
 
 Whoever calls whom is one system: a company has several, and what fails in one of them is no share
-of another one. Pure counts.
+of another one. That two of them use one database does not make them one. Pure counts.
 """
 
 from collections import defaultdict
@@ -56,7 +56,10 @@ class System:
 
 
 def systems_of(traces: Traces) -> Mapping[str, System]:
-    """The system of every service."""
+    """The system of every service; what several systems use, such as a database, is one of its own.
+
+    Such a one was asked by all requests of those that use it.
+    """
     groups = _connected(traces)
     entries = [each for each in traces.calls if each.way is Way.ENTRY]
     found: dict[str, System] = {}
@@ -68,20 +71,46 @@ def systems_of(traces: Traces) -> Mapping[str, System]:
             usual=_requests(each.usual.spans for each in own) or traces.usual.traces,
         )
         found |= dict.fromkeys(services, system)
-    return found
+    return found | {
+        each: _shared(each, users, found) for each, users in _infrastructure(traces).items()
+    }
 
 
 def _requests(spans: Iterable[int]) -> float:
     return float(sum(spans))
 
 
+def _infrastructure(traces: Traces) -> Mapping[str, frozenset[str]]:
+    """What sends no spans of its own, and who calls it."""
+    serving = {each.service for each in traces.calls if each.way in (Way.CALL, Way.ENTRY)}
+    serving |= {each.caller for each in traces.calls}
+    users: dict[str, set[str]] = defaultdict(set)
+    for caller, callee in traces.edges:
+        if callee not in serving:
+            users[callee].add(caller)
+    return {each: frozenset(by) for each, by in users.items()}
+
+
+def _shared(name: str, users: frozenset[str], systems: Mapping[str, System]) -> System:
+    using = {systems[each].services: systems[each] for each in users}
+    if len(using) == 1:
+        return next(iter(using.values()))
+    return System(
+        services=frozenset({name}),
+        observed=sum(each.observed for each in using.values()),
+        usual=sum(each.usual for each in using.values()),
+    )
+
+
 def _connected(traces: Traces) -> list[frozenset[str]]:
+    infrastructure = _infrastructure(traces).keys()
     beside: dict[str, set[str]] = defaultdict(set)
     for caller, callee in traces.edges:
-        beside[caller].add(callee)
-        beside[callee].add(caller)
+        if callee not in infrastructure:
+            beside[caller].add(callee)
+            beside[callee].add(caller)
     groups: list[frozenset[str]] = []
-    left = set(traces.services)
+    left = set(traces.services - infrastructure)
     while left:
         frontier = {min(left)}
         group: set[str] = set()
@@ -117,11 +146,13 @@ class Behind:
             if each.way is Way.ADDRESS:
                 self._asked[each.service].append(each)
 
-    def __call__(self, service: str, operation: str) -> str:
-        """Who stands behind; the same name where that is not known."""
+    def __call__(self, service: str, operation: str, caller: str = "") -> str:
+        """Who stands behind what a caller calls; the same name where that is not known."""
         if (service, operation) in self._served:
             return service
+        system = self._systems.get(service) or self._systems.get(caller)
         answering = self._answered[operation] - {service}
+        answering &= system.services if system else frozenset()
         missed = {
             each.service
             for by in self._asked[service]

@@ -75,7 +75,7 @@ def longer(traces: Traces) -> list[Longer]:
         system = systems[busiest.service]
         found.append(_longer(busiest, busiest.service, system, (observed, usual), is_wait=False))
     for each in traces.calls:
-        charged = behind(each.service, each.operation)
+        charged = behind(each.service, each.operation, each.caller)
         if each.caller and charged in systems:
             waits = each.observed.wait, _usual_wait(each, charged, traces)
             found.append(_longer(each, charged, systems[charged], waits, is_wait=True))

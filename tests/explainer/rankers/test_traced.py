@@ -155,6 +155,38 @@ def test_another_system_of_the_company_changes_nothing(service: str, errors: int
     assert FirstToFail().rank(case(beside)) == FirstToFail().rank(case(own))
 
 
+def test_a_database_that_two_systems_use_does_not_make_them_one() -> None:
+    using = [
+        Call(
+            caller=by, caller_operation="x", service="redis", operation="GET", way=Way.DATABASE,
+            observed=counts(OBSERVED), usual=counts(USUAL),
+        )
+        for by in ("web", "mail")
+    ]  # fmt: skip
+    mail = Call(
+        service="mail", operation="x", way=Way.ENTRY, observed=counts(500), usual=counts(5000)
+    )
+    found = traces([*calls(), mail, *using], origins=[origin("pay", 40)])
+    systems = systems_of(found)
+    assert "mail" not in systems["web"].services
+    assert (systems["redis"].observed, systems["redis"].usual) == (OBSERVED + 500, USUAL + 5000)
+    alone = traces([*calls(), using[0]], origins=[origin("pay", 40)])
+    assert systems_of(alone)["redis"] == systems_of(alone)["web"]
+    assert named(rank(case(found))) == "pay"
+
+
+def test_the_same_operation_of_another_system_is_not_who_is_gone() -> None:
+    found = gone(Way.ADDRESS, "web", "Charge")
+    other = [
+        Call(service="shop", operation="GET /", way=Way.ENTRY, observed=counts(9), usual=counts(9)),
+        Call(
+            caller="shop", caller_operation="GET /", service="bank", operation="Charge",
+            observed=counts(9), usual=counts(9),
+        ),
+    ]  # fmt: skip
+    assert named(rank(case(replace(found, calls=(*found.calls, *other))))) == "pay"
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_whose_errors_begin_is_named_however_far_they_spread(service: str) -> None:
     assert named(rank(case(traces(origins=[origin(service, 40)])))) == service
