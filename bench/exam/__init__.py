@@ -1,0 +1,1 @@
+"""The exam: faults in a shop that unmodified OpenTelemetry packages watch, and who is named."""

@@ -1,0 +1,219 @@
+"""Who is named for faults that the product has never seen, over the wire, within 90 seconds?
+
+Starts the product, and for each family a shop of its own: six services of unmodified OpenTelemetry
+packages (see `shop`). All run well for three minutes. Then each has its fault, 45 s later an alert
+is posted about it as a watchdog outside would, which knows only that customers complain; 30 s after
+that it is explained anew if nobody was named. What is scored is what the product said within
+90 s of the fault. A family is right when one of those that are to blame is the first suspect, and
+named when it is also told with confidence; without a fault nobody may be named.
+
+    make exam                                 or   python -m bench.exam
+    make exam EXAM="--sampled .5"             half of the traces
+    make exam EXAM="--only exception down"    some families
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.exam.families import FAMILIES, Family
+from bench.exam.shops import ROLES, Around, Started, open_shop
+from cli.embedded.redis import EmbeddedRedis
+from mesh.auth import TokenMinter
+from tests.product import UNLIMITED, Door, started, webhook
+
+ROOT: Final = Path(__file__).parents[2]
+QUIET_S: Final = 180.0
+ALERT_S: Final = 45.0
+ANEW_S: Final = 75.0
+VERDICT_S: Final = 90.0
+RIGHT_MIN: Final = 18
+_POLL_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was said of one shop.
+
+    Attributes:
+        first: Role of the first suspect; "" for none.
+        is_named: Whether it was told with confidence.
+        after_s: Seconds from the fault to the verdict.
+    """
+
+    family: Family
+    first: str = ""
+    confidence: float = 0.0
+    is_named: bool = False
+    after_s: float = 0.0
+    cause: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether one of those to blame is first; without a fault, whether nobody is named."""
+        return self.first in self.family.expected if self.family.expected else not self.is_named
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether somebody was named who is not to blame."""
+        return self.is_named and not self.is_right
+
+
+async def main() -> int:
+    """Runs the exam; 0 when it was passed."""
+    asked, console = _parsed(), Console(width=150)
+    families = [each for each in FAMILIES if not asked.only or each.name in asked.only]
+    if not asked.python.is_file():
+        console.print(f"skipped: {asked.python} is missing, `make exam` makes it")
+        return 0
+    verdicts: list[Verdict] = []
+    with tempfile.TemporaryDirectory(prefix="sensus-exam-") as directory:
+        async with (
+            started(Path(directory) / "product", settings=UNLIMITED) as door,
+            EmbeddedRedis(Path(directory) / "cache") as cache,
+        ):
+            around = Around(
+                python=asked.python,
+                target=door.product.run.ingest_target,
+                token=_token(door),
+                redis=cache.url,
+                directory=Path(directory),
+                disturbances={
+                    "sampled": asked.sampled,
+                    "lost": asked.lost,
+                    "without": asked.without,
+                    "logs": not asked.no_logs,
+                },
+            )
+            for first in range(0, len(families), asked.at_once):
+                wave = families[first : first + asked.at_once]
+                verdicts += await _wave(wave, first + 1, door, around)
+    return _print(console, verdicts, asked)
+
+
+def _parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("--only", nargs="*", default=[], choices=[f.name for f in FAMILIES])
+    parser.add_argument("--at-once", type=int, default=7, help="shops at a time")
+    parser.add_argument("--sampled", type=float, default=1.0, help="share of traces kept")
+    parser.add_argument("--lost", type=float, default=0.0, help="share of spans lost")
+    parser.add_argument("--without", default="", choices=ROLES, help="a service that sends nothing")
+    parser.add_argument("--no-logs", action="store_true", help="no log lines")
+    parser.add_argument("--python", type=Path, default=ROOT / ".exam" / "bin" / "python")
+    return parser.parse_args()
+
+
+def _token(door: Door) -> str:
+    minter = TokenMinter.from_file(door.product.directory.keys / "gateway.pem", "gateway")
+    return minter.mint("key:exam", ["write:traces", "write:logs"], 24 * 3600)
+
+
+async def _wave(
+    families: Sequence[Family], place: int, door: Door, around: Around
+) -> list[Verdict]:
+    """Some shops at the same time."""
+    async with AsyncExitStack() as stack:
+        opening = (open_shop(f, place + n, around) for n, f in enumerate(families))
+        shops = [await stack.enter_async_context(each) for each in opening]
+        await asyncio.sleep(QUIET_S)
+        return list(await asyncio.gather(*(_examined(each, door) for each in shops)))
+
+
+async def _examined(shop: Started, door: Door) -> Verdict:
+    """The fault, the alert about it, and what is said."""
+    await shop.have(shop.family.name)
+    began_s = time.monotonic()
+    await asyncio.sleep(ALERT_S)
+    service = shop.service(shop.family.about)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    body = webhook("CustomersComplain", starts_at=now, service=service, severity="critical")
+    (await door.http.post("/api/v1/alerts", json=body)).raise_for_status()
+    found, known, is_anew = Verdict(family=shop.family), "", False
+    while (after_s := time.monotonic() - began_s) < VERDICT_S and not found.is_named:
+        said = await _said(door, service)
+        if said is not None and said["explanationId"] != known:
+            known = said["explanationId"]
+            found = _verdict(shop, said, after_s)
+        if said is not None and after_s > ANEW_S and not is_anew and not found.is_named:
+            is_anew = True
+            subject = {"subject": said["subject"], "anew": True}
+            await door.http.post("/api/v1/explanations:explain", json=subject)
+        await asyncio.sleep(_POLL_S)
+    return found
+
+
+async def _said(door: Door, service: str) -> dict[str, Any] | None:
+    """The finished explanation of the alert about a service, as it stands."""
+    query = {"selector": f'{{service="{service}"}}'}
+    alerts = (await door.http.get("/api/v1/alerts", params=query)).raise_for_status().json()
+    if not alerts.get("alerts"):
+        return None
+    asked = {
+        "alertIds": alerts["alerts"][0]["alertId"],
+        "state": "EXPLANATION_STATE_DONE",
+        "current": "true",
+    }
+    answer = await door.http.get("/api/v1/explanations", params=asked)
+    found = answer.raise_for_status().json().get("explanations", [])
+    return dict(found[0]) if found else None
+
+
+def _verdict(shop: Started, said: dict[str, Any], after_s: float) -> Verdict:
+    suspects = said.get("suspects", [])
+    first = suspects[0] if suspects else {}
+    return Verdict(
+        family=shop.family,
+        first=str(first.get("entity", "")).removeprefix(f"{shop.name}-"),
+        confidence=float(first.get("confidence", 0.0)),
+        is_named=said.get("verdict") == "VERDICT_EXPLAINED",
+        after_s=after_s,
+        cause=said.get("rootCause", ""),
+    )
+
+
+def _print(console: Console, verdicts: Sequence[Verdict], asked: argparse.Namespace) -> int:
+    table = Table(title=f"{len(verdicts)} families, {_disturbed(asked)}")
+    for column in ("family", "what", "to blame", "first suspect", "named", "right", "after"):
+        table.add_column(column)
+    for each in verdicts:
+        named = f"{each.confidence:.0%}" if each.is_named else "no"
+        is_right = "yes" if each.is_right else "WRONG" if each.is_wrong else "no"
+        to_blame = " or ".join(each.family.expected) or "nobody"
+        after = f"{each.after_s:.0f} s" if each.is_named else ""
+        table.add_row(
+            each.family.name, each.family.what, to_blame, each.first, named, is_right, after
+        )
+    console.print(table)
+    with_fault = [each for each in verdicts if each.family.expected]
+    right = sum(each.is_right for each in verdicts)
+    named = sum(each.is_named and each.is_right for each in with_fault)
+    wrong = sum(each.is_wrong for each in verdicts)
+    console.print(
+        f"right {right} of {len(verdicts)}, named and right {named} of {len(with_fault)}, "
+        f"named wrongly {wrong}; goal: at least {RIGHT_MIN} of 21 right, none named wrongly"
+    )
+    missed = len(verdicts) - right
+    return 0 if missed <= len(FAMILIES) - RIGHT_MIN and not wrong else 1
+
+
+def _disturbed(asked: argparse.Namespace) -> str:
+    found = [f"{asked.sampled:.0%} of the traces"] if asked.sampled < 1 else []
+    found += [f"{asked.lost:.0%} of the spans lost"] if asked.lost else []
+    found += [f"{asked.without} sends nothing"] if asked.without else []
+    found += ["no log lines"] if asked.no_logs else []
+    return ", ".join(found) or "undisturbed"
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

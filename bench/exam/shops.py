@@ -1,0 +1,131 @@
+"""Processes of the shop: started, told which fault to have, killed or frozen, ended."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from bench.exam.families import Family
+
+HERE: Final = Path(__file__).parent
+ROLES: Final = ("box", "seats", "prices", "rates", "bank", "mailer")
+PACE: Final = 3.0
+"""Customers a second."""
+
+_START_S: Final = 180.0
+_END_S: Final = 30.0
+_SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What all shops share.
+
+    Attributes:
+        python: The interpreter that has the packages of the shop.
+        target: Where OTLP is taken, host:port.
+        disturbances: See `shop.telemetry.Disturbances`.
+    """
+
+    python: Path
+    target: str
+    token: str
+    redis: str
+    directory: Path
+    disturbances: Mapping[str, object]
+
+
+@dataclass(slots=True, kw_only=True)
+class Started:
+    """One shop."""
+
+    family: Family
+    name: str
+    processes: list[asyncio.subprocess.Process] = field(default_factory=list)
+    apart: asyncio.subprocess.Process | None = None
+
+    def service(self, role: str) -> str:
+        """The whole name of a service."""
+        return f"{self.name}-{role}"
+
+    async def have(self, fault: str) -> None:
+        """Sets the fault from now on; "" for none."""
+        for each in self.processes:
+            if each.stdin is not None and each.returncode is None:
+                each.stdin.write(f"{fault}\n".encode())
+                await each.stdin.drain()
+        if self.apart is not None and self.family.signal and fault:
+            self.apart.send_signal(_SIGNALS[self.family.signal])
+
+    async def end(self) -> None:
+        """Ends its processes."""
+        for each in self.processes:
+            if each.returncode is None:
+                if each is self.apart:
+                    each.send_signal(signal.SIGCONT)
+                if each.stdin is not None:
+                    each.stdin.close()
+        for each in self.processes:
+            try:
+                await asyncio.wait_for(each.wait(), _END_S)
+            except TimeoutError:
+                each.kill()
+                await each.wait()
+
+
+@asynccontextmanager
+async def open_shop(family: Family, place: int, around: Around) -> AsyncIterator[Started]:
+    """A shop with customers, without a fault yet. Its name says nothing of its family."""
+    found = Started(family=family, name=f"shop{place}")
+    ports = dict(zip(ROLES, _free_ports(len(ROLES)), strict=True))
+    settings: dict[str, Any] = {
+        "name": found.name,
+        "ports": ports,
+        "redis": around.redis,
+        "database": str(around.directory / f"{found.name}.db"),
+        "target": around.target,
+        "token": around.token,
+        "disturbances": dict(around.disturbances),
+    }
+    together = [role for role in ROLES if role != family.apart]
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(found.end)
+        if family.apart:
+            found.apart = await _process(settings | {"roles": [family.apart], "pace": 0}, around)
+            found.processes.append(found.apart)
+        found.processes.append(await _process(settings | {"roles": together, "pace": PACE}, around))
+        yield found
+
+
+async def _process(settings: Mapping[str, object], around: Around) -> asyncio.subprocess.Process:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    log = around.directory / f"{settings['name']}.log"
+    with log.open("ab") as errors:
+        process = await asyncio.create_subprocess_exec(
+            around.python, "-m", "shop", json.dumps(settings),
+            cwd=HERE, env=kept | {"PYTHONPATH": str(HERE)},
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors,
+        )  # fmt: skip
+    assert process.stdout is not None
+    said = await asyncio.wait_for(process.stdout.readline(), _START_S)
+    if said.strip() != b"ready":
+        raise RuntimeError(f"a shop did not start, see {log}")
+    return process
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody has: held together, so that they differ."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for each in held:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in held]
+    finally:
+        for each in held:
+            each.close()
