@@ -119,6 +119,15 @@ bench-intake: setup ## Reading bodies of other systems, beside protobuf objects
 bench-events: setup ## Reading OTLP traces and logs, beside protobuf objects
 	$(BIN)/python -m bench.events
 
+.PHONY: exam
+exam: setup .exam/bin/python ## Faults in a shop of unmodified OpenTelemetry packages: who is named? (EXAM="--only NAME --sampled .5")
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.exam $(EXAM)
+
+.exam/bin/python: bench/exam/requirements.txt
+	$(PYTHON) -m venv .exam
+	.exam/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
+	@touch $@
+
 bench-gateway: setup ## The gateway beside FastAPI, at a steady pace, and with a thousand open streams
 	@$(BIN)/python -c 'import fastapi' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check 'fastapi==0.165.0'
 	$(BIN)/python -m bench.gateway

@@ -40,4 +40,18 @@ FIRST_HALF = (
     Family(name="calm", what="nothing"),
 )
 
-FAMILIES = FIRST_HALF
+SECOND_HALF = (
+    Family(
+        name="frozen", what="the bank is stopped", expected=("bank",), apart="bank", signal="stop"
+    ),
+    Family(name="busy-loop", what="seats burn 0.1 s of CPU", expected=("seats",), apart="seats"),
+    Family(name="consumer", what="half of the mails fail", expected=("mailer",), about="mailer"),
+    Family(name="network", what="0.15 s on the way to prices", expected=("prices",)),
+    Family(name="locked", what="somebody holds the database", expected=("sqlite",)),
+    Family(name="bad-deploy", what="a new version raises", expected=("prices",)),
+    Family(name="slow-branch", what="one of two parallel calls is slow", expected=("seats",)),
+    Family(name="rare-path", what="rates refuse, one request in ten", expected=("rates",)),
+    Family(name="one-instance", what="one of two instances raises", expected=("bank",)),
+)
+
+FAMILIES = FIRST_HALF + SECOND_HALF

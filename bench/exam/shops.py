@@ -15,6 +15,7 @@ from bench.exam.families import Family
 
 HERE: Final = Path(__file__).parent
 ROLES: Final = ("box", "seats", "prices", "rates", "bank", "mailer")
+INSTANCES: Final = (*ROLES, "bank-2")
 PACE: Final = 3.0
 """Customers a second."""
 
@@ -83,7 +84,8 @@ class Started:
 async def open_shop(family: Family, place: int, around: Around) -> AsyncIterator[Started]:
     """A shop with customers, without a fault yet. Its name says nothing of its family."""
     found = Started(family=family, name=f"shop{place}")
-    ports = dict(zip(ROLES, _free_ports(len(ROLES)), strict=True))
+    listening = (*INSTANCES, "inside")
+    ports = dict(zip(listening, _free_ports(len(listening)), strict=True))
     settings: dict[str, Any] = {
         "name": found.name,
         "ports": ports,
@@ -93,11 +95,12 @@ async def open_shop(family: Family, place: int, around: Around) -> AsyncIterator
         "token": around.token,
         "disturbances": dict(around.disturbances),
     }
-    together = [role for role in ROLES if role != family.apart]
+    apart = [each for each in INSTANCES if family.apart and each.startswith(family.apart)]
+    together = [each for each in INSTANCES if each not in apart]
     async with AsyncExitStack() as stack:
         stack.push_async_callback(found.end)
         if family.apart:
-            found.apart = await _process(settings | {"roles": [family.apart], "pace": 0}, around)
+            found.apart = await _process(settings | {"roles": apart, "pace": 0}, around)
             found.processes.append(found.apart)
         found.processes.append(await _process(settings | {"roles": together, "pace": PACE}, around))
         yield found

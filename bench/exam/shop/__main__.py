@@ -3,12 +3,17 @@
 import asyncio
 import json
 import sys
+import threading
 from typing import Any
 
 import grpc
 import redis.asyncio
 from shop.services import ROLES, Mailer, Service, Shop, customers, made
+from shop.surroundings import Network, lock
 from shop.telemetry import Disturbances, Sending, Telemetry
+
+FIRST, SECOND = "1.0.0", "2.0.0"
+"""Versions of a service."""
 
 
 async def main(settings: dict[str, Any]) -> None:
@@ -25,9 +30,13 @@ async def main(settings: dict[str, Any]) -> None:
         token=settings["token"],
         disturbances=Disturbances(**settings["disturbances"]),
     )
-    running = Running(shop, sending)
+    running, network = Running(shop, sending), None
     for role in settings["roles"]:
-        await running.start(role, "1.0.0")
+        await running.start(role, FIRST)
+    ports = settings["ports"]
+    if "prices" in settings["roles"]:
+        network = await Network(shop).serve(ports["prices"], ports["inside"])
+        threading.Thread(target=lock, args=(shop,), daemon=True).start()
     works = [asyncio.create_task(customers(shop, settings["pace"]))] if settings["pace"] else []
     print("ready", flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
@@ -35,6 +44,8 @@ async def main(settings: dict[str, Any]) -> None:
         await running.meet(shop.fault)
     for work in works:
         work.cancel()
+    if network is not None:
+        network.close()
     await running.close()
 
 
@@ -47,12 +58,12 @@ class Running:
         self._services: dict[str, tuple[Service, Telemetry, Any]] = {}
 
     async def start(self, role: str, version: str) -> None:
-        """Starts a service, or another version of it in its place."""
-        if role in self._services:
-            await self._stop(role)
-        name = f"{self._shop.name}-{role}"
-        telemetry = Telemetry(name, version, f"{name}-1", self._sending)
-        service = ROLES[role](self._shop, telemetry)
+        """Starts a service."""
+        service_role = role.removesuffix("-2")
+        name, is_second = f"{self._shop.name}-{service_role}", role != service_role
+        telemetry = Telemetry(name, version, f"{name}-{1 + is_second}", self._sending)
+        service = ROLES[service_role](self._shop, telemetry, is_second=is_second)
+        service.is_new = version != FIRST
         if isinstance(service, Mailer):
             self._services[role] = service, telemetry, asyncio.create_task(service.run())
             return
@@ -64,28 +75,32 @@ class Running:
         named = next(iter(service.methods)).partition("/")[0]
         generic = grpc.method_handlers_generic_handler(named, handlers)
         server.add_generic_rpc_handlers((generic,))
-        server.add_insecure_port(f"127.0.0.1:{self._shop.ports[role]}")
+        port = self._shop.ports["inside" if role == "prices" else role]
+        server.add_insecure_port(f"127.0.0.1:{port}")
         await server.start()
         self._services[role] = service, telemetry, server
 
     async def meet(self, fault: str) -> None:
         """What a fault changes beside what services do."""
-        if fault == "harmless-deploy" and "box" in self._services:
-            await self.start("box", "1.1.0")
-            self._services["box"][0].is_new = True
+        role = {"harmless-deploy": "box", "bad-deploy": "prices"}.get(fault)
+        if role in self._services:
+            old = await self._stopped(role)
+            await self.start(role, SECOND)
+            await asyncio.to_thread(old.close)
 
-    async def _stop(self, role: str) -> None:
+    async def _stopped(self, role: str) -> Telemetry:
+        """Ends a service; what waits to be sent is in what is returned."""
         _, telemetry, server = self._services.pop(role)
         if isinstance(server, asyncio.Task):
             server.cancel()
         else:
             await server.stop(1)
-        await asyncio.to_thread(telemetry.close)
+        return telemetry
 
     async def close(self) -> None:
         """Ends all services, and sends what waits."""
-        for role in list(self._services):
-            await self._stop(role)
+        stopped = [await self._stopped(role) for role in list(self._services)]
+        await asyncio.gather(*(asyncio.to_thread(each.close) for each in stopped))
 
 
 asyncio.run(main(json.loads(sys.argv[1])))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,13 +33,13 @@ class Shop:
 class Service:
     """One service: it answers, and calls others."""
 
-    def __init__(self, shop: Shop, telemetry: Telemetry) -> None:
-        """Opens what it needs."""
-        self.shop, self.telemetry = shop, telemetry
+    def __init__(self, shop: Shop, telemetry: Telemetry, *, is_second: bool = False) -> None:
+        """Opens what it needs; `is_second` of two instances."""
+        self.shop, self.telemetry, self.is_second = shop, telemetry, is_second
         self.is_new = False
         self.log: logging.Logger = telemetry.logger
         self.cache = telemetry.of_redis(shop.new_redis())
-        self._stubs: dict[str, Any] = {}
+        self._stubs: dict[tuple[str, int], Any] = {}
 
     @property
     def methods(self) -> dict[str, Handler]:
@@ -46,15 +47,16 @@ class Service:
         return {}
 
     async def call(self, method: str, within_s: float = 5.0) -> bytes:
-        """Calls `tickets.Seats/Hold` of the service `seats`."""
-        if method not in self._stubs:
-            role = method.partition("/")[0].rpartition(".")[2].lower()
+        """Calls `tickets.Seats/Hold` of any instance of the service `seats`."""
+        role = method.partition("/")[0].rpartition(".")[2].lower()
+        instances = [name for name in (role, f"{role}-2") if name in self.shop.ports]
+        port = self.shop.ports[self.shop.dice.choice(instances)]
+        if (method, port) not in self._stubs:
             channel = grpc.aio.insecure_channel(
-                f"127.0.0.1:{self.shop.ports[role]}",
-                interceptors=self.telemetry.client_interceptors(),
+                f"127.0.0.1:{port}", interceptors=self.telemetry.client_interceptors()
             )
-            self._stubs[method] = channel.unary_unary(f"/{method}")
-        return bytes(await self._stubs[method](b"", timeout=within_s))
+            self._stubs[method, port] = channel.unary_unary(f"/{method}")
+        return bytes(await self._stubs[method, port](b"", timeout=within_s))
 
     def query(self, *statements: str) -> None:
         """Runs statements on the database, in a thread."""
@@ -103,6 +105,12 @@ class Seats(Service):
     async def hold(self, request: bytes, context: Any) -> bytes:
         if self.shop.happens("early-return", 0.5):
             return b"held"
+        if self.shop.happens("busy-loop"):
+            until_s = time.process_time() + 0.1
+            while time.process_time() < until_s:
+                pass
+        if self.shop.happens("slow-branch"):
+            await asyncio.sleep(0.25)
         queries = ["SELECT count(*) FROM seats", "INSERT INTO seats VALUES (1)"]
         if self.shop.happens("extra-queries", 0.7):
             queries[:1] *= 9
@@ -120,6 +128,8 @@ class Prices(Service):
 
     async def quote(self, request: bytes, context: Any) -> bytes:
         key = f"{self.shop.name}:price"
+        if self.is_new and self.shop.happens("bad-deploy", 0.3):
+            raise TypeError("price is no number")
         if self.shop.happens("swallowed", 0.6):
             try:
                 raise KeyError("price of row 7")
@@ -141,6 +151,8 @@ class Rates(Service):
         return {"tickets.Rates/Get": self.get}
 
     async def get(self, request: bytes, context: Any) -> bytes:
+        if self.shop.happens("rare-path"):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "unknown currency")
         await asyncio.sleep(0.005)
         return b"100"
 
@@ -157,6 +169,8 @@ class Bank(Service):
             raise ValueError("no such currency")
         if self.shop.happens("wrong-status", 0.5):
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "card is locked")
+        if self.is_second and self.shop.happens("one-instance"):
+            raise OSError("no space left on device")
         if self.shop.happens("slow-code"):
             await asyncio.sleep(0.3)
         await asyncio.sleep(0.02)
@@ -190,6 +204,8 @@ class Mailer(Service):
 
     async def send(self) -> None:
         """Sends one mail."""
+        if self.shop.happens("consumer", 0.5):
+            raise ConnectionError("the mail server hung up")
         await asyncio.sleep(0.01)
         await self.cache.set(f"{self.shop.name}:sent", 1)
 
