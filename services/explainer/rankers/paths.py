@@ -3,8 +3,9 @@
 Uses which direct calls an operation makes to answer once. A wrong early return, a missing write, a
 query too many or a call in a loop fail nowhere and take no time; they show in the calls. How
 often a shape comes is a count: one that was rare and is not any more is judged by its past, per
-answer of its operation. Answers that are short because a call of theirs failed are not the caller's
-own doing and are taken off. Cost: one pass over the shapes. Blind to what makes no calls.
+answer of its operation. Answers that are short because a call of theirs failed, or because nobody
+waited for them, are not their own doing and are taken off. Cost: one pass over the shapes. Blind
+to what makes no calls.
 
 >>> from services.explainer.model.case import Case, Subject
 >>> PathChanged().rank(Case(subject=Subject(id="a1"))).suspects
@@ -21,6 +22,7 @@ import numpy as np
 from services.explainer.model.case import Case
 from services.explainer.model.ranking import Ranking, Reason
 from services.explainer.model.traces import DirectCall, Shape, Traces
+from services.explainer.model.traces import Reason as Why
 from services.explainer.rankers.counts import as_robust
 from services.explainer.rankers.ranking import ranking
 from services.explainer.rankers.systems import ENOUGH, System
@@ -49,7 +51,7 @@ class Changed:
 
 def changed_shapes(traces: Traces) -> list[Changed]:
     """What is beyond the usual, the least likely first."""
-    failed = _failed_calls(traces)
+    failed, given_up = _failed_calls(traces), _given_up(traces)
     commonest = _commonest(traces.shapes)
     questions = len(traces.shapes) * traces.looks
     found = []
@@ -57,11 +59,12 @@ def changed_shapes(traces: Traces) -> list[Changed]:
         if not each.observed_total or not each.usual_total:
             continue
         usual_share = (each.usual + 0.5) / each.usual_total
-        own = each.observed - failed.get((each.service, each.operation), 0.0)
+        place = each.service, each.operation
+        own = each.observed - failed.get(place, 0.0) - given_up.get(place, 0.0)
         if own <= 0 or own / each.observed_total < RARER * usual_share:
             continue
         answers = System(services=frozenset(), observed=each.observed_total, usual=each.usual_total)
-        lacks, adds = _difference(each, commonest[each.service, each.operation])
+        lacks, adds = _difference(each, commonest[place])
         found.append(
             Changed(
                 shape=each,
@@ -81,6 +84,19 @@ def _failed_calls(traces: Traces) -> Mapping[tuple[str, str], float]:
         usual = each.usual.errors / max(1, each.usual.spans)
         beyond = each.observed.errors - usual * each.observed.spans
         found[each.caller, each.caller_operation] += max(0.0, beyond)
+    return found
+
+
+def _given_up(traces: Traces) -> Mapping[tuple[str, str], float]:
+    """Answers that were cut short because the caller gave up, by the operation that was called.
+
+    A caller may have given up on any of those that it calls.
+    """
+    found: dict[tuple[str, str], float] = defaultdict(float)
+    for origin in traces.origins:
+        for each in traces.calls if origin.reason is Why.GAVE_UP else ():
+            if (each.caller, each.caller_operation) == (origin.service, origin.operation):
+                found[each.service, each.operation] += origin.observed
     return found
 
 

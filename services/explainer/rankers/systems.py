@@ -5,8 +5,8 @@ of another one. That two of them use one database does not make them one. Pure c
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from scipy.special import betainc
@@ -74,6 +74,27 @@ def systems_of(traces: Traces) -> Mapping[str, System]:
     return found | {
         each: _shared(each, users, found) for each, users in _infrastructure(traces).items()
     }
+
+
+def within(traces: Traces, names: Collection[str]) -> Traces:
+    """What was counted of the systems of these services; all of it when they are in none.
+
+    What other systems do to a database that both use is seen by how ours fare with it.
+    """
+    own = {each for s in _connected(traces) if s & set(names) for each in s}
+    if not own:
+        return traces
+    calls = tuple(c for c in traces.calls if (c.caller or c.service) in own or c.service in own)
+    hurt = {c.service for c in calls if c.observed.errors}
+    near = own | (hurt & _infrastructure(traces).keys())
+    return replace(
+        traces,
+        calls=calls,
+        origins=tuple(each for each in traces.origins if each.service in near),
+        shapes=tuple(each for each in traces.shapes if each.service in own),
+        lines=tuple(each for each in traces.lines if each.service in own),
+        versions=tuple(each for each in traces.versions if each.service in own),
+    )
 
 
 def _requests(spans: Iterable[int]) -> float:

@@ -26,7 +26,7 @@ from services.explainer.rankers.origins import FirstToFail
 from services.explainer.rankers.paths import PathChanged, changed_shapes
 from services.explainer.rankers.protocol import Ranker
 from services.explainer.rankers.router import rank
-from services.explainer.rankers.systems import systems_of
+from services.explainer.rankers.systems import systems_of, within
 from services.explainer.rankers.waits import LongerWaits
 from tests.explainer.rankers.traced import (
     OBSERVED,
@@ -173,6 +173,38 @@ def test_a_database_that_two_systems_use_does_not_make_them_one() -> None:
     alone = traces([*calls(), using[0]], origins=[origin("pay", 40)])
     assert systems_of(alone)["redis"] == systems_of(alone)["web"]
     assert named(rank(case(found))) == "pay"
+
+
+def test_what_another_system_waits_for_a_database_says_nothing_of_ours() -> None:
+    """Both use it; the other one waits for it, and fails there."""
+
+    def uses(by: str, waits: float, errors: int) -> Call:
+        return Call(
+            caller=by, caller_operation="GET /buy", service="redis", operation="GET",
+            way=Way.DATABASE, observed=counts(OBSERVED, wait=waits, errors=errors),
+            usual=counts(USUAL),
+        )  # fmt: skip
+
+    mail = Call(
+        service="mail", operation="GET /buy", way=Way.ENTRY, observed=counts(90), usual=counts(900)
+    )
+    failed = Origin(service="redis", operation="GET", observed=90)
+    found = traces([*calls(), mail, uses("web", 0.002, 0), uses("mail", 2.0, 90)], [failed])
+    assert named(rank(case(found))) == "redis"
+    near = within(found, {"web", "eu-west"})
+    assert named(rank(case(near))) == ""
+    assert {each.caller for each in near.calls} == {"", "web", "cart"}
+    assert named(FirstToFail().rank(case(within(found, {"mail"})))) == "redis"
+    assert within(found, {"host-7"}) == found
+
+
+def test_answers_that_nobody_waited_for_are_no_change_of_path() -> None:
+    gave_up = Origin(
+        service="cart", operation="Add", reason=Reason.GAVE_UP, observed=40, evidence_id="o"
+    )
+    found = traces(origins=[gave_up], shapes=shapes(early=40))
+    assert PathChanged().rank(case(found)).suspects == ()
+    assert named(rank(case(found))) == "cart"
 
 
 def test_the_same_operation_of_another_system_is_not_who_is_gone() -> None:

@@ -12,11 +12,14 @@ from services.explainer.evidence.sources.reader import MINUTE_MS, Reach, Shared
 from services.explainer.evidence.sources.source import Findings
 from services.explainer.evidence.traces import ORIGINS_SHOWN_MAX, WORTH_SHOWING, example_piece
 from services.explainer.model.evidence import Evidence
+from services.explainer.model.names import plain
 from services.explainer.model.subjects import SubjectFacts
 from services.explainer.model.traces import NO_TRACES, Example, Traces
 from services.explainer.rankers.lines import new_lines
 from services.explainer.rankers.origins import excesses, shown
 from services.explainer.rankers.paths import changed_shapes
+from services.explainer.rankers.systems import within
+from services.explainer.rankers.ties import SAYS_NO_PLACE
 from services.explainer.rankers.waits import longer
 
 LEADS_MS: Final = (MINUTE_MS, 4 * MINUTE_MS)
@@ -57,7 +60,7 @@ class ComparedTraces:
             if any(each.observed.spans or each.usual.spans for each in answers):
                 return Findings(missing=("traces of before, to tell what is usual",))
             return Findings(unknown=("traces (OTLP)",))
-        traces = await asyncio.to_thread(sharpest, seen)
+        traces = await asyncio.to_thread(lambda: sharpest([_near(each, facts) for each in seen]))
         missing = ("traces: some were lost before they were counted",)
         return Findings(
             traces=traces,
@@ -91,6 +94,11 @@ class ComparedTraces:
             ("examples", service, traces.start_ms),
             lambda: self.topology.examples(service, traces.start_ms),
         )
+
+
+def _near(traces: Traces, facts: SubjectFacts) -> Traces:
+    named = (value for name, value in facts.labels.items() if name not in SAYS_NO_PLACE)
+    return within(traces, {plain(each) for each in named})
 
 
 def sharpest(compared: Sequence[Traces]) -> Traces:
