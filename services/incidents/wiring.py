@@ -29,9 +29,9 @@ from sensus.ingest.v1.ingest_service_pb2_grpc import IngestServiceStub
 from sensus.topology.v1 import topology_service_pb2 as topology_pb
 from sensus.topology.v1.topology_service_pb2_grpc import TopologyServiceStub
 from services.incidents import metrics
+from services.incidents.clients.callgraph import CallGraph
 from services.incidents.config import Config
 from services.incidents.consumer import logs
-from services.incidents.consumer.callgraph import CallGraph
 from services.incidents.consumer.leading import Leading
 from services.incidents.consumer.leading import Parts as LeadingParts
 from services.incidents.consumer.watching import Watch

@@ -10,7 +10,7 @@ import pytest
 from mesh.clock import SystemClock
 from sensus.topology.v1 import topology_service_pb2 as pb
 from sensus.topology.v1 import topology_service_pb2_grpc as pb_grpc
-from services.incidents.consumer.callgraph import CallGraph
+from services.incidents.clients.callgraph import CallGraph
 
 LIMIT_S = 30.0
 

@@ -12,7 +12,7 @@ from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.errors import OutOfRange, SensusError, Unavailable
 from services.incidents import metrics
-from services.incidents.consumer.callgraph import CallGraph
+from services.incidents.clients.callgraph import CallGraph
 from services.incidents.consumer.watching import Gap, Watch, watched
 from services.incidents.keeper.grouping import Grouping
 from services.incidents.store.lease import LeaseStore

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mesh.clock import Clock
 from mesh.publisher import Publisher
-from services.incidents.consumer.callgraph import CallGraph
+from services.incidents.clients.callgraph import CallGraph
 from services.incidents.correlator import Settings
 from services.incidents.keeper.acts import Acts
 from services.incidents.lifecycle.times import Times
