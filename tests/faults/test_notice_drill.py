@@ -155,17 +155,17 @@ async def test_few_kills_lose_nothing(
     postgres: EmbeddedPostgres, migrated_template: str, tmp_path: Path
 ) -> None:
     async with drill(postgres, migrated_template, tmp_path) as (log, hook, replicas, _):
-        taken = await run(log, hook, replicas, 200, 6)
-        check(hook, taken, 200, 6)
+        taken = await run(log, hook, replicas, 100, 3)
+        check(hook, taken, 100, 3)
 
 
 async def test_without_a_kill_nothing_is_repeated(
     postgres: EmbeddedPostgres, migrated_template: str, tmp_path: Path
 ) -> None:
     async with drill(postgres, migrated_template, tmp_path) as (log, hook, replicas, _):
-        taken = await run(log, hook, replicas, 400, 0)
+        taken = await run(log, hook, replicas, 100, 0)
         assert max(taken.values()) == 1
-        check(hook, taken, 400, 0)
+        check(hook, taken, 100, 0)
 
 
 @pytest.mark.faults

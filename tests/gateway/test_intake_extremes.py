@@ -5,8 +5,10 @@ import json
 from typing import Any
 
 import httpx
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+
+from tests.properties import examples
 
 _numbers = itertools.count()
 
@@ -48,9 +50,7 @@ NAMED = st.builds(
     NUMBERS | TEXTS,
     NUMBERS | TEXTS | st.none(),
 )
-MANY = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+MANY = examples(150)
 
 
 def body_of(content: Any) -> bytes:

@@ -4,12 +4,13 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tests.abuse.gateway.extremes import requests
 from tests.gateway.conftest import Running
 from tests.gateway.scripted import Script
+from tests.properties import examples
 
 FOLLOWED = (":watch", ":explain", ":train", "/events")
 """Streams that wait for what comes; their requests are read like all others."""
@@ -22,16 +23,7 @@ async def document(running: Running) -> dict[str, Any]:
     return found
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-        HealthCheck.filter_too_much,
-    ],
-)
+@examples(60, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 @given(data=st.data())
 async def test_no_extreme_is_a_fault_of_ours(
     running: Running,

@@ -4,13 +4,14 @@ import asyncio
 import itertools
 import time
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sensus.core.v1 import alert_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from tests.ingest.consumers import alerts_open
 from tests.ingest.harness import Running, alert, opened
+from tests.properties import examples
 
 NOW = int(time.time() * 1000)
 FIRING, RESOLVED = alert_pb2.ALERT_STATE_FIRING, alert_pb2.ALERT_STATE_RESOLVED
@@ -73,9 +74,7 @@ ENDS = {90: 70, 80: 20, 60: 50, 40: 10, 30: 25}
 NOTICES = st.sampled_from([(start, end) for start in ENDS for end in (0, ENDS[start])])
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60)
 @given(st.lists(st.lists(NOTICES, min_size=1, max_size=4), min_size=1, max_size=6))
 @example([[(90, 0)], [(80, 0)], [(80, 20)], [(60, 0)], [(90, 70)]])
 @example([[(60, 50)], [(80, 20), (90, 0)], [(30, 0)], [(60, 0)]])

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sensus.core.v1 import alert_pb2, series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from tests.ingest.harness import Running, alert
+from tests.properties import examples
 
 FIRING, RESOLVED = alert_pb2.ALERT_STATE_FIRING, alert_pb2.ALERT_STATE_RESOLVED
 
@@ -210,9 +211,7 @@ async def test_without_a_state_the_end_decides(
     assert (found.state, warnings) == (state, [])
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60)
 @given(
     st.builds(
         pb.WriteAlertsRequest,

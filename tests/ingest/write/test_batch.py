@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.wire import OWN_CONNECTIONS
@@ -14,6 +14,7 @@ from sensus.core.v1 import series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from tests.ingest.harness import Running, batch_request, columns, labels, query, status_of
+from tests.properties import examples
 
 NOW = int(time.time() * 1000)
 REASON = "SAMPLE_ERROR_REASON_"
@@ -204,9 +205,7 @@ LABELS = st.lists(
 )
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(80)
 @given(
     st.lists(st.tuples(LABELS, st.lists(st.tuples(INT64, st.floats()), max_size=3)), max_size=4),
     st.integers(0, 2**64 - 1),
