@@ -28,7 +28,10 @@ class Fit(IntEnum):
 
 @dataclass(slots=True)
 class Burst:
-    """The newest times are those of alerts that carry it on; `size` counts these."""
+    """The newest times are those of alerts that carry it on; `size` counts these.
+
+    `fresh` are services (True) and fingerprints (False) that are not kept yet; None: all are.
+    """
 
     incident_id: str
     environment: str
@@ -39,6 +42,7 @@ class Burst:
     newest_ms: int = 0
     services: set[str] = field(default_factory=set)
     fingerprints: set[str] = field(default_factory=set)
+    fresh: list[tuple[bool, str]] | None = None
 
     @property
     def is_confirmed(self) -> bool:
@@ -72,14 +76,20 @@ class Burst:
     def take(self, change: Change, fit: Fit | None, *, carries_on: bool) -> None:
         """Adds a change that fits, or the first."""
         self.newest_ms = max(self.newest_ms, change.start_ms)
-        self.services.add(change.service)
-        self.fingerprints.add(change.fingerprint)
+        self._mark(self.services, change.service, is_service=True)
+        self._mark(self.fingerprints, change.fingerprint, is_service=False)
         if fit is not None and fit < Fit.STEP_OF_ONE:
             return
         if carries_on:
             self.size += fit is not None
             self.last_ms = max(self.last_ms, change.start_ms)
             self.times = [*self.times, change.start_ms][-_REMEMBERED:]
+
+    def _mark(self, known: set[str], mark: str, *, is_service: bool) -> None:
+        if mark not in known:
+            known.add(mark)
+            if self.fresh is not None:
+                self.fresh.append((is_service, mark))
 
     def _together(self, is_related: bool) -> Fit:
         return Fit.RELATED if is_related else Fit.TOGETHER

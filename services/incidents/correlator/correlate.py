@@ -49,9 +49,10 @@ def correlate(
 
 def close(state: State, incident_id: str, until_ms: int) -> None:
     """An incident is resolved: only what fires again until `until_ms` belongs to it."""
-    state.bursts.pop(incident_id, None)
+    state.drop(incident_id)
     for key in [k for k, v in state.rule_groups.items() if v.incident_id == incident_id]:
         del state.rule_groups[key]
+        state.touched_groups.add(key)
     for held in state.held_by_fingerprint.values():
         if held.incident_id == incident_id:
             held.until_ms = until_ms
@@ -59,10 +60,11 @@ def close(state: State, incident_id: str, until_ms: int) -> None:
 
 def merge(state: State, from_id: str, into_id: str) -> None:
     """What is in one incident is in another one from now on."""
-    burst = state.bursts.pop(from_id, None)
+    burst = state.drop(from_id)
     if burst is not None and into_id not in state.bursts:
-        burst.incident_id = into_id
-        state.bursts[into_id] = burst
+        burst.incident_id, burst.fresh = into_id, None
+        state.put(burst)
+    state.touched_groups.update(k for k, v in state.rule_groups.items() if v.incident_id == from_id)
     groups, held, firing = state.rule_groups, state.held_by_fingerprint, state.firing_by_id
     places: Iterable[RuleGroup | Held | Member]
     places = chain(groups.values(), held.values(), firing.values())
@@ -110,6 +112,7 @@ def _place(
 
 def _by_rule(state: State, change: Change, rule: Rule) -> Joined:
     key = rule.key(change)
+    state.touched_groups.add(key)
     group = state.rule_groups.get(key)
     if group is None or change.start_ms - group.last_ms > rule.window_ms:
         group = state.rule_groups[key] = RuleGroup(incident_id(change), change.start_ms)
@@ -122,22 +125,22 @@ def _by_burst(state: State, change: Change, graph: Graph, settings: Settings) ->
     background, time_ms = state.background, change.start_ms
     background.pass_time(time_ms, settings.memory_ms)
     pause_ms = background.pause_ms(time_ms, settings)
-    _forget(state, time_ms, settings)
+    _forget(state, change.environment, time_ms, settings)
     is_chronic = background.is_chronic(change.fingerprint, time_ms, settings)
     company = abs(time_ms - state.left_alone_ms) <= settings.together_ms
-    best: tuple[Fit, int, Burst] | None = None
+    best: tuple[Fit, int, str] | None = None
     is_busy = False
-    for burst in state.bursts.values():
-        if burst.environment != change.environment:
-            continue
+    for burst in state.environments.get(change.environment, {}).values():
         is_busy = is_busy or (burst.is_confirmed and time_ms - burst.last_ms <= pause_ms)
         fit = burst.fit(change, graph, pause_ms, settings, company=company)
-        if fit is not None and (best is None or (fit, burst.last_ms) > best[:2]):
-            best = (fit, burst.last_ms, burst)
+        if fit is not None:
+            found = (fit, burst.last_ms, burst.incident_id)
+            best = found if best is None else max(best, found)
     if best is not None:
-        fit, _, burst = best
+        fit, burst = best[0], state.bursts[best[2]]
         reason = _reason(burst, change, fit)
         burst.take(change, fit, carries_on=not is_chronic)
+        state.touched_bursts.add(burst.incident_id)
         if burst.is_confirmed:
             until_ms = round(burst.last_ms + pause_ms)
             background.busy_until_ms = max(background.busy_until_ms, until_ms)
@@ -154,7 +157,7 @@ def _open(state: State, change: Change) -> Joined:
     made = incident_id(change)
     burst = Burst(made, change.environment, change.start_ms, change.start_ms)
     burst.take(change, None, carries_on=True)
-    state.bursts[made] = burst
+    state.put(burst)
     return Joined(change=change, incident_id=made, reason=JoinReason.FIRST)
 
 
@@ -163,10 +166,11 @@ def _reason(burst: Burst, change: Change, fit: Fit) -> JoinReason:
     return JoinReason.CALL if is_called else JoinReason.BURST
 
 
-def _forget(state: State, time_ms: int, settings: Settings) -> None:
+def _forget(state: State, environment: str, time_ms: int, settings: Settings) -> None:
     over_ms = time_ms - settings.pause_max_ms - settings.related_ms
-    for key in [key for key, burst in state.bursts.items() if burst.last_ms < over_ms]:
-        del state.bursts[key]
+    bursts = state.environments.get(environment, {})
+    for key in [key for key, burst in bursts.items() if burst.last_ms < over_ms]:
+        state.drop(key)
 
 
 def incident_id(change: Change) -> str:
@@ -178,6 +182,8 @@ def incident_id(change: Change) -> str:
 def forget(state: State, now_ms: int, settings: Settings) -> None:
     """Lets go of what decides nothing any more: memory follows what is open, not what ever was."""
     held, rates = state.held_by_fingerprint, state.background.by_fingerprint
+    for environment in list(state.environments):
+        _forget(state, environment, state.background.seen_ms, settings)
     for mark in [k for k, v in held.items() if v.until_ms is not None and v.until_ms <= now_ms]:
         del held[mark]
     for mark in [k for k, v in rates.items() if v.at_ms < now_ms - settings.memory_ms]:

@@ -39,5 +39,27 @@ class State:
     held_by_fingerprint: dict[str, Held] = field(default_factory=dict)
     firing_by_id: dict[str, Member] = field(default_factory=dict)
     background: Background = field(default_factory=Background)
+    environments: dict[str, dict[str, Burst]] = field(default_factory=dict)
+    """The same bursts by environment."""
+    touched_bursts: set[str] = field(default_factory=set)
+    touched_groups: set[str] = field(default_factory=set)
+    """What changed, or is gone, since it was last kept."""
     left_alone_ms: int = 0
     """When an alert last fitted nothing: what comes together with it has company."""
+
+    def put(self, burst: Burst) -> None:
+        """Adds a burst."""
+        self.bursts[burst.incident_id] = burst
+        self.environments.setdefault(burst.environment, {})[burst.incident_id] = burst
+        self.touched_bursts.add(burst.incident_id)
+
+    def drop(self, incident_id: str) -> Burst | None:
+        """Takes a burst out, if there is one."""
+        burst = self.bursts.pop(incident_id, None)
+        if burst is not None:
+            self.touched_bursts.add(incident_id)
+            alike = self.environments[burst.environment]
+            del alike[incident_id]
+            if not alike:
+                del self.environments[burst.environment]
+        return burst
