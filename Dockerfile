@@ -16,9 +16,9 @@ RUN pip install --no-cache-dir --no-index --find-links /wheels hatchling==1.33.0
 FROM python:${PYTHON}
 ARG SERVICE
 RUN test -n "$SERVICE" \
- && groupadd --gid 10001 sensus && useradd --uid 10001 --gid sensus --no-create-home --shell /usr/sbin/nologin sensus
+ && groupadd --gid 1001 sensus && useradd --uid 1001 --gid sensus --no-create-home --shell /usr/sbin/nologin sensus
 COPY --from=build /opt/sensus /opt/sensus
 ENV PATH=/opt/sensus/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/tmp/numba GRPC_VERBOSITY=NONE SENSUS_SERVICE=$SERVICE
-USER 10001:10001
+USER 1001:1001
 # exec: the service is process 1 and gets SIGTERM itself
 CMD ["sh", "-c", "exec python -m services.$SENSUS_SERVICE"]

@@ -119,6 +119,11 @@ bench-intake: setup ## Reading bodies of other systems, beside protobuf objects
 bench-events: setup ## Reading OTLP traces and logs, beside protobuf objects
 	$(BIN)/python -m bench.events
 
+.PHONY: bench-regression
+bench-regression: setup ## Fail when a reader is not that many times as fast as protobuf objects any more
+	$(BIN)/python -m bench.intake --rounds 20 --least 3
+	$(BIN)/python -m bench.events --rounds 20 --least 2
+
 .PHONY: exam
 exam: setup .exam/bin/python ## Faults in a shop of unmodified OpenTelemetry packages: who is named? (EXAM="--only NAME --sampled .5")
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.exam $(EXAM)

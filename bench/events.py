@@ -4,12 +4,13 @@ Both see all ids, times, attributes and exceptions; ours gives finished rows of 
 names, objects give the dictionaries that such rows would be made of. CPU time of the best of rounds
 that alternate, which a busy machine moves least; trust the ratio.
 
-    make bench-events      or   python -m bench.events [--rounds 60]
+    make bench-events      or   python -m bench.events [--rounds 60] [--least 2]
 """
 
 import argparse
 import os
 import time
+from functools import partial
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -17,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from rich.console import Console
 from rich.table import Table
 
-from bench.intake import row
+from bench.intake import check, row, with_least
 from services.ingest.otlp.logs import OtlpLogsReader
 from services.ingest.otlp.traces import OtlpTracesReader
 
@@ -40,7 +41,8 @@ def main() -> None:
     """Prints a row for each signal and size."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=60, help="of each measurement")
-    rounds = parser.parse_args().rounds
+    asked = with_least(parser).parse_args()
+    rounds, ratios = asked.rounds, dict[tuple[str, int], float]()
     table = Table(title="records a second and core: objects, rows, and the ratio")
     for column in ("signal", "records", "bytes", "objects", "rows", "ratio"):
         table.add_column(column, justify="right")
@@ -48,9 +50,14 @@ def main() -> None:
     traces, logs = OtlpTracesReader(), OtlpLogsReader()
     for size in SIZES:
         spans, records = spans_body(size, now_ns), records_body(size, now_ns)
-        row(table, "traces", size, spans, span_objects, lambda b: traces.read(b, now_ns), rounds)
-        row(table, "logs", size, records, record_objects, lambda b: logs.read(b, now_ns), rounds)
+        for name, body, objects, reader in (
+            ("traces", spans, span_objects, traces),
+            ("logs", records, record_objects, logs),
+        ):
+            read = partial(reader.read, now_ns=now_ns)
+            ratios |= row(table, name, size, body, objects, read, rounds)
     console.print(table)
+    check(ratios, asked.least)
 
 
 def spans_body(spans: int, now_ns: int) -> bytes:

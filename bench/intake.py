@@ -4,12 +4,13 @@ Both give the same columns: the label set of each series, looked up by what was 
 and value of each sample. CPU time of the best of rounds that alternate, which a busy machine moves
 least; trust the ratio.
 
-    make bench-intake      or   python -m bench.intake [--rounds 40]
+    make bench-intake      or   python -m bench.intake [--rounds 40] [--least 4]
 """
 
 import argparse
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,19 +33,38 @@ def main() -> None:
     """Prints a row for each format and size."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40, help="of each measurement")
-    rounds = parser.parse_args().rounds
+    asked = with_least(parser).parse_args()
+    rounds, ratios = asked.rounds, dict[tuple[str, int], float]()
     table = Table(title="samples a second and core: objects, columns, and the ratio")
     for column in ("format", "samples", "bytes", "objects", "columns", "ratio"):
         table.add_column(column, justify="right")
     for series in SIZES:
         reader = RemoteWriteReader()
         v1, v2 = v1_body(series), v2_body(series)
-        row(table, "remote write 1.0", series, v1, objects_v1(), reader.read_v1, rounds)
-        row(table, "remote write 2.0", series, v2, objects_v2(), reader.read_v2, rounds)
+        ratios |= row(table, "remote write 1.0", series, v1, objects_v1(), reader.read_v1, rounds)
+        ratios |= row(table, "remote write 2.0", series, v2, objects_v2(), reader.read_v2, rounds)
     for points in SIZES:
         otlp = otlp_body(points)
-        row(table, "OTLP numbers", points, otlp, objects_otlp(), OtlpMetricsReader().read, rounds)
+        read = OtlpMetricsReader().read
+        ratios |= row(table, "OTLP numbers", points, otlp, objects_otlp(), read, rounds)
     console.print(table)
+    check(ratios, asked.least)
+
+
+def with_least(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """With an option for machines that watch for regressions."""
+    parser.add_argument(
+        "--least", type=float, default=0.0, help="exit 1 when a ratio of a body of 2,000 is lower"
+    )
+    return parser
+
+
+def check(ratios: Mapping[tuple[str, int], float], least: float) -> None:
+    """Ends the process with 1 when a ratio is too low; small bodies are mostly overhead."""
+    low = [f"{name}: {ratio:.1f}" for (name, size), ratio in ratios.items()
+           if size >= 2000 and ratio < least]  # fmt: skip
+    if low:
+        sys.exit(f"less than {least} times as fast as protobuf objects: {', '.join(low)}")
 
 
 def row(
@@ -55,12 +75,13 @@ def row(
     objects: Callable[[bytes], Any],
     columns: Callable[[bytes], Any],
     rounds: int,
-) -> None:
-    """Measures both ways in turn."""
+) -> dict[tuple[str, int], float]:
+    """Measures both ways in turn; the ratio by name and size."""
     seen = [(cpu_s(objects, body), cpu_s(columns, body)) for _ in range(rounds + 2)][2:]
     slow, fast = (min(each) for each in zip(*seen, strict=True))
     figures = f"{samples / slow:,.0f}", f"{samples / fast:,.0f}", f"{slow / fast:.1f}"
     table.add_row(name, f"{samples:,}", f"{len(body):,}", *figures)
+    return {(name, samples): slow / fast}
 
 
 def cpu_s(read: Callable[[bytes], Any], body: bytes) -> float:

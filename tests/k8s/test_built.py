@@ -26,7 +26,7 @@ NOT_ASKED = {
     "CKV_K8S_15": "images have a tag of their own, which never changes",
     "CKV_K8S_43": "digests are for whoever has the registry: kustomize's images:",
     "CKV_K8S_35": "the address of a store carries its password; keys are files",
-    "CKV_K8S_40": "PostgreSQL and Redis run as the user of their images",
+    "CKV_K8S_40": "our images run as 1001, PostgreSQL and Redis as the user of theirs",
 }
 
 
