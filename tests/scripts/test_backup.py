@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import asyncpg
 import pytest
 
 from cli.embedded.postgres import EmbeddedPostgres
+from cli.product.directory import DataDirectory
+from cli.product.product import embedded_postgres
 from mesh.migrations import migrate
 from observability.services import REPOSITORY
 from tests.databases import database, execute
+from tests.product import UNLIMITED, started, webhook
 
 SCRIPTS = REPOSITORY / "scripts"
 ROWS = """
@@ -98,6 +102,31 @@ async def test_backup_restores_every_row_into_an_empty_database(
         assert after == before
         services = sorted(path.name for path in (REPOSITORY / "migrations").iterdir())
         assert await migrate(empty_dsn, services) == []
+
+
+@pytest.mark.long
+async def test_product_starts_on_what_was_restored(tmp_path: Path) -> None:
+    """Another installation, with keys and streams of its own, has the samples and the alert."""
+    old, new = DataDirectory(tmp_path / "old"), DataDirectory(tmp_path / "new")
+    now_ms = int(time.time() * 1000)
+    async with started(old.path, settings=UNLIMITED) as door:
+        assert (await door.write("before", {"kept": [(now_ms, 42.0)]})).accepted == 1
+        answer = await door.http.post(
+            "/api/v1/alerts", json=webhook("Kept", starts_at="2026-01-01T00:00:00Z")
+        )
+        (alert_id,) = answer.json()["alertIds"]
+    async with embedded_postgres(old) as postgres:
+        status, said = await run("backup.sh", str(tmp_path / "backups"), dsn=postgres.dsn)
+        assert status == 0, said
+    (file,) = (tmp_path / "backups").glob("*.dump")
+    async with embedded_postgres(new) as postgres:
+        status, said = await run("restore.sh", str(file), dsn=postgres.dsn)
+        assert status == 0, said
+    async with started(new.path, settings=UNLIMITED) as door:
+        listed = await door.http.get("/api/v1/series", params={"selector": "kept"})
+        assert len(listed.json()["series"]) == 1
+        assert (await door.http.get(f"/api/v1/alerts/{alert_id}")).status_code == 200
+        assert (await door.write("after", {"kept": [(now_ms + 1000, 43.0)]})).accepted == 1
 
 
 async def test_database_that_is_not_empty_is_replaced_only_by_force(
