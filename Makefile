@@ -124,6 +124,10 @@ bench-regression: setup ## Fail when a reader is not that many times as fast as 
 	$(BIN)/python -m bench.intake --rounds 20 --least 3
 	$(BIN)/python -m bench.events --rounds 20 --least 2
 
+.PHONY: bench-topology
+bench-topology: setup ## The whole way of spans, from the answer to rows of counts, beside protobuf objects
+	$(BIN)/python -m bench.topology
+
 .PHONY: exam
 exam: setup .exam/bin/python ## Faults in a shop of unmodified OpenTelemetry packages: who is named? (EXAM="--only NAME --sampled .5")
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.exam $(EXAM)

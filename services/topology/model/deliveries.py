@@ -1,7 +1,10 @@
 """Events as they are delivered."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
 
 from mesh.subscription import Amount
 from services.topology.model.events import Events
@@ -33,3 +36,17 @@ class Delivery:
     def amount(self) -> Amount:
         """What it takes of the credit."""
         return Amount(rows=len(self.events), size_bytes=self.size_bytes)
+
+
+def by_second(deliveries: Sequence[Delivery]) -> Iterator[Delivery]:
+    """Consecutive deliveries of a shard with those of one second as one, without their names."""
+    for _, told in groupby(deliveries, lambda each: each.commit_s):
+        parts = list(told)
+        if len(parts) == 1:
+            yield parts[0]
+        else:
+            yield replace(
+                parts[-1],
+                events=np.concatenate([each.events for each in parts]),
+                examples=[example for each in parts for example in each.examples],
+            )

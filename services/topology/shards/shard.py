@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from opentelemetry.trace import SpanKind
 
@@ -17,13 +18,15 @@ from mesh.subscription import Amount, Committed, Credit
 from mesh.telemetry import span
 from services.topology import metrics
 from services.topology.model.checkpoints import Changes
-from services.topology.model.deliveries import Delivery
+from services.topology.model.deliveries import Delivery, by_second
 from services.topology.shards.counting import Counting
 from services.topology.store.checkpoints import CheckpointStore
 from services.topology.store.names import NameStore
 
-_AT_ONCE = 64
-"""Deliveries that are counted in one go: a shard that is behind takes more than one."""
+_AT_ONCE: Final = 256
+"""Deliveries that are counted in one go."""
+_GATHER_S: Final = 0.25
+"""A shard waits so long for more: many small deliveries cost more than one large one."""
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +127,8 @@ class ShardWorker:
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     await self._woken.wait()
+            if self._waiting and not self._stopping and not self._credit.half_used:
+                await self._terms.clock.sleep(_GATHER_S)
         self._woken.clear()
 
     async def _work(self) -> None:
@@ -156,7 +161,7 @@ class ShardWorker:
             self._terms.names.offer(delivery.names, delivery.commit_s)
 
         def count() -> None:
-            for delivery in batch:
+            for delivery in by_second(batch):
                 self._counting.take(delivery)
 
         loop = asyncio.get_running_loop()

@@ -37,7 +37,7 @@ class Pending:
         """Takes rows of one second; `settle` was called for it before."""
         traced = rows[(rows["trace_hi"] != 0) | (rows["trace_lo"] != 0)]
         keys = trace_keys(traced)
-        is_late = np.isin(keys, self._settled.keys)
+        is_late = self._settled.holds(keys)
         self._waiting = self._waiting.with_more(traced[~is_late], now_s)
         self._late = self._late.with_more(traced[is_late], now_s)
 
@@ -46,7 +46,7 @@ class Pending:
         self._settled.forget(now_s - _REMEMBERED_S)
         self._counted.forget(now_s - _REMEMBERED_S)
         late = self._late.rows
-        late = late[~np.isin(_span_keys(late), self._counted.keys)]
+        late = late[~self._counted.holds(_span_keys(late))]
         self._late = _Rows.none()
         settled = self._due(now_s)
         self._counted.add(now_s, _span_keys(np.concatenate([settled, late])))
@@ -116,26 +116,37 @@ class _Remembered:
 
     def __init__(self) -> None:
         self._by_second: dict[int, NDArray[np.uint64]] = {}
-        self.keys: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._sorted: NDArray[np.uint64] | None = None
+
+    def holds(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which of these are remembered. They are sorted once a second, so to ask costs little."""
+        if self._sorted is None:
+            self._sorted = np.concatenate([np.empty(0, np.uint64), *self._by_second.values()])
+            self._sorted.sort()
+        known = self._sorted
+        if not len(known):
+            return np.zeros(len(keys), np.bool_)
+        places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        held: NDArray[np.bool_] = known[places] == keys
+        return held
 
     def add(self, at_s: int, keys: NDArray[np.uint64]) -> None:
         if len(keys):
             self._by_second[at_s] = keys
-            self.keys = np.concatenate([self.keys, keys])
+            self._sorted = None
 
     def forget(self, before_s: int) -> None:
         old = [at_s for at_s in self._by_second if at_s < before_s]
         for at_s in old:
             del self._by_second[at_s]
-        if old:
-            self.keys = np.concatenate([np.empty(0, np.uint64), *self._by_second.values()])
+            self._sorted = None
 
     def state(self) -> dict[int, bytes]:
         return {at_s: keys.tobytes() for at_s, keys in self._by_second.items()}
 
     def restore(self, state: dict[int, bytes]) -> None:
         self._by_second = {at: np.frombuffer(keys, np.uint64) for at, keys in state.items()}
-        self.keys = np.concatenate([np.empty(0, np.uint64), *self._by_second.values()])
+        self._sorted = None
 
 
 def trace_keys(rows: Events) -> NDArray[np.uint64]:
