@@ -41,6 +41,8 @@ class Minutes:
         if not are_late:
             for table, which in self._by_minute(settled.shapes.ends_ns, now_s):
                 table.add_shapes(settled.shapes, which)
+            for table, which in self._by_minute(settled.answered_ns, now_s):
+                table.add_answers(settled.addresses[which], settled.answered_by[which])
             for table, which in self._by_minute(settled.first_times_ns, now_s):
                 for pattern in settled.first_patterns[which].tolist():
                     table.add_first(pattern, 1)

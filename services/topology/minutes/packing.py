@@ -26,6 +26,7 @@ class Packed(msgspec.Struct, array_like=True):
     spans: int
     records: int
     lost: int
+    behind: list[tuple[int, int, int]] = []
 
 
 _DECODER = msgspec.msgpack.Decoder(Packed)
@@ -49,6 +50,7 @@ def packed(table: MinuteTable) -> bytes:
             spans=table.spans,
             records=table.records,
             lost=table.lost,
+            behind=[(*key, calls) for key, calls in sorted(table.behind.items())],
         )
     )
 
@@ -73,6 +75,8 @@ def merged(stored: Sequence[bytes]) -> MinuteTable:
             table.add_first(pattern, traces)
         for operation, number, answers in part.shapes:
             table.add_shape(operation, number, answers, calls[number])
+        for address, answering, answers in part.behind:
+            table.add_behind((address, answering), answers)
         table.spans += part.spans
         table.records += part.records
         table.lost += part.lost

@@ -40,6 +40,7 @@ class MinuteTable:
         shapes: Good answers.
         shape_calls: What the numbers of shapes stand for.
         shape_counts: Shapes by operation.
+        behind: By address and operation the calls of that address that the operation answered.
         spans: All of them, also those that are no call.
         records: Log records that came one by one.
         lost: Events that came too late to be counted anywhere.
@@ -52,6 +53,7 @@ class MinuteTable:
     shapes: dict[ShapeKey, int] = field(default_factory=dict)
     shape_calls: dict[int, ShapeCalls] = field(default_factory=dict)
     shape_counts: dict[int, int] = field(default_factory=dict)
+    behind: dict[tuple[int, int], int] = field(default_factory=dict)
     spans: int = 0
     records: int = 0
     lost: int = 0
@@ -128,6 +130,18 @@ class MinuteTable:
             self.shape_counts[operation] = known + 1
         self.shapes[key] = self.shapes.get(key, 0) + answers
         self.shape_calls[key[1]] = calls
+
+    def add_answers(self, addresses: NDArray[np.uint32], operations: NDArray[np.uint64]) -> None:
+        """Adds calls of addresses that operations answered."""
+        pairs = np.stack([addresses.astype(np.uint64), operations], axis=1)
+        known, counts = np.unique(pairs, axis=0, return_counts=True)
+        for (address, operation), calls in zip(known.tolist(), counts.tolist(), strict=True):
+            self.add_behind((address, operation), calls)
+
+    def add_behind(self, key: tuple[int, int], calls: int) -> None:
+        """Adds calls of an address that an operation answered; beyond limits nobody knows."""
+        if key in self.behind or len(self.behind) < MANY:
+            self.behind[key] = self.behind.get(key, 0) + calls
 
     def add_lines(self, key: PatternKey, lines: int) -> None:
         """Adds lines of a pattern."""

@@ -1,6 +1,7 @@
 """Ids of counts as names: who called, and what stands for whom was called."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,12 +37,17 @@ class EdgeName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dictionary:
-    """What ids stand for; those that were forgotten are told as `UNKNOWN`."""
+    """What ids stand for; those that were forgotten are told as `UNKNOWN`.
+
+    Attributes:
+        behind: The service that usually answers at an address, where it does.
+    """
 
     operations: Mapping[int, Named]
     addresses: Mapping[int, Named]
     patterns: Mapping[int, Named]
     exceptions: Mapping[int, Named]
+    behind: Mapping[int, str]
 
     def operation(self, number: int) -> Named:
         """A service with its operation; empty for 0."""
@@ -50,9 +56,11 @@ class Dictionary:
         return self.operations.get(number, Named(UNKNOWN, UNKNOWN)) if number else _NOBODY
 
     def address(self, number: int) -> str:
-        """What a client called."""
+        """What a client called: the service that usually answers there, else the address."""
         if number == OTHER_ID:
             return OTHER
+        if number in self.behind:
+            return self.behind[number]
         return self.addresses[number].name if number in self.addresses else UNKNOWN
 
     def edge(self, key: EdgeKey) -> EdgeName:
@@ -109,13 +117,26 @@ async def dictionary(names: NameStore, *tables: MinuteTable) -> Dictionary:
             operations.add(operation)
             patterns.add(pattern)
         patterns |= set(table.firsts)
+        operations |= {operation for _, operation in table.behind}
         operations |= {operation for operation, _ in table.shapes}
         for calls in table.shape_calls.values():
             operations |= {operation for operation, _, _ in calls}
             addresses |= {peer for _, peer, _ in calls}
+    named = await names.named(OPERATION, operations - {0})
     return Dictionary(
-        operations=await names.named(OPERATION, operations - {0}),
+        operations=named,
+        behind=_behind(named, tables),
         addresses=await names.named(ADDRESS, addresses - {0}),
         patterns=await names.named(PATTERN, (patterns | details) - {0}),
         exceptions=await names.named(EXCEPTION, details - {0}),
     )
+
+
+def _behind(named: Mapping[int, Named], tables: Sequence[MinuteTable]) -> Mapping[int, str]:
+    """By address the service that answered most of its calls."""
+    calls: dict[int, Counter[str]] = {}
+    for table in tables:
+        for (address, operation), count in sorted(table.behind.items()):
+            if operation in named:
+                calls.setdefault(address, Counter())[named[operation].service] += count
+    return {address: each.most_common(1)[0][0] for address, each in calls.items()}

@@ -25,8 +25,8 @@ from services.topology.store.names import NameStore
 
 _AT_ONCE: Final = 256
 """Deliveries that are counted in one go."""
-_GATHER_S: Final = 0.25
-"""A shard waits so long for more: many small deliveries cost more than one large one."""
+_GATHER_S: Final = 1.0
+"""A shard waits at most so long for more: many small deliveries cost more than one large one."""
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class ShardWorker:
                 async with asyncio.timeout(left_s):
                     await self._woken.wait()
             if self._waiting and not self._stopping and not self._credit.half_used:
-                await self._terms.clock.sleep(_GATHER_S)
+                await self._terms.clock.sleep(min(_GATHER_S, self._terms.checkpoint_interval_s))
         self._woken.clear()
 
     async def _work(self) -> None:

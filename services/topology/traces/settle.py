@@ -85,6 +85,9 @@ class Settled:
         first_patterns: Of each failing trace with a pattern of errors the one that was first told.
         first_times_ns: When.
         ends_ns: Of every span that counts, also of those that are no call.
+        addresses: That were called and answered by a span.
+        answered_by: By which operation.
+        answered_ns: When.
         repeats: Spans that had come before, and are not counted again.
     """
 
@@ -95,6 +98,9 @@ class Settled:
     first_patterns: NDArray[np.uint64]
     first_times_ns: Int64s
     ends_ns: Int64s
+    addresses: NDArray[np.uint32]
+    answered_by: NDArray[np.uint64]
+    answered_ns: Int64s
     repeats: int
 
     @property
@@ -134,6 +140,8 @@ def settle(rows: Events) -> Settled:
     owners = places(traces[~is_span], column(records, "span_id"))
     tree = _tree(spans, parents, of_spans, is_repeat == 0)
     calls, roots, failed_roots, shapes, failed = _calls(tree, records, owners)
+    called = column(spans, "peer")[parents[tree.answers]]
+    known = tree.answers[called > 0]
     first_patterns, first_times_ns = _firsts(records, traces[~is_span], failed)
     return Settled(
         calls=calls,
@@ -143,6 +151,9 @@ def settle(rows: Events) -> Settled:
         first_patterns=first_patterns,
         first_times_ns=first_times_ns,
         ends_ns=column(spans, "end_ns").view(np.int64)[is_repeat == 0],
+        addresses=called[called > 0],
+        answered_by=column(spans, "operation")[known],
+        answered_ns=column(spans, "end_ns").view(np.int64)[known],
         repeats=int(repeats),
     )
 

@@ -73,7 +73,7 @@ class _ConnectionTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Connec
     CONNECTION_TYPE_DATABASE: _ConnectionType.ValueType  # 3
     """A database; its name stands for the service."""
     CONNECTION_TYPE_ADDRESS: _ConnectionType.ValueType  # 4
-    """A call whose answering side sends no spans: the address that was called stands for the service."""
+    """A call that no span answered: the service that usually answers at its address, else the address, stands for the service."""
     CONNECTION_TYPE_ENTRY: _ConnectionType.ValueType  # 5
     """Nobody called: the span is the root of its trace, or its parent is in no span that was seen."""
 
@@ -89,7 +89,7 @@ CONNECTION_TYPE_MESSAGING: ConnectionType.ValueType  # 2
 CONNECTION_TYPE_DATABASE: ConnectionType.ValueType  # 3
 """A database; its name stands for the service."""
 CONNECTION_TYPE_ADDRESS: ConnectionType.ValueType  # 4
-"""A call whose answering side sends no spans: the address that was called stands for the service."""
+"""A call that no span answered: the service that usually answers at its address, else the address, stands for the service."""
 CONNECTION_TYPE_ENTRY: ConnectionType.ValueType  # 5
 """Nobody called: the span is the root of its trace, or its parent is in no span that was seen."""
 Global___ConnectionType: _TypeAlias = ConnectionType  # noqa: Y015
@@ -111,7 +111,9 @@ class _OriginReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OriginRe
     ORIGIN_REASON_UNREACHABLE: _OriginReason.ValueType  # 4
     """Nobody answered its call: charged to whom it called."""
     ORIGIN_REASON_TOO_SLOW: _OriginReason.ValueType  # 5
-    """Its call was answered well but took several times as long as usual: charged to whom it called."""
+    """Its call was answered well but took several times as long as usual: charged to whom it called. Not told yet: such errors are
+    told as ORIGIN_REASON_GAVE_UP.
+    """
     ORIGIN_REASON_GAVE_UP: _OriginReason.ValueType  # 6
     """Its call was answered well, in the usual time, after it had given up."""
 
@@ -129,7 +131,9 @@ ORIGIN_REASON_LOG: OriginReason.ValueType  # 3
 ORIGIN_REASON_UNREACHABLE: OriginReason.ValueType  # 4
 """Nobody answered its call: charged to whom it called."""
 ORIGIN_REASON_TOO_SLOW: OriginReason.ValueType  # 5
-"""Its call was answered well but took several times as long as usual: charged to whom it called."""
+"""Its call was answered well but took several times as long as usual: charged to whom it called. Not told yet: such errors are
+told as ORIGIN_REASON_GAVE_UP.
+"""
 ORIGIN_REASON_GAVE_UP: OriginReason.ValueType  # 6
 """Its call was answered well, in the usual time, after it had given up."""
 Global___OriginReason: _TypeAlias = OriginReason  # noqa: Y015
