@@ -51,7 +51,7 @@ test-long: setup ## Run the long forms too: every Python here, properties with m
 coverage: setup ## Run the tests with coverage, which must be 80 % at least
 	$(BIN)/pytest $(PARALLEL) -m "$(OWN) and not long" --cov=mesh --cov=services --cov=cli --cov-report=term:skip-covered --cov-fail-under=80
 
-peers: setup ## Test against the real Prometheus, Collector, Alertmanager, grpcurl and llama.cpp
+peers: setup ## Test against the real Prometheus, Collector, Alertmanager, Mailpit, grpcurl and llama.cpp
 	tools/get-peers.sh
 	$(BIN)/pytest -m peers -rs tests/peers
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 CHANGE_MAX_MS, PAGE_MAX_MS = 50.0, 100.0
 OPEN_EVERY = 20
 SERVICES = 500
+STORMS = (50, 5_000)
+"""Alerts that were there before the one that is timed."""
 
 
 def incident(number: int, members: int, now_ms: int) -> Incident:
@@ -114,6 +116,21 @@ def alerts(count: int, now_ms: int, run: str) -> list[Change]:
     ]
 
 
+def storm(first: int, count: int, now_ms: int) -> list[Change]:
+    """Alerts of one storm: 50 a second, each of a series of its own."""
+    return [
+        Change(
+            member_id=f"storm-{n}",
+            kind=Kind.ALERT,
+            fingerprint=f"storm-{n}",
+            labels={"alertname": "Storm", "service": f"storm-{n % 300}", "env": "storm"},
+            severity=Severity.WARNING,
+            start_ms=now_ms + n * 20,
+        )
+        for n in range(first, first + count)
+    ]
+
+
 async def timed(works: list[Callable[[], Awaitable[Any]]]) -> tuple[float, float]:
     """Median and 95 % quantile in milliseconds."""
     taken = []
@@ -136,6 +153,17 @@ async def measure(pool: "Pool", count: int, repeats: int) -> dict[str, tuple[flo
     single = alerts(repeats, now_ms, "single")
     batch = alerts(500 * 10, now_ms, "batch")
     acts, store = Acts(pool, clock, times), IncidentStore(pool)
+    storms: dict[str, tuple[float, float]] = {}
+    for size in STORMS:
+        begun = 0 if size == STORMS[0] else STORMS[0] + repeats
+        for n in range(begun, size, 500):
+            await grouping.changes("alerts", 2 * 10**6 + n, storm(n, min(500, size - n), now_ms))
+        storms[f"one into a storm of {size:,}"] = await timed(
+            [
+                partial(grouping.changes, "alerts", 3 * 10**6 + size + n, [each])
+                for n, each in enumerate(storm(size, repeats, now_ms))
+            ]
+        )
 
     async def acknowledge(number: int) -> None:
         async def work(current: Writing, at_ms: int) -> bytes:
@@ -151,7 +179,7 @@ async def measure(pool: "Pool", count: int, repeats: int) -> dict[str, tuple[flo
 
     service = parse('{service="service-7"}')
     opened = [number * OPEN_EVERY for number in range(min(repeats, count // OPEN_EVERY))]
-    return {
+    return storms | {
         "one alert placed": await timed(
             [partial(grouping.changes, "alerts", n, [c]) for n, c in enumerate(single, 2)]
         ),
@@ -186,6 +214,8 @@ async def main() -> None:
                 found = await measure(pool, options.incidents, options.repeats)
     for name, (median, p95) in found.items():
         print(f"{name:26s} median {median:7.1f} ms   p95 {p95:7.1f} ms")
+    small, large = (found[f"one into a storm of {size:,}"][0] for size in STORMS)
+    print(f"a storm a hundred times larger costs {large / small:.1f} times as much for each alert")
     changes = max(found[name][1] for name in ("one alert placed", "one acknowledged"))
     slowest = max(p95 for name, (_, p95) in found.items() if name.startswith("page of"))
     if changes > CHANGE_MAX_MS or slowest > PAGE_MAX_MS:

@@ -14,6 +14,9 @@ fi
 if ! have grpcurl && have go; then
   GOBIN="$PWD/$bin" go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
 fi
+if ! have mailpit && have go; then
+  GOBIN="$PWD/$bin" go install github.com/axllent/mailpit@v1.33.1
+fi
 if ! have collector && have go; then
   out=$(cd "$bin" && pwd)
   (cd tests/peers/collector && go build -o "$out/collector" .)
@@ -37,7 +40,7 @@ if ! have_schemathesis; then
   python3 -m venv .peers/schemathesis &&
     .peers/schemathesis/bin/pip install --quiet --disable-pip-version-check schemathesis==4.32.5
 fi
-for program in prometheus prometheus-alertmanager grpcurl collector; do
+for program in prometheus prometheus-alertmanager grpcurl mailpit collector; do
   have "$program" && echo "found $program" || echo "missing $program: its tests will be skipped"
 done
 have_npm_exporter && echo "found the npm exporter" || echo "missing the npm exporter: its test will be skipped"
