@@ -55,6 +55,10 @@ class Log(Protocol[Read_co]):
         """No cursor above it was ever given, also to an entry that is gone by now."""
         ...
 
+    async def dropped(self) -> int:
+        """Retention took some entries up to here; 0 where it took none, or where a hole tells."""
+        ...
+
     async def after(self, cursor: int, limit: int) -> Sequence[Read_co]:
         """The first `limit` entries after `cursor`, which may be beyond all there are."""
         ...
@@ -68,12 +72,14 @@ class Log(Protocol[Read_co]):
 class Frame(Generic[Entry]):
     """One step of a watch: everything up to `cursor` was sent.
 
-    Without an entry it is a heartbeat, or the last frame when `draining`.
+    Without an entry it is a heartbeat, which says what retention `dropped`, or the last frame when
+    `draining`.
     """
 
     cursor: int
     entry: Entry | None = None
     draining: bool = False
+    dropped: int = 0
 
 
 class Publisher(Generic[Entry]):
@@ -87,6 +93,7 @@ class Publisher(Generic[Entry]):
         self._watchers = watchers
         self._head = 0
         self._last = 0
+        self._dropped = 0
         self._moved = asyncio.Event()
 
     async def run(self) -> None:
@@ -111,6 +118,7 @@ class Publisher(Generic[Entry]):
         """
         cursor = await self._log.head() if after is None else after
         sent_s = -math.inf
+        self._dropped = await self._log.dropped()
         self._watchers.inc()
         try:
             while not self._drain.started:
@@ -125,7 +133,7 @@ class Publisher(Generic[Entry]):
                 if not page:
                     await self._wait(moved, sent_s + heartbeat_s)
                 if self._clock.monotonic_s() >= sent_s + heartbeat_s:
-                    yield Frame(cursor=cursor)
+                    yield Frame(cursor=cursor, dropped=self._dropped)
                     sent_s = self._clock.monotonic_s()
             yield Frame(cursor=cursor, draining=True)
         finally:
@@ -148,6 +156,7 @@ class Publisher(Generic[Entry]):
         async with self._log.listening() as committed:
             while committed.alive:
                 self._last = await self._log.last()
+                self._dropped = await self._log.dropped()
                 self._advance(await self._log.head())
                 await committed.wait(POLL_S)
 

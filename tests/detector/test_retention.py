@@ -64,6 +64,7 @@ async def test_what_is_older_than_whole_days_is_forgotten(
     await Retention(RetentionStore(pool), 7, Noon()).drop()
     left = await AnomalyStore(pool).after(0, 10)
     assert [each.anomaly.finding.value for each in left] == [5.0]
+    assert await AnomalyStore(pool).dropped() == left[0].cursor - 1
     assert await pool.fetchval("SELECT count(*) FROM detector.feedback") == 0
     await log.commit(a_finding(7))
     assert (await AnomalyStore(pool).after(0, 10))[-1].cursor > left[0].cursor

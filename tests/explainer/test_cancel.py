@@ -9,6 +9,7 @@ from mesh.clock import SystemClock
 from mesh.errors import FailedPrecondition, NotFound
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.store.old import Old
+from services.explainer.store.records import Records
 from services.explainer.upkeep.retention import Retention
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import Ingest, OpenAIServer
@@ -126,6 +127,9 @@ async def test_old_explanations_go_with_all_that_hangs_on_them(
     for table in ("frame", "incident", "feedback", "request"):
         assert await connection.fetchval(f"SELECT count(*) FROM explainer.{table}") == 0
     await connection.close()
+    # whoever resumes a watch before it is told that it has missed some
+    store = Records(explainer.explainer.pool)
+    assert await store.dropped() == await store.last() > 0
 
 
 async def test_retention_goes_on_after_an_error_that_nobody_foresaw(

@@ -8,14 +8,17 @@ import pytest
 from cli.embedded.postgres import EmbeddedPostgres
 from cli.embedded.redis import EmbeddedRedis
 from mesh.errors import OutOfRange, translated
-from sensus.core.v1 import alert_pb2
+from sensus.core.v1 import alert_pb2, series_pb2
+from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.incidents.v1 import incident_pb2
 from sensus.incidents.v1 import incidents_service_pb2 as pb
 from tests.databases import database
+from tests.explainer.peers.detector import Detector, served_detector
 from tests.incidents.harness import OPEN, RESOLVED, Running, running, until
 from tests.ingest.harness import alert
 
 DAY_MS = 86_400_000
+CRITICAL = series_pb2.SEVERITY_CRITICAL
 OVER = incident_pb2.INCIDENT_STATE_RESOLVED
 
 
@@ -138,6 +141,53 @@ async def test_a_log_that_was_restored_is_read_anew_and_the_timeline_says_so(
     assert (after.member_count, after.firing_count) == (2, 1)
     await late.write(fires(late, "later-back", 0))
     assert (await late.one("later-back")).state == OPEN
+
+
+async def test_what_retention_took_of_anomalies_is_on_the_timeline_once(
+    postgres: EmbeddedPostgres, migrated_template: str, redis_server: EmbeddedRedis, keys: Path
+) -> None:
+    """Places of anomalies are not all sent, so no hole shows: the detector says what it dropped."""
+    redis_url, detector = redis_server.url.replace("db=0", "db=3"), Detector()
+    async with (
+        database(postgres.dsn, template=migrated_template) as dsn,
+        served_detector(detector) as target,
+        running(dsn, redis_url, keys, without=("leading",), detector_target=target) as service,
+    ):
+        await follows(service)
+        found = await service.opened("dropped", "a")
+        await service.stop("leading")
+        detector.dropped = 9
+        await service.incidents.pool.execute(
+            "INSERT INTO incidents.cursor VALUES ('anomalies', 5) "
+            "ON CONFLICT (name) DO UPDATE SET cursor = 5"
+        )
+        gap = ["anomalies missed while the log was not read: some are gone"]
+        service.start("leading")
+
+        async def told() -> bool | None:
+            events = await service.events(found.incident_id)
+            texts = [e.text for e in events if e.kind == incident_pb2.EVENT_KIND_GAP]
+            return texts == gap or None
+
+        await until(told)
+        # who goes on behind what was dropped has missed nothing
+        place = "SELECT cursor FROM incidents.cursor WHERE name = 'anomalies'"
+        assert await service.incidents.pool.fetchval(place) == 9
+        detector.announce(detector_pb.Anomaly(anomaly_id="n1", cursor=12, severity=CRITICAL))
+
+        async def read() -> bool | None:
+            return await service.incidents.pool.fetchval(place) == 12 or None
+
+        await until(read)
+        await service.stop("leading")
+        watched = len(detector.watched_after)
+        service.start("leading")
+
+        async def again() -> bool | None:
+            return len(detector.watched_after) > watched or None
+
+        await until(again)
+        assert await told()
 
 
 async def test_a_watch_of_a_log_that_goes_back_is_ended(late: Running) -> None:

@@ -95,7 +95,9 @@ def frame_message(frame: Frame[Entry], now_ms: int) -> detector_pb.WatchAnomalie
         return detector_pb.WatchAnomaliesResponse(
             cursor=frame.cursor, draining=detector_pb.WatchDraining()
         )
-    heartbeat = detector_pb.WatchHeartbeat(server_time=from_ms(now_ms))
+    heartbeat = detector_pb.WatchHeartbeat(
+        server_time=from_ms(now_ms), dropped_cursor=frame.dropped
+    )
     return detector_pb.WatchAnomaliesResponse(cursor=frame.cursor, heartbeat=heartbeat)
 
 

@@ -46,6 +46,7 @@ SELECT greatest(
     coalesce((SELECT max(end_cursor) FROM detector.anomaly WHERE end_cursor IS NOT NULL), 0)
 )
 """
+_DROPPED: Final = "SELECT coalesce(max(dropped), 0) FROM detector.anomaly_log"
 _LAST: Final = """
 SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM detector.anomaly_cursor
 """
@@ -104,6 +105,11 @@ class AnomalyStore:
         """No cursor above it was ever given."""
         with guard("anomaly_last"):
             return int(await self._pool.fetchval(_LAST))
+
+    async def dropped(self) -> int:
+        """Retention took some entries up to here."""
+        with guard("anomaly_dropped"):
+            return int(await self._pool.fetchval(_DROPPED))
 
     async def after(self, cursor: int, limit: int) -> "list[Entry]":
         """The first `limit` entries after `cursor`, in the order of the log."""

@@ -11,8 +11,13 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 5000
 
 _DROP_ANOMALIES: Final = """
-DELETE FROM detector.anomaly WHERE cursor = ANY(ARRAY(
-    SELECT cursor FROM detector.anomaly WHERE commit_time < $1 ORDER BY cursor LIMIT $2))
+WITH gone AS (DELETE FROM detector.anomaly WHERE cursor = ANY(ARRAY(
+        SELECT cursor FROM detector.anomaly WHERE commit_time < $1 ORDER BY cursor LIMIT $2))
+    RETURNING cursor),
+noted AS (INSERT INTO detector.anomaly_log AS log (dropped)
+    SELECT max(cursor) FROM gone HAVING count(*) > 0
+    ON CONFLICT (singleton) DO UPDATE SET dropped = greatest(log.dropped, excluded.dropped))
+SELECT count(*) FROM gone
 """
 _DROP_FEEDBACK: Final = """
 DELETE FROM detector.feedback WHERE anomaly_id = ANY(ARRAY(
@@ -41,7 +46,8 @@ class RetentionStore:
 
     async def drop_anomalies(self, before: datetime) -> int:
         """At most `AT_ONCE` of those committed earlier; how many there were."""
-        return await self._drop("drop_anomalies", _DROP_ANOMALIES, before)
+        with guard("drop_anomalies"):
+            return int(await self._pool.fetchval(_DROP_ANOMALIES, before, AT_ONCE))
 
     async def drop_feedback(self, before: datetime) -> int:
         """At most `AT_ONCE` judgements said earlier; how many there were."""

@@ -165,7 +165,7 @@ def watch_frame(frame: Frame[Record], now_ms: int) -> pb.WatchExplanationsRespon
         return pb.WatchExplanationsResponse(cursor=frame.cursor, explanation=ended)
     if frame.draining:
         return pb.WatchExplanationsResponse(cursor=frame.cursor, draining=pb.WatchDraining())
-    heartbeat = pb.WatchHeartbeat()
+    heartbeat = pb.WatchHeartbeat(dropped_cursor=frame.dropped)
     heartbeat.server_time.FromMilliseconds(now_ms)
     return pb.WatchExplanationsResponse(cursor=frame.cursor, heartbeat=heartbeat)
 

@@ -30,7 +30,11 @@ WITH old AS (
     DELETE FROM explainer.feedback f USING old WHERE f.explanation_id = old.explanation_id
 )
 DELETE FROM explainer.explanation e USING old WHERE e.explanation_id = old.explanation_id
-RETURNING e.explanation_id
+RETURNING e.explanation_id, coalesce(e.cursor, 0) AS place
+"""
+_NOTE_DROPPED = """
+INSERT INTO explainer.explanation_log AS log (dropped) VALUES ($1)
+ON CONFLICT (singleton) DO UPDATE SET dropped = greatest(log.dropped, $1)
 """
 _INCIDENTS = "DELETE FROM explainer.incident WHERE explanation_id = ANY($1::uuid[])"
 _HAS_INCIDENTS = "SELECT to_regclass('explainer.incident') IS NOT NULL"
@@ -58,6 +62,8 @@ class Old:
         with guard("forget_explanations"):
             async with self._pool.acquire() as connection, connection.transaction():
                 rows = await connection.fetch(_EXPLANATIONS, days, _BATCH)
+                last = max((row["place"] for row in rows), default=0)
+                await connection.execute(_NOTE_DROPPED, last)
                 if rows and await connection.fetchval(_HAS_INCIDENTS):
                     gone = [row["explanation_id"] for row in rows]
                     await connection.execute(_INCIDENTS, gone)

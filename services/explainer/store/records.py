@@ -56,6 +56,7 @@ WHERE ($1::text IS NULL OR state = $1)
 ORDER BY create_time DESC, explanation_id DESC LIMIT $9
 """
 _AFTER = f"{_BRIEF} FROM explainer.explanation e WHERE cursor > $1 ORDER BY cursor LIMIT $2"
+_DROPPED = "SELECT coalesce(max(dropped), 0) FROM explainer.explanation_log"
 _LAST = """
 SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM explainer.explanation_cursor
 """
@@ -145,6 +146,11 @@ class Records:
         """No cursor above it was ever given."""
         with guard("explanation_last"):
             return int(await self._pool.fetchval(_LAST))
+
+    async def dropped(self) -> int:
+        """Retention took some entries up to here."""
+        with guard("explanation_dropped"):
+            return int(await self._pool.fetchval(_DROPPED))
 
     async def after(self, cursor: int, limit: int) -> Sequence[Record]:
         """The first `limit` explanations that ended after `cursor`, in the order of commits.

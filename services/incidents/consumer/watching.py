@@ -1,6 +1,7 @@
 """One watched log: frames in batches, each batch and its cursor one commit."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ HEARTBEAT_S: Final = 5
 _SILENCE_S: Final = 3.0 * HEARTBEAT_S
 _MOST: Final = 500
 _WAITING: Final = 2000
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,7 @@ async def watched(
         Gap: What follows the cursor is gone; nothing was taken.
         SensusError: The stream broke, or nothing could be written: open it again from the cursor.
     """
-    after, is_first = cursor, True
+    after, is_first, is_heard = cursor, True, cursor == 0
     waiting: asyncio.Queue[Any] = asyncio.Queue(_WAITING)
     reading = asyncio.create_task(_read(watch, cursor, waiting))
     try:
@@ -66,6 +69,10 @@ async def watched(
             useful()
             reached = frames[-1].cursor
             changes = [each for each in frames if each.WhichOneof("frame") != "heartbeat"]
+            dropped = max(map(_dropped, frames))
+            if dropped and not is_heard:
+                is_heard = True
+                cursor = await _skipped(watch, grouping, turn, cursor, dropped)
             if changes and is_first and watch.is_dense:
                 _check_follows(watch, after, changes[0].cursor)
             is_first = is_first and not changes
@@ -77,6 +84,25 @@ async def watched(
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
+
+
+def _dropped(frame: Any) -> int:
+    """Up to where retention took entries of a log whose places are not all sent."""
+    is_heartbeat = frame.WhichOneof("frame") == "heartbeat"
+    return int(getattr(frame.heartbeat, "dropped_cursor", 0)) if is_heartbeat else 0
+
+
+async def _skipped(
+    watch: Watch, grouping: Grouping, turn: asyncio.Lock, cursor: int, dropped: int
+) -> int:
+    """The place behind what retention took before it was read, which the timeline says."""
+    if dropped <= cursor:
+        return cursor
+    gap = f"{watch.name} missed while the log was not read: some are gone"
+    logger.warning("a log has a gap", extra={"cause": gap, "cursor": cursor, "dropped": dropped})
+    async with turn:
+        await grouping.begin(watch.name, dropped, gap)
+    return dropped
 
 
 def _check_follows(watch: Watch, after: int, cursor: int) -> None:

@@ -20,6 +20,7 @@ class Detector(detector_grpc.DetectorServiceServicer):
         self.anomalies: dict[str, detector_pb.Anomaly] = {}
         self.faults = Faults()
         self.watched_after: list[int] = []
+        self.dropped = 0
         self.last: int | None = None
         """Where its log ends, if a cursor ahead of that is refused."""
         self.min_severities: list[int] = []
@@ -58,7 +59,7 @@ class Detector(detector_grpc.DetectorServiceServicer):
                 if each.cursor > reached:
                     reached = each.cursor
                     yield detector_pb.WatchAnomaliesResponse(cursor=reached, anomaly=each)
-            heartbeat = detector_pb.WatchHeartbeat()
+            heartbeat = detector_pb.WatchHeartbeat(dropped_cursor=self.dropped)
             yield detector_pb.WatchAnomaliesResponse(cursor=reached, heartbeat=heartbeat)
             self.changed.clear()
             try:

@@ -1062,6 +1062,9 @@ class WatchHeartbeat(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SERVER_TIME_FIELD_NUMBER: _builtins.int
+    DROPPED_CURSOR_FIELD_NUMBER: _builtins.int
+    dropped_cursor: _builtins.int
+    """Retention has dropped entries up to this cursor: whoever resumed before it has missed some. 0 when it dropped none."""
     @_builtins.property
     def server_time(self) -> _timestamp_pb2.Timestamp:
         """The server's clock."""
@@ -1070,10 +1073,11 @@ class WatchHeartbeat(_message.Message):
         self,
         *,
         server_time: _timestamp_pb2.Timestamp | None = ...,
+        dropped_cursor: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["server_time", b"server_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_cursor", b"dropped_cursor", "server_time", b"server_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
