@@ -132,5 +132,7 @@ function reference(evidence) {
     return link(`/anomalies/${encodeURIComponent(evidence.referenceId)}`, {}, "anomaly");
   if (kind === "alert")
     return link(`/alerts/${encodeURIComponent(evidence.referenceId)}`, {}, "alert");
+  if (/^https?:\/\//.test(evidence.link ?? ""))
+    return link(evidence.link, { target: "_blank", rel: "noreferrer" }, "trace");
   return null;
 }

@@ -57,7 +57,7 @@ def _sure(confidence: float) -> str:
 def show_evidence(
     console: Console, explanation: explainer_pb.Explanation, *, at_most: int | None = None
 ) -> None:
-    """A line each: id, kind, what it shows, first figures. What a suspect stands on comes first."""
+    """A line each: id, kind, title, first figures; a link below. What is cited comes first."""
     cited = {
         evidence_id
         for suspect in explanation.suspects
@@ -73,6 +73,8 @@ def show_evidence(
             f"{escape(evidence.title)}" + (f"  [dim]{escape(figures)}[/]" if figures else ""),
             soft_wrap=True,
         )
+        if evidence.link:
+            console.print(f"       {escape(evidence.link)}", soft_wrap=True)
     if at_most is not None and len(ordered) > at_most:
         console.print(f"  and {len(ordered) - at_most} more")
 

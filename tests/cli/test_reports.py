@@ -84,10 +84,18 @@ def test_an_explanation_shows_suspects_evidence_text_and_trace() -> None:
                 kind=explainer_pb.EVIDENCE_KIND_MOVED_SERIES,
                 title="cpu of burner",
                 figures=[explainer_pb.Figure(name="observed", value=199.9, unit="%")],
-            )
+            ),
+            explainer_pb.Evidence(
+                evidence_id="E2",
+                kind=explainer_pb.EVIDENCE_KIND_EXAMPLE,
+                title="ValueError: too hot",
+                link="https://jaeger.example.com/trace/4bf9",
+            ),
         ],
     )
     text = shown(show_explanation, explanation)
+    link = "       https://jaeger.example.com/trace/4bf9\n"
+    assert re.search(rf"\n  E2 +example +ValueError: too hot\n{link}", text)
     assert f"  1. {bar(0.9)} burner  90% sure\n     it rose E1 E2\n" in text
     assert f"  2. {bar(0.1)} other  10% sure\n" in text
     assert re.search(r"\n  E1 +moved series +cpu of burner +observed 199\.9 %\n", text)
