@@ -93,6 +93,7 @@ async def main() -> int:
                     "sampled": asked.sampled,
                     "lost": asked.lost,
                     "without": asked.without,
+                    "clocks_ms": asked.clocks,
                     "logs": not asked.no_logs,
                 },
             )
@@ -109,6 +110,7 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--sampled", type=float, default=1.0, help="share of traces kept")
     parser.add_argument("--lost", type=float, default=0.0, help="share of spans lost")
     parser.add_argument("--without", default="", choices=ROLES, help="a service that sends nothing")
+    parser.add_argument("--clocks", type=float, default=0.0, help="milliseconds clocks are off")
     parser.add_argument("--no-logs", action="store_true", help="no log lines")
     parser.add_argument("--python", type=Path, default=ROOT / ".exam" / "bin" / "python")
     return parser.parse_args()
@@ -210,6 +212,7 @@ def _disturbed(asked: argparse.Namespace) -> str:
     found = [f"{asked.sampled:.0%} of the traces"] if asked.sampled < 1 else []
     found += [f"{asked.lost:.0%} of the spans lost"] if asked.lost else []
     found += [f"{asked.without} sends nothing"] if asked.without else []
+    found += [f"clocks off by {asked.clocks:g} ms"] if asked.clocks else []
     found += ["no log lines"] if asked.no_logs else []
     return ", ".join(found) or "undisturbed"
 

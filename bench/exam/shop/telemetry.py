@@ -21,6 +21,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import NoOpTracerProvider
 
+CLOCKS = {"seats": 1.0, "prices": -0.6, "bank": 0.4}
+"""Shares of that by which the clock of a service is off."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Disturbances:
@@ -30,12 +33,14 @@ class Disturbances:
         sampled: Share of traces that are kept, decided at their root.
         lost: Share of spans that never arrive.
         without: A service that sends nothing.
+        clocks_ms: How far clocks are off, at most.
         logs: Whether log lines are sent.
     """
 
     sampled: float = 1.0
     lost: float = 0.0
     without: str = ""
+    clocks_ms: float = 0.0
     logs: bool = True
 
 
@@ -48,14 +53,18 @@ class Sending:
     disturbances: Disturbances = field(default_factory=Disturbances)
 
 
-class _Losing(SpanExporter):
-    """Loses a share of the spans on the way, without a word."""
+class _Disturbed(SpanExporter):
+    """Loses a share of the spans on the way, without a word, and has a clock that is off."""
 
-    def __init__(self, inner: SpanExporter, share: float) -> None:
-        self._inner, self._share, self._dice = inner, share, random.Random(7)
+    def __init__(self, inner: SpanExporter, share: float, clock_ns: int) -> None:
+        self._inner, self._share, self._clock_ns = inner, share, clock_ns
+        self._dice = random.Random(7)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         kept = [span for span in spans if self._dice.random() >= self._share]
+        for span in kept:
+            span._start_time += self._clock_ns
+            span._end_time += self._clock_ns
         return self._inner.export(kept) if kept else SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
@@ -83,8 +92,9 @@ class Telemetry:
             sampler = ParentBased(TraceIdRatioBased(disturbances.sampled))
             self.traces = TracerProvider(resource=resource, sampler=sampler)
             exporter: SpanExporter = OTLPSpanExporter(**where)
-            if disturbances.lost:
-                exporter = _Losing(exporter, disturbances.lost)
+            if disturbances.lost or disturbances.clocks_ms:
+                clock_ns = round(1e6 * disturbances.clocks_ms * CLOCKS.get(role, 0.0))
+                exporter = _Disturbed(exporter, disturbances.lost, clock_ns)
             self.traces.add_span_processor(BatchSpanProcessor(exporter))
         self.lines: Any = NoOpLoggerProvider()
         if disturbances.logs and not is_silent:
