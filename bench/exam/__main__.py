@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench.exam.families import FAMILIES, Family
@@ -197,6 +198,8 @@ def _print(console: Console, verdicts: Sequence[Verdict], asked: argparse.Namesp
             each.family.name, each.family.what, to_blame, each.first, named, is_right, after
         )
     console.print(table)
+    for each in verdicts:
+        console.print(f"{each.family.name}: {escape(each.cause or 'nobody is named')}", style="dim")
     with_fault = [each for each in verdicts if each.family.expected]
     right = sum(each.is_right for each in verdicts)
     surely = sum(each.is_named and each.is_right for each in with_fault)

@@ -13,8 +13,8 @@ requests that are not traced.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import fsum
 from typing import Final
 
@@ -59,27 +59,69 @@ class Longer:
     lost: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Times:
+    """What one edge takes on both sides, and who is charged with it."""
+
+    call: Call
+    service: str
+    is_wait: bool
+    observed: Durations
+    usual: Durations
+
+
 def longer(traces: Traces) -> list[Longer]:
-    """What takes longer than usual, the most lost time first."""
+    """What takes longer than usual, the most lost time first.
+
+    What slows all of a system alike, such as a machine that is short of time, is no fault of one.
+    """
     systems = systems_of(traces)
+    measured: dict[frozenset[str], list[_Times]] = defaultdict(list)
+    for each in _measured(traces, systems):
+        measured[systems[each.service].services].append(each)
+    found = [
+        _longer(each, systems[each.service], slowdown)
+        for times in measured.values()
+        for slowdown in [_slowdown(times)]
+        for each in times
+    ]
+    return sorted((each for each in found if each), key=_order)
+
+
+def _measured(traces: Traces, systems: Mapping[str, System]) -> Iterator[_Times]:
     behind = Behind(traces, systems)
-    found: list[Longer | None] = []
     for calls in _by_operation(traces.calls):
-        if calls[0].service not in systems:
-            continue  # nobody knows who that is
         busiest = max(
             calls, key=lambda call: (call.usual.spans, call.caller, call.caller_operation)
         )
-        observed = _together([each.observed.own for each in calls])
-        usual = _together([each.usual.own for each in calls])
-        system = systems[busiest.service]
-        found.append(_longer(busiest, busiest.service, system, (observed, usual), is_wait=False))
+        if busiest.service in systems:
+            yield _Times(
+                call=busiest,
+                service=busiest.service,
+                is_wait=False,
+                observed=_together([each.observed.own for each in calls]),
+                usual=_together([each.usual.own for each in calls]),
+            )
     for each in traces.calls:
         charged = behind(each.service, each.operation, each.caller)
         if each.caller and charged in systems:
-            waits = each.observed.wait, _usual_wait(each, charged, traces)
-            found.append(_longer(each, charged, systems[charged], waits, is_wait=True))
-    return sorted((each for each in found if each), key=_order)
+            yield _Times(
+                call=each,
+                service=charged,
+                is_wait=True,
+                observed=each.observed.wait,
+                usual=_usual_wait(each, charged, traces),
+            )
+
+
+def _slowdown(times: Sequence[_Times]) -> float:
+    """How many times as long the middle one of all takes, at least 1."""
+    grown = sorted(
+        each.observed.mean / each.usual.mean
+        for each in times
+        if each.observed.count and each.usual.mean > 0
+    )
+    return max(1.0, grown[(len(grown) - 1) // 2]) if grown else 1.0
 
 
 def _order(found: Longer) -> tuple[float, str, str, str, str, bool]:
@@ -130,26 +172,22 @@ def _usual_wait(call: Call, charged: str, traces: Traces) -> Durations:
     return most.usual.duration
 
 
-def _longer(
-    call: Call,
-    charged: str,
-    system: System,
-    times: tuple[Durations, Durations],
-    *,
-    is_wait: bool,
-) -> Longer | None:
-    observed, usual = times
-    beyond = observed.sum - usual.mean * observed.count
+def _longer(times: _Times, system: System, slowdown: float) -> Longer | None:
+    observed, usual = times.observed, times.usual
+    due = replace(
+        usual, p50=slowdown * usual.p50, p95=slowdown * usual.p95, sum=slowdown * usual.sum
+    )
+    beyond = observed.sum - due.mean * observed.count
     if not usual.count or beyond <= 0 or not system.observed:
         return None
-    size, share = _size(observed, usual)
+    size, share = _size(observed, due)
     slow = observed.count * share
     if size <= USUAL_SIGMAS:
         return None
     return Longer(
-        call=call,
-        service=charged,
-        is_wait=is_wait,
+        call=times.call,
+        service=times.service,
+        is_wait=times.is_wait,
         observed=observed,
         usual=usual,
         size=size,

@@ -31,6 +31,7 @@ from services.explainer.rankers.waits import LongerWaits
 from tests.explainer.rankers.traced import (
     OBSERVED,
     REDIS,
+    ROUTES,
     SERVICES,
     START_MS,
     USUAL,
@@ -275,6 +276,18 @@ def test_time_is_charged_where_it_is_lost(
     changed: dict[tuple[str, str], CallCounts], expected: str
 ) -> None:
     assert named(rank(case(traces(calls(changed))))) == expected
+
+
+@pytest.mark.parametrize("times", [1.5, 4.0, 30.0])
+def test_what_slows_all_alike_is_the_fault_of_none(times: float) -> None:
+    """A machine that is short of time; then one service beside it that is slow on top."""
+    all_slow = {
+        (caller, callee): counts(OBSERVED, own=0.02 * times, wait=0.002 * times)
+        for caller, _, callee, _ in ROUTES
+    }
+    assert named(rank(case(traces(calls(all_slow))))) == ""
+    one_more = all_slow | {("web", "pay"): counts(OBSERVED, own=0.4 * times, wait=0.002 * times)}
+    assert named(rank(case(traces(calls(one_more))))) == "pay"
 
 
 def gone(way: Way, service: str, operation: str) -> Traces:
