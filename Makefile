@@ -230,6 +230,7 @@ $(DEV): requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@# ten seconds now, instead of while the first sender waits
 	@$(BIN)/python -m services.ingest.write.compiled_loops || echo "the loops are compiled when ingest starts"
+	@$(BIN)/python -m services.topology.traces.kernels || echo "the loops are compiled when topology starts"
 	@touch $(RUN) $@
 
 $(PROTO_DEPS): $(DEV)

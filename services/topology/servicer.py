@@ -69,7 +69,7 @@ class TopologyServicer(pb_grpc.TopologyServiceServicer):
             self._parts.sides.side(numbers([observed]), standing),
             self._parts.sides.side(numbers(usual), standing),
         )
-        known = await dictionary(self._parts.names, new.table, old.table)
+        known = await dictionary(self._parts.names, self._parts.threads, new.table, old.table)
         found = await self._in_thread(lambda: compare(new, old, known, set(services)))
         told = await self._examples(observed, found.services)
         stored = await self._parts.patterns.these(each.pattern for each in found.patterns)
@@ -79,24 +79,30 @@ class TopologyServicer(pb_grpc.TopologyServiceServicer):
             requests.moment(self._parts.clock.now_ms()),
             MOST,
         )
-        return pb.CompareTracesResponse(
-            coverage=pb.Coverage(observed=messages.coverage(new), usual=messages.coverage(old)),
-            edges=[messages.edge_change(each) for each in found.edges],
-            origins=[
-                messages.origin_change(each, _ids(_of_origin(each, told))) for each in found.origins
-            ],
-            shapes=[messages.shape_change(each) for each in found.shapes],
-            patterns=[
-                messages.pattern_change(each, stored, _ids(_of_pattern(each, told)))
-                for each in found.patterns
-                if each.pattern in stored
-            ],
-            versions=[
-                messages.version(each)
-                for each in changed
-                if found.services is None or each.service in found.services
-            ],
-        )
+
+        def answer() -> pb.CompareTracesResponse:
+            return pb.CompareTracesResponse(
+                coverage=pb.Coverage(observed=messages.coverage(new), usual=messages.coverage(old)),
+                edges=[messages.edge_change(each) for each in found.edges],
+                origins=[
+                    messages.origin_change(each, _ids(_of_origin(each, told)))
+                    for each in found.origins
+                ],
+                shapes=[messages.shape_change(each) for each in found.shapes],
+                patterns=[
+                    messages.pattern_change(each, stored, _ids(_of_pattern(each, told)))
+                    for each in found.patterns
+                    if each.pattern in stored
+                ],
+                versions=[
+                    messages.version(each)
+                    for each in changed
+                    if found.services is None or each.service in found.services
+                ],
+            )
+
+        # thousands of messages: not while others wait
+        return await self._in_thread(answer)
 
     async def ListEdges(  # noqa: N802
         self, request: pb.ListEdgesRequest, context: "EdgesContext"
@@ -187,7 +193,7 @@ class TopologyServicer(pb_grpc.TopologyServiceServicer):
         self, side: Side, request: pb.ListEdgesRequest
     ) -> Sequence[tuple[EdgeName, Counts]]:
         """All edges that are asked for, busiest first."""
-        known = await dictionary(self._parts.names, side.table)
+        known = await dictionary(self._parts.names, self._parts.threads, side.table)
 
         def named(name: EdgeName) -> EdgeName | None:
             if request.service not in ("", name.caller.service, name.called.service):

@@ -1,6 +1,10 @@
 """Spans of an unmodified SDK become the graph, behind the gateway and at the command line."""
 
 import asyncio
+import os
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from cli.product.tokens import user_token
+from tests.databases import fetch
 from tests.product import Door, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -20,11 +25,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 REQUESTS = 20
 
 
-def provider(door: Door, service: str) -> TracerProvider:
+def provider(door: Door, service: str, version: str) -> TracerProvider:
     """As a program that is told only where to send to."""
     token = user_token(door.product.directory, scopes=["write:traces"])
     made = TracerProvider(
-        resource=Resource.create({"service.name": service, "service.version": "7"})
+        resource=Resource.create({"service.name": service, "service.version": version})
     )
     exporter = OTLPSpanExporter(
         f"{door.product.run.gateway_url}/v1/traces",
@@ -34,9 +39,9 @@ def provider(door: Door, service: str) -> TracerProvider:
     return made
 
 
-def orders(door: Door) -> None:
+def orders(door: Door, version: str) -> None:
     """Twenty requests of one service that ask another, which fails once in four."""
-    front, back = provider(door, "e2e-front"), provider(door, "e2e-back")
+    front, back = provider(door, "e2e-front", version), provider(door, "e2e-back", version)
     asking, asked = front.get_tracer("e2e"), back.get_tracer("e2e")
     route = {"http.request.method": "GET", "http.route": "/orders"}
     for number in range(REQUESTS):
@@ -56,7 +61,7 @@ def orders(door: Door) -> None:
 
 
 async def test_spans_of_an_sdk_become_the_graph(door: Door) -> None:
-    await asyncio.to_thread(orders, door)
+    await asyncio.to_thread(orders, door, "7")
 
     async def counted() -> dict[str, Any] | None:
         asked = {"service": "e2e-back", "by_operation": "true"}
@@ -75,8 +80,44 @@ async def test_spans_of_an_sdk_become_the_graph(door: Door) -> None:
     assert answer.status_code == 200, answer.text
     origins = [each for each in answer.json()["origins"] if each["service"] == "e2e-back"]
     assert [each["detail"] for each in origins] == ["KeyError"]
+    await shown_at_the_command_line(door)
     versions = await door.http.get("/api/v1/versions", params={"service": "e2e-front"})
     assert [each["version"] for each in versions.json()["versions"]] == ["7"]
+
+
+async def shown_at_the_command_line(door: Door) -> None:
+    """As a table."""
+    words = ("topology", "--service", "e2e-back", "--data-dir", door.product.directory.path)
+    shown = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from cli.main import app; app()", *map(str, words)),
+        stdout=subprocess.PIPE,
+        env=os.environ | {"COLUMNS": "160"},
+    )
+    text = (await shown.communicate())[0].decode()
+    assert shown.returncode == 0
+    assert re.search(rf"e2e-front +e2e-back +call +{REQUESTS} +5 +5 ", text), text
+
+
+async def test_a_version_that_is_new_is_a_change_by_itself(door: Door) -> None:
+    await asyncio.to_thread(orders, door, "1.0")
+    dsn = door.product.run.postgres_dsn
+
+    async def known() -> bool | None:
+        asked = {"service": "e2e-back"}
+        answer = await door.http.get("/api/v1/versions", params=asked)
+        versions = {each["version"] for each in answer.json().get("versions", [])}
+        return True if "1.0" in versions else None
+
+    await eventually(known, within_s=90, what="the first version")
+    await asyncio.to_thread(orders, door, "1.1")
+
+    async def told() -> set[str] | None:
+        rows = await fetch(dsn, "SELECT change_id FROM explainer.change")
+        found = {row["change_id"] for row in rows}
+        return found if {"otel:e2e-back@1.1", "otel:e2e-front@1.1"} <= found else None
+
+    found = await eventually(told, within_s=90, what="two deploys")
+    assert len([each for each in found if each.endswith("@1.1")]) == 2
 
 
 async def test_who_may_not_read_topology_is_told_so(door: Door) -> None:

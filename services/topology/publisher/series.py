@@ -62,7 +62,7 @@ class SeriesPublisher:
         loop = asyncio.get_running_loop()
         contents = await self._minutes.contents([], [minute])
         table = await loop.run_in_executor(self._pool, merged, contents)
-        known = await dictionary(self._names, table)
+        known = await dictionary(self._names, self._pool, table)
         samples, folded = await loop.run_in_executor(self._pool, series_of, table, known)
         samples += [
             Sample(

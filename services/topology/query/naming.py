@@ -1,7 +1,9 @@
 """Ids of counts as names: who called, and what stands for whom was called."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
@@ -102,8 +104,31 @@ class Dictionary:
         return Named(self.address(peer), told.name) if peer else told
 
 
-async def dictionary(names: NameStore, *tables: MinuteTable) -> Dictionary:
-    """What the ids in some tables stand for."""
+@dataclass(slots=True)
+class _Ids:
+    """Ids that stand in some tables."""
+
+    operations: set[int]
+    addresses: set[int]
+    patterns: set[int]
+    details: set[int]
+
+
+async def dictionary(names: NameStore, pool: Executor, *tables: MinuteTable) -> Dictionary:
+    """What the ids in some tables stand for; they are gathered in `pool`."""
+    loop = asyncio.get_running_loop()
+    ids = await loop.run_in_executor(pool, _ids_of, tables)
+    named = await names.named(OPERATION, ids.operations - {0})
+    return Dictionary(
+        operations=named,
+        behind=await loop.run_in_executor(pool, _behind, named, tables),
+        addresses=await names.named(ADDRESS, ids.addresses - {0}),
+        patterns=await names.named(PATTERN, (ids.patterns | ids.details) - {0}),
+        exceptions=await names.named(EXCEPTION, ids.details - {0}),
+    )
+
+
+def _ids_of(tables: Sequence[MinuteTable]) -> _Ids:
     operations, addresses, patterns, details = set[int](), set[int](), set[int](), set[int]()
     for table in tables:
         for caller, operation, peer, _, _ in table.edges.keys.tolist():
@@ -122,14 +147,7 @@ async def dictionary(names: NameStore, *tables: MinuteTable) -> Dictionary:
         for calls in table.shape_calls.values():
             operations |= {operation for operation, _, _ in calls}
             addresses |= {peer for _, peer, _ in calls}
-    named = await names.named(OPERATION, operations - {0})
-    return Dictionary(
-        operations=named,
-        behind=_behind(named, tables),
-        addresses=await names.named(ADDRESS, addresses - {0}),
-        patterns=await names.named(PATTERN, (patterns | details) - {0}),
-        exceptions=await names.named(EXCEPTION, details - {0}),
-    )
+    return _Ids(operations, addresses, patterns, details)
 
 
 def _behind(named: Mapping[int, Named], tables: Sequence[MinuteTable]) -> Mapping[int, str]:
