@@ -61,8 +61,12 @@ class Counting:
         self.cursor = delivery.cursor
 
     def skip_to(self, cursor: int) -> None:
-        """Goes on after a gap: how many events were in it nobody knows, at least one."""
-        self._minutes.note_lost(max(1, cursor - self.cursor), self.second)
+        """Goes on after a gap: how many events were in it nobody knows, at least one.
+
+        Of what was dropped before the first event was ever counted nothing is said.
+        """
+        if self.second:
+            self._minutes.note_lost(max(1, cursor - self.cursor), self.second)
         self.cursor = cursor
 
     def changes(self) -> Changes:

@@ -20,8 +20,11 @@ UNION ALL
 SELECT content FROM topology.minute WHERE minute = ANY($2::bigint[])
 """
 _UNROLLED: Final = """
-SELECT shard, rolled_before, final_before / 60 AS until,
-    (SELECT min(minute) / 60 FROM topology.minute WHERE minute.shard = shard.shard) AS oldest
+SELECT shard, final_before / 60 AS until, ARRAY(
+    SELECT DISTINCT minute / 60 FROM topology.minute
+    WHERE minute.shard = shard.shard AND minute >= rolled_before * 60
+        AND minute < final_before / 60 * 60
+    ORDER BY 1) AS hours
 FROM topology.shard WHERE rolled_before < final_before / 60 ORDER BY shard
 """
 _CONTENTS: Final = """
@@ -53,10 +56,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unrolled:
-    """Hours of a shard that are final and not rolled up: from `first` to before `until`."""
+    """Hours of a shard, all before `until`, that are final, not rolled up, and hold anything."""
 
     shard: int
-    first: int
+    hours: Sequence[int]
     until: int
 
 
@@ -83,16 +86,7 @@ class MinuteStore:
         """What can be rolled up now."""
         with guard("unrolled"):
             rows = await self._pool.fetch(_UNROLLED)
-        return [
-            Unrolled(
-                shard=row["shard"],
-                first=row["until"]
-                if row["oldest"] is None
-                else max(row["rolled_before"], row["oldest"]),
-                until=row["until"],
-            )
-            for row in rows
-        ]
+        return [Unrolled(**row) for row in rows]
 
     async def of_hour(self, shard: int, hour: int) -> list[bytes]:
         """The minutes of one hour, which are final."""
@@ -100,10 +94,12 @@ class MinuteStore:
             rows = await self._pool.fetch(_CONTENTS, shard, hour)
         return [row["content"] for row in rows]
 
-    async def put_hour(self, shard: int, hour: int, content: bytes | None) -> None:
-        """Stores an hour, or that nothing was in it; to do it twice changes nothing."""
+    async def put_hour(self, shard: int, hour: int, content: bytes) -> None:
+        """Stores an hour; to do it twice changes nothing."""
         with guard("put_hour"):
-            async with self._pool.acquire() as connection, connection.transaction():
-                if content is not None:
-                    await connection.execute(_PUT_HOUR, hour, shard, content)
-                await connection.execute(_ROLLED, shard, hour + 1)
+            await self._pool.execute(_PUT_HOUR, hour, shard, content)
+
+    async def rolled(self, shard: int, until: int) -> None:
+        """All hours of a shard before `until` are stored."""
+        with guard("rolled_hours"):
+            await self._pool.execute(_ROLLED, shard, until)

@@ -43,10 +43,11 @@ class Pending:
 
     def settle(self, now_s: int) -> tuple[Events, Events]:
         """Takes out the rows of traces that are settled now, and rows that came late."""
-        self._settled.forget(now_s - _REMEMBERED_S)
-        self._counted.forget(now_s - _REMEMBERED_S)
         late = self._late.rows
         late = late[~self._counted.holds(_span_keys(late))]
+        # only now: late rows came when these were remembered
+        self._settled.forget(now_s - _REMEMBERED_S)
+        self._counted.forget(now_s - _REMEMBERED_S)
         self._late = _Rows.none()
         settled = self._due(now_s)
         self._counted.add(now_s, _span_keys(np.concatenate([settled, late])))

@@ -44,12 +44,9 @@ class Hours:
             await self._roll_up(each)
 
     async def _roll_up(self, unrolled: Unrolled) -> None:
-        for hour in range(unrolled.first, unrolled.until):
+        loop = asyncio.get_running_loop()
+        for hour in unrolled.hours:
             contents = await self._store.of_hour(unrolled.shard, hour)
-            content = None
-            if contents:
-                loop = asyncio.get_running_loop()
-                content = await loop.run_in_executor(self._pool, _packed_hour, contents)
+            content = await loop.run_in_executor(self._pool, _packed_hour, contents)
             await self._store.put_hour(unrolled.shard, hour, content)
-        if unrolled.first >= unrolled.until:
-            await self._store.put_hour(unrolled.shard, unrolled.until - 1, None)
+        await self._store.rolled(unrolled.shard, unrolled.until)
