@@ -244,6 +244,7 @@ async def test_lists_are_narrowed_by_owner_words_and_severity(shared: Running) -
     assert await ids(owner="none") == {two.incident_id}
     assert await ids(query=two.services[0].upper()) == {two.incident_id}
     assert await ids(query="nothing like it") == set()
+    assert await ids(query="n_rr%wed") == set()
     assert await ids(min_severity=3) == {one.incident_id, two.incident_id}
 
 
