@@ -13,6 +13,7 @@ import httpx
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from sensus.ingest.v1 import ingest_service_pb2 as pb
+from tests.ingest.otlp.events import logs, traces
 from tests.ingest.prometheus.messages import WriteRequest
 from tests.product import Door
 
@@ -123,6 +124,37 @@ def remote_write(door: Door) -> Sender:
         return answer.status_code == 204
 
     return Sender("drill_remote_write", body, deliver)
+
+
+def spans(channel: grpc.aio.Channel, metadata: Callable[[], list[tuple[str, str]]]) -> Sender:
+    """OTLP traces by gRPC; `event_ids` tells what is in a body."""
+    path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+    call = channel.unary_unary(path)
+
+    def body(number: int) -> bytes:
+        made = traces(*({"trace_id": t, "span_id": s} for t, s in event_ids(number)))
+        return bytes(made.SerializeToString())
+
+    return Sender("spans", body, lambda body: _called(call, body, metadata()))
+
+
+def records(channel: grpc.aio.Channel, metadata: Callable[[], list[tuple[str, str]]]) -> Sender:
+    """OTLP log records of errors by gRPC, with the ids of `event_ids`."""
+    path = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+    call = channel.unary_unary(path)
+
+    def body(number: int) -> bytes:
+        error = {"body": "cannot reach the warehouse", "severity_number": 17}
+        made = logs(*({**error, "trace_id": t, "span_id": s} for t, s in event_ids(number)))
+        return bytes(made.SerializeToString())
+
+    return Sender("records", body, lambda body: _called(call, body, metadata()))
+
+
+def event_ids(number: int) -> list[tuple[bytes, bytes]]:
+    """Trace and span ids of the events of a body."""
+    places = range(number * SERIES, (number + 1) * SERIES)
+    return [(place.to_bytes(16, "big"), place.to_bytes(8, "big")) for place in places]
 
 
 async def _called(
