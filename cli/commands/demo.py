@@ -19,7 +19,7 @@ from cli.product.directory import DataDirectory
 from cli.product.ports import ANY_FREE
 from cli.product.product import Product
 from cli.product.tokens import login_link
-from cli.render.screen import StartScreen, make_console
+from cli.render.screen import StartScreen, make_console, make_news_console
 
 _TIMEOUT_S = 600.0  # two minutes where nothing else runs
 _SETTINGS = {
@@ -43,9 +43,8 @@ def demo(
     """
     path = Path(tempfile.mkdtemp(prefix="sensus-demo-"))
     try:
-        finished = asyncio.run(
-            until_stopped(_demo(DataDirectory(path), make_console(), with_console=with_console))
-        )
+        demo_run = _demo(DataDirectory(path), make_news_console(), with_console=with_console)
+        finished = asyncio.run(until_stopped(demo_run))
     except BaseException:
         make_console(error=True).print(f"the logs of this run: {path / 'logs'}")
         raise

@@ -13,7 +13,7 @@ from cli.clients.explaining import short_of
 from cli.options import DEFAULT_DATA_DIR, DataDir
 from cli.product.directory import DataDirectory
 from cli.render.reports import show_explanation, show_short, show_stage
-from cli.render.screen import make_output
+from cli.render.screen import make_console
 
 
 def explain(
@@ -27,7 +27,9 @@ def explain(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Tell why: the cause, what stands beside it, and what to do first."""
-    asyncio.run(_follow(DataDirectory(data_dir), subject_id, make_output(), anew=anew, whole=whole))
+    asyncio.run(
+        _follow(DataDirectory(data_dir), subject_id, make_console(), anew=anew, whole=whole)
+    )
 
 
 async def _follow(

@@ -21,7 +21,7 @@ from cli.problem import command_text
 from cli.product.directory import DataDirectory
 from cli.render.incidents import show_change
 from cli.render.reports import show_alert, show_anomaly
-from cli.render.screen import make_console, make_output
+from cli.render.screen import make_console
 from mesh.errors import SensusError
 
 Shown = Callable[[Any], None]
@@ -40,7 +40,7 @@ def tail(
     Until Ctrl-C, across restarts of the services. At the end it prints the command that goes on
     from there.
     """
-    console = make_output()
+    console = make_console()
     anomaly_shown: Shown = lambda anomaly: show_anomaly(console, anomaly)  # noqa: E731
     alert_shown: Shown = lambda alert: show_alert(console, alert)  # noqa: E731
     incident_shown: Shown = lambda change: show_change(console, change)  # noqa: E731

@@ -15,7 +15,7 @@ from cli.product.environment import AGENT, Stores
 from cli.product.ports import METRICS_SPAN, Ports, metrics_ports
 from cli.product.product import Product
 from cli.product.tokens import login_link
-from cli.render.screen import StartScreen, make_console, show_pairs
+from cli.render.screen import StartScreen, make_news_console, show_pairs
 from mesh import ports as defaults
 from mesh.config import load
 
@@ -61,7 +61,7 @@ def up(
     for part in without or ():
         if part != AGENT:
             raise Problem(f"--without {part}: only {AGENT} can be left out")
-    console = make_console()
+    console = make_news_console()
     serving = _serve(DataDirectory(data_dir), ports, console, with_agent=not without)
     asyncio.run(until_stopped(serving))
     console.print("stopped")

@@ -26,24 +26,33 @@ _STYLE_BY_STATE = {
 }
 
 
-class _Output(Console):
+class _Answers(Console):
     def on_broken_pipe(self) -> None:
         """An error like any other, so that what is open is closed on the way out."""
         self.quiet = True
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
+class _News(Console):
+    def on_broken_pipe(self) -> None:
+        """Says no more; what waits in the buffer goes nowhere."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
 def make_console(*, error: bool = False) -> Console:
-    """A console that neither wraps nor colours its lines when they go into a pipe."""
-    return _made(Console, error=error)
-
-
-def make_output() -> Console:
-    """The same for a stream of answers, which may be read in part.
+    """A console that neither wraps nor colours its lines when they go into a pipe.
 
     Raises BrokenPipeError once nobody reads any more; the command then ends with status 1.
     """
-    return _made(_Output, error=False)
+    return _made(_Answers, error=error)
+
+
+def make_news_console() -> Console:
+    """The same for a process that goes on when nobody reads what it says any more."""
+    return _made(_News, error=False)
 
 
 def _made(kind: type[Console], *, error: bool) -> Console:
