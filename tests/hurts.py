@@ -40,11 +40,8 @@ def spin_event_loop() -> None:
 
 def end_worker() -> None:
     """Ends one of the tasks that should run for ever."""
-    names = ("committer", "relay", "consumer", "feeds", "alerts", "anomalies", "purge")
-    for task in sorted(asyncio.all_tasks(), key=lambda task: task.get_name()):
-        if task.get_name() in names:
-            task.cancel()
-            return
+    names = {"committer", "consumer", "alerts", "leading", "deliveries", "purge"}
+    next(task for task in asyncio.all_tasks() if task.get_name() in names).cancel()
 
 
 def end_probing() -> None:

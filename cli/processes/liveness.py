@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
+from pathlib import Path
 
 import psutil
 
@@ -56,7 +58,7 @@ class Watch:
         self._silent_s = 0.0
         self._unready_s = 0.0
         self._activity = Activity.IDLE
-        self._answered_s, self._cpu_s = time.monotonic(), _cpu_s(self._process)
+        self._answered_s, self._occupied_s = time.monotonic(), occupied_s(self._process)
 
     async def until_dead(self) -> str:
         """Returns, with the reason, once the process has been silent for too long."""
@@ -79,7 +81,7 @@ class Watch:
 
     def _hear(self, answer: Answer, passed_s: float) -> None:
         self._silent_s = 0.0
-        self._answered_s, self._cpu_s = time.monotonic(), _cpu_s(self._process)
+        self._answered_s, self._occupied_s = time.monotonic(), occupied_s(self._process)
         self._unready_s = 0.0 if answer.ready else self._unready_s + passed_s
         if answer.ready:
             self._note(State.READY, "")
@@ -104,22 +106,30 @@ class Watch:
         return self._patience.busy_s if self._activity is Activity.BUSY else self._patience.idle_s
 
     def _measure(self) -> Activity:
-        """Over the whole silence: CPU time since the last answer, and the state now."""
+        """Over the whole silence: what it did since the last answer, and the state now."""
         try:
             status = self._process.status()
         except psutil.NoSuchProcess:
             return Activity.IDLE
         if status == psutil.STATUS_STOPPED:
             return Activity.STOPPED
-        used_s = _cpu_s(self._process) - self._cpu_s
-        share = used_s / max(time.monotonic() - self._answered_s, 1e-3)
+        share = (occupied_s(self._process) - self._occupied_s) / max(
+            time.monotonic() - self._answered_s, 1e-3
+        )
         waits_for_disk = status == psutil.STATUS_DISK_SLEEP
         return Activity.BUSY if share > _BUSY_CORE_SHARE or waits_for_disk else Activity.IDLE
 
 
-def _cpu_s(process: psutil.Process) -> float:
+def occupied_s(process: psutil.Process) -> float:
+    """Seconds for which it computed, or its first thread waited for a processor (on Linux).
+
+    Who gets no processor on a busy machine is not idle.
+    """
     try:
         times = process.cpu_times()
     except psutil.NoSuchProcess:
         return 0.0
-    return float(times.user + times.system)
+    waited_s = 0.0
+    with suppress(OSError, IndexError, ValueError):
+        waited_s = int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[1]) / 1e9
+    return float(times.user + times.system) + waited_s

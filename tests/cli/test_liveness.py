@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cli.processes.child import Answer, Event, Patience, State
+from cli.processes.liveness import occupied_s
 from cli.processes.process import Program
 from cli.processes.supervisor import Supervisor
 from cli.product.probes import http_probe
@@ -151,3 +153,26 @@ async def test_a_fault_of_the_probe_is_told_and_kills_nobody(tmp_path: Path) -> 
         assert State.ENDED not in watched.states()
     finally:
         await watched.supervisor.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="Linux tells who waits")
+async def test_a_process_that_gets_no_processor_is_not_idle() -> None:
+    """Two that compute on one processor: each is occupied while the other computes."""
+    loop = ("sh", "-c", "while :; do :; done")
+    both = [await asyncio.create_subprocess_exec(*loop) for _ in range(2)]
+    try:
+        for each in both:
+            os.sched_setaffinity(each.pid, {min(os.sched_getaffinity(0))})
+        process = psutil.Process(both[0].pid)
+
+        def waited_s() -> float:
+            times = process.cpu_times()
+            return occupied_s(process) - times.user - times.system
+
+        async with asyncio.timeout(60):
+            while waited_s() < 0.5:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    finally:
+        for each in both:
+            each.kill()
+            await each.wait()
