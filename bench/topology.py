@@ -41,12 +41,9 @@ from sensus.topology.v1.topology_service_pb2_grpc import TopologyServiceStub
 BODY: Final = 2000
 """Spans of a body; four to a trace."""
 AT_ONCE: Final = 4
+_LOOK_S: Final = 2.0
 _EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-_SETTINGS: Final = {
-    "SENSUS_TOPOLOGY_SETTLE_S": "2",
-    "SENSUS_TOPOLOGY_CHECKPOINT_INTERVAL_S": "2",
-    "SENSUS_INGEST_MAX_CALLER_SAMPLES_PER_S": "1000000000",
-}
+_SETTINGS: Final = {"SENSUS_INGEST_MAX_CALLER_SAMPLES_PER_S": "1000000000"}
 
 console = Console(width=100)
 
@@ -144,7 +141,7 @@ async def _counted(product: Product, spans: int) -> None:
     ) as channel:
         stub = TopologyServiceStub(channel)
         while (await stub.ListEdges(pb.ListEdgesRequest())).coverage.spans < spans:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(_LOOK_S)
 
 
 def _processes(product: Product) -> dict[str, Sequence[psutil.Process]]:

@@ -73,14 +73,16 @@ class Pending:
         waiting = self._waiting
         if not len(waiting):
             return waiting.rows
-        known, places = np.unique(trace_keys(waiting.rows), return_inverse=True)
-        first = np.full(len(known), np.iinfo(np.int64).max)
-        last = np.zeros(len(known), np.int64)
-        np.minimum.at(first, places, waiting.at_s)
-        np.maximum.at(last, places, waiting.at_s)
+        keys = trace_keys(waiting.rows)
+        # rows wait in the order in which they came, and stay so within their trace
+        order = np.argsort(keys, kind="stable")
+        begins = np.flatnonzero(np.r_[True, keys[order][1:] != keys[order][:-1]])
+        ends = np.r_[begins[1:], len(order)]
+        first, last = waiting.at_s[order[begins]], waiting.at_s[order[ends - 1]]
         is_due = (last <= now_s - self._quiet_s) | (first <= now_s - self._longest_s)
-        self._settled.add(now_s, known[is_due])
-        taken = is_due[places]
+        self._settled.add(now_s, keys[order[begins[is_due]]])
+        taken = np.zeros(len(order), np.bool_)
+        taken[order] = np.repeat(is_due, ends - begins)
         self._waiting = _Rows(waiting.rows[~taken], waiting.at_s[~taken])
         settled: Events = waiting.rows[taken]
         return settled
