@@ -95,6 +95,17 @@ async def test_the_calls_of_traces_are_the_graph(
     assert found.verdict == pb.VERDICT_INSUFFICIENT_EVIDENCE
 
 
+async def test_what_traces_do_elsewhere_is_evidence_and_no_claim(
+    start: Start, topology: Topology, target: str
+) -> None:
+    """The alert is about a machine that no trace names."""
+    topology.sees_pay_fail()
+    found = await (await start(topology_target=target)).result()
+    assert len(of_kind(found, pb.EVIDENCE_KIND_ORIGIN_ERRORS)) == 1
+    assert found.suspects[0].entity == "web-1"
+    assert {"originated", "example"}.isdisjoint(each.kind for each in found.claims)
+
+
 async def test_spans_of_several_lengths_are_compared_up_to_now(
     start: Start, topology: Topology, target: str
 ) -> None:

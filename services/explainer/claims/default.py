@@ -115,17 +115,14 @@ def _shows(piece: Evidence) -> bool:
 
 def _of_traces(facts: Facts, cited: Collection[str]) -> Iterator[Claim]:
     """An example of what the cause shows first, then what else traces do other than usual."""
-    entity = facts.suspects[0].suspect.entity if facts.suspects else ""
-    examples = [p for p in facts.of_kind(EvidenceKind.EXAMPLE) if _is_of(p, entity)]
+    tied = [piece for piece in facts.of_kind(*_OF_TRACES) if facts.is_tied(piece)]
+    failing = {p.labels.get("service") for p in tied if p.kind is EvidenceKind.ORIGIN_ERRORS}
+    told = {facts.suspects[0].suspect.entity} if facts.suspects else failing
+    examples = [p for p in facts.of_kind(EvidenceKind.EXAMPLE) if p.labels.get("service") in told]
     yield from (ForExample(id) for id in _first(examples)[:1])
     for kind, claim in _OF_TRACES.items():
-        pieces = [p for p in facts.of_kind(kind) if p.evidence_id not in cited]
+        pieces = [p for p in tied if p.kind is kind and p.evidence_id not in cited]
         yield from (claim(id) for id in _first(pieces))
-
-
-def _is_of(example: Evidence, entity: str) -> bool:
-    """Whether an example is of an entity; of anybody where nobody is named."""
-    return not entity or example.labels.get("service") == entity
 
 
 def _own(facts: Facts) -> Iterator[Claim]:

@@ -38,7 +38,16 @@ def tied_evidence(case: Case) -> frozenset[str] | None:
     series = {each.evidence_id for each in case.series if ties.get(each.service)}
     changes = {each.evidence_id for each in case.changes if each.service in direct}
     changes |= {each.evidence_id for each in case.traces.versions if each.service in direct}
-    return frozenset((series | changes) - {""})
+    return frozenset((series | changes | _counted(case, ties)) - {""})
+
+
+def _counted(case: Case, ties: Mapping[str, float]) -> set[str]:
+    """Ids of the evidence of what traces do other than usual."""
+    traces = case.traces
+    found = {each.evidence_id for each in traces.calls if ties.get(each.service)}
+    found |= {each.wait_evidence_id for each in traces.calls if ties.get(each.service)}
+    found |= {each.evidence_id for each in traces.origins if ties.get(each.service)}
+    return found | {each.evidence_id for each in traces.shapes if ties.get(each.service)}
 
 
 def _direct(case: Case) -> frozenset[str]:
