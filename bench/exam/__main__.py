@@ -181,7 +181,7 @@ def _verdict(shop: Started, said: dict[str, Any], after_s: float) -> Verdict:
         confidence=float(first.get("confidence", 0.0)),
         is_named=said.get("verdict") == "VERDICT_EXPLAINED",
         after_s=after_s,
-        cause=said.get("rootCause", ""),
+        cause=said.get("rootCause") or said.get("summary", ""),
     )
 
 
@@ -199,7 +199,7 @@ def _print(console: Console, verdicts: Sequence[Verdict], asked: argparse.Namesp
         )
     console.print(table)
     for each in verdicts:
-        console.print(f"{each.family.name}: {escape(each.cause or 'nobody is named')}", style="dim")
+        console.print(f"{each.family.name}: {escape(each.cause or 'no explanation')}", style="dim")
     with_fault = [each for each in verdicts if each.family.expected]
     right = sum(each.is_right for each in verdicts)
     surely = sum(each.is_named and each.is_right for each in with_fault)
