@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from mesh import errors
+from mesh import errors, wire
 from mesh.auth import Policy
 from mesh.clients import closing
 from mesh.interceptors.unread import Unread
@@ -43,7 +43,14 @@ async def test_streams_of_a_caller_that_reads_nothing_hold_a_bounded_number_of_b
         counting.append(self)
         keep(self, budget)
 
+    options = wire.client_options
+
+    def small_windows(config: str) -> wire.Options:
+        """Of a busy process gRPC guesses a slow network, and takes gigabytes ahead for it."""
+        return [*options(config), ("grpc.http2.bdp_probe", 0)]
+
     monkeypatch.setattr(Unread, "__init__", kept)
+    monkeypatch.setattr(wire, "client_options", small_windows)
     echo = Echo(server_stream={"Endless": endless, "One": one})
     echo.policies = {method("Endless"): SMALL, method("One"): SMALL}
     running = await serve(echo)
