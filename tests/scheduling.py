@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 PRODUCT: Final = ("tests/e2e/test_scraped.py", "tests/e2e/", "tests/abuse/test_")
 """How the ids of tests begin that share one started product, in the order in which they run: first
@@ -38,6 +39,23 @@ class Scheduling(LoadScopeScheduling):
         if drives_the_product(nodeid):
             return "product"
         return nodeid if nodeid.startswith(ONE_BY_ONE) else nodeid.partition("::")[0]
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Gives the others what a worker that crashed has not begun; returns the test it ran.
+
+        pytest-xdist hands on files that are done, too, for which nobody reports anything, so that
+        the run never ends; and the test that crashed, of which the next worker would die.
+        """
+        workload = self.assigned_work.pop(node)
+        waiting = [test for unit in workload.values() for test, done in unit.items() if not done]
+        if not waiting:
+            return None
+        workload[self._split_scope(waiting[0])][waiting[0]] = True
+        left = {scope: unit for scope, unit in workload.items() if not all(unit.values())}
+        self.workqueue.update(left)
+        for other in self.assigned_work:
+            self._reschedule(other)
+        return waiting[0]
 
 
 def longest_first(items: list[pytest.Item]) -> None:
