@@ -142,7 +142,7 @@ def _otlp(product: Product) -> str:
     run, ports = product.run, product.ports
     http = f"http://127.0.0.1:{ports.otlp_http}" if ports.otlp_http else run.gateway_url
     grpc = f"127.0.0.1:{ports.otlp_grpc}" if ports.otlp_grpc else run.ingest_target
-    return f"{http}/v1/metrics  {grpc} (gRPC)"
+    return f"{http} (HTTP)  {grpc} (gRPC)"
 
 
 def _login(product: Product) -> str:
