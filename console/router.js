@@ -36,8 +36,12 @@ export const visits = new EventTarget();
 
 let left = new AbortController();
 
-/** @param {string} path @param {{replace?: boolean}} [options] */
+/**
+ * Shows a page; one that is shown already stays, with its focus and what was typed.
+ * @param {string} path @param {{replace?: boolean}} [options]
+ */
 export function go(path, { replace = false } = {}) {
+  if (!replace && path === location.pathname + location.search) return;
   if (replace) history.replaceState({}, "", path);
   else history.pushState({}, "", path);
   return show();

@@ -64,9 +64,12 @@ class View:
         await self.page.locator(selector, has_text=text).first.wait_for(timeout=60_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
-    """The product, with some alerts and series."""
+    """A product for a file of tests, with some alerts and series.
+
+    One for all would show the thousand incidents of one file to the next.
+    """
     if not CHROMIUM:
         pytest.skip("no chromium here: install it, or name it in SENSUS_CHROMIUM")
     settings = {**UNLIMITED, "SENSUS_RATE_LOGIN": "100000"}

@@ -41,6 +41,7 @@ async def test_a_night_by_keyboard(view: View, door: Door, incident: str) -> Non
     page = view.page
     await page.keyboard.press("g")
     await page.keyboard.press("n")
+    await view.until_seen("#headline", "open incident")  # the members before it are rows, too
     await view.until_seen(".row", "shop")
     await page.keyboard.press("j")
     await page.keyboard.press("Enter")
