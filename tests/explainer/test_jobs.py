@@ -222,6 +222,7 @@ async def _process(
         "SENSUS_POSTGRES_DSN": dsn,
         "SENSUS_REDIS_URL": redis_url,
         "SENSUS_EXPLAINER_GRPC_PORT": "0",
+        "SENSUS_METRICS_PORT": "0",
         "SENSUS_GATEWAY_TARGET": "off",
         "SENSUS_AUTH_JWKS_FILE": str(keys / "jwks.json"),
         "SENSUS_AUTH_KEY_FILE": str(keys / "explainer.pem"),
