@@ -1,5 +1,6 @@
 """A channel to one service of the running product, as the user admin."""
 
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -33,3 +34,8 @@ async def connect(directory: DataDirectory, service: str) -> AsyncIterator[grpc.
         targets[service], service=service, tokens=lambda: user_token(directory), caller="cli"
     ) as channel:
         yield channel
+
+
+def request_id() -> str:
+    """A new one: a call that is repeated by itself acts once."""
+    return uuid.uuid4().hex

@@ -1,6 +1,5 @@
 """Incidents of the running product: asked, changed, followed."""
 
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +23,6 @@ async def ask(channel: grpc.aio.Channel, method: str, request: Any) -> Any:
     """
     with translated():
         return await getattr(IncidentsServiceStub(channel), method)(request)
-
-
-def request_id() -> str:
-    """A new one: a call that is repeated by itself changes once."""
-    return uuid.uuid4().hex
 
 
 async def listed(

@@ -1,10 +1,13 @@
 """Routing and notices of the running product."""
 
-import uuid
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import grpc
 
+from cli.clients.connection import NOTIFIER, connect
+from cli.product.directory import DataDirectory
 from mesh.errors import translated
 from sensus.notifier.v1.notifier_service_pb2_grpc import NotifierServiceStub
 
@@ -19,6 +22,11 @@ async def ask(channel: grpc.aio.Channel, method: str, request: Any) -> Any:
         return await getattr(NotifierServiceStub(channel), method)(request)
 
 
-def request_id() -> str:
-    """A new one: a call that is repeated by itself sends once."""
-    return uuid.uuid4().hex
+def asked(data_dir: Path, method: str, request: Any) -> Any:
+    """The same for a command, of the product that runs in a directory."""
+
+    async def run() -> Any:
+        async with connect(DataDirectory(data_dir), NOTIFIER) as channel:
+            return await ask(channel, method, request)
+
+    return asyncio.run(run())

@@ -9,8 +9,8 @@ from typing import Annotated, Any, TypeVar
 import grpc
 import typer
 
-from cli.clients.connection import INCIDENTS, connect
-from cli.clients.incidents import ask, request_id
+from cli.clients.connection import INCIDENTS, connect, request_id
+from cli.clients.incidents import ask
 from cli.options import DEFAULT_DATA_DIR, DataDir
 from cli.problem import Problem
 from cli.product.directory import DataDirectory

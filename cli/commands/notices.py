@@ -1,16 +1,13 @@
 """`sensus notices`: what was told to whom, and what became of it."""
 
-import asyncio
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from cli.clients.connection import NOTIFIER, connect
-from cli.clients.notices import ask, request_id
+from cli.clients.connection import request_id
+from cli.clients.notices import asked
 from cli.options import DEFAULT_DATA_DIR, DataDir
-from cli.product.directory import DataDirectory
 from cli.render.notices import label_of, show_matches
 from cli.render.screen import make_console
 from cli.render.text import escape
@@ -35,7 +32,7 @@ def list_notices(
     table = Table(box=None, pad_edge=False)
     for title in ("notice", "state", "receiver", "over", "what"):
         table.add_column(title, overflow="fold")
-    for each in _asked(data_dir, "ListNotices", request).notices:
+    for each in asked(data_dir, "ListNotices", request).notices:
         state = notice_pb2.NoticeState.Name(each.state).removeprefix("NOTICE_STATE_").lower()
         cells = (each.notice_id, state, each.receiver, each.integration, each.title)
         table.add_row(*map(escape, cells))
@@ -46,7 +43,7 @@ def list_notices(
 def show_notice(notice_id: str, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Show one notice with each attempt to deliver it."""
     console = make_console()
-    found = _asked(data_dir, "GetNotice", pb.GetNoticeRequest(notice_id=notice_id)).notice
+    found = asked(data_dir, "GetNotice", pb.GetNoticeRequest(notice_id=notice_id)).notice
     state = notice_pb2.NoticeState.Name(found.state).removeprefix("NOTICE_STATE_").lower()
     console.print(found.title, markup=False)
     console.print(f"  {state}, to {found.receiver} over {found.integration}", markup=False)
@@ -75,20 +72,20 @@ def preview(
     request = pb.TestRoutingRequest(
         labels=[label_of(each) for each in labels or []], incident_id=incident, include_texts=True
     )
-    show_matches(make_console(), _asked(data_dir, "TestRouting", request))
+    show_matches(make_console(), asked(data_dir, "TestRouting", request))
 
 
 @notices.command("resend")
 def resend(notice_id: str, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Deliver a notice once more."""
     request = pb.ResendNoticeRequest(notice_id=notice_id, request_id=request_id())
-    typer.echo(_asked(data_dir, "ResendNotice", request).notice.notice_id)
+    typer.echo(asked(data_dir, "ResendNotice", request).notice.notice_id)
 
 
 @notices.command("receivers")
 def list_receivers(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """List receivers and whether they answer."""
-    answer = _asked(data_dir, "ListReceivers", pb.ListReceiversRequest())
+    answer = asked(data_dir, "ListReceivers", pb.ListReceiversRequest())
     table = Table(box=None, pad_edge=False)
     for title in ("receiver", "over", "leads to", "answers", "waiting", "last error"):
         table.add_column(title, overflow="fold")
@@ -99,11 +96,3 @@ def list_receivers(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
             cells = (each.receiver, way.integration, way.target, answers, str(way.waiting))
             table.add_row(*map(escape, (*cells, way.last_error)))
     make_console().print(table)
-
-
-def _asked(data_dir: Path, method: str, request: Any) -> Any:
-    async def run() -> Any:
-        async with connect(DataDirectory(data_dir), NOTIFIER) as channel:
-            return await ask(channel, method, request)
-
-    return asyncio.run(run())

@@ -1,16 +1,14 @@
 """`sensus notify`: who is told of what."""
 
-import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from cli.clients.connection import NOTIFIER, connect
-from cli.clients.notices import ask, request_id
+from cli.clients.connection import request_id
+from cli.clients.notices import asked
 from cli.options import DEFAULT_DATA_DIR, DataDir
 from cli.problem import Problem
-from cli.product.directory import DataDirectory
 from cli.render.notices import label_of, show_matches
 from cli.render.screen import make_console
 from sensus.notifier.v1 import notifier_service_pb2 as pb
@@ -28,7 +26,7 @@ def import_config(
 ) -> None:
     """Make a routing of an alertmanager.yml; what is lost is told on standard error."""
     request = pb.ImportAlertmanagerConfigRequest(yaml=_text_of(file))
-    answer = _asked(data_dir, "ImportAlertmanagerConfig", request)
+    answer = asked(data_dir, "ImportAlertmanagerConfig", request)
     for each in answer.lost:
         typer.echo(f"lost: {each.path}: {each.reason}", err=True)
     if put:
@@ -53,7 +51,7 @@ def show_routing(
     version: Annotated[int, typer.Option(min=0, help="An earlier version.")] = 0,
 ) -> None:
     """Print the routing that holds."""
-    answer = _asked(data_dir, "GetRouting", pb.GetRoutingRequest(version=version))
+    answer = asked(data_dir, "GetRouting", pb.GetRoutingRequest(version=version))
     typer.echo(answer.routing.yaml, nl=False)
 
 
@@ -74,7 +72,7 @@ def try_routing(
         incident_id=incident,
         yaml=_text_of(file) if file else "",
     )
-    answer = _asked(data_dir, "TestRouting", request)
+    answer = asked(data_dir, "TestRouting", request)
     show_matches(make_console(), answer)
 
 
@@ -82,24 +80,16 @@ def try_routing(
 def send_test(receiver: str, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Send a test notice to a receiver, over each of its integrations."""
     request = pb.SendTestNoticeRequest(receiver=receiver, request_id=request_id())
-    for notice in _asked(data_dir, "SendTestNotice", request).notices:
+    for notice in asked(data_dir, "SendTestNotice", request).notices:
         typer.echo(f"{notice.notice_id}  {notice.integration}")
 
 
 def _put(data_dir: Path, yaml: str, *, dry_run: bool) -> None:
     request = pb.PutRoutingRequest(yaml=yaml, dry_run=dry_run)
-    answer = _asked(data_dir, "PutRouting", request)
+    answer = asked(data_dir, "PutRouting", request)
     for warning in answer.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo("it can be put" if dry_run else f"version {answer.routing.version} holds")
-
-
-def _asked(data_dir: Path, method: str, request: Any) -> Any:
-    async def run() -> Any:
-        async with connect(DataDirectory(data_dir), NOTIFIER) as channel:
-            return await ask(channel, method, request)
-
-    return asyncio.run(run())
 
 
 def _text_of(file: Path) -> str:

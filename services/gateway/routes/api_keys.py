@@ -17,7 +17,7 @@ from services.gateway.http.bodies import decoded, json_response
 from services.gateway.http.endpoint import Endpoint, Operation, principal_of
 from services.gateway.http.queries import PAGE_NAMES, Page, only, page_parameters
 from services.gateway.model import ApiKey
-from services.gateway.routes.users import ADMINS
+from services.gateway.routes.users import for_admins
 from services.gateway.store import ApiKeyStore
 
 
@@ -91,23 +91,9 @@ class ApiKeyRoutes:
         """The endpoints of this subject."""
         path = "/api/v1/api-keys"
         return [
-            Endpoint(method="GET", path=path, policy=ADMINS, handle=self._list, operation=_LIST),
-            Endpoint(
-                method="POST",
-                path=path,
-                policy=ADMINS,
-                handle=self._create,
-                operation=_CREATE,
-                audited=True,
-            ),
-            Endpoint(
-                method="DELETE",
-                path=f"{path}/{{key_id}}",
-                policy=ADMINS,
-                handle=self._revoke,
-                operation=_REVOKE,
-                audited=True,
-            ),
+            for_admins("GET", path, self._list, _LIST),
+            for_admins("POST", path, self._create, _CREATE),
+            for_admins("DELETE", f"{path}/{{key_id}}", self._revoke, _REVOKE),
         ]
 
     async def _list(self, request: Request) -> Response:

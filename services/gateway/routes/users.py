@@ -15,12 +15,24 @@ from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.roles import check_role
 from services.gateway.auth.standing import StandingKeeper
 from services.gateway.http.bodies import decoded, json_response
-from services.gateway.http.endpoint import Endpoint, Operation, principal_of
+from services.gateway.http.endpoint import Endpoint, Handle, Operation, principal_of
 from services.gateway.http.queries import PAGE_NAMES, Page, only, page_parameters
 from services.gateway.model import Account
 from services.gateway.store import AccountStore
 
 ADMINS: Final = Policy(any_of=frozenset({ADMIN}))
+
+
+def for_admins(method: str, path: str, handle: Handle, operation: Operation) -> Endpoint:
+    """An endpoint of administration; what it changes is audited."""
+    return Endpoint(
+        method=method,
+        path=path,
+        policy=ADMINS,
+        handle=handle,
+        operation=operation,
+        audited=method != "GET",
+    )
 
 
 class User(msgspec.Struct, rename="camel", kw_only=True):
@@ -107,31 +119,10 @@ class UserRoutes:
         """The endpoints of this subject."""
         path = "/api/v1/users"
         return [
-            Endpoint(method="GET", path=path, policy=ADMINS, handle=self._list, operation=_LIST),
-            Endpoint(
-                method="POST",
-                path=path,
-                policy=ADMINS,
-                handle=self._create,
-                operation=_CREATE,
-                audited=True,
-            ),
-            Endpoint(
-                method="PATCH",
-                path=f"{path}/{{user_name}}",
-                policy=ADMINS,
-                handle=self._update,
-                operation=_UPDATE,
-                audited=True,
-            ),
-            Endpoint(
-                method="DELETE",
-                path=f"{path}/{{user_name}}",
-                policy=ADMINS,
-                handle=self._delete,
-                operation=_DELETE,
-                audited=True,
-            ),
+            for_admins("GET", path, self._list, _LIST),
+            for_admins("POST", path, self._create, _CREATE),
+            for_admins("PATCH", f"{path}/{{user_name}}", self._update, _UPDATE),
+            for_admins("DELETE", f"{path}/{{user_name}}", self._delete, _DELETE),
         ]
 
     async def _list(self, request: Request) -> Response:
