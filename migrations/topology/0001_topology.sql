@@ -92,8 +92,8 @@ CREATE TABLE topology.published (
 );
 INSERT INTO topology.published DEFAULT VALUES;
 
--- Versions of which the explainer was told.
-CREATE TABLE topology.told_version (
+-- Versions that were sent to the explainer as changes.
+CREATE TABLE topology.sent_version (
     service     text        NOT NULL,
     version     text        NOT NULL,
     environment text        NOT NULL,

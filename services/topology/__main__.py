@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 async def run() -> None:
-    """Serves until told to stop."""
+    """Serves until asked to stop."""
     config = settings.load(Config, prefix=SERVICE)
     async with telemetry.setup(SERVICE, config):
         logger.info("starting", extra={"config": settings.describe(config)})

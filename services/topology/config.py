@@ -1,4 +1,4 @@
-"""What topology is told by the environment, `SENSUS_TOPOLOGY_*` before `SENSUS_*`."""
+"""Settings of topology: `SENSUS_TOPOLOGY_*` before `SENSUS_*`."""
 
 import os
 import socket

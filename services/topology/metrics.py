@@ -63,7 +63,7 @@ SERIES_FOLDED: Final = Counter(
 )
 DEPLOYS: Final = Counter(
     "sensus_topology_deploys_total",
-    "Versions that the explainer was told of. Rising all the time: a version in every process?",
+    "Versions sent to the explainer as changes. Rising all the time: a version in every process?",
 )
 DROPPED: Final = Counter(
     "sensus_topology_dropped_total",

@@ -25,7 +25,7 @@ from services.topology.store.versions import VersionStore
 
 FULL_NAME: Final = pb.DESCRIPTOR.services_by_name["TopologyService"].full_name
 _EXAMPLES_READ: Final = 2000
-_EXAMPLES_TOLD: Final = 3
+_EXAMPLES_SHOWN: Final = 3
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class TopologyServicer(pb_grpc.TopologyServiceServicer):
         )
         known = await dictionary(self._parts.names, self._parts.threads, new.table, old.table)
         found = await self._in_thread(lambda: compare(new, old, known, set(services)))
-        told = await self._examples(observed, found.services)
+        examples_seen = await self._examples(observed, found.services)
         stored = await self._parts.patterns.these(each.pattern for each in found.patterns)
         changed = await self._parts.versions.changed(
             requests.moment(observed.first * 60_000),
@@ -85,12 +85,12 @@ class TopologyServicer(pb_grpc.TopologyServiceServicer):
                 coverage=pb.Coverage(observed=messages.coverage(new), usual=messages.coverage(old)),
                 edges=[messages.edge_change(each) for each in found.edges],
                 origins=[
-                    messages.origin_change(each, _ids(_of_origin(each, told)))
+                    messages.origin_change(each, _ids(_of_origin(each, examples_seen)))
                     for each in found.origins
                 ],
                 shapes=[messages.shape_change(each) for each in found.shapes],
                 patterns=[
-                    messages.pattern_change(each, stored, _ids(_of_pattern(each, told)))
+                    messages.pattern_change(each, stored, _ids(_of_pattern(each, examples_seen)))
                     for each in found.patterns
                     if each.pattern in stored
                 ],
@@ -226,16 +226,16 @@ def register(parts: Parts, server: grpc.aio.Server) -> None:
 
 
 def _ids(found: Iterable[StoredExample]) -> list[str]:
-    return [each.example_id for each in found][:_EXAMPLES_TOLD]
+    return [each.example_id for each in found][:_EXAMPLES_SHOWN]
 
 
-def _of_pattern(pair: PatternPair, told: Sequence[StoredExample]) -> Iterable[StoredExample]:
-    return (each for each in told if each.pattern == pair.pattern)
+def _of_pattern(pair: PatternPair, seen: Sequence[StoredExample]) -> Iterable[StoredExample]:
+    return (each for each in seen if each.pattern == pair.pattern)
 
 
-def _of_origin(pair: OriginPair, told: Sequence[StoredExample]) -> Iterable[StoredExample]:
+def _of_origin(pair: OriginPair, seen: Sequence[StoredExample]) -> Iterable[StoredExample]:
     """Of the same service: by its type of exception, else by its operation."""
-    ours = [each for each in told if each.service == pair.place.service]
+    ours = [each for each in seen if each.service == pair.place.service]
     if pair.reason == pb.ORIGIN_REASON_EXCEPTION:
         return [each for each in ours if each.type == pair.detail]
     return [each for each in ours if each.name == pair.place.name]

@@ -1,1 +1,1 @@
-"""The services that are told."""
+"""The services that topology calls."""

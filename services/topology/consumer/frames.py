@@ -19,8 +19,10 @@ def delivery(frame: pb.EventDelivery) -> Delivery:
         Unavailable: The rows are cut; a new stream may do better.
     """
     if len(frame.rows) % EVENT.itemsize:
-        told = f"rows of shard {frame.shard} at {frame.cursor} are no multiple of {EVENT.itemsize}"
-        raise Unavailable(told, reason="DELIVERY_INVALID")
+        message = (
+            f"rows of shard {frame.shard} at {frame.cursor} are no multiple of {EVENT.itemsize}"
+        )
+        raise Unavailable(message, reason="DELIVERY_INVALID")
     names = _names(frame.names)
     named = sum(map(len, names.by_kind().values())) + len(names.instances)
     return Delivery(
@@ -36,12 +38,12 @@ def delivery(frame: pb.EventDelivery) -> Delivery:
     )
 
 
-def _names(told: pb.EventNames) -> Names:
+def _names(sent: pb.EventNames) -> Names:
     return Names(
-        operations={each.id: Named(each.service, each.name) for each in told.operations},
-        addresses={each.id: Named("", each.name) for each in told.addresses},
-        patterns={each.id: Named(each.service, each.text) for each in told.patterns},
-        exceptions={each.id: Named("", each.type) for each in told.exceptions},
+        operations={each.id: Named(each.service, each.name) for each in sent.operations},
+        addresses={each.id: Named("", each.name) for each in sent.addresses},
+        patterns={each.id: Named(each.service, each.text) for each in sent.patterns},
+        exceptions={each.id: Named("", each.type) for each in sent.exceptions},
         instances={
             each.id: Instance(
                 service=each.service,
@@ -49,23 +51,23 @@ def _names(told: pb.EventNames) -> Names:
                 instance=each.instance,
                 environment=each.environment,
             )
-            for each in told.instances
+            for each in sent.instances
         },
     )
 
 
-def _example(told: pb.EventExample, names: Names) -> Example:
-    operation = names.operations.get(told.operation, Named("", ""))
+def _example(sent: pb.EventExample, names: Names) -> Example:
+    operation = names.operations.get(sent.operation, Named("", ""))
     return Example(
-        operation=told.operation,
-        exception=told.exception,
-        pattern=told.pattern,
+        operation=sent.operation,
+        exception=sent.exception,
+        pattern=sent.pattern,
         service=operation.service,
         name=operation.name,
-        type=names.exceptions.get(told.exception, Named("", "")).name,
-        message=told.message,
-        frames=tuple(told.frames),
-        trace_id=told.trace_id,
-        span_id=told.span_id,
-        time_ns=told.time_ns,
+        type=names.exceptions.get(sent.exception, Named("", "")).name,
+        message=sent.message,
+        frames=tuple(sent.frames),
+        trace_id=sent.trace_id,
+        span_id=sent.span_id,
+        time_ns=sent.time_ns,
     )

@@ -30,11 +30,11 @@ COUNTS: Final = (
 OTHER_ID: Final = 1
 """As operation or address: those beyond a limit."""
 MOST_OF_OPERATION: Final = 50
-"""Callers and addresses of an operation that are told apart."""
+"""Callers and addresses of an operation that are kept apart."""
 MANY: Final = 5_000
-"""From so many edges on, new ones of an operation that has one are not told apart."""
+"""From so many edges on, new ones of an operation that has one are not kept apart."""
 MOST: Final = 20_000
-"""From so many edges on, new ones are told as one."""
+"""From so many edges on, new ones are counted as one."""
 
 _ROOM: Final = 16
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)

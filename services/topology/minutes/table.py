@@ -24,7 +24,7 @@ ShapeKey = tuple[int, int]
 WEIGHT_UNIT: Final = 1024
 MOST_SHAPES: Final = 16
 MANY_ORIGINS: Final = 2000
-"""Of an operation; the calls of others are told as one."""
+"""Of an operation; the calls of others are counted as one."""
 
 __all__ = ["COUNTS", "EdgeKey", "MinuteTable", "OriginKey", "PatternKey", "ShapeKey"]
 
@@ -36,7 +36,7 @@ class MinuteTable:
     Attributes:
         origins: How many errors began there, and in how many traces.
         patterns: Lines.
-        firsts: By pattern the failing traces in which its service told the first error.
+        firsts: By pattern the failing traces in which its service wrote the first error.
         shapes: Good answers.
         shape_calls: What the numbers of shapes stand for.
         shape_counts: Shapes by operation.
@@ -148,7 +148,7 @@ class MinuteTable:
         self.patterns[key] = self.patterns.get(key, 0) + lines
 
     def add_first(self, pattern: int, traces: int) -> None:
-        """Adds failing traces in which the first error was told by this pattern."""
+        """Adds failing traces in which the first error had this pattern."""
         self.firsts[pattern] = self.firsts.get(pattern, 0) + traces
 
     def add_origin(self, key: OriginKey, errors: int, traces: int) -> None:
@@ -163,8 +163,8 @@ class MinuteTable:
 
     def _add_origins(self, calls: Calls, which: NDArray[np.intp]) -> None:
         columns = (calls.operations, calls.peers, calls.reasons, calls.details)
-        told: Any = zip(*(each[which].tolist() for each in columns), strict=True)
+        begun: Any = zip(*(each[which].tolist() for each in columns), strict=True)
         seen = set[Any]()
-        for key, trace in zip(told, calls.traces[which].tolist(), strict=True):
+        for key, trace in zip(begun, calls.traces[which].tolist(), strict=True):
             self.add_origin(key, 1, (key, trace) not in seen)
             seen.add((key, trace))

@@ -40,8 +40,8 @@ class Delivery:
 
 def by_second(deliveries: Sequence[Delivery]) -> Iterator[Delivery]:
     """Consecutive deliveries of a shard with those of one second as one, without their names."""
-    for _, told in groupby(deliveries, lambda each: each.commit_s):
-        parts = list(told)
+    for _, together in groupby(deliveries, lambda each: each.commit_s):
+        parts = list(together)
         if len(parts) == 1:
             yield parts[0]
         else:

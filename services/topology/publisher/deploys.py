@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Deploys:
-    """A worker of every replica: a change that is told twice is one."""
+    """A worker of every replica: a change that is sent twice is one."""
 
     def __init__(self, store: PublishedStore, explainer: ExplainerClient, clock: Clock) -> None:
         """Tells nothing yet."""
@@ -31,14 +31,14 @@ class Deploys:
             try:
                 await self.tell()
             except SensusError as error:
-                logger.info("deploys are told later", extra={"cause": error.message})
+                logger.info("deploys are sent later", extra={"cause": error.message})
             await self._clock.sleep(_EVERY_S)
 
     async def tell(self) -> None:
         """One round."""
-        for each in await self._store.untold(_AT_ONCE):
+        for each in await self._store.unsent(_AT_ONCE):
             await self._explainer.deployed(
                 each.service, each.version, each.environment, each.first_seen
             )
-            await self._store.told(each)
+            await self._store.sent(each)
             metrics.DEPLOYS.inc()

@@ -131,7 +131,7 @@ def _edge_change(pair: EdgePair, ratio: float) -> float:
 def _origins(
     observed: Side, usual: Side, known: Dictionary, near: Collection[str] | None, ratio: float
 ) -> list[OriginPair]:
-    def told(side: Side) -> Mapping[tuple[Named, int, str], tuple[int, ...]]:
+    def summed(side: Side) -> Mapping[tuple[Named, int, str], tuple[int, ...]]:
         sums: dict[Any, tuple[int, ...]] = {}
         for (operation, peer, reason, detail), counts in side.table.origins.items():
             place = known.place(operation, peer, reason)
@@ -140,7 +140,7 @@ def _origins(
                 sums[key] = tuple(map(sum, zip(sums.get(key, (0, 0)), counts, strict=True)))
         return sums
 
-    new, old = told(observed), told(usual)
+    new, old = summed(observed), summed(usual)
     pairs = [
         OriginPair(
             place=key[0],
@@ -158,7 +158,7 @@ def _origins(
 def _shapes(
     observed: Side, usual: Side, known: Dictionary, near: Collection[str] | None
 ) -> list[ShapePair]:
-    def told(side: Side) -> tuple[dict[Any, int], dict[Named, int]]:
+    def summed(side: Side) -> tuple[dict[Any, int], dict[Named, int]]:
         shapes, totals = dict[Any, int](), dict[Named, int]()
         for (operation, number), answers in side.table.shapes.items():
             place = known.operation(operation)
@@ -168,7 +168,7 @@ def _shapes(
                 totals[place] = totals.get(place, 0) + answers
         return shapes, totals
 
-    (new, all_new), (old, all_old) = told(observed), told(usual)
+    (new, all_new), (old, all_old) = summed(observed), summed(usual)
     pairs = [
         ShapePair(
             place=key[0],
@@ -191,7 +191,7 @@ def _shapes(
 def _patterns(
     observed: Side, usual: Side, known: Dictionary, near: Collection[str] | None, ratio: float
 ) -> list[PatternPair]:
-    def told(side: Side) -> dict[int, int]:
+    def summed(side: Side) -> dict[int, int]:
         lines = dict[int, int]()
         for (_, pattern, severity), count in side.table.patterns.items():
             named = known.patterns.get(pattern)
@@ -200,7 +200,7 @@ def _patterns(
                 lines[pattern] = lines.get(pattern, 0) + count
         return lines
 
-    new, old = told(observed), told(usual)
+    new, old = summed(observed), summed(usual)
     pairs = [
         PatternPair(
             pattern=each,

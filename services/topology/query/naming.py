@@ -24,7 +24,7 @@ _CALLING: Final = (model.CLIENT, model.PRODUCER)
 
 @dataclass(frozen=True, slots=True)
 class EdgeName:
-    """An edge as it is told."""
+    """An edge by names."""
 
     caller: Named
     called: Named
@@ -39,7 +39,7 @@ class EdgeName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dictionary:
-    """What ids stand for; those that were forgotten are told as `UNKNOWN`.
+    """What ids stand for; those that were forgotten are `UNKNOWN`.
 
     Attributes:
         behind: The service that usually answers at an address, where it does.
@@ -68,18 +68,18 @@ class Dictionary:
     def edge(self, key: EdgeKey) -> EdgeName:
         """A call that nobody answered stands for what it called, in the name of its caller."""
         caller, operation, peer, kind, connection = key
-        told = self.operation(operation)
+        named = self.operation(operation)
         if kind in _CALLING and connection != settle.ENTRY:
-            by = self.operation(caller) if caller else Named(told.service, "")
-            return EdgeName(by, Named(self.address(peer), told.name), kind, connection)
-        return EdgeName(self.operation(caller), told, kind, connection)
+            by = self.operation(caller) if caller else Named(named.service, "")
+            return EdgeName(by, Named(self.address(peer), named.name), kind, connection)
+        return EdgeName(self.operation(caller), named, kind, connection)
 
     def place(self, operation: int, peer: int, reason: int) -> Named:
         """To whom an error is charged."""
-        told = self.operation(operation)
+        named = self.operation(operation)
         if not peer:
-            return told
-        return Named(self.address(peer), "" if reason == settle.UNREACHABLE else told.name)
+            return named
+        return Named(self.address(peer), "" if reason == settle.UNREACHABLE else named.name)
 
     def detail(self, number: int) -> str:
         """The type of an exception, a pattern, or a code."""
@@ -95,13 +95,13 @@ class Dictionary:
         """The calls of a shape by name."""
         if number == OTHER_SHAPE:
             return ((Named("", OTHER), 1),)
-        told = [(self.callee(operation, peer), times) for operation, peer, times in calls]
-        return tuple(sorted(told, key=lambda each: (each[0].service, each[0].name, each[1])))
+        called = [(self.callee(operation, peer), times) for operation, peer, times in calls]
+        return tuple(sorted(called, key=lambda each: (each[0].service, each[0].name, each[1])))
 
     def callee(self, operation: int, peer: int) -> Named:
         """Whom a call called."""
-        told = self.operation(operation)
-        return Named(self.address(peer), told.name) if peer else told
+        named = self.operation(operation)
+        return Named(self.address(peer), named.name) if peer else named
 
 
 @dataclass(slots=True)

@@ -60,7 +60,7 @@ def _samples(
 
 
 def _of_peer(name: EdgeName) -> EdgeName:
-    """Callers are told as services, and however they call."""
+    """Callers are named as services, and however they call."""
     return EdgeName(Named(name.caller.service, ""), name.called, name.kind, 0)
 
 

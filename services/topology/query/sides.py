@@ -96,7 +96,7 @@ def edges_by_name(
     Args:
         table: With the counts.
         known: What their ids stand for.
-        named: Gives the name under which an edge is told; None leaves it out.
+        named: Gives the name under which an edge is shown; None leaves it out.
     """
     groups: dict[EdgeName, int] = {}
     taken, places = list[int](), list[int]()

@@ -105,10 +105,10 @@ class Counting:
         self._final.update(self._minutes.close(second))
 
     def _add_patterns(self, events: Events) -> None:
-        told = events[(events["kind"] == model.RECORD) & (events["parent"] > 0)]
-        patterns, places = np.unique(told["parent"], return_inverse=True)
+        records = events[(events["kind"] == model.RECORD) & (events["parent"] > 0)]
+        patterns, places = np.unique(records["parent"], return_inverse=True)
         for place, pattern in enumerate(patterns.tolist()):
-            lines = told[places == place]
+            lines = records[places == place]
             times = lines["start_ns"]
             more = PatternLines(
                 severity=int(lines["severity"].max()),

@@ -55,7 +55,7 @@ class _Skip:
 
 
 class ShardWorker:
-    """Processes one shard until it is told to stop."""
+    """Processes one shard until it is asked to stop."""
 
     def __init__(
         self, counting: Counting, *, shard: int, terms: Terms, credit: Credit, committed: Committed

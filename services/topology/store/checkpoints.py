@@ -114,8 +114,8 @@ async def _move(connection: "Connection", changes: Changes) -> None:
         changes.pending,
     )
     if done != "UPDATE 1":
-        told = f"shard {changes.shard} is not at {changes.from_cursor} of epoch {changes.epoch}"
-        raise ShardLost(told)
+        message = f"shard {changes.shard} is not at {changes.from_cursor} of epoch {changes.epoch}"
+        raise ShardLost(message)
 
 
 def _lines(changes: Changes) -> Sequence[list[int]]:

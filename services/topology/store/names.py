@@ -25,7 +25,7 @@ _MOST_KNOWN: Final = 50_000
 _PUT: Final = """
 INSERT INTO topology.name AS known (kind, id, service, name, last_day)
 SELECT $1, id, service, name, $5 FROM unnest($2::bigint[], $3::text[], $4::text[])
-    AS told (id, service, name) ORDER BY id
+    AS given (id, service, name) ORDER BY id
 ON CONFLICT (kind, id) DO UPDATE SET last_day = excluded.last_day
 WHERE known.last_day < excluded.last_day
 """
@@ -34,7 +34,7 @@ INSERT INTO topology.instance AS known
     (id, service, version, instance, environment, first_seen, last_seen)
 SELECT id, service, version, instance, environment, to_timestamp(first), to_timestamp(last)
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-    $7::bigint[]) AS told (id, service, version, instance, environment, first, last) ORDER BY id
+    $7::bigint[]) AS given (id, service, version, instance, environment, first, last) ORDER BY id
 ON CONFLICT (id) DO UPDATE SET first_seen = least(known.first_seen, excluded.first_seen),
     last_seen = greatest(known.last_seen, excluded.last_seen)
 WHERE known.last_seen < excluded.last_seen OR known.first_seen > excluded.first_seen
@@ -55,7 +55,7 @@ class NameStore:
         self._new_instances: dict[int, tuple[Instance, int, int]] = {}
 
     def offer(self, names: Names, second: int) -> None:
-        """Takes names that were told at a second of the log; `flush` stores what is new of them."""
+        """Takes names that came at a second of the log; `flush` stores what is new of them."""
         day = second // _DAY_S
         for kind, known in names.by_kind().items():
             for number, named in known.items():
@@ -88,9 +88,9 @@ class NameStore:
         return {unsigned(row["id"]): Named(row["service"], row["name"]) for row in rows}
 
     async def _store(self) -> None:
-        told = dict(self._new)
+        new = dict(self._new)
         by_kind_and_day: dict[tuple[int, int], list[tuple[int, Named]]] = {}
-        for (kind, number), (named, day) in told.items():
+        for (kind, number), (named, day) in new.items():
             by_kind_and_day.setdefault((kind, day), []).append((number, named))
         with guard("put_names"):
             for (kind, day), names in sorted(by_kind_and_day.items()):
@@ -102,26 +102,26 @@ class NameStore:
                     [named.name for _, named in names],
                     datetime.fromtimestamp(day * _DAY_S, UTC).date(),
                 )
-        for key, (_, day) in told.items():
+        for key, (_, day) in new.items():
             self._days[key] = max(day, self._days.get(key, -1))
-        _drop(self._new, told)
+        _drop(self._new, new)
 
     async def _store_instances(self) -> None:
-        told = dict(self._new_instances)
+        new = dict(self._new_instances)
         with guard("put_instances"):
             await self._pool.execute(
                 _PUT_INSTANCES,
-                list(told),
-                [each.service for each, _, _ in told.values()],
-                [each.version for each, _, _ in told.values()],
-                [each.instance for each, _, _ in told.values()],
-                [each.environment for each, _, _ in told.values()],
-                [first for _, first, _ in told.values()],
-                [last for _, _, last in told.values()],
+                list(new),
+                [each.service for each, _, _ in new.values()],
+                [each.version for each, _, _ in new.values()],
+                [each.instance for each, _, _ in new.values()],
+                [each.environment for each, _, _ in new.values()],
+                [first for _, first, _ in new.values()],
+                [last for _, _, last in new.values()],
             )
-        for number, (_, _, second) in told.items():
+        for number, (_, _, second) in new.items():
             self._seen[number] = max(second, self._seen.get(number, 0))
-        _drop(self._new_instances, told)
+        _drop(self._new_instances, new)
 
 
 def _drop(offered: dict[Any, Any], stored: Mapping[Any, Any]) -> None:

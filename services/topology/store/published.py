@@ -1,4 +1,4 @@
-"""How far series were handed to ingest, and which versions the explainer was told of."""
+"""How far series were handed to ingest, and which versions the explainer was sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ WHERE version <> '' AND last_seen >= to_timestamp($1::bigint)
     AND first_seen < to_timestamp($1::bigint) + interval '1 minute'
 ORDER BY service, version, environment LIMIT $2
 """
-_UNTOLD: Final = """
+_UNSENT: Final = """
 WITH versions AS (
     SELECT service, version, environment, min(first_seen) AS first_seen
     FROM topology.instance WHERE version <> '' GROUP BY service, version, environment
@@ -32,12 +32,12 @@ WITH versions AS (
 )
 SELECT service, version, environment, first_seen FROM ranked
 WHERE place > 1 AND NOT EXISTS (
-    SELECT FROM topology.told_version AS told WHERE told.service = ranked.service
-        AND told.version = ranked.version AND told.environment = ranked.environment)
+    SELECT FROM topology.sent_version AS sent WHERE sent.service = ranked.service
+        AND sent.version = ranked.version AND sent.environment = ranked.environment)
 ORDER BY first_seen LIMIT $1
 """
-_TOLD: Final = """
-INSERT INTO topology.told_version (service, version, environment, first_seen)
+_SENT: Final = """
+INSERT INTO topology.sent_version (service, version, environment, first_seen)
 VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
 """
 
@@ -73,20 +73,20 @@ class PublishedStore:
             await self._pool.execute(_PUBLISHED, minute)
 
     async def running(self, minute: int, most: int) -> Sequence[tuple[str, str, str]]:
-        """Service, version and environment of what told anything in a minute or later."""
+        """Service, version and environment of what sent anything in a minute or later."""
         with guard("running_versions"):
             rows = await self._pool.fetch(_RUNNING, minute * 60, most)
         return [tuple(row) for row in rows]
 
-    async def untold(self, most: int) -> Sequence[Deploy]:
-        """Versions that nobody was told of."""
-        with guard("untold_versions"):
-            rows = await self._pool.fetch(_UNTOLD, most)
+    async def unsent(self, most: int) -> Sequence[Deploy]:
+        """Versions that were not sent."""
+        with guard("unsent_versions"):
+            rows = await self._pool.fetch(_UNSENT, most)
         return [Deploy(**row) for row in rows]
 
-    async def told(self, deploy: Deploy) -> None:
-        """Somebody was told of a version."""
-        with guard("told_version"):
+    async def sent(self, deploy: Deploy) -> None:
+        """A version was sent."""
+        with guard("sent_version"):
             await self._pool.execute(
-                _TOLD, deploy.service, deploy.version, deploy.environment, deploy.first_seen
+                _SENT, deploy.service, deploy.version, deploy.environment, deploy.first_seen
             )

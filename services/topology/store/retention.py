@@ -44,7 +44,7 @@ class RetentionStore:
         return int(done.removeprefix("DELETE "))
 
     async def drop_surplus(self, since_s: int, keep: int) -> int:
-        """Examples told since a second beyond the newest `keep`; how many there were."""
+        """Examples stored since a second beyond the newest `keep`; how many there were."""
         with guard("drop_surplus"):
             done = await self._pool.execute(_SURPLUS, since_s, keep)
         return int(done.removeprefix("DELETE "))

@@ -82,7 +82,7 @@ class Settled:
         roots: The calls that began a trace, places in `calls`.
         failed_roots: Those of traces in which any span is bad.
         shapes: Good answers by what they called.
-        first_patterns: Of each failing trace with a pattern of errors the one that was first told.
+        first_patterns: Of each failing trace with a pattern of errors the one that came first.
         first_times_ns: When.
         ends_ns: Of every span that counts, also of those that are no call.
         addresses: That were called and answered by a span.
@@ -247,10 +247,10 @@ def _firsts(records: Events, traces: Int64s, failed: Int64s) -> tuple[NDArray[np
     """Of each failing trace the pattern of the first record of an error, and its time."""
     is_error = (records["severity"] >= model.ERROR_SEVERITY) & (records["parent"] > 0)
     which = np.flatnonzero(is_error & np.isin(traces, failed))
-    told = records[which]
-    order = np.lexsort((told["parent"], told["start_ns"], traces[which]))
+    errors = records[which]
+    order = np.lexsort((errors["parent"], errors["start_ns"], traces[which]))
     first = np.unique(traces[which][order], return_index=True)[1]
-    chosen = told[order][first]
+    chosen = errors[order][first]
     return column(chosen, "parent"), column(chosen, "start_ns").view(np.int64)
 
 

@@ -70,22 +70,22 @@ def shapes_of(
         operations=operations,
         numbers=numbers,
         ends_ns=ends_ns,
-        calls=_told(numbers, groups, times),
+        calls=_calls_by_number(numbers, groups, times),
     )
 
 
-def _told(
+def _calls_by_number(
     numbers: NDArray[np.uint64], groups: NDArray[np.uint64], times: NDArray[np.uint64]
 ) -> dict[int, ShapeCalls]:
     """The calls of one answer of each shape."""
     known, examples = np.unique(numbers, return_index=True)
     owners = groups[:, 0].astype(np.int64)
     begins, ends = np.searchsorted(owners, (examples, examples + 1))
-    told = dict[int, ShapeCalls]()
+    calls = dict[int, ShapeCalls]()
     for number, begin, end in zip(known.tolist(), begins.tolist(), ends.tolist(), strict=True):
         columns = (groups[begin:end, 1], groups[begin:end, 2], times[begin:end])
-        told[number] = tuple(zip(*(each.tolist() for each in columns), strict=True))
-    return told
+        calls[number] = tuple(zip(*(each.tolist() for each in columns), strict=True))
+    return calls
 
 
 def _rounded(sizes: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -80,7 +80,7 @@ class ComparedTraces:
         wanted = [each.origin for each in found if each.origin.example_ids][:EXAMPLES_SHOWN_MAX]
         services = sorted({each.service for each in wanted})
         try:
-            answers = await asyncio.gather(*(self._told(each, traces) for each in services))
+            answers = await asyncio.gather(*(self._examples_of(each, traces) for each in services))
         except SensusError:
             return ()
         by_id = {each.example_id: each for answer in answers for each in answer}
@@ -89,7 +89,7 @@ class ComparedTraces:
         ]
         return tuple(example_piece(each, self.trace_url) for each in newest if each)
 
-    async def _told(self, service: str, traces: Traces) -> list[Example]:
+    async def _examples_of(self, service: str, traces: Traces) -> list[Example]:
         return await self.shared.once(
             ("examples", service, traces.start_ms),
             lambda: self.topology.examples(service, traces.start_ms),
