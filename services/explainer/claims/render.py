@@ -9,7 +9,7 @@ from typing import Any, Final
 from services.explainer.claims.advice import WORDS, action_for
 from services.explainer.claims.counted import of_traces, place_of
 from services.explainer.claims.facts import Facts
-from services.explainer.claims.figures import clock, lasted, shown, shown_time
+from services.explainer.claims.figures import lasted, shown, shown_time
 from services.explainer.claims.form import (
     Abnormal,
     Act,
@@ -36,19 +36,26 @@ from services.explainer.claims.form import (
     Steady,
     ids_of,
 )
+from services.explainer.claims.phrases import (
+    beside_event,
+    metric_of,
+    ran_full,
+    since,
+    time_of,
+    title_of,
+    what_changed,
+    what_moved,
+)
 from services.explainer.model.evidence import Evidence, EvidenceKind, Figure
 from services.explainer.model.explanation import Said, Text
-from services.explainer.model.names import is_name, plain, series_name
+from services.explainer.model.names import plain, series_name
 from services.explainer.model.subjects import SubjectKind
-from services.explainer.rankers.moves import FAR_OUTSIDE
-from services.explainer.rankers.saturation import Resource, is_free, resource_of
 
 _CLOSE: Final = 0.5
 """A share of the first suspect's confidence: whoever has more is named beside it."""
 
 _NAMED_MAX: Final = 2
 _ADVICE: Final = ("act", "relieve")
-_SAME_DAY_MS: Final = 12 * 3_600_000
 
 
 def rendered(claims: Sequence[Claim], facts: Facts) -> list[Said]:
@@ -99,71 +106,6 @@ def _look(facts: Facts) -> str:
     if any(piece.kind.value == "missing" for piece in facts.evidence):
         return "Get the missing evidence first, then explain again with --anew."
     return "Look at the series of the subject and at what was changed before the event."
-
-
-def what_moved(piece: Evidence, facts: Facts) -> str:
-    """`cpu rose from 2 % to 98 %, 31 times its usual spread, since 22:11:20 UTC, …`."""
-    if piece.is_exhausted:
-        return _ran_full(piece, facts)
-    if piece.kind is EvidenceKind.CHANGE:
-        return _change(piece, facts)
-    if piece.is_counted:
-        return of_traces(piece)
-    baseline, observed = piece.figure("baseline"), piece.figure("observed")
-    if baseline is None or observed is None or not piece.has_moved:
-        return _of_other(piece)
-    rose = "rose" if observed.value >= baseline.value else "fell"
-    size = piece.figure("size_sigma")
-    far = f"{shown(size)} times its usual spread" if size else FAR_OUTSIDE
-    text = f"{metric_of(piece)} {rose} from {shown(baseline)} to {shown(observed)}, {far}"
-    return f"{text}, {since(piece, facts)}"
-
-
-def since(piece: Evidence, facts: Facts) -> str:
-    """`since 22:11:20 UTC, 2 min before the alert`; "" when that is not known."""
-    begun_ms = facts.begun_ms(piece)
-    if begun_ms is None:
-        return ""
-    return f"since {_at(begun_ms, facts)}, {_beside_event(begun_ms, facts)}"
-
-
-def _at(at_ms: int, facts: Facts) -> str:
-    """The time of day; with the day where it may be another one."""
-    near = abs(facts.subject.event_ms - at_ms) < _SAME_DAY_MS
-    return clock(at_ms) if near else shown_time(at_ms)
-
-
-def _beside_event(at_ms: int, facts: Facts) -> str:
-    before_s, event = (facts.subject.event_ms - at_ms) / 1000, facts.subject.ref.kind.value
-    if not before_s:
-        return f"with the {event}"
-    side = "before" if before_s > 0 else "after"
-    return f"{lasted(abs(before_s))} {side} the {event}"
-
-
-def _ran_full(piece: Evidence, facts: Facts) -> str:
-    metric = piece.labels.get("__name__", "")
-    if resource_of(metric) is Resource.CERTIFICATE:
-        return f"{metric_of(piece)} tells that a certificate expired, {since(piece, facts)}"
-    limit, level = piece.figure("limit"), piece.figure("observed")
-    amount = shown(level) if level else ""
-    if level and limit and limit.unit != "%":
-        amount += f" of {shown(limit)}"
-    if is_free(metric):
-        how = f"fell to {amount}" if amount else "ran out"
-    else:
-        how = f"ran full, {amount}" if amount else "ran full"
-    return f"{metric_of(piece)} {how}, {since(piece, facts)}"
-
-
-def metric_of(piece: Evidence) -> str:
-    """The metric of a series; with its labels when its name alone reads like a number."""
-    metric = plain(piece.labels.get("__name__", ""))
-    return metric if is_name(metric) else series_name(piece.labels)
-
-
-def _of_other(piece: Evidence) -> str:
-    return plain(piece.title, 200)
 
 
 def _cited(text: str, *ids: str) -> str:
@@ -228,7 +170,7 @@ def _apart(claim: Apart, facts: Facts) -> str:
     if observed is None or usual is None:
         raise LookupError(f"{claim.evidence} was not verified")
     text = f"{series_name(piece.labels)} was at {shown(observed)}, usually {shown(usual)}"
-    return _cited(f"{text}, since before {_at(piece.start_ms, facts)}", claim.evidence)
+    return _cited(f"{text}, since before {time_of(piece.start_ms, facts)}", claim.evidence)
 
 
 def _reached(claim: Reached, facts: Facts) -> str:
@@ -278,17 +220,7 @@ def _calls(claim: Calls, facts: Facts) -> str:
 
 def _changed(claim: Changed, facts: Facts) -> str:
     piece = _piece(claim.evidence, facts)
-    return _cited(f"There was a change: {_change(piece, facts)}", claim.evidence)
-
-
-def _change(piece: Evidence, facts: Facts) -> str:
-    at_ms = facts.begun_ms(piece)
-    if at_ms is None:
-        return plain(piece.title, 200)
-    beside = _beside_event(at_ms, facts)
-    if facts.is_late(piece):
-        beside = f"{lasted((at_ms - facts.onset_ms) / 1000)} after it began"
-    return f"{plain(piece.title, 200)} at {_at(at_ms, facts)}, {beside}"
+    return _cited(f"There was a change: {what_changed(piece, facts)}", claim.evidence)
 
 
 def _crossed(claim: Crossed, facts: Facts) -> str:
@@ -315,7 +247,7 @@ def _beyond(value: Figure, bound: Figure) -> str:
 def _alerted(claim: Alerted, facts: Facts) -> str:
     piece = _piece(claim.evidence, facts)
     severity = f" ({plain(piece.severity)})" if piece.severity else ""
-    at = _beside_event(piece.start_ms, facts)
+    at = beside_event(piece.start_ms, facts)
     return _cited(f"{_capital(plain(piece.title, 200))}{severity} began {at}", claim.evidence)
 
 
@@ -331,7 +263,7 @@ def _abnormal(claim: Abnormal, facts: Facts) -> str:
     if value:
         text += f" at {shown(value)}{_expected(piece)}"
     if not facts.is_own(piece):
-        text += f", {_beside_event(piece.start_ms, facts)}"
+        text += f", {beside_event(piece.start_ms, facts)}"
     return _cited(text, claim.evidence)
 
 
@@ -344,7 +276,7 @@ def _expected(piece: Evidence) -> str:
 
 
 def _similar(claim: Similar, facts: Facts) -> str:
-    return _cited(f"A past incident is alike: {_of_other(_piece(claim.evidence, facts))}",
+    return _cited(f"A past incident is alike: {title_of(_piece(claim.evidence, facts))}",
                   claim.evidence)  # fmt: skip
 
 
@@ -356,7 +288,7 @@ def _for_example(claim: ForExample, facts: Facts) -> str:
     piece = _piece(claim.evidence, facts)
     trace_id = piece.labels.get("trace_id")
     trace = f" (trace {plain(trace_id)})" if trace_id else ""
-    return _cited(f"For example in {place_of(piece)}: {_of_other(piece)}{trace}", claim.evidence)
+    return _cited(f"For example in {place_of(piece)}: {title_of(piece)}{trace}", claim.evidence)
 
 
 def _missing(claim: Missing, facts: Facts) -> str:
@@ -379,7 +311,7 @@ def _relieve(claim: Relieve, facts: Facts) -> str:
 
 def _exhausted(claim: Exhausted, facts: Facts) -> str:
     piece = _piece(claim.evidence, facts)
-    text = _ran_full(piece, facts).removeprefix(metric_of(piece))
+    text = ran_full(piece, facts).removeprefix(metric_of(piece))
     return _cited(f"{series_name(piece.labels)}{text}", claim.evidence)
 
 
