@@ -98,8 +98,7 @@ class Asked:
         """
         notice = await self.notices.get(notice_id)
         check_over(notice)
-        receiver = self.feed.routing.receivers.get(notice.receiver)
-        if receiver is None or notice.integration not in receiver.integrations:
+        if not self.feed.routing.has(notice.receiver, notice.integration):
             message = f"the routing has no {notice.integration} of {notice.receiver} any more"
             raise FailedPrecondition(f"{message}: put it back first", reason="RECEIVER_GONE")
         step = _step("resend", f"{notice_id}-{request_id}", request_id)

@@ -21,20 +21,22 @@ class RoutingFeed:
         """Tells nobody until the first `refresh`."""
         self._routings = routings
         self._clock = clock
+        self._turn = asyncio.Lock()
         self.version = 0
         self.routing = Routing()
 
     async def refresh(self) -> None:
         """Reads it again when there is another version."""
-        stored = await self._routings.newest()
-        if stored.version == self.version:
-            return
-        routing, faults = await asyncio.to_thread(read, stored.yaml)
-        for path, should in faults.found:
-            # it was checked when it was put, perhaps by an older version of the product
-            logger.warning("fault in the routing", extra={"path": path, "should": should})
-        self.version, self.routing = stored.version, routing
-        logger.info("routing holds", extra={"version": stored.version})
+        async with self._turn:  # so that what was read before never replaces what was read after
+            stored = await self._routings.newest()
+            if stored.version == self.version:
+                return
+            routing, faults = await asyncio.to_thread(read, stored.yaml)
+            for path, should in faults.found:
+                # it was checked when it was put, perhaps by an older version of the product
+                logger.warning("fault in the routing", extra={"path": path, "should": should})
+            self.version, self.routing = stored.version, routing
+            logger.info("routing holds", extra={"version": stored.version})
 
     async def run(self) -> None:
         """Follows for ever; while the database is away the last routing holds."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,11 @@ class Running:
     stub: "pb_grpc.NotifierServiceAsyncStub"
     notifier: Notifier
     config: Config
+    tasks: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+
+    def begin(self, worker: str) -> None:
+        """Runs a worker beside the server."""
+        self.tasks[worker] = asyncio.create_task(self.notifier.workers[worker]())
 
     async def route(self, yaml: str) -> notifier_service_pb2.PutRoutingResponse:
         """Puts a routing."""
@@ -117,11 +122,16 @@ async def start(
     log: Log,
     tmp_path: Path,
 ) -> AsyncIterator[Start]:
-    """Starts notifiers on one database, beside the log, until the test ends."""
+    """Starts notifiers on one database, beside the log, until the test ends.
+
+    A worker that a test goes `without` does nothing behind its back.
+    """
     async with AsyncExitStack() as stack:
         target = await stack.enter_async_context(served_log(log))
 
-        async def start(*, scopes: tuple[str, ...] = ADMIN, **options: Any) -> Running:
+        async def start(
+            *, scopes: tuple[str, ...] = ADMIN, without: tuple[str, ...] = (), **options: Any
+        ) -> Running:
             settings: dict[str, Any] = {
                 "postgres_dsn": notifier_database[0],
                 "auth_jwks_file": notifier_keys / "jwks.json",
@@ -133,11 +143,13 @@ async def start(
                 "private_hosts": ("127.0.0.1", "localhost"),
                 "secret_directories": (str(tmp_path),),
                 "poll_s": 0.05,
-                "delivery_timeout_s": 5.0,
+                "delivery_timeout_s": 30.0,
                 "public_url": "https://sensus.example",
             }
             config = Config(**settings | options)
-            return await stack.enter_async_context(_notifier(config, notifier_keys, scopes))
+            return await stack.enter_async_context(
+                _notifier(config, notifier_keys, scopes, without)
+            )
 
         yield start
 
@@ -149,21 +161,25 @@ async def notifier(start: Start) -> Running:
 
 
 @asynccontextmanager
-async def _notifier(config: Config, keys: Path, scopes: tuple[str, ...]) -> AsyncIterator[Running]:
+async def _notifier(
+    config: Config, keys: Path, scopes: tuple[str, ...], without: tuple[str, ...]
+) -> AsyncIterator[Running]:
     user = auth.TokenMinter.from_file(keys / "gateway.pem", "gateway").mint(
         "user:tester", scopes, 3600
     )
     async with assemble(config, SystemClock()) as notifier:
         target = f"127.0.0.1:{await notifier.server.start()}"
-        workers = [asyncio.create_task(each()) for each in notifier.workers.values()]
-        try:
-            async with open_channel(
-                target, service=FULL_NAME, tokens=lambda: user, caller="test"
-            ) as channel:
-                stub = pb_grpc.NotifierServiceStub(channel)
-                yield Running(stub=stub, notifier=notifier, config=config)
-        finally:
-            await notifier.server.stop(0, 1)
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+        async with open_channel(
+            target, service=FULL_NAME, tokens=lambda: user, caller="test"
+        ) as channel:
+            stub = pb_grpc.NotifierServiceStub(channel)
+            running = Running(stub=stub, notifier=notifier, config=config)
+            try:
+                for worker in notifier.workers.keys() - without:
+                    running.begin(worker)
+                yield running
+            finally:
+                await notifier.server.stop(0, 1)
+                for task in running.tasks.values():
+                    task.cancel()
+                await asyncio.gather(*running.tasks.values(), return_exceptions=True)

@@ -105,15 +105,17 @@ async def test_what_gives_no_notice_tells_nobody(notifier: Running, log: Log, ho
 
 
 async def test_who_was_not_told_of_it_hears_nothing_of_its_end(
-    notifier: Running, log: Log, hook: Hook
+    notifier: Running, log: Log, hook: Hook, sql: Any
 ) -> None:
     await log.tell("i1", "OPENED")  # nobody is routed yet
-    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        while await sql.fetchval("SELECT cursor FROM notifier.cursor") != 1:
+            await asyncio.sleep(0.05)
     await notifier.route(one(hook))
     await log.tell("i1", "RESOLVED", state=RESOLVED)
     await log.tell("i2", "OPENED")
     await hook.until(1)
-    assert [each.json["incident"]["incident_id"] for each in hook.taken] in (["i2"], ["i1", "i1"])
+    assert [each.json["incident"]["incident_id"] for each in hook.taken] == ["i2"]
 
 
 async def test_end_of_a_muted_incident_is_told_all_the_same(
@@ -231,8 +233,9 @@ receivers:
 
 
 async def test_repeated_and_escalated_unless_somebody_acknowledges(
-    notifier: Running, log: Log, hook: Hook
+    start: Start, log: Log, hook: Hook
 ) -> None:
+    notifier = await start(without=("rounds",))
     route = """
   repeat_interval: 2s
   max_repeats: 2
@@ -243,6 +246,8 @@ async def test_repeated_and_escalated_unless_somebody_acknowledges(
     await log.tell("i1", "OPENED")
     await log.tell("i2", "OPENED")
     await log.tell("i2", "ACKNOWLEDGED", state=ACKNOWLEDGED, owner="user:anna")
+    await notifier.until(lambda found: len(found) == 3)
+    notifier.begin("rounds")  # what is due is looked at only now
     found = await notifier.until(
         lambda found: (
             sum(n.kind == notice_pb2.NOTICE_KIND_STILL_OPEN for n in found) == 4
@@ -253,7 +258,9 @@ async def test_repeated_and_escalated_unless_somebody_acknowledges(
     assert [(n.incident_id, n.receiver) for n in escalated] == [("i1", "boss")]
     boss_told = [t.json["title"] for t in hook.taken if t.path == "/boss"]
     assert len(boss_told) == 1
-    assert re.match(r"\[CRITICAL\] not acknowledged for [12] s: ", boss_told[0])
+    lasted = re.match(r"\[CRITICAL\] not acknowledged for (\d+) s: ", boss_told[0])
+    assert lasted is not None
+    assert int(lasted[1]) >= 1
 
 
 async def test_order_per_incident_and_receiver_is_kept_over_failures(
@@ -277,14 +284,24 @@ async def test_order_per_incident_and_receiver_is_kept_over_failures(
 
 async def test_two_replicas_tell_once(start: Start, log: Log, hook: Hook) -> None:
     first = await start()
-    await start()
     await first.route(one(hook))
-    await asyncio.sleep(1.1)  # both have read the routing
+    await start()
     for number in range(40):
         await log.tell(f"i{number}", "OPENED")
     await first.until(lambda found: [n.state for n in found] == [SENT] * 40)
     told = [each.json["incident"]["incident_id"] for each in hook.taken]
     assert sorted(told) == sorted(f"i{number}" for number in range(40))
+
+
+async def test_replica_that_has_not_read_the_routing_yet_tells_a_new_receiver(
+    start: Start, log: Log, hook: Hook
+) -> None:
+    late = await start(without=("routing", "incidents"))
+    first = await start(without=("deliveries",))
+    await first.route(one(hook))
+    await log.tell("i1", "OPENED")
+    await late.until(lambda found: [n.state for n in found] == [SENT])
+    assert kinds(hook) == ["opened"]
 
 
 async def test_late_notice_says_how_late_it_is(notifier: Running, log: Log, hook: Hook) -> None:

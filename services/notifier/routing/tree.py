@@ -116,6 +116,11 @@ class Routing:
         """
         return [] if self.root is None else list(_matches(self.root, labels, members, ()))
 
+    def has(self, receiver: str, integration: str) -> bool:
+        """Whether an integration is one of a receiver's."""
+        found = self.receivers.get(receiver)
+        return found is not None and integration in found.integrations
+
     def held_by(self, route: Route, time: datetime) -> str:
         """The interval that holds its notices back at an aware time; empty when none does."""
         for name in route.mute_during:
