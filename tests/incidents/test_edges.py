@@ -27,7 +27,7 @@ async def test_a_clock_that_goes_back_keeps_nobody_waiting(service: Running) -> 
     )
 
     async def placed() -> bool | None:
-        query = "SELECT count(*) FROM incidents.timer"
+        query = "SELECT count(*) FROM incidents.member"
         return await service.incidents.pool.fetchval(query) == 1 or None
 
     await until(placed)

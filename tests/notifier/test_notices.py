@@ -109,7 +109,7 @@ async def test_who_was_not_told_of_it_hears_nothing_of_its_end(
 ) -> None:
     await log.tell("i1", "OPENED")  # nobody is routed yet
     async with asyncio.timeout(60):
-        while await sql.fetchval("SELECT cursor FROM notifier.cursor") != 1:
+        while await sql.fetchval("SELECT cursor FROM notifier.cursor") != 1:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await notifier.route(one(hook))
     await log.tell("i1", "RESOLVED", state=RESOLVED)
