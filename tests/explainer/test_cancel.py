@@ -32,12 +32,12 @@ async def test_cancel_ends_the_call_of_the_model_and_every_stream(start: Start, 
         other = first if here else await start()
         keeping = asyncio.create_task(first.explainer.jobs.keep())
         stream = asyncio.create_task(first.explain())
-        await asyncio.wait_for(server.asked.wait(), 25)
+        await asyncio.wait_for(server.asked.wait(), 60)
         await asyncio.sleep(0.2)
         (running,) = (await other.stub.ListExplanations(pb.ListExplanationsRequest())).explanations
         ended = await cancel(other, running.explanation_id)
-        await asyncio.wait_for(server.gone.wait(), 25)
-        frames = await asyncio.wait_for(stream, 25)
+        await asyncio.wait_for(server.gone.wait(), 60)
+        frames = await asyncio.wait_for(stream, 60)
         keeping.cancel()
     assert ended.state == pb.EXPLANATION_STATE_CANCELLED
     assert ended.summary == "The explanation was cancelled."
@@ -52,7 +52,7 @@ async def test_cancelled_subject_can_be_explained_anew(start: Start) -> None:
     async with server.serve() as provider:
         first = await start(llm_providers=(provider,))
         stream = asyncio.create_task(first.explain())
-        await asyncio.wait_for(server.asked.wait(), 25)
+        await asyncio.wait_for(server.asked.wait(), 60)
         (running,) = (await first.stub.ListExplanations(pb.ListExplanationsRequest())).explanations
         await cancel(first, running.explanation_id)
         await stream

@@ -52,7 +52,7 @@ async def first_line(*arguments: object, then: Callable[[], None] = int) -> tupl
     line = await process.stdout.readline()
     process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
     then()
-    errors = await asyncio.wait_for(process.stderr.read(), 25)
+    errors = await asyncio.wait_for(process.stderr.read(), 60)
     await process.wait()
     return line, errors
 

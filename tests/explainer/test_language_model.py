@@ -238,7 +238,7 @@ async def test_model_that_hangs_is_left_after_its_time(start: Start) -> None:
     ollama = OllamaServer(answer=says(), hang_after=3)
     result = await worded(start, ollama, llm_timeout_s=0.5)
     assert result.wording.degraded_reason == "ollama: timeout"
-    await asyncio.wait_for(ollama.gone.wait(), 25)
+    await asyncio.wait_for(ollama.gone.wait(), 60)
 
 
 async def test_silent_model_is_left_after_the_idle_time(start: Start) -> None:
@@ -269,12 +269,12 @@ async def test_end_of_the_process_ends_the_call_and_another_replica_finishes(
         first = await start(llm_providers=(provider,))
         call = first.stub.Explain(pb.ExplainRequest(subject=pb.Subject(alert_id="a1")))
         frame = await call.read()
-        await asyncio.wait_for(ollama.asked.wait(), 25)
+        await asyncio.wait_for(ollama.asked.wait(), 60)
         await asyncio.sleep(0.2)
         assert not ollama.gone.is_set()
         first.explainer.drain.begin()
         await first.explainer.jobs.close()
-        await asyncio.wait_for(ollama.gone.wait(), 25)
+        await asyncio.wait_for(ollama.gone.wait(), 60)
         call.cancel()
     second = await start()
     keeping = asyncio.create_task(second.explainer.jobs.keep())
@@ -289,7 +289,7 @@ async def test_client_that_leaves_does_not_end_the_call(start: Start) -> None:
     async with ollama.serve() as provider:
         explainer = await start(llm_providers=(provider,))
         call = explainer.stub.Explain(pb.ExplainRequest(subject=pb.Subject(alert_id="a1")))
-        await asyncio.wait_for(ollama.asked.wait(), 25)
+        await asyncio.wait_for(ollama.asked.wait(), 60)
         call.cancel()
         assert (await explainer.result()).wording.provider == "ollama"
     assert not ollama.gone.is_set()

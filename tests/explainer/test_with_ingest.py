@@ -59,7 +59,7 @@ async def writer(target: str, keys: Path) -> AsyncIterator["ingest_grpc.IngestSe
     async with open_channel(
         target, service=INGEST, tokens=lambda: token, caller="test", default_timeout_s=120
     ) as channel:
-        await asyncio.wait_for(channel.channel_ready(), 25)
+        await asyncio.wait_for(channel.channel_ready(), 60)
         yield ingest_grpc.IngestServiceStub(channel)
 
 

@@ -144,7 +144,7 @@ async def connect(minter: Callable[[str], TokenMinter]) -> AsyncIterator[Callabl
             options = {"tokens": minter("detector").service_token} | options
             opened = open_channel(running.target, service=ECHO, caller="test", **options)
             channel = await stack.enter_async_context(opened)
-            await asyncio.wait_for(channel.channel_ready(), timeout=25)
+            await asyncio.wait_for(channel.channel_ready(), timeout=60)
             return channel
 
         yield start

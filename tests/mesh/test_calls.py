@@ -22,11 +22,11 @@ async def test_cancelled_unary_call_reaches_the_handler(
 
     channel = await connect(await serve(Echo(unary={"Wait": handler})))
     task = asyncio.ensure_future(_awaited(channel.unary_unary(method("Wait"))(b"")))
-    await asyncio.wait_for(watched.entered.wait(), 25)
+    await asyncio.wait_for(watched.entered.wait(), 60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(watched.ended.wait(), 25)
+    await asyncio.wait_for(watched.ended.wait(), 60)
     assert watched.ended_by == "CancelledError"
 
 
@@ -39,9 +39,9 @@ async def test_cancelled_unary_call_object_reaches_the_handler(
 
     channel = await connect(await serve(Echo(unary={"Wait": handler})))
     call = channel.unary_unary(method("Wait"))(b"")
-    await asyncio.wait_for(watched.entered.wait(), 25)
+    await asyncio.wait_for(watched.entered.wait(), 60)
     assert call.cancel()
-    await asyncio.wait_for(watched.ended.wait(), 25)
+    await asyncio.wait_for(watched.ended.wait(), 60)
     assert watched.ended_by == "CancelledError"
 
 
@@ -56,7 +56,7 @@ async def test_left_server_stream_reaches_the_handler(
     async with closing(channel.unary_stream(method("Watch"))(b"")) as call:
         async for _ in call:
             break
-    await asyncio.wait_for(watched.ended.wait(), 25)
+    await asyncio.wait_for(watched.ended.wait(), 60)
     assert watched.ended_by == "CancelledError"
 
 
@@ -72,7 +72,7 @@ async def test_left_bidirectional_stream_reaches_the_handler(
     async with closing(channel.stream_stream(method("Talk"))()) as call:
         await call.write(b"one")
         assert await call.read() == b"one"
-    await asyncio.wait_for(watched.ended.wait(), 25)
+    await asyncio.wait_for(watched.ended.wait(), 60)
     assert watched.ended_by == "CancelledError"
 
 
@@ -96,7 +96,7 @@ async def test_generator_blocked_in_yield_is_closed_when_the_client_goes(
     async with closing(channel.unary_stream(method("Flood"))(b"")) as call:
         await call.read()
         await _until_still(lambda: sent)
-    await asyncio.wait_for(cleaned_up.wait(), 25)
+    await asyncio.wait_for(cleaned_up.wait(), 60)
 
 
 async def test_every_arity_and_style_passes_the_interceptors(serve: Any, connect: Any) -> None:
@@ -187,7 +187,7 @@ async def test_server_that_ends_a_stream_ends_the_reading_of_its_requests(
     channel = await connect(await serve(Echo(bidi={"Once": once})))
     call = channel.stream_stream(method("Once"))(endless())
     assert [r async for r in call] == [b"one"]
-    await asyncio.wait_for(closed.wait(), 25)
+    await asyncio.wait_for(closed.wait(), 60)
 
 
 async def test_unknown_method_is_unimplemented(serve: Any, connect: Any) -> None:

@@ -170,7 +170,7 @@ async def test_drain_is_heard_by_who_waits() -> None:
     assert not waiting.done()
     drain.begin()
     drain.begin()
-    await asyncio.wait_for(waiting, 25)
+    await asyncio.wait_for(waiting, 60)
     assert drain.started
 
 

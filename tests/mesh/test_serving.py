@@ -48,7 +48,7 @@ async def test_draining_streams_finish_and_clean_up_before_stop_returns(
     stopping = asyncio.create_task(running.server.stop(0, 5))
     assert [response async for response in call] == [b"draining"]
     assert await call.code() is grpc.StatusCode.OK
-    await asyncio.wait_for(stopping, 25)
+    await asyncio.wait_for(stopping, 60)
     assert echo.notes == ["drain heard", "cleaned up"]
 
 
@@ -67,7 +67,7 @@ async def test_running_call_finishes_and_new_ones_are_told_to_go_elsewhere(
     running = await serve(Echo(unary={"Slow": slow}))
     async with plain_channel(running.target) as channel:
         first = channel.unary_unary(method("Slow"))(b"")
-        await asyncio.wait_for(entered.wait(), 25)
+        await asyncio.wait_for(entered.wait(), 60)
         stopping = asyncio.create_task(running.server.stop(0, 5))
         await running.drain.wait()
         with pytest.raises(errors.Unavailable) as caught, errors.translated():
@@ -97,7 +97,7 @@ async def test_call_that_outlasts_the_grace_is_ended_and_its_clean_up_awaited(
     running = await serve(echo)
     async with plain_channel(running.target) as channel:
         call = channel.unary_unary(method("Stubborn"))(b"")
-        await asyncio.wait_for(entered.wait(), 25)
+        await asyncio.wait_for(entered.wait(), 60)
         await running.server.stop(0, 0.1)
         assert echo.notes == ["cleaned up"]
         with pytest.raises(errors.Unavailable), errors.translated():
@@ -112,7 +112,7 @@ async def test_stop_is_idempotent_and_does_not_wait_for_health_watchers(serve: A
     async with plain_channel(running.target) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=""))
         await watch.read()
-        await asyncio.wait_for(running.server.stop(0, 30), 25)
+        await asyncio.wait_for(running.server.stop(0, 30), 60)
         await running.server.stop(0, 30)
         watch.cancel()
 
@@ -153,7 +153,7 @@ async def child(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 async def line(process: asyncio.subprocess.Process) -> str:
     """The next line the child prints."""
     assert process.stdout is not None
-    return (await asyncio.wait_for(process.stdout.readline(), 25)).decode().strip()
+    return (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -163,7 +163,7 @@ async def test_process_that_is_told_to_stop_exits_with_zero(number: signal.Signa
         process.send_signal(number)
         assert await line(process) == "worker closed"
         assert await line(process) == "all closed"
-        assert await asyncio.wait_for(process.wait(), 25) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def test_process_lets_a_running_call_finish_and_only_then_ends_its_workers() -> None:
@@ -176,7 +176,7 @@ async def test_process_lets_a_running_call_finish_and_only_then_ends_its_workers
             assert await call == b"finished"
         assert await line(process) == "call finished"
         assert await line(process) == "worker closed"
-        assert await asyncio.wait_for(process.wait(), 25) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def test_second_signal_ends_the_process_at_once() -> None:
@@ -188,7 +188,7 @@ async def test_second_signal_ends_the_process_at_once() -> None:
             process.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.3)
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 25) == -signal.SIGTERM
+            assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGTERM
             call.cancel()
 
 
@@ -198,7 +198,7 @@ async def test_dying_worker_takes_the_process_down(how: str) -> None:
         assert (await line(process)).startswith("port ")
         assert await line(process) == "worker closed"
         assert await line(process) == "all closed"
-        assert await asyncio.wait_for(process.wait(), 25) == 1
+        assert await asyncio.wait_for(process.wait(), 60) == 1
         assert process.stderr is not None
         said = (await process.stderr.read()).decode()
         assert "worker fragile died" in said
@@ -207,7 +207,7 @@ async def test_dying_worker_takes_the_process_down(how: str) -> None:
 
 async def test_process_that_is_set_up_wrongly_says_so_in_one_line() -> None:
     async with child("misconfigured") as process:
-        assert await asyncio.wait_for(process.wait(), 25) == 2
+        assert await asyncio.wait_for(process.wait(), 60) == 2
         assert process.stderr is not None
         said = (await process.stderr.read()).decode()
         assert said.startswith("SENSUS_POSTGRES_DSN is not set: ")

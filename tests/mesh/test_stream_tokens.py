@@ -74,7 +74,7 @@ async def test_service_opens_its_stream_again_with_a_fresh_token(
                     enough.set()
 
     task = asyncio.create_task(keep_open(session, name="watch"))
-    await asyncio.wait_for(enough.wait(), timeout=25)
+    await asyncio.wait_for(enough.wait(), timeout=60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -117,11 +117,11 @@ async def test_process_exports_traces_serves_metrics_and_flushes_at_the_end() ->
         },
     )
     assert process.stdout is not None
-    assert (await asyncio.wait_for(process.stdout.readline(), 25)).strip() == b"ready"
+    assert (await asyncio.wait_for(process.stdout.readline(), 60)).strip() == b"ready"
     async with httpx.AsyncClient(timeout=60) as client:
         text = (await client.get(f"http://127.0.0.1:{metrics_port}/metrics")).text
     assert "sensus_event_loop_lag_seconds_bucket" in text
-    _, said = await asyncio.wait_for(process.communicate(b"\n"), 25)
+    _, said = await asyncio.wait_for(process.communicate(b"\n"), 60)
     assert process.returncode == 0, said.decode()
     assert collector.spans == {"alert": "sensus-echo", "below": "sensus-echo"}
     line = json.loads(said.decode().splitlines()[0])

@@ -58,7 +58,7 @@ async def test_streams_of_a_caller_that_reads_nothing_hold_a_bounded_number_of_b
     modest = await connect(running, tokens=minter("explainer").service_token)
     calls = [greedy.unary_stream(method("Endless"))(b"") for _ in range(40)]
     for call in calls:
-        await asyncio.wait_for(call.initial_metadata(), 10)
+        await asyncio.wait_for(call.initial_metadata(), 60)
     async with asyncio.timeout(60):
         await asyncio.wait(
             [asyncio.ensure_future(call.code()) for call in calls],

@@ -92,7 +92,7 @@ class Deliveries:
         """Delivers to one integration until nothing is due there."""
         try:
             if not self._feed.routing.has(way.receiver, way.integration):
-                # it may be newer than the routing that was read; what has no receiver fails for good
+                # it may be newer than the routing read last; what has no receiver fails for good
                 await self._feed.refresh()
             while not self._drain.started and (claim := await self._claim(way)) is not None:
                 await self._deliver(claim)
