@@ -11,6 +11,9 @@ from mesh.auth import generate_key_files
 from tests.databases import database, execute
 from tests.ingest.harness import Running, config, running
 
+HASTY_TTL_S = 3.0
+"""Leases are renewed five times in it: a busy machine may be late by two seconds."""
+
 _CLEAR = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid();
@@ -47,8 +50,9 @@ async def service(cleared_dsn: str, redis_url: str, keys: Path) -> AsyncIterator
 
 @pytest.fixture
 async def hasty(cleared_dsn: str, redis_url: str, keys: Path) -> AsyncIterator[Running]:
-    """A service whose leases run out after a second."""
-    async with running(config(cleared_dsn, redis_url, keys, lease_ttl_s=1.0), keys) as started:
+    """A service whose leases run out after seconds."""
+    settings = config(cleared_dsn, redis_url, keys, lease_ttl_s=HASTY_TTL_S)
+    async with running(settings, keys) as started:
         yield started
 
 

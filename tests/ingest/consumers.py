@@ -29,9 +29,14 @@ def samples_open(
 
 
 def alerts_open(
-    consumer: str = "c1", *, subscription: str = "explainer", credit: int = PLENTY, **more: Any
+    consumer: str = "c1",
+    *,
+    subscription: str = "explainer",
+    credit: int = PLENTY,
+    deadline_s: int = 600,
+    **more: Any,
 ) -> pb.SubscribeRequest:
-    """Opens the alerts of a subscription."""
+    """Opens the alerts of a subscription; what is not acked comes again after `deadline_s`."""
     open_ = pb.SubscribeOpen(
         subscription=subscription,
         consumer_id=consumer,
@@ -41,7 +46,7 @@ def alerts_open(
         **more,
     )
     open_.heartbeat_interval.FromSeconds(1)
-    open_.ack_deadline.FromSeconds(1)
+    open_.ack_deadline.FromSeconds(deadline_s)
     return pb.SubscribeRequest(open=open_)
 
 

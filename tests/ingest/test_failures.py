@@ -48,7 +48,7 @@ class Cuttable:
 async def cuttable(
     cleared_dsn: str, redis_url: str, keys: Path, tmp_path: Path
 ) -> AsyncIterator[Cuttable]:
-    """A service behind valves; commits give up after half a second."""
+    """A service behind valves; commits give up after three seconds."""
     parts = urlsplit(cleared_dsn)
     upstream = Path(unquote(parse_qs(parts.query)["host"][0])) / ".s.PGSQL.5432"
     dsn = f"postgresql://sensus@{parts.path}?host={tmp_path}"
@@ -57,7 +57,7 @@ async def cuttable(
         valve(tmp_path / ".s.PGSQL.5432", upstream) as database,
         valve(tmp_path / "redis.sock", redis_upstream) as redis_valve,
     ):
-        settings = config(dsn, f"unix://{tmp_path}/redis.sock?db=0", keys, commit_timeout_s=0.5)
+        settings = config(dsn, f"unix://{tmp_path}/redis.sock?db=0", keys, commit_timeout_s=3.0)
         async with running(settings, keys) as service:
             service.dsn = cleared_dsn
             yield Cuttable(
@@ -84,7 +84,7 @@ async def stored(service: Running) -> list[float]:
 
 async def write_through(service: Running, request: pb.WriteBatchRequest) -> pb.WriteAck:
     """Sends until it is acknowledged, as a good sender does."""
-    return (await until(lambda: answered(service.stub.WriteBatch, request), 60)).ack
+    return (await until(lambda: answered(service.stub.WriteBatch, request))).ack
 
 
 async def answered(method: Any, request: Any) -> Any:
@@ -116,7 +116,7 @@ async def test_without_the_database_senders_are_told_to_come_back(
     await write_through(service, one(1))
     getattr(cuttable.database, failure)()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await service.stub.WriteBatch(one(2), timeout=8)
+        await service.stub.WriteBatch(one(2), timeout=60)
     assert status_of(caught.value) == ("UNAVAILABLE", "DATABASE_UNAVAILABLE")
     assert from_rpc_error(caught.value).retry_after_s == 1.0
     cuttable.database.open()
@@ -189,7 +189,7 @@ async def test_alerts_wait_for_the_database(cuttable: Cuttable) -> None:
     request = pb.WriteAlertsRequest(alerts=[alert(start_ms=NOW)])
     cuttable.database.cut()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await cuttable.service.stub.WriteAlerts(request, timeout=8)
+        await cuttable.service.stub.WriteAlerts(request, timeout=60)
     assert status_of(caught.value) == ("UNAVAILABLE", "DATABASE_UNAVAILABLE")
 
 
@@ -204,7 +204,7 @@ async def test_alerts_without_an_answer_may_be_stored_and_are_told_again(
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("SELECT 1 FROM ingest.alert_head FOR UPDATE")
-    writing = asyncio.ensure_future(service.stub.WriteAlerts(request, timeout=8))
+    writing = asyncio.ensure_future(service.stub.WriteAlerts(request, timeout=60))
     await until(lambda: waits_for_lock(service, "alert_head"))
     getattr(cuttable.database, failure)()
     await transaction.rollback()
@@ -214,7 +214,7 @@ async def test_alerts_without_an_answer_may_be_stored_and_are_told_again(
     assert status_of(caught.value) == ("UNAVAILABLE", "DATABASE_UNAVAILABLE")
     assert from_rpc_error(caught.value).retry_after_s == 1.0
     cuttable.database.open()
-    answer = await until(lambda: answered(service.stub.WriteAlerts, request), 15)
+    answer = await until(lambda: answered(service.stub.WriteAlerts, request))
     assert answer.accepted + answer.duplicates == 2
     assert len((await service.stub.ListAlerts(pb.ListAlertsRequest())).alerts) == 2
     again = await service.stub.WriteAlerts(request)
@@ -245,7 +245,7 @@ async def test_an_ack_is_noted_though_its_consumer_half_closes_meanwhile(
 async def test_an_ack_that_cannot_be_noted_ends_the_stream(cuttable: Cuttable, kind: str) -> None:
     service = cuttable.service
     await service.stub.WriteAlerts(pb.WriteAlertsRequest(alerts=[alert(start_ms=NOW)]))
-    async with opened(service.stub.Subscribe, alerts_open()) as stream:
+    async with opened(service.stub.Subscribe, alerts_open(deadline_s=1)) as stream:
         ids = [(await stream.next("alert")).delivery_id]
         cuttable.database.cut()
         frames = {
@@ -258,7 +258,7 @@ async def test_an_ack_that_cannot_be_noted_ends_the_stream(cuttable: Cuttable, k
     assert status_of(caught.value) == ("UNAVAILABLE", "DATABASE_UNAVAILABLE")
     cuttable.database.open()
     async with opened(service.stub.Subscribe, alerts_open("c2")) as stream:
-        assert (await stream.next("alert")).attempt == 2
+        assert (await stream.next("alert")).attempt >= 2
 
 
 async def test_without_redis_all_goes_on(cuttable: Cuttable) -> None:
@@ -385,6 +385,6 @@ async def test_a_cancelled_query_stops_its_work(service: Running) -> None:
     async def stopped() -> bool:
         return await waits_for_lock(service, "chunk") == 0
 
-    await until(stopped, 3)
+    await until(stopped, 20)  # sooner than a question is given up
     await transaction.rollback()
     await connection.close()

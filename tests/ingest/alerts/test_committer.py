@@ -19,7 +19,7 @@ class Store(EpisodeStore):
     """The real store; remembers how many notices each write had."""
 
     def __init__(self, pool: Pool) -> None:
-        super().__init__(pool, timeout_s=10)
+        super().__init__(pool, timeout_s=60)
         self.sizes: list[int] = []
 
     async def write(self, notices: Sequence[Notice], now_ms: int) -> Sequence[Fate]:

@@ -102,7 +102,7 @@ async def test_selector_and_severity_choose_and_heartbeats_move_on(service: Runn
 async def test_a_process_that_drains_says_so(service: Running) -> None:
     async with watching(service) as frames, asyncio.timeout(LIMIT_S):
         await anext(frames)
-        stopping = asyncio.create_task(service.ingest.server.stop(0, 5.0))
+        stopping = asyncio.create_task(service.ingest.server.stop(0, 60))
         while (frame := await anext(frames)).WhichOneof("frame") == "heartbeat":
             pass
         assert frame.WhichOneof("frame") == "draining"

@@ -13,6 +13,7 @@ from mesh.selector import Selector
 from sensus.core.v1 import alert_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.ingest.store.deliveries import DeliveryStore, QueueTerms
+from tests.ingest.conftest import HASTY_TTL_S
 from tests.ingest.consumers import alerts_open, consuming
 from tests.ingest.harness import Running, Stream, alert, opened, status_of, until
 
@@ -129,10 +130,11 @@ async def test_consumers_compete(service: Running) -> None:
 
 async def test_unacked_deliveries_come_again_and_are_buried(service: Running) -> None:
     (alert_id,) = await write(service, alert(start_ms=NOW - 5000))
-    async with opened(service.stub.Subscribe, alerts_open(max_attempts=2)) as stream:
+    first_frame = alerts_open(max_attempts=2, deadline_s=1)
+    async with opened(service.stub.Subscribe, first_frame) as stream:
         attempts = [(await stream.next("alert")).attempt for _ in range(2)]
         assert attempts == [1, 2]
-        (letter,) = await until(lambda: dead_letters(service), 5)
+        (letter,) = await until(lambda: dead_letters(service))
     assert (letter.alert.alert_id, letter.attempts) == (alert_id, 2)
     assert letter.reason == "ack deadline exceeded"
     assert letter.bury_time.ToMilliseconds() > NOW
@@ -140,7 +142,7 @@ async def test_unacked_deliveries_come_again_and_are_buried(service: Running) ->
 
 async def test_a_delivery_of_a_dead_consumer_goes_to_another(service: Running) -> None:
     await write(service, alert(start_ms=NOW - 5000))
-    async with opened(service.stub.Subscribe, alerts_open("a")) as stream:
+    async with opened(service.stub.Subscribe, alerts_open("a", deadline_s=1)) as stream:
         first = await stream.next("alert")
     async with opened(service.stub.Subscribe, alerts_open("b")) as stream:
         second = await stream.next("alert")
@@ -150,22 +152,15 @@ async def test_a_delivery_of_a_dead_consumer_goes_to_another(service: Running) -
         await stream.nothing("alert", 0.1)
 
 
-def patient(consumer: str) -> pb.SubscribeRequest:
-    """A consumer that may take its time."""
-    frame = alerts_open(consumer)
-    frame.open.ack_deadline.FromSeconds(3600)
-    return frame
-
-
 async def test_a_consumer_that_comes_back_gets_at_once_what_it_has_not_acked(
     service: Running,
 ) -> None:
     await write(service, *[alert(start_ms=NOW - n, host=str(n)) for n in range(3)])
-    async with opened(service.stub.Subscribe, patient("a")) as stream:
+    async with opened(service.stub.Subscribe, alerts_open("a")) as stream:
         first, *others = [await stream.next("alert") for _ in range(3)]
         await ack(stream, first.delivery_id)
         await until(lambda: waiting(service, 2))
-    async with opened(service.stub.Subscribe, patient("a")) as stream:
+    async with opened(service.stub.Subscribe, alerts_open("a")) as stream:
         again = [await stream.next("alert", timeout_s=60.0) for _ in range(2)]
         await stream.nothing("alert", 0.7)
     assert [each.alert for each in again] == [each.alert for each in others]
@@ -175,12 +170,12 @@ async def test_a_consumer_that_comes_back_gets_at_once_what_it_has_not_acked(
 async def test_deliveries_of_a_consumer_that_is_gone_go_to_another(hasty: Running) -> None:
     """Not while it may come back, and not those of one that is only slow."""
     await write(hasty, alert(start_ms=NOW - 5000))
-    async with opened(hasty.stub.Subscribe, patient("b")) as other:
+    async with opened(hasty.stub.Subscribe, alerts_open("b")) as other:
         await other.next("opened")
         its = await other.next("alert")
-        async with opened(hasty.stub.Subscribe, patient("a")) as stream:
-            await stream.nothing("alert", 3.0)
-    async with opened(hasty.stub.Subscribe, patient("a")) as stream:
+        async with opened(hasty.stub.Subscribe, alerts_open("a")) as stream:
+            await stream.nothing("alert", 1.5 * HASTY_TTL_S)
+    async with opened(hasty.stub.Subscribe, alerts_open("a")) as stream:
         await stream.nothing("alert", 0.2)
         again = await stream.next("alert", timeout_s=60.0)
     assert (again.alert, again.attempt) == (its.alert, 2)
@@ -190,11 +185,11 @@ async def test_deliveries_of_a_consumer_that_leaves_go_to_another_at_once(
     service: Running,
 ) -> None:
     await write(service, alert(start_ms=NOW - 5000))
-    async with opened(service.stub.Subscribe, patient("a")) as stream:
+    async with opened(service.stub.Subscribe, alerts_open("a")) as stream:
         await stream.next("alert")
         await stream.call.done_writing()
         assert await stream.next("never") is None
-    async with opened(service.stub.Subscribe, patient("b")) as stream:
+    async with opened(service.stub.Subscribe, alerts_open("b")) as stream:
         assert (await stream.next("alert", timeout_s=60.0)).attempt == 2
 
 
@@ -225,9 +220,7 @@ async def test_what_was_leased_but_never_sent_is_sent(service: Running) -> None:
 
 async def test_a_nack_brings_a_delivery_back_when_it_says(service: Running) -> None:
     await write(service, alert(start_ms=NOW - 5000))
-    first_frame = alerts_open()
-    first_frame.open.ack_deadline.FromSeconds(60)
-    async with opened(service.stub.Subscribe, first_frame) as stream:
+    async with opened(service.stub.Subscribe, alerts_open()) as stream:
         first = await stream.next("alert")
         sooner = asyncio.create_task(asyncio.sleep(0.6))
         await nack(stream, first.delivery_id, after_ms=700)
@@ -276,9 +269,7 @@ async def test_a_permanent_nack_buries_and_redrive_brings_back(service: Running)
 
 async def test_credit_bounds_deliveries(service: Running) -> None:
     await write(service, *[alert(start_ms=NOW - n, host=str(n)) for n in range(10)])
-    first_frame = alerts_open(credit=3)
-    first_frame.open.ack_deadline.FromSeconds(60)
-    async with opened(service.stub.Subscribe, first_frame) as stream:
+    async with opened(service.stub.Subscribe, alerts_open(credit=3)) as stream:
         for _ in range(3):
             await stream.next("alert")
         await stream.nothing("alert", 0.6)
@@ -331,7 +322,7 @@ async def test_the_same_consumer_replaces_its_older_stream(service: Running) -> 
 
 async def test_a_drain_is_announced(service: Running) -> None:
     async with consuming(service, alerts_open()) as consumer:
-        stopping = asyncio.create_task(service.ingest.server.stop(0, 5))
+        stopping = asyncio.create_task(service.ingest.server.stop(0, 60))
         await consumer.stream.next("draining")
         await consumer.finish()
         await stopping

@@ -19,9 +19,16 @@ TODAY = datetime.fromtimestamp(NOW / 1000, UTC).date()
 
 
 @pytest.fixture
-async def service(migrated_dsn: str, redis_url: str, keys: Path) -> AsyncIterator[Running]:
-    """A service on a new database, without any partition."""
-    async with running(config(migrated_dsn, redis_url, keys), keys) as started:
+async def service(
+    migrated_dsn: str, redis_url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Running]:
+    """A service on a new database, without any partition, that tidies when the test says so.
+
+    Its day is that of `NOW`, also when midnight has come meanwhile.
+    """
+    only = ("committer", "publisher")
+    async with running(config(migrated_dsn, redis_url, keys), keys, only=only) as started:
+        monkeypatch.setattr(started.clock, "now_ms", lambda: NOW + started.clock.ahead_ms)
         yield started
 
 
@@ -105,20 +112,11 @@ async def test_old_chunks_go(service: Running) -> None:
     assert stamps(1)[0] in chunks
 
 
-async def test_a_table_in_use_is_left_for_later(
-    migrated_dsn: str, redis_url: str, keys: Path
-) -> None:
+async def test_a_table_in_use_is_left_for_later(service: Running) -> None:
     """A drop that waits for its lock would make every writer wait behind it."""
-    async with running(
-        config(migrated_dsn, redis_url, keys), keys, only=("committer", "publisher")
-    ) as service:
-        await service.ingest.retention.tidy()
-        await _tidy_beside_a_reader(service)
-
-
-async def _tidy_beside_a_reader(service: Running) -> None:
+    await service.ingest.retention.tidy()
     connection = await asyncpg.connect(service.dsn)
-    await connection.execute("SELECT ingest.make_chunk_partition(current_date - 40)")
+    await connection.execute("SELECT ingest.make_chunk_partition($1)", TODAY - timedelta(days=40))
     async with connection.transaction():
         await connection.execute("SELECT 1 FROM ingest.chunk LIMIT 1")
         with pytest.raises(Conflict):
