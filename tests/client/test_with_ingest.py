@@ -6,6 +6,7 @@ from pathlib import Path
 from mesh.auth import TokenMinter, generate_key_files
 from sensus_client import Batch, Sample, Spool, connect, open_sender
 from tests.ingest.harness import config, query, running
+from tests.ports import free_port
 
 
 async def test_samples_outlive_a_restart_of_ingest_and_of_the_sender(
@@ -25,7 +26,7 @@ async def test_samples_outlive_a_restart_of_ingest_and_of_the_sender(
             for i in range(3)
         ]
 
-    settings = config(migrated_dsn, redis_url, keys)
+    settings = config(migrated_dsn, redis_url, keys, grpc_port=free_port())
     async with running(settings, keys) as first:
         target = f"127.0.0.1:{first.port}"
         async with connect(target, token=token) as channel:
@@ -44,8 +45,7 @@ async def test_samples_outlive_a_restart_of_ingest_and_of_the_sender(
         assert spool.counts.pending_batches == 3
         async with open_sender(channel, outbox=spool) as sender:
             await sender.send(samples(8))
-            again = config(migrated_dsn, redis_url, keys, grpc_port=first.port)
-            async with running(again, keys) as second:
+            async with running(settings, keys) as second:
                 await sender.flush()
                 assert (sender.sent.accepted, sender.sent.duplicates) == (12, 0)
                 stored = await query(second.stub, "sent", start_ms, start_ms + 1000)

@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +19,18 @@ from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.roles import SCOPES_BY_ROLE
 from services.gateway.config import Config
 from services.gateway.http.server import HttpServer
+from services.gateway.store import rate_limiter
 from services.gateway.wiring import Gateway, open_gateway
 from tests.databases import database
 from tests.gateway.scripted import Script, scripted_services
 from tests.ingest.harness import config as ingest_config
 from tests.ingest.harness import running as ingest_running
+from tests.ingest.harness import until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICES = ("gateway", "ingest", "detector", "explainer", "incidents", "notifier", "topology")
 ADMIN_PASSWORD = "a long enough password"
+_SERVING: list["Running"] = []
 
 
 @dataclass
@@ -53,7 +56,7 @@ class Running:
 
     def client(self, role: str) -> httpx.AsyncClient:
         """A client of the user that is named like the role."""
-        return httpx.AsyncClient(base_url=self.url, headers=self.headers(role), timeout=20)
+        return httpx.AsyncClient(base_url=self.url, headers=self.headers(role), timeout=60)
 
     async def make_user(self, name: str, role: str, password: str = ADMIN_PASSWORD) -> None:
         """Makes a user past the HTTP door."""
@@ -90,9 +93,10 @@ async def script(services: tuple[Script, dict[str, str]]) -> AsyncIterator[Scrip
     script = services[0]
     script.reset()
     yield script
-    if script.health:
-        script.reset()
-        await asyncio.sleep(0.5)  # until the channels of the shared gateway have heard of it
+    downed = list(script.health)
+    script.reset()
+    for running in _SERVING:
+        await until(lambda r=running: running_again(r, downed))
 
 
 @pytest.fixture
@@ -101,6 +105,23 @@ def config(
 ) -> Config:
     """A config with limits that no test reaches by accident."""
     return gateway_config(migrated_dsn, redis_url, keys, services[1])
+
+
+async def running_again(running: Running, services: Sequence[str]) -> bool:
+    """Whether the channels of a gateway have heard that these services serve."""
+    if not services:
+        return True
+    health = running.gateway.surroundings.health
+    await health.probe()
+    return all(health.components()[name].healthy for name in services)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_limits() -> Iterator[None]:
+    """Nobody is let through because a busy machine's Redis answered late."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rate_limiter, "_TIMEOUT_S", 60)
+        yield
 
 
 Start = Callable[..., Any]
@@ -221,9 +242,12 @@ async def started_gateway(config: Config, passwords: Passwords) -> AsyncIterator
         url = f"http://127.0.0.1:{await server.start()}"
         keeping = asyncio.create_task(gateway.keeper.run())
         try:
-            async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+            async with httpx.AsyncClient(base_url=url, timeout=60) as http:
                 keys = config.auth_key_file.parent
-                yield Running(gateway, server, url, http, keys, passwords, keeping)
+                running = Running(gateway, server, url, http, keys, passwords, keeping)
+                _SERVING.append(running)
+                yield running
+                _SERVING.remove(running)
         finally:
             keeping.cancel()
             await server.stop(0, 2)

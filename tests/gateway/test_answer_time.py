@@ -20,7 +20,7 @@ from services.gateway.middleware.observed import Observed
 from tests.gateway.conftest import Start
 from tests.gateway.scripted import Script
 
-WITHIN_S = 0.3
+WITHIN_S = 1.0
 
 
 @asynccontextmanager
@@ -51,7 +51,7 @@ async def test_work_that_hangs_and_cannot_be_cancelled_is_503() -> None:
             await Response("late")(scope, receive, send)
 
     async with served(app) as http:
-        response = await asyncio.wait_for(http.get("/"), 25)
+        response = await asyncio.wait_for(http.get("/"), 60)
         released.set()
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "2"
@@ -109,7 +109,7 @@ async def test_an_endpoint_that_takes_even_longer_than_it_said_is_503() -> None:
         await asyncio.Event().wait()
 
     async with served(app) as http:
-        response = await asyncio.wait_for(http.get("/"), 25)
+        response = await asyncio.wait_for(http.get("/"), 60)
     assert response.status_code == 503
 
 
@@ -132,10 +132,10 @@ async def test_a_notice_in_many_parts_may_take_as_long_as_each_part(
     start: Start, script: Script
 ) -> None:
     async def slowly(request: Any) -> Any:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)
 
     script.answers["WriteAlerts"] = slowly
     notice = [{"labels": {"alertname": "A", "n": str(n)}} for n in range(2500)]
-    async with start(answer_within_s=1.2) as running, running.client("admin") as http:
+    async with start(answer_within_s=4) as running, running.client("admin") as http:
         response = await http.post("/api/v1/alerts", json=notice)
     assert (response.status_code, script.count("WriteAlerts")) == (200, 3)

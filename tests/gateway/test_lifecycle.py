@@ -35,7 +35,7 @@ def environment(config: Config, port: int) -> dict[str, str]:
         "SENSUS_DETECTOR_TARGET": config.detector_target,
         "SENSUS_EXPLAINER_TARGET": config.explainer_target,
         "SENSUS_BOOTSTRAP_ADMIN_PASSWORD": ADMIN_PASSWORD,
-        "SENSUS_SHUTDOWN_NOTICE_S": "0.5",
+        "SENSUS_SHUTDOWN_NOTICE_S": "3",
     }
     return {key: value for key, value in os.environ.items() if "SENSUS" not in key} | settings
 
@@ -61,7 +61,7 @@ async def process(settings: dict[str, str]) -> AsyncIterator[asyncio.subprocess.
 
 async def ready(http: httpx.AsyncClient) -> None:
     """Returns when /readyz says so."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             try:
                 if (await http.get("/readyz")).status_code == 200:
@@ -69,6 +69,13 @@ async def ready(http: httpx.AsyncClient) -> None:
             except httpx.TransportError:
                 pass
             await asyncio.sleep(0.1)
+
+
+async def leaving(http: httpx.AsyncClient) -> None:
+    """Returns when /readyz sends others away."""
+    async with asyncio.timeout(60):
+        while (await http.get("/readyz")).status_code != 503:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def test_the_process_serves_and_drains_on_sigterm(config: Config, script: Script) -> None:
@@ -81,11 +88,10 @@ async def test_the_process_serves_and_drains_on_sigterm(config: Config, script: 
         tokens = await http.post("/api/v1/auth/token", auth=("admin", ADMIN_PASSWORD))
         assert tokens.status_code == 200
         child.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.2)
-        assert (await http.get("/readyz")).status_code == 503
+        await leaving(http)
         assert (await http.get("/livez")).status_code == 200
         assert child.stderr is not None
-        log = (await asyncio.wait_for(child.stderr.read(), 25)).decode()
+        log = (await asyncio.wait_for(child.stderr.read(), 120)).decode()
         assert await child.wait() == 0
     assert ADMIN_PASSWORD not in log
     assert '"bootstrap_admin_password": "***"' in log
@@ -97,7 +103,7 @@ async def test_a_missing_variable_is_named(config: Config) -> None:
     del settings["SENSUS_POSTGRES_DSN"]
     async with process(settings) as child:
         assert child.stderr is not None
-        errors = (await asyncio.wait_for(child.stderr.read(), 30)).decode()
+        errors = (await asyncio.wait_for(child.stderr.read(), 120)).decode()
         assert await child.wait() == 2
     assert errors.startswith("SENSUS_POSTGRES_DSN is not set")
 
