@@ -75,8 +75,13 @@ async def connected(
         writer.close()
 
 
-async def send(port: int, data: bytes, *, greet: bool = True, answer_s: float = 0.05) -> bytes:
-    """Sends on a connection of its own and returns what comes back in a moment."""
+async def send(
+    port: int, data: bytes, *, greet: bool = True, answer_s: float = 0.05, until: bytes = b""
+) -> bytes:
+    """Sends on a connection of its own and returns what comes back in a moment.
+
+    With `until` that moment ends with the answer that has it.
+    """
     received = b""
     async with connected(port, greet=greet) as (reader, writer):
         try:
@@ -86,6 +91,8 @@ async def send(port: int, data: bytes, *, greet: bool = True, answer_s: float = 
             async with asyncio.timeout(answer_s):
                 while part := await reader.read(65536):
                     received += part
+                    if until and until in received:
+                        break
         except (TimeoutError, ConnectionError):
             pass
     return received

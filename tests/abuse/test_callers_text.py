@@ -13,8 +13,6 @@ from tests.abuse.methods import GRPC_SERVICES, METHODS
 from tests.abuse.raw_http2 import call, send
 from tests.product import Door
 
-pytestmark = pytest.mark.timeout(180)
-
 MADE_UP = "madeup"
 REFUSALS = 120
 
@@ -63,7 +61,7 @@ async def test_no_label_of_any_metric_takes_a_callers_text(door: Door) -> None:
     stream = door.ingest.Subscribe()
     await stream.write(ingest_pb2.SubscribeRequest(open=opened))
     for _ in range(4):
-        await asyncio.wait_for(stream.read(), 10)
+        await asyncio.wait_for(stream.read(), 60)
     stream.cancel()
     await door.write(MADE_UP, {f"{MADE_UP}_metric": [(1, 1.0)]})
     for url in (f"/{MADE_UP}", f"/api/v1/alerts?{MADE_UP}=1"):

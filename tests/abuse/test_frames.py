@@ -11,9 +11,7 @@ from tests.abuse.methods import METHODS, UNARY
 from tests.abuse.raw_http2 import call, call_headers, connected, opening, send
 from tests.product import Door
 
-pytestmark = pytest.mark.timeout(300)
-
-ANSWERED_WITHIN_S = 30
+ANSWERED_WITHIN_S = 60
 ANSWERED_OK = b"grpc-status\x010"
 UNIMPLEMENTED = b"grpc-status\x0212"
 UNAUTHENTICATED = b"grpc-status\x0216"
@@ -47,7 +45,8 @@ async def test_every_other_path_is_refused_and_the_server_goes_on(
     for name, data in hostile_frames.paths():
         await send(port, data)
         await survived(door, service, port, name)
-    assert UNIMPLEMENTED in await send(port, call(b"/\xff"), answer_s=0.5)
+    answer = await send(port, call(b"/\xff"), answer_s=ANSWERED_WITHIN_S, until=UNIMPLEMENTED)
+    assert UNIMPLEMENTED in answer
     assert door.process_id(service) == before
 
 
@@ -85,7 +84,8 @@ async def test_a_path_that_is_not_utf8_sent_again_and_again_disturbs_nobody(
 
 async def test_stranger_is_refused_before_its_message_is_read(service: str, port: int) -> None:
     for extra in ([], [(b"authorization", b"Bearer a.b.c")]):
-        answer = await send(port, opening(call_headers(UNARY[service], *extra)), answer_s=1)
+        data = opening(call_headers(UNARY[service], *extra))
+        answer = await send(port, data, answer_s=ANSWERED_WITHIN_S, until=UNAUTHENTICATED)
         assert UNAUTHENTICATED in answer
 
 

@@ -182,9 +182,7 @@ async def test_open_streams_end(door: Door, change: Any) -> None:
         watch = detector_grpc.DetectorServiceStub(to_detector).WatchAnomalies(
             detector_pb2.WatchAnomaliesRequest()
         )
-        sse = asyncio.create_task(_sse_to_its_end(door, who.token))
-        await asyncio.sleep(1)
-        assert not sse.done()
+        sse = await _sse(door, who.token)
         reason = await change(door, who)
         for call in (write, watch):
             assert await _end_of(call) == reason
@@ -195,8 +193,7 @@ async def test_a_demotion_takes_scopes_and_ends_streams(door: Door) -> None:
     who = await person(door, "admin")
     with pytest.raises(SensusError, match="no model version"):
         await who.activate()
-    sse = asyncio.create_task(_sse_to_its_end(door, who.token))
-    await asyncio.sleep(1)
+    sse = await _sse(door, who.token)
     await door.http.patch(f"/api/v1/users/{who.name}", json={"role": "viewer"})
     await refused_for(who.activate, "SCOPE_MISSING")
     await refused_for(who.write, "SCOPE_MISSING")
@@ -244,7 +241,15 @@ async def _standing_in_health(door: Door) -> str:
     return status
 
 
-async def _sse_to_its_end(door: Door, token: str) -> str:
+async def _sse(door: Door, token: str) -> "asyncio.Task[str]":
+    """An open stream of events, read to its end."""
+    opened = asyncio.Event()
+    reading = asyncio.create_task(_sse_to_its_end(door, token, opened))
+    await asyncio.wait_for(opened.wait(), LONGEST_WAIT_S)
+    return reading
+
+
+async def _sse_to_its_end(door: Door, token: str, opened: asyncio.Event) -> str:
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         httpx.AsyncClient(
@@ -252,6 +257,8 @@ async def _sse_to_its_end(door: Door, token: str) -> str:
         ) as http,
         http.stream("GET", "/api/v1/anomalies:watch", headers=headers) as answer,
     ):
+        assert answer.status_code == 200
+        opened.set()
         return "".join([chunk async for chunk in answer.aiter_text()])
 
 

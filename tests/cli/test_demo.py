@@ -36,9 +36,12 @@ async def test_the_load_is_real_and_ends_with_its_block(tmp_path: Path) -> None:
     async with cpu_load(tmp_path / "load.log") as pids:
         machine.watch(pids)
         assert len(pids) == psutil.cpu_count()
-        await asyncio.sleep(1)
+        burners = [psutil.Process(pid) for pid in pids]
+        async with asyncio.timeout(300):
+            while min(each.cpu_times().user for each in burners) < 0.5:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
         (burned,) = [s.value for s in machine.read() if ("service", BURNER) in s.labels]
-    assert burned > 20
+    assert burned > 0
     assert not any(map(psutil.pid_exists, pids))
 
 

@@ -61,7 +61,7 @@ def test_run_file_and_keys_are_for_the_owner_only(directory: DataDirectory) -> N
 
 
 def test_orphans_are_ended_and_strangers_are_not() -> None:
-    orphan, stranger = (subprocess.Popen(["sleep", "60"]) for _ in range(2))
+    orphan, stranger = (subprocess.Popen(["sleep", "3600"]) for _ in range(2))
     started_at_s = psutil.Process(orphan.pid).create_time()
     processes = {"ingest": (orphan.pid, started_at_s), "gateway": (stranger.pid, 1.0)}
     end_orphans(run(processes=processes))
@@ -74,7 +74,9 @@ def test_orphans_are_ended_and_strangers_are_not() -> None:
 
 def test_a_lock_is_free_again_when_its_holder_was_killed(tmp_path: Path) -> None:
     code = "import sys, pathlib, time; from cli.processes.lock import DirectoryLock as L\n"
-    code += "lock = L(pathlib.Path(sys.argv[1])); lock.acquire(); print(flush=True); time.sleep(60)"
+    code += (
+        "lock = L(pathlib.Path(sys.argv[1])); lock.acquire(); print(flush=True); time.sleep(3600)"
+    )
     command = [sys.executable, "-c", code, str(tmp_path)]
     holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None

@@ -52,8 +52,8 @@ async def test_a_leashed_program_ends_when_its_parent_is_killed(mode: str) -> No
     starter = """
         import os, subprocess, sys, time
         leash = [sys.executable, sys.argv[1], f"--parent={os.getpid()}", sys.argv[2], "--"]
-        print(subprocess.Popen([*leash, "/bin/sleep", "60"]).pid, flush=True)
-        time.sleep(60)
+        print(subprocess.Popen([*leash, "/bin/sleep", "3600"]).pid, flush=True)
+        time.sleep(3600)
     """
     arguments = [str(Path(cli.processes.leash.__file__)), watch]
     parent = await asyncio.create_subprocess_exec(
@@ -63,7 +63,7 @@ async def test_a_leashed_program_ends_when_its_parent_is_killed(mode: str) -> No
     family = await sleeping(leashed)
     parent.kill()
     await parent.wait()
-    gone, alive = await asyncio.to_thread(psutil.wait_procs, family, 10)
+    gone, alive = await asyncio.to_thread(psutil.wait_procs, family, 60)
     assert (len(gone), alive) == (len(family), [])
 
 

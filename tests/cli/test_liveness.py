@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +18,7 @@ from cli.processes.process import Program
 from cli.processes.supervisor import Supervisor
 from cli.product.probes import http_probe
 from cli.product.service import Service
+from tests.ports import free_port
 
 SERVE = """
     import asyncio, signal, sys, time
@@ -41,11 +41,11 @@ SERVE = """
     async def main():
         loop = asyncio.get_running_loop()
         server = await asyncio.start_server(answer, "127.0.0.1", int(sys.argv[1]))
-        loop.add_signal_handler(signal.SIGUSR1, time.sleep, 60)  # deadlock
+        loop.add_signal_handler(signal.SIGUSR1, time.sleep, 3600)  # deadlock
         loop.add_signal_handler(signal.SIGUSR2, server.close)
         loop.add_signal_handler(signal.SIGALRM, compute)
         loop.add_signal_handler(signal.SIGURG, refuse)
-        await asyncio.sleep(60)
+        await asyncio.sleep(3600)
 
     status = b"HTTP/1.1 200 OK"
     asyncio.run(main())
@@ -57,9 +57,7 @@ class Watched:
     """A supervised HTTP server and what is told about it."""
 
     def __init__(self, directory: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.events: list[Event] = []
         self._news = asyncio.Event()
         program = Program(
@@ -77,7 +75,7 @@ class Watched:
     def states(self) -> list[State]:
         return [event.state for event in self.events]
 
-    async def until(self, true: Callable[[], bool], *, within_s: float = 30) -> None:
+    async def until(self, true: Callable[[], bool], *, within_s: float = 120) -> None:
         async with asyncio.timeout(within_s):
             while not true():
                 self._news.clear()

@@ -19,11 +19,11 @@ def test_zero_becomes_a_free_port_and_no_port_is_given_twice() -> None:
 
 
 def test_the_ports_of_otlp_are_left_to_whoever_has_them() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as holder:
-        taken = holder.getsockname()[1]
-        settled = settle(replace(ANY_FREE, otlp_grpc=taken))
+    with ExitStack() as held:
+        port = taken(held, 20_000)
+        settled = settle(replace(ANY_FREE, otlp_grpc=port))
     assert (settled.otlp_grpc, settled.otlp_http) == (0, 0)
-    assert settle(replace(ANY_FREE, otlp_http=taken)).otlp_http == taken
+    assert settle(replace(ANY_FREE, otlp_http=port)).otlp_http == port
 
 
 def always(ports: Ports) -> tuple[int, ...]:
@@ -33,8 +33,8 @@ def always(ports: Ports) -> tuple[int, ...]:
 
 
 def test_a_port_in_use_is_named_with_the_next_free_one_and_its_option() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as holder:
-        port = holder.getsockname()[1]
+    with ExitStack() as held:
+        port = taken(held, 20_000)
         wanted = Ports(**{**dict.fromkeys(Ports.__slots__, 0), "gateway": port})
         with pytest.raises(Problem) as caught:
             settle(wanted)

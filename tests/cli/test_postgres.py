@@ -27,7 +27,7 @@ HOLDER = """
     async def hold():
         async with EmbeddedPostgres(Path(sys.argv[1])) as postgres:
             print(postgres.pid, postgres.dsn, flush=True)
-            await asyncio.sleep(60)
+            await asyncio.sleep(3600)
 
     asyncio.run(hold())
 """
@@ -111,7 +111,7 @@ async def test_a_pidfile_with_the_pid_of_a_stranger_does_no_harm(tmp_path: Path)
     """After a reboot the pid in a stale postmaster.pid may belong to anybody."""
     async with EmbeddedPostgres(tmp_path):
         pidfile = (tmp_path / "data" / "postmaster.pid").read_text().splitlines()
-    stranger = await asyncio.create_subprocess_exec("sleep", "60")
+    stranger = await asyncio.create_subprocess_exec("sleep", "3600")
     try:
         stale = tmp_path / "data" / "postmaster.pid"
         stale.write_text("\n".join([str(stranger.pid), *pidfile[1:]]) + "\n")
@@ -128,7 +128,7 @@ async def test_the_server_ends_when_its_holder_is_killed(tmp_path: Path) -> None
     pid, _ = started(holder)
     server = psutil.Process(pid)
     end(holder)
-    await asyncio.to_thread(server.wait, 20)
+    await asyncio.to_thread(server.wait, 60)
     assert orphans.servers_in(tmp_path / "data", "postgres") == []
 
 

@@ -3,14 +3,22 @@
 import asyncio
 
 import grpc
+import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from cli.processes.child import READY, SILENT, Answer
+from cli.product import probes
 from cli.product.probes import grpc_probe, http_probe
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine an answer may take longer than a probe waits."""
+    monkeypatch.setattr(probes, "PROBE_TIMEOUT_S", 60)
 
 
 async def test_a_grpc_server_is_ready_when_its_readiness_serves() -> None:

@@ -1,6 +1,5 @@
 """The embedded Redis keeps what it was told for a second, whatever happens to it."""
 
-import asyncio
 import os
 import signal
 from pathlib import Path
@@ -38,8 +37,9 @@ async def test_data_outlive_a_clean_stop(tmp_path: Path) -> None:
 async def test_a_killed_server_starts_again_with_its_data(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path)
     await server.start()
-    await ask(server.url, "SET", "kept", "7")
-    await asyncio.sleep(1.5)  # appendfsync everysec
+    async with redis.asyncio.Redis.from_url(server.url, protocol=3) as client:
+        await client.set("kept", "7")
+        assert await client.execute_command("WAITAOF", 1, 0, 0) == [1, 0]  # on the disk
     os.kill(server.pid, signal.SIGKILL)
     assert await server.wait() == -signal.SIGKILL
     await server.stop()

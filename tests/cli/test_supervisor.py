@@ -25,7 +25,7 @@ SERVE = """
         sys.exit(0)
     signal.signal(signal.SIGTERM, stop)
     pathlib.Path(sys.argv[1], sys.argv[2]).touch()
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 
@@ -127,7 +127,7 @@ async def test_a_child_that_ends_while_starting_says_why(
 
 
 async def test_a_child_that_is_never_ready_is_ended(tmp_path: Path) -> None:
-    never = service(tmp_path, "ingest", code="import time; time.sleep(60)", start_timeout_s=0.3)
+    never = service(tmp_path, "ingest", code="import time; time.sleep(3600)", start_timeout_s=0.3)
     with pytest.raises(Problem, match=r"ingest was not ready within 0\.3 s"):
         await never.start()
     assert never.pid is None
@@ -138,7 +138,7 @@ async def test_a_child_that_ignores_a_polite_stop_is_killed(tmp_path: Path) -> N
         import pathlib, signal, sys, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         pathlib.Path(sys.argv[1], sys.argv[2]).touch()
-        time.sleep(60)
+        time.sleep(3600)
     """
     child = service(tmp_path, "deaf", code=deaf, stop_timeout_s=0.3)
     await child.start()

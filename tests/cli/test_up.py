@@ -152,7 +152,7 @@ async def test_a_life_of_the_product(shared_directory: Path, faults: Faults) -> 
         first.process.kill()
         await first.ends()
     async with up(directory) as second:
-        _, alive = await asyncio.to_thread(psutil.wait_procs, children, 30)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, children, 120)
         assert alive == []
         assert "shown only this once" not in second.output
         answer = await log_in(second, first.password)
@@ -257,7 +257,7 @@ async def check_alert(running: Up) -> None:
         cwd=REPOSITORY,
     )
     posting = asyncio.create_task(post_alerts(running))
-    alert = await asyncio.wait_for(first_alert(tail.stdout), 120)
+    alert = await asyncio.wait_for(first_alert(tail.stdout), 300)
     posting.cancel()
     await asyncio.gather(posting, return_exceptions=True)
     assert {"name": "alertname", "value": "HighCpuUsage"} in alert["labels"]

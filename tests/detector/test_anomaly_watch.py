@@ -144,7 +144,7 @@ async def test_cancelled_watch_ends_on_the_server(started: RunningDetector, stub
 
     async with closing(stub.WatchAnomalies(watch())) as call:
         await call.read()
-        assert metrics.WATCHERS._value.get() == 1
+        await eventually(lambda: metrics.WATCHERS._value.get() == 1)
     await eventually(lambda: metrics.WATCHERS._value.get() == 0)
 
 
@@ -201,7 +201,8 @@ async def test_an_end_goes_to_those_watches_alone_that_saw_its_anomaly(stub: Any
     await log.commit(a_finding(1, score=0.5), a_finding(2, score=0.9))
     end = End(series_id=1, end_ms=START_MS + 5000, reason=EndReason.NEW_LEVEL)
     await log.commit(ends=[end])
-    request = watch(after_cursor=0, min_severity=WARNING)
+    interval = Duration(seconds=1)
+    request = watch(after_cursor=0, min_severity=WARNING, heartbeat_interval=interval)
     async with closing(stub.WatchAnomalies(request)) as call:
         frames = [await call.read() for _ in range(3)]
     assert [frame.WhichOneof("frame") for frame in frames] == ["anomaly", "ended", "heartbeat"]

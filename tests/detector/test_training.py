@@ -61,7 +61,7 @@ async def test_nothing_is_trained_before_enough_was_seen(pool: "Pool") -> None:
 
 async def test_nothing_is_trained_before_enough_time_has_passed(pool: "Pool") -> None:
     await collect(pool, 1, 100)
-    patient = Trainer(ModelStore(pool), dataclasses.replace(NEEDS, wait_s=60.0), SystemClock())
+    patient = Trainer(ModelStore(pool), dataclasses.replace(NEEDS, wait_s=3600.0), SystemClock())
     assert not await patient.train_if_needed()
 
 

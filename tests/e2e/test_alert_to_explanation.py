@@ -1,6 +1,7 @@
 """A real alert and a real metric go in, an explanation with evidence comes out."""
 
-import asyncio
+import itertools
+import re
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -8,9 +9,12 @@ from typing import Any
 import pytest
 
 from tests.e2e.otlp_receiver import Receiver
+from tests.e2e.scraping import pages, scrape
 from tests.product import Door, eventually, webhook
 
 pytestmark = pytest.mark.e2e
+
+SCORED = r"^sensus_detector_samples_scored_total [1-9]"
 
 
 def now_text() -> str:
@@ -135,7 +139,7 @@ async def test_same_alert_told_ten_times_is_one_alert_and_one_explanation(door: 
 
 async def test_detector_warms_up_then_announces_a_jump(door: Door) -> None:
     assert (await door.status()).phase in (1, 2)
-    now_ms = int(time.time() * 1000)
+    now_ms = int(time.time() * 1000) - 900_000
     names = [f"steady_{i}" for i in range(20)]
     for k in range(300):
         at = now_ms - (300 - k) * 1000
@@ -147,9 +151,18 @@ async def test_detector_warms_up_then_announces_a_jump(door: Door) -> None:
         return True if (await door.status()).phase == 2 else None
 
     await eventually(scoring, what="the first model")
-    await asyncio.sleep(2)  # each detector takes a new model up within a second
-    for k in range(30):
-        jump = 500.0 if k >= 25 else 0.0
+    at_s = itertools.count()
+
+    async def scores() -> bool | None:
+        k = next(at_s)
+        await door.write("steady", {n: [(now_ms + k * 1000, 10.0 + k % 7)] for n in names})
+        found = re.search(SCORED, await scrape(pages(door)["detector"]), re.MULTILINE)
+        return True if found else None
+
+    await eventually(scores, what="a score by it")
+    for n in range(30):
+        k = next(at_s)
+        jump = 500.0 if n >= 25 else 0.0
         rows = {n: [(now_ms + k * 1000, 10.0 + (k * (i + 3)) % 7)] for i, n in enumerate(names)}
         rows[names[0]] = [(now_ms + k * 1000, 10.0 + jump)]
         await door.write("steady", rows)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.gateway.conftest import fields_of, reason_of
-from tests.product import Door
+from tests.product import Door, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -110,7 +110,7 @@ async def test_only_bad_alerts_are_400(door: Door) -> None:
 async def test_an_explanation_streams_to_its_result(door: Door) -> None:
     taken = (await door.http.post("/api/v1/alerts", json=[alert("Streamed")])).json()
     subject = {"subject": {"alertId": taken["alertIds"][0]}}
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         answer = await door.http.post("/api/v1/explanations:explain", json=subject, headers=NDJSON)
     assert answer.status_code == 200, answer.text
     frames = [json.loads(line) for line in answer.text.splitlines()]
@@ -213,5 +213,8 @@ async def test_health_is_whole(door: Door) -> None:
     async with httpx.AsyncClient(
         base_url=str(door.http.base_url), trust_env=False, timeout=60
     ) as http:
-        report = (await http.get("/health")).json()
-    assert report["status"] == "healthy", report
+
+        async def healthy() -> bool | None:
+            return (await http.get("/health")).json()["status"] == "healthy" or None
+
+        await eventually(healthy, what="health: a probe of a busy machine may come too late")

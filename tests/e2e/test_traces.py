@@ -20,7 +20,7 @@ from cli.product.tokens import user_token
 from tests.databases import fetch
 from tests.product import Door, eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.e2e
 
 REQUESTS = 20
 
@@ -70,7 +70,7 @@ async def test_spans_of_an_sdk_become_the_graph(door: Door) -> None:
         edges = answer.json().get("edges", [])
         return edges[0] if edges and int(edges[0]["counts"]["spans"]) == REQUESTS else None
 
-    edge = await eventually(counted, within_s=90, what="calls between two services")
+    edge = await eventually(counted, what="calls between two services")
     assert edge["edge"]["callerService"] == "e2e-front"
     assert edge["edge"]["operation"] == "GET /orders"
     assert (int(edge["counts"]["errors"]), int(edge["counts"]["origins"])) == (5, 5)
@@ -108,7 +108,7 @@ async def test_a_version_that_is_new_is_a_change_by_itself(door: Door) -> None:
         versions = {each["version"] for each in answer.json().get("versions", [])}
         return True if "1.0" in versions else None
 
-    await eventually(known, within_s=90, what="the first version")
+    await eventually(known, what="the first version")
     await asyncio.to_thread(orders, door, "1.1")
 
     async def told() -> set[str] | None:
@@ -116,7 +116,7 @@ async def test_a_version_that_is_new_is_a_change_by_itself(door: Door) -> None:
         found = {row["change_id"] for row in rows}
         return found if {"otel:e2e-back@1.1", "otel:e2e-front@1.1"} <= found else None
 
-    found = await eventually(told, within_s=90, what="two deploys")
+    found = await eventually(told, what="two deploys")
     assert len([each for each in found if each.endswith("@1.1")]) == 2
 
 
