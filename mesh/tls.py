@@ -9,6 +9,7 @@ from typing import Protocol
 import grpc
 
 from mesh.config import ConfigError
+from mesh.files import state_of
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +33,12 @@ class TlsConfig(Protocol):
 class _Files:
     def __init__(self, cert: Path, key: Path, ca: Path) -> None:
         self._paths = (cert, key, ca)
-        self._changed_at_ns: tuple[int, ...] = ()
+        self._states: list[tuple[int, ...]] = []
 
     def changed(self) -> bool:
-        """Whether a file is newer than at the last question."""
-        now = tuple(path.stat().st_mtime_ns for path in self._paths)
-        before, self._changed_at_ns = self._changed_at_ns, now
+        """Whether a file is another than at the last question."""
+        now = [state_of(path) for path in self._paths]
+        before, self._states = self._states, now
         return now != before
 
     def read(self) -> tuple[bytes, bytes, bytes]:

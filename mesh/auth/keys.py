@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from mesh.config import ConfigError
+from mesh.files import state_of
 
 JWKS_NAME: Final = "jwks.json"
 
@@ -42,7 +43,7 @@ class TrustedKeys:
         """Reads the file at once, so that a bad one is noticed at start."""
         self._path = path
         self._key_by_id = read_trusted_keys(path)
-        self._changed_at_ns = 0
+        self._state: tuple[int, ...] = ()
         self._next_look_s = 0.0
 
     def get(self, key_id: str) -> TrustedKey | None:
@@ -67,10 +68,10 @@ class TrustedKeys:
 
     def _look(self) -> None:
         try:
-            changed_at_ns = self._path.stat().st_mtime_ns
-            if changed_at_ns != self._changed_at_ns:
+            state = state_of(self._path)
+            if state != self._state:
                 self._key_by_id = read_trusted_keys(self._path)
-                self._changed_at_ns = changed_at_ns
+                self._state = state
         except (OSError, ConfigError):
             logger.exception("the trusted keys stay as they were", extra={"path": str(self._path)})
 

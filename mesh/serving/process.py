@@ -121,10 +121,10 @@ def _on_signals() -> asyncio.Event:
     loop = asyncio.get_running_loop()
 
     def stop(number: signal.Signals) -> None:
-        logger.info("stop signal", extra={"signal": number.name})
         received.set()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(each)
+        logger.info("stop signal", extra={"signal": number.name})  # who reads it may send another
 
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop, each)

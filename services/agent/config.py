@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from mesh import ports
 from mesh.config import SECRET, ConfigError, Port, child_environment, load
+from mesh.files import state_of
 from sensus_client import check_labels
 
 PREFIX: Final = "agent"
@@ -141,12 +142,11 @@ class Settings:
             if not self._environ.get(variable, "").strip()
         }
 
-    def _stamp_now(self) -> tuple[int, int] | None:
+    def _stamp_now(self) -> tuple[int, ...] | None:
         try:
-            facts = self._file.stat() if self._file else None
+            return state_of(self._file) if self._file else None
         except OSError:
             return None
-        return (facts.st_mtime_ns, facts.st_size) if facts else None
 
 
 def _text(value: object) -> str:

@@ -87,7 +87,9 @@ async def test_no_reading_is_lost_or_doubled(
             await asyncio.sleep(random.uniform(0.5, 4.5))
             await victim.kill()
             await victim.start()
-        tokens = client_interceptors(tokens=lambda: minter.mint("user:test", SCOPES, 3600))
+        tokens = client_interceptors(
+            tokens=lambda: minter.mint("user:test", SCOPES, 3600), default_timeout_s=120
+        )
         async with grpc.aio.insecure_channel(
             target, OWN_CONNECTIONS, interceptors=tokens
         ) as channel:

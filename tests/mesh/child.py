@@ -24,7 +24,9 @@ def say(text: str) -> None:
 
 
 async def forever() -> None:
-    """A worker that works until it is cancelled."""
+    """A worker that works until it is cancelled, and hurts the process while it serves."""
+    for name in (a.removeprefix("--hurt=") for a in sys.argv if a.startswith("--hurt=")):
+        asyncio.get_running_loop().call_later(1.0, HURTS[name])
     try:
         await asyncio.Event().wait()
     finally:
@@ -76,8 +78,6 @@ async def serve() -> None:
     handlers: dict[str, Any] = {"Slow": grpc.unary_unary_rpc_method_handler(slow)}
     server.grpc.add_registered_method_handlers(ECHO, handlers)
     config = SimpleNamespace(watchdog_s=2.0, shutdown_notice_s=0.0, shutdown_grace_s=30.0)
-    for name in (a.removeprefix("--hurt=") for a in sys.argv if a.startswith("--hurt=")):
-        asyncio.get_running_loop().call_later(1.0, HURTS[name])
     try:
         await run(server, workers={"forever": forever, "fragile": fragile}, config=config)
     finally:

@@ -141,7 +141,10 @@ async def connect(minter: Callable[[str], TokenMinter]) -> AsyncIterator[Callabl
     async with AsyncExitStack() as stack:
 
         async def start(running: Running, **options: Any) -> grpc.aio.Channel:
-            options = {"tokens": minter("detector").service_token} | options
+            options = {
+                "tokens": minter("detector").service_token,
+                "default_timeout_s": 120,
+            } | options
             opened = open_channel(running.target, service=ECHO, caller="test", **options)
             channel = await stack.enter_async_context(opened)
             await asyncio.wait_for(channel.channel_ready(), timeout=60)

@@ -32,7 +32,7 @@ async def test_many_greedy_callers_never_take_it_all() -> None:
 
 
 async def test_who_waits_goes_on_when_room_is_given_back() -> None:
-    budget = ByteBudget(300, patience_s=5)
+    budget = ByteBudget(300, patience_s=60)
     held = [await budget.take("a", 50) for _ in range(2)]
     waiting = asyncio.create_task(budget.take("a", 50))
     await asyncio.sleep(0.01)
@@ -55,7 +55,7 @@ async def test_message_larger_than_a_share_passes_when_nothing_else_is_held() ->
 
 
 async def test_cancelled_wait_takes_nothing() -> None:
-    budget = ByteBudget(300, patience_s=5)
+    budget = ByteBudget(300, patience_s=60)
     held = await budget.take("a", 100)
     waiting = asyncio.create_task(budget.take("a", 100))
     await asyncio.sleep(0.01)

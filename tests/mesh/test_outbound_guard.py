@@ -33,7 +33,7 @@ class Scripted:
         transport = GuardedTransport(
             httpx.MockTransport(self.answer),
             private_hosts=frozenset(more.get("private", ())),
-            within_s=1,
+            within_s=60,
             resolve=self.resolve,
         )
         async with httpx.AsyncClient(transport=transport) as http:

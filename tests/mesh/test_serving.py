@@ -45,7 +45,7 @@ async def test_draining_streams_finish_and_clean_up_before_stop_returns(
     channel = await connect(running)
     call = channel.unary_stream(method("Watch"))(b"")
     assert await call.read() == b"opened"
-    stopping = asyncio.create_task(running.server.stop(0, 5))
+    stopping = asyncio.create_task(running.server.stop(0, 60))
     assert [response async for response in call] == [b"draining"]
     assert await call.code() is grpc.StatusCode.OK
     await asyncio.wait_for(stopping, 60)
@@ -55,23 +55,22 @@ async def test_draining_streams_finish_and_clean_up_before_stop_returns(
 async def test_running_call_finishes_and_new_ones_are_told_to_go_elsewhere(
     serve: Any, connect: Any
 ) -> None:
-    entered = asyncio.Event()
-    running: Any = None
+    entered, refused = asyncio.Event(), asyncio.Event()
 
     async def slow(request: bytes, context: Any) -> bytes:
         entered.set()
-        await running.drain.wait()
-        await asyncio.sleep(0.3)
+        await refused.wait()
         return b"finished"
 
     running = await serve(Echo(unary={"Slow": slow}))
     async with plain_channel(running.target) as channel:
         first = channel.unary_unary(method("Slow"))(b"")
         await asyncio.wait_for(entered.wait(), 60)
-        stopping = asyncio.create_task(running.server.stop(0, 5))
+        stopping = asyncio.create_task(running.server.stop(0, 60))
         await running.drain.wait()
         with pytest.raises(errors.Unavailable) as caught, errors.translated():
             await channel.unary_unary(method("Slow"))(b"")
+        refused.set()
         assert await first == b"finished"
         await stopping
     assert caught.value.reason == "DRAINING"
@@ -186,7 +185,8 @@ async def test_second_signal_ends_the_process_at_once() -> None:
             call = channel.unary_unary(method("Slow"))(b"")
             assert await line(process) == "call entered"
             process.send_signal(signal.SIGTERM)
-            await asyncio.sleep(0.3)
+            assert process.stderr is not None
+            await asyncio.wait_for(process.stderr.readuntil(b"stop signal"), 60)
             process.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(process.wait(), 60) == -signal.SIGTERM
             call.cancel()

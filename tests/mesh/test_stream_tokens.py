@@ -26,8 +26,9 @@ async def ticks(request: bytes, context: Any) -> AsyncIterator[bytes]:
 
 async def test_stream_ends_with_its_token(serve: Any, connect: Any, minter: Minter) -> None:
     running = await serve(Echo(server_stream={"Watch": ticks}, policies={method("Watch"): READ}))
-    token = minter("gateway").mint("user:ann", ["read:stream"], 1.2)
-    channel = await connect(running, tokens=lambda: token)
+    channel = await connect(
+        running, tokens=lambda: minter("gateway").mint("user:ann", ["read:stream"], 3)
+    )
     call = channel.unary_stream(method("Watch"))(b"")
     assert await call.read() == b"user:ann"
     with pytest.raises(errors.Unauthenticated) as caught, errors.translated():
@@ -70,7 +71,7 @@ async def test_service_opens_its_stream_again_with_a_fresh_token(
             async for _ in call:
                 waits.reset()
                 seen_in_sessions[-1] += 1
-                if len(seen_in_sessions) == 3:
+                if sum(seen > 0 for seen in seen_in_sessions) == 3:
                     enough.set()
 
     task = asyncio.create_task(keep_open(session, name="watch"))
@@ -78,8 +79,7 @@ async def test_service_opens_its_stream_again_with_a_fresh_token(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert len(set(minted)) == 3
-    assert all(seen > 0 for seen in seen_in_sessions)
+    assert len(set(minted)) == len(seen_in_sessions)
 
 
 async def test_keep_open_gives_up_on_what_a_new_stream_cannot_cure(

@@ -42,7 +42,7 @@ async def secured(config: SimpleNamespace) -> tuple[Server, int]:
 
 
 async def ask(
-    port: int, credentials: grpc.ChannelCredentials | None, timeout_s: float = 5
+    port: int, credentials: grpc.ChannelCredentials | None, timeout_s: float = 60
 ) -> bytes:
     async with open_channel(
         f"127.0.0.1:{port}", service=ECHO, tokens=None, caller="test", credentials=credentials
@@ -117,8 +117,8 @@ async def test_process_calls_its_own_port_over_tls(authority: Authority) -> None
     call = server.own_call()
     try:
         for _ in range(3):
-            await asyncio.to_thread(call.listening, 2)
-            await asyncio.to_thread(call.ask, 2)
+            await asyncio.to_thread(call.listening, 60)
+            await asyncio.to_thread(call.ask, 60)
     finally:
         call.close()
         await server.stop(0, 0)

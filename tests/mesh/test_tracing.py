@@ -75,7 +75,7 @@ async def test_errors_are_marked_on_both_sides(
     channel = await connect(running)
     with pytest.raises(errors.SensusError), errors.translated():
         await channel.unary_unary(method("Call"))(b"")
-    await running.server.stop(0, 1)  # the span ends a moment after the caller has its answer
+    await running.server.stop(0, 60)  # the span ends a moment after the caller has its answer
     client, server = one(spans, CALL, SpanKind.CLIENT), one(spans, CALL, SpanKind.SERVER)
     for each, status in ((client, StatusCode.ERROR), (server, server_status)):
         assert each.attributes is not None
@@ -91,14 +91,14 @@ async def test_deadline_and_cancellation_show_in_the_span(
     import asyncio
 
     async def handler(request: bytes, context: Any) -> bytes:
-        await asyncio.sleep(10)
+        await asyncio.sleep(60)
         return b""
 
     running = await serve(Echo(unary={"Call": handler}))
     channel = await connect(running)
     with pytest.raises(errors.DeadlineExceeded), errors.translated():
-        await channel.unary_unary(method("Call"))(b"", timeout=0.2)
-    await running.server.stop(0, 1)
+        await channel.unary_unary(method("Call"))(b"", timeout=2)
+    await running.server.stop(0, 60)
     server = one(spans, CALL, SpanKind.SERVER)
     assert server.attributes is not None
     assert server.attributes["rpc.response.status_code"] == "DEADLINE_EXCEEDED"
@@ -144,9 +144,11 @@ async def test_stream_that_breaks_later_leaves_an_error_span(
         yield b"opened"
         raise errors.Unavailable("the database is gone")
 
-    channel = await connect(await serve(Echo(server_stream={"Call": handler})))
+    running = await serve(Echo(server_stream={"Call": handler}))
+    channel = await connect(running)
     with pytest.raises(errors.Unavailable), errors.translated():
         _ = [r async for r in channel.unary_stream(method("Call"))(b"")]
+    await running.server.stop(0, 60)  # the span ends a moment after the caller has its answer
     broke = one(spans, f"{CALL} broke", SpanKind.INTERNAL)
     assert broke.status.status_code is StatusCode.ERROR
     assert parent_id(broke) == one(spans, CALL, SpanKind.SERVER).context.span_id

@@ -89,11 +89,11 @@ async def test_starved_process_is_not_restarted() -> None:
 async def test_unhandled_error_of_a_callback_is_logged_and_does_not_end_the_process() -> None:
     async with child("serve", "--hurt=raise_in_callback") as process:
         port = (await line(process)).split()[1]
-        await asyncio.sleep(1.5)
+        assert process.stderr is not None
+        hurt = asyncio.wait_for(process.stderr.readuntil(b"RuntimeError: planted"), 60)
+        assert b"unhandled error" in await hurt
         async with plain_channel(f"127.0.0.1:{port}") as channel:
             assert await channel.unary_unary(method("Slow"))(b"") == b"finished"
         process.send_signal(signal.SIGTERM)
-        status, log = await ending(process)
+        status, _ = await ending(process)
     assert status == 0
-    assert "unhandled error" in log
-    assert "RuntimeError: planted" in log

@@ -170,7 +170,11 @@ async def _notifier(
     async with assemble(config, SystemClock()) as notifier:
         target = f"127.0.0.1:{await notifier.server.start()}"
         async with open_channel(
-            target, service=FULL_NAME, tokens=lambda: user, caller="test"
+            target,
+            service=FULL_NAME,
+            tokens=lambda: user,
+            caller="test",
+            default_timeout_s=120,
         ) as channel:
             stub = pb_grpc.NotifierServiceStub(channel)
             running = Running(stub=stub, notifier=notifier, config=config)
