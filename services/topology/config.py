@@ -35,6 +35,10 @@ class Config(Common):
         int, Meta(ge=1 << 20, description="Bytes taken from ingest before the oldest is committed")
     ] = 64 << 20
     counting_threads: Annotated[int, Meta(ge=1, le=64, description="Shards counted at once")] = 2
+    sums_bytes: Annotated[
+        int,
+        Meta(ge=1 << 20, description="Memory for what final minutes add up to; the rest is read"),
+    ] = 32 << 20
     checkpoint_interval_s: Annotated[
         float, Meta(gt=0, le=60, description="Longest time between checkpoints of a busy shard")
     ] = 10.0

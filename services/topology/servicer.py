@@ -1,7 +1,7 @@
 """TopologyService: check, ask, add up, encode. Any replica answers for all."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -13,7 +13,7 @@ from sensus.topology.v1 import topology_service_pb2 as pb
 from sensus.topology.v1 import topology_service_pb2_grpc as pb_grpc
 from services.topology.convert import messages, pages, requests
 from services.topology.model.reading import StoredExample
-from services.topology.query.compare import MOST, OriginPair, PatternPair, compare
+from services.topology.query.compare import MOST, OriginPair, compare
 from services.topology.query.naming import EdgeName, dictionary
 from services.topology.query.sides import Counts, Side, Sides, edges_by_name
 from services.topology.query.spans import Minutes, numbers, usual_of
@@ -28,6 +28,7 @@ _EXAMPLES_READ: Final = 2000
 _EXAMPLES_SHOWN: Final = 3
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 CompareContext = grpc.aio.ServicerContext[pb.CompareTracesRequest, pb.CompareTracesResponse]
 EdgesContext = grpc.aio.ServicerContext[pb.ListEdgesRequest, pb.ListEdgesResponse]
@@ -71,26 +72,30 @@ class TopologyServicer(pb_grpc.TopologyServiceServicer):
         )
         known = await dictionary(self._parts.names, self._parts.threads, new.table, old.table)
         found = await self._in_thread(lambda: compare(new, old, known, set(services)))
-        examples_seen = await self._examples(observed, found.services)
-        stored = await self._parts.patterns.these(each.pattern for each in found.patterns)
-        changed = await self._parts.versions.changed(
-            requests.moment(observed.first * 60_000),
-            requests.moment(observed.until * 60_000),
-            requests.moment(self._parts.clock.now_ms()),
-            MOST,
+        examples_seen, stored, changed = await asyncio.gather(
+            self._examples(observed, found.services),
+            self._parts.patterns.these(each.pattern for each in found.patterns),
+            self._parts.versions.changed(
+                requests.moment(observed.first * 60_000),
+                requests.moment(observed.until * 60_000),
+                requests.moment(self._parts.clock.now_ms()),
+                MOST,
+            ),
         )
 
         def answer() -> pb.CompareTracesResponse:
+            by_service = _grouped(examples_seen, lambda example: example.service)
+            by_pattern = _grouped(examples_seen, lambda example: example.pattern)
             return pb.CompareTracesResponse(
                 coverage=pb.Coverage(observed=messages.coverage(new), usual=messages.coverage(old)),
                 edges=[messages.edge_change(each) for each in found.edges],
                 origins=[
-                    messages.origin_change(each, _ids(_of_origin(each, examples_seen)))
+                    messages.origin_change(each, _ids(_of_origin(each, by_service)))
                     for each in found.origins
                 ],
                 shapes=[messages.shape_change(each) for each in found.shapes],
                 patterns=[
-                    messages.pattern_change(each, stored, _ids(_of_pattern(each, examples_seen)))
+                    messages.pattern_change(each, stored, _ids(by_pattern.get(each.pattern, ())))
                     for each in found.patterns
                     if each.pattern in stored
                 ],
@@ -229,13 +234,20 @@ def _ids(found: Iterable[StoredExample]) -> list[str]:
     return [each.example_id for each in found][:_EXAMPLES_SHOWN]
 
 
-def _of_pattern(pair: PatternPair, seen: Sequence[StoredExample]) -> Iterable[StoredExample]:
-    return (each for each in seen if each.pattern == pair.pattern)
+def _grouped(
+    seen: Iterable[StoredExample], key: Callable[[StoredExample], K]
+) -> Mapping[K, Sequence[StoredExample]]:
+    found: dict[K, list[StoredExample]] = {}
+    for each in seen:
+        found.setdefault(key(each), []).append(each)
+    return found
 
 
-def _of_origin(pair: OriginPair, seen: Sequence[StoredExample]) -> Iterable[StoredExample]:
+def _of_origin(
+    pair: OriginPair, seen: Mapping[str, Sequence[StoredExample]]
+) -> Iterable[StoredExample]:
     """Of the same service: by its type of exception, else by its operation."""
-    ours = [each for each in seen if each.service == pair.place.service]
+    ours = seen.get(pair.place.service, ())
     if pair.reason == pb.ORIGIN_REASON_EXCEPTION:
         return [each for each in ours if each.type == pair.detail]
     return [each for each in ours if each.name == pair.place.name]

@@ -31,6 +31,7 @@ from services.topology.clients.ingest import IngestClient
 from services.topology.config import Config
 from services.topology.consumer import TopologySubscriber
 from services.topology.publisher import Deploys, SeriesPublisher
+from services.topology.query.closed import ClosedMinutes
 from services.topology.query.sides import Sides
 from services.topology.servicer import FULL_NAME, Parts, register
 from services.topology.shards.shard import Terms
@@ -129,6 +130,7 @@ async def _assemble(
     await health.add_check("database", lambda: postgres.ping(pool))
     await identity.add_check(health)
     names, minutes = NameStore(pool), MinuteStore(pool)
+    closed = ClosedMinutes(minutes, reading, limit_bytes=config.sums_bytes)
     terms = Terms(
         store=CheckpointStore(pool),
         names=names,
@@ -164,7 +166,7 @@ async def _assemble(
         drain=drain,
     )
     parts = Parts(
-        sides=Sides(minutes, reading),
+        sides=Sides(minutes, closed, reading),
         names=names,
         patterns=PatternStore(pool),
         examples=ExampleStore(pool),
@@ -174,7 +176,9 @@ async def _assemble(
     )
     register(parts, server.grpc)
     published = PublishedStore(pool)
-    series = SeriesPublisher(published, minutes, names, IngestClient(ingest), reading, clock)
+    series = SeriesPublisher(
+        published, minutes, closed, names, IngestClient(ingest), reading, clock
+    )
     deploys = Deploys(published, ExplainerClient(explainer), clock)
     hours = Hours(minutes, reading, clock)
     retention = Retention(RetentionStore(pool), clock)

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.topology.minutes.sketch import CELLS
+from services.topology.minutes.sketch import CELLS, middles_s
 
 DURATION: Final = 0
 OWN: Final = 1
@@ -56,6 +56,21 @@ class Cells:
         dense[places[first:last] - begin] = counts[first:last]
         return dense
 
+    def sizes(self, rows: int) -> Int64s:
+        """How many durations each sketch of the first `rows` rows holds: rows x `SKETCHES`."""
+        return np.diff(self._sums(rows)).reshape(rows, SKETCHES)
+
+    def quantiles_s(self, rows: int, which: float) -> NDArray[np.float64]:
+        """`quantile_s` of each of these sketches, without a dense one: NaN of an empty one."""
+        places, counts = self.counted()
+        found = np.full(rows * SKETCHES, np.nan)
+        sums = self._sums(rows)
+        held = np.flatnonzero(np.diff(sums))
+        wanted = sums[held] + which * np.diff(sums)[held]
+        at = np.searchsorted(np.cumsum(counts), wanted)
+        found[held] = middles_s(places[at] % CELLS)
+        return found.reshape(rows, SKETCHES)
+
     def moved(self, rows: Int64s) -> tuple[Int64s, Int64s]:
         """As `counted`, with row n as row `rows[n]`; in ascending order again."""
         places, counts = self.counted()
@@ -73,6 +88,12 @@ class Cells:
     def shifted(places: Int64s, rows: int) -> Int64s:
         """Places of rows that stand so many rows further on."""
         return places + rows * _PER_ROW
+
+    def _sums(self, rows: int) -> Int64s:
+        """How many durations stand before each sketch, and before the end of the last one."""
+        places, counts = self.counted()
+        begins = np.searchsorted(places, np.arange(rows * SKETCHES + 1) * CELLS)
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])[begins]
 
     def _add(self, places: Int64s, counts: Int64s) -> None:
         if len(places):

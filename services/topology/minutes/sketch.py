@@ -34,4 +34,9 @@ def quantile_s(counts: NDArray[np.int64], which: float) -> float:
     if not total:
         return float("nan")
     cell = int(np.searchsorted(np.cumsum(counts), which * total))
-    return float(_MIDDLES_NS[min(cell, CELLS - 1)]) / 1e9
+    return float(middles_s(np.array(min(cell, CELLS - 1))))
+
+
+def middles_s(cells: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The duration for which each cell stands, in seconds."""
+    return _MIDDLES_NS[cells] / 1e9

@@ -9,8 +9,8 @@ from mesh.clock import Clock
 from mesh.errors import SensusError
 from services.topology import metrics
 from services.topology.clients.ingest import IngestClient
-from services.topology.minutes.packing import merged
 from services.topology.model.series import Sample
+from services.topology.query.closed import ClosedMinutes
 from services.topology.query.naming import dictionary
 from services.topology.query.series import series_of
 from services.topology.store.minutes import MinuteStore
@@ -31,6 +31,7 @@ class SeriesPublisher:
         self,
         published: PublishedStore,
         minutes: MinuteStore,
+        closed: ClosedMinutes,
         names: NameStore,
         ingest: IngestClient,
         pool: Executor,
@@ -39,6 +40,7 @@ class SeriesPublisher:
         """Adds up in `pool`."""
         self._published = published
         self._minutes = minutes
+        self._closed = closed
         self._names = names
         self._ingest = ingest
         self._pool = pool
@@ -60,8 +62,7 @@ class SeriesPublisher:
         if minute is None:
             return False
         loop = asyncio.get_running_loop()
-        contents = await self._minutes.contents([], [minute])
-        table = await loop.run_in_executor(self._pool, merged, contents)
+        (table,) = await self._closed.tables([], [minute], await self._minutes.standing())
         known = await dictionary(self._names, self._pool, table)
         samples, folded = await loop.run_in_executor(self._pool, series_of, table, known)
         samples += [

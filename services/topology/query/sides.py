@@ -11,13 +11,15 @@ import numpy as np
 from services.topology.minutes.cells import DURATION, OWN, WAIT, Cells, Int64s
 from services.topology.minutes.edges import COUNTS
 from services.topology.minutes.packing import merged
-from services.topology.minutes.sketch import quantile_s
+from services.topology.minutes.sums import summed
 from services.topology.minutes.table import WEIGHT_UNIT, MinuteTable
+from services.topology.query.closed import ClosedMinutes
 from services.topology.query.naming import Dictionary, EdgeName
 from services.topology.query.spans import parts
 from services.topology.store.minutes import MinuteStore, Standing
 
 _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)}
+_QUANTILES: Final = (0.5, 0.95)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +72,10 @@ class Side:
 class Sides:
     """Reads sides; adds up in `pool`."""
 
-    def __init__(self, store: MinuteStore, pool: Executor) -> None:
-        """Reads from `store`."""
+    def __init__(self, store: MinuteStore, closed: ClosedMinutes, pool: Executor) -> None:
+        """Reads from `store` what is not closed."""
         self._store = store
+        self._closed = closed
         self._pool = pool
 
     async def standing(self) -> Standing:
@@ -81,8 +84,16 @@ class Sides:
 
     async def side(self, minutes: Sequence[int], standing: Standing) -> Side:
         """What some minutes add up to."""
-        contents = await self._store.contents(*parts(minutes, standing))
-        table = await asyncio.get_running_loop().run_in_executor(self._pool, merged, contents)
+        hours, left = parts(minutes, standing)
+        closed = [minute for minute in left if minute < standing.final_before]
+        open_ = [minute for minute in left if minute >= standing.final_before]
+        tables = await self._closed.tables(hours, closed, standing)
+        contents = (await self._store.contents([], open_)).values()
+
+        def added() -> MinuteTable:
+            return summed([*tables, merged([each for found in contents for each in found])])
+
+        table = await asyncio.get_running_loop().run_in_executor(self._pool, added)
         begun = [minute for minute in minutes if minute * 60 <= standing.second]
         provisional = sum(minute >= standing.final_before for minute in begun)
         return Side(table=table, minutes=len(begun), provisional=provisional)
@@ -109,7 +120,9 @@ def edges_by_name(
     sums = np.zeros((len(groups), len(COUNTS)), np.int64)
     np.add.at(sums, into, table.edges.counts[rows])
     cells = _grouped(table.edges.cells, rows, into, len(table.edges))
-    return {name: _counts(sums[place], cells, place) for name, place in groups.items()}
+    columns = (sums, cells.sizes(len(sums)), *(cells.quantiles_s(len(sums), q) for q in _QUANTILES))
+    counted = zip(groups, *(each.tolist() for each in columns), strict=True)
+    return {name: _counts(*of_edge) for name, *of_edge in counted}
 
 
 def _grouped(cells: Cells, rows: Int64s, into: Int64s, count: int) -> Cells:
@@ -123,25 +136,23 @@ def _grouped(cells: Cells, rows: Int64s, into: Int64s, count: int) -> Cells:
     return grouped
 
 
-def _counts(sums: Int64s, cells: Cells, place: int) -> Counts:
-    def column(name: str) -> int:
-        return int(sums[_COLUMN[name]])
-
+def _counts(
+    sums: Sequence[int], sizes: Sequence[int], p50_s: Sequence[float], p95_s: Sequence[float]
+) -> Counts:
     def durations(which: int, total: str) -> Durations:
-        sketch = cells.sketch(place, which)
         return Durations(
-            count=int(sketch.sum()),
-            p50_s=quantile_s(sketch, 0.5),
-            p95_s=quantile_s(sketch, 0.95),
-            sum_s=column(total) / 1e9,
+            count=sizes[which],
+            p50_s=p50_s[which],
+            p95_s=p95_s[which],
+            sum_s=sums[_COLUMN[total]] / 1e9,
         )
 
     return Counts(
-        spans=column("spans"),
-        weight=column("weight") / WEIGHT_UNIT,
-        errors=column("errors"),
-        origins=column("origins"),
-        late=column("late"),
+        spans=sums[_COLUMN["spans"]],
+        weight=sums[_COLUMN["weight"]] / WEIGHT_UNIT,
+        errors=sums[_COLUMN["errors"]],
+        origins=sums[_COLUMN["origins"]],
+        late=sums[_COLUMN["late"]],
         duration=durations(DURATION, "duration_ns"),
         own=durations(OWN, "own_ns"),
         wait=durations(WAIT, "wait_ns"),

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
 _STANDING: Final = """
 SELECT coalesce(min(final_before), 0) AS final_before,
-    coalesce(min(rolled_before), 0) AS rolled_before, coalesce(max(second), 0) AS second
+    coalesce(min(rolled_before), 0) AS rolled_before, coalesce(max(second), 0) AS second,
+    count(*) AS shards
 FROM topology.shard
 """
 _READ: Final = """
-SELECT content FROM topology.hour WHERE hour = ANY($1::bigint[])
+SELECT hour AS number, true AS is_hour, content FROM topology.hour WHERE hour = ANY($1::bigint[])
 UNION ALL
-SELECT content FROM topology.minute WHERE minute = ANY($2::bigint[])
+SELECT minute, false, content FROM topology.minute WHERE minute = ANY($2::bigint[])
 """
 _UNROLLED: Final = """
 SELECT shard, final_before / 60 AS until, ARRAY(
@@ -47,11 +48,13 @@ class Standing:
         final_before: Minutes before this one are final.
         rolled_before: Hours before this one are rolled up.
         second: The clock of the log.
+        shards: Of how many anything was ever counted.
     """
 
     final_before: int
     rolled_before: int
     second: int
+    shards: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +79,17 @@ class MinuteStore:
             row = (await self._pool.fetch(_STANDING))[0]
         return Standing(**row)
 
-    async def contents(self, hours: Sequence[int], minutes: Sequence[int]) -> list[bytes]:
-        """What was counted in them, as it is packed."""
-        with guard("read_minutes"):
-            rows = await self._pool.fetch(_READ, hours, minutes)
-        return [row["content"] for row in rows]
+    async def contents(
+        self, hours: Sequence[int], minutes: Sequence[int]
+    ) -> dict[tuple[int, bool], list[bytes]]:
+        """What each shard counted in them, as it is packed, by number and whether it is an hour."""
+        found: dict[tuple[int, bool], list[bytes]] = {}
+        if hours or minutes:
+            with guard("read_minutes"):
+                rows = await self._pool.fetch(_READ, hours, minutes)
+            for row in rows:
+                found.setdefault((row["number"], row["is_hour"]), []).append(row["content"])
+        return found
 
     async def unrolled(self) -> list[Unrolled]:
         """What can be rolled up now."""

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from cachetools import LRUCache
+
 from mesh.postgres import guard
 from services.topology.model.names import Instance, Named, Names
 from services.topology.store.ids import signed, unsigned
@@ -21,6 +23,8 @@ _DAY_S: Final = 86_400
 _SEEN_AGAIN_S: Final = 20
 _MOST_KNOWN: Final = 50_000
 """Then all is forgotten, and written once more: ids are small, texts are not kept."""
+_MOST_READ: Final = 10_000
+"""Names that are kept to answer questions: what an id stands for never changes."""
 
 _PUT: Final = """
 INSERT INTO topology.name AS known (kind, id, service, name, last_day)
@@ -53,6 +57,7 @@ class NameStore:
         self._seen: dict[int, int] = {}
         self._new: dict[tuple[int, int], tuple[Named, int]] = {}
         self._new_instances: dict[int, tuple[Instance, int, int]] = {}
+        self._read: LRUCache[tuple[int, int], Named] = LRUCache(_MOST_READ)
 
     def offer(self, names: Names, second: int) -> None:
         """Takes names that came at a second of the log; `flush` stores what is new of them."""
@@ -82,10 +87,20 @@ class NameStore:
 
     async def named(self, kind: int, ids: Iterable[int]) -> Mapping[int, Named]:
         """What some ids stand for; those that are not known are left out."""
-        asked = [signed(each) for each in ids]
-        with guard("names"):
-            rows = await self._pool.fetch(_GET, kind, asked)
-        return {unsigned(row["id"]): Named(row["service"], row["name"]) for row in rows}
+        found, asked = dict[int, Named](), list[int]()
+        for each in ids:
+            known = self._read.get((kind, each))
+            if known is None:
+                asked.append(signed(each))
+            else:
+                found[each] = known
+        if asked:
+            with guard("names"):
+                rows = await self._pool.fetch(_GET, kind, asked)
+            for row in rows:
+                number, named = unsigned(row["id"]), Named(row["service"], row["name"])
+                found[number] = self._read[kind, number] = named
+        return found
 
     async def _store(self) -> None:
         new = dict(self._new)
