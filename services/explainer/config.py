@@ -57,7 +57,7 @@ class Config(Common):
     ] = 15.0
     gather_timeout_s: Annotated[
         float, Meta(gt=0, le=60, description="Evidence that is not there by then is missing")
-    ] = 2.0
+    ] = 4.0
     gather_series_max: Annotated[
         int, Meta(ge=1, le=20_000, description="Series read by one question to ingest")
     ] = 400

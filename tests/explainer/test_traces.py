@@ -141,6 +141,19 @@ async def test_a_topology_that_is_silent_costs_no_more_than_the_deadline(
     assert found.suspects[0].entity == "web-1"
 
 
+@pytest.mark.usefixtures("web")
+async def test_what_is_compared_in_time_names_though_the_rest_and_the_examples_are_late(
+    start: Start, topology: Topology, target: str
+) -> None:
+    topology.sees_pay_fail()
+    topology.answers_at_most = 1
+    topology.faults.delay_s["ListExamples"] = 3600
+    found = await (await start(topology_target=target, gather_timeout_s=2.0)).result()
+    assert found.suspects[0].entity == "pay"
+    missing = [each.title for each in of_kind(found, pb.EVIDENCE_KIND_MISSING)]
+    assert "traces: 2 of 3 spans of time were not compared in time" in missing
+
+
 async def test_traces_nobody_sends_are_named_among_what_was_never_sent(
     start: Start, target: str
 ) -> None:

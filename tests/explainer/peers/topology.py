@@ -1,5 +1,6 @@
 """Topology as the explainer meets it: scripted counts."""
 
+import asyncio
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -25,10 +26,13 @@ class Topology(pb_grpc.TopologyServiceServicer):
         self.examples: list[pb.Example] = []
         self.faults = Faults()
         self.asked: list[pb.CompareTracesRequest] = []
+        self.answers_at_most: int | None = None
 
     async def CompareTraces(self, request: pb.CompareTracesRequest, context: Any) -> Any:
-        """What was scripted."""
+        """What was scripted; silent from `answers_at_most` answers on."""
         self.asked.append(request)
+        if self.answers_at_most is not None and len(self.asked) > self.answers_at_most:
+            await asyncio.Event().wait()
         await self.faults.meet("CompareTraces")
         return self.comparison
 

@@ -1,11 +1,12 @@
 """What traces and log lines do other than usual, as topology counted it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from mesh.clock import Clock
+from mesh.deadline import time_remaining
 from mesh.errors import SensusError
 from services.explainer.clients import TopologyClient
 from services.explainer.evidence.sources.reader import MINUTE_MS, Reach, Shared
@@ -31,6 +32,11 @@ OBSERVED_MAX_MS: Final = 5 * 60 * MINUTE_MS
 
 EXAMPLES_SHOWN_MAX: Final = 3
 
+ANSWERS_SHARE: Final = 0.8
+"""Of the time that is left: what was answered by then is used, the rest is left for that."""
+
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedTraces:
@@ -54,19 +60,20 @@ class ComparedTraces:
         starts = sorted({(facts.event_ms - lead) // MINUTE_MS * MINUTE_MS for lead in leads})
         end_ms = -(-(facts.event_ms + self.reach.after_ms) // MINUTE_MS) * MINUTE_MS
         until_ms = end_ms if end_ms <= self.clock.now_ms() else None
-        answers = await asyncio.gather(*(self._compared(each, until_ms) for each in starts))
+        answers, late = await in_time([self._compared(each, until_ms) for each in starts])
         seen = [each for each in answers if each.observed.traces and each.usual.traces]
         if not seen:
             if any(each.observed.spans or each.usual.spans for each in answers):
                 return Findings(missing=("traces of before, to tell what is usual",))
             return Findings(unknown=("traces (OTLP)",))
         traces = await asyncio.to_thread(lambda: sharpest([_near(each, facts) for each in seen]))
-        missing = ("traces: some were lost before they were counted",)
+        lost = ("traces: some were lost before they were counted",) if traces.observed.lost else ()
+        unseen = f"traces: {late} of {len(starts)} spans of time were not compared in time"
         return Findings(
             traces=traces,
             calls=traces.edges,
             evidence=await self._examples(traces),
-            missing=missing if traces.observed.lost else (),
+            missing=(*lost, unseen) if late else lost,
         )
 
     async def _compared(self, start_ms: int, end_ms: int | None) -> Traces:
@@ -80,8 +87,8 @@ class ComparedTraces:
         wanted = [each.origin for each in found if each.origin.example_ids][:EXAMPLES_SHOWN_MAX]
         services = sorted({each.service for each in wanted})
         try:
-            answers = await asyncio.gather(*(self._examples_of(each, traces) for each in services))
-        except SensusError:
+            answers, _ = await in_time([self._examples_of(each, traces) for each in services])
+        except (SensusError, TimeoutError):
             return ()
         by_id = {each.example_id: each for answer in answers for each in answer}
         newest = [
@@ -94,6 +101,27 @@ class ComparedTraces:
             ("examples", service, traces.start_ms),
             lambda: self.topology.examples(service, traces.start_ms),
         )
+
+
+async def in_time(asked: Sequence[Coroutine[Any, Any, T]]) -> tuple[list[T], int]:
+    """What was answered while there is time left to use it, in order, and how many are late.
+
+    Raises:
+        TimeoutError: None was answered, or as the first that failed where none was.
+    """
+    if not asked:
+        return [], 0
+    left_s = time_remaining()
+    tasks = [asyncio.create_task(each) for each in asked]
+    try:
+        await asyncio.wait(tasks, timeout=None if left_s is None else ANSWERS_SHARE * left_s)
+    finally:
+        late = sum(task.cancel() for task in tasks)
+    ended = [task for task in tasks if task.done() and not task.cancelled()]
+    answers = [task.result() for task in ended if not task.exception()]
+    if answers:
+        return answers, late
+    raise next((error for task in ended if (error := task.exception())), TimeoutError())
 
 
 def _near(traces: Traces, facts: SubjectFacts) -> Traces:
