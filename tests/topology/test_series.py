@@ -1,7 +1,9 @@
 """Series and comparisons: bounded whatever was counted, and both sides told."""
 
 import numpy as np
+import pytest
 
+from services.topology.minutes.minutes import Minutes
 from services.topology.minutes.table import MinuteTable
 from services.topology.model.events import CLIENT, SERVER
 from services.topology.model.names import Named
@@ -9,8 +11,8 @@ from services.topology.query.compare import MOST, compare
 from services.topology.query.naming import Dictionary
 from services.topology.query.series import MOST_OPERATIONS, MOST_SAMPLES, series_of
 from services.topology.query.sides import Side
-from services.topology.traces.settle import settle
-from tests.topology.events import rows, span
+from services.topology.traces.settle import GAVE_UP, TOO_SLOW, settle
+from tests.topology.events import NOW_NS, rows, span
 
 
 def table_of(operations: range, *, calls: int = 1) -> MinuteTable:
@@ -99,3 +101,31 @@ def test_what_nobody_answered_stands_for_its_address_or_who_usually_is_there() -
         behind={5: "pay"},
     )
     assert behind.edge((7, 8, 5, CLIENT, 4)).called == Named("pay", "POST")
+
+
+@pytest.mark.parametrize(("slow_ms", "reason", "charged"), [(90, TOO_SLOW, 2), (24, GAVE_UP, 1)])
+def test_what_was_given_up_is_charged_to_who_was_asked_if_that_was_slow(
+    slow_ms: int, reason: int, charged: int
+) -> None:
+    """A caller gives up after 15 ms; the answer comes after 10 ms, as usual, or later."""
+
+    def side(answer_ms: int, *, gives_up: bool) -> Side:
+        minutes = Minutes()
+        for number in range(1, 21):
+            seen = {"trace_lo": number}
+            asking = span(1, operation=1001, length_ms=20, **seen)
+            call = span(2, 1, kind=CLIENT, status=2 * gives_up, length_ms=15, **seen)
+            answer = span(3, 2, operation=1002, length_ms=answer_ms, **seen)
+            minutes.add(settle(rows(asking, call, answer)), NOW_NS // 10**9)
+        (table,) = minutes.open.values()
+        return Side(table=table, minutes=1, provisional=0)
+
+    found = compare(
+        side(slow_ms, gives_up=True), side(10, gives_up=False), known(range(1001, 1003), 9), ()
+    )
+    (origin,) = found.origins
+    assert (origin.reason, origin.place) == (
+        reason,
+        Named(f"s{(1000 + charged) % 9}", f"op {1000 + charged}"),
+    )
+    assert (origin.observed, origin.usual, origin.traces) == (20, 0, 20)

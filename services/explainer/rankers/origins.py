@@ -4,10 +4,10 @@ Uses, of each trace, the bad span without a bad child: errors show all along a c
 begin at its end. How many begin in a place is a count, so how many are too many follows from how
 many there were before, per request of the system that the service belongs to. A service is
 suspect by the least likely of its counts, as far as it has a part in what fails, and as far as
-what fails is a part of all requests. A call that was given up though it was answered is charged to
-whom it asked if that took several times as long as usual, else to whom gave up too soon; one
-that nobody answered, to whom usually answers there. Cost: one pass over the counts. Blind to
-faults that no span and no line tells of.
+what fails is a part of all requests. Topology charges a call that was given up though it was
+answered to whom it asked if that took several times as long as usual, else to who gave up too
+soon; one that nobody answered is charged to whom usually answers there. Cost: one pass over the
+counts. Blind to faults that no span and no line tells of.
 
 >>> from services.explainer.model.case import Case, Subject
 >>> FirstToFail().rank(Case(subject=Subject(id="a1"))).suspects
@@ -28,9 +28,6 @@ from services.explainer.model.traces import Reason as Why
 from services.explainer.rankers.counts import as_robust
 from services.explainer.rankers.ranking import ranking
 from services.explainer.rankers.systems import DOMINANT, ENOUGH, Behind, System, systems_of
-
-SEVERAL: Final = 3.0
-"""Times as long as usual: then it is not the caller that gave up too soon."""
 
 HOW: Final = {
     Why.EXCEPTION: "exception",
@@ -66,7 +63,7 @@ def excesses(traces: Traces) -> list[Excess]:
     questions = len(traces.origins) * traces.looks
     found = []
     for each in traces.origins:
-        service = _charged(each, traces, behind)
+        service = behind(each.service, each.operation)
         if service not in systems:
             continue  # nobody knows who that is
         system = systems[service]
@@ -84,18 +81,6 @@ def excesses(traces: Traces) -> list[Excess]:
 
 def _named(origin: Origin) -> tuple[str, str, str]:
     return origin.operation, origin.reason.value, origin.detail
-
-
-def _charged(origin: Origin, traces: Traces, behind: Behind) -> str:
-    if origin.reason is not Why.GAVE_UP:
-        return behind(origin.service, origin.operation)
-    late = [
-        each.service
-        for each in traces.calls
-        if (each.caller, each.caller_operation) == (origin.service, origin.operation)
-        and each.observed.duration.p95 > SEVERAL * each.usual.duration.p95 > 0
-    ]
-    return min(late, default=origin.service)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

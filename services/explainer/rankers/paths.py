@@ -94,6 +94,8 @@ def _given_up(traces: Traces) -> Mapping[tuple[str, str], float]:
     """
     found: dict[tuple[str, str], float] = defaultdict(float)
     for origin in traces.origins:
+        if origin.reason is Why.TOO_SLOW:
+            found[origin.service, origin.operation] += origin.observed
         for each in traces.calls if origin.reason is Why.GAVE_UP else ():
             if (each.caller, each.caller_operation) == (origin.service, origin.operation):
                 found[each.service, each.operation] += origin.observed

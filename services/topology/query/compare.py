@@ -8,10 +8,14 @@ from typing import Any, Final, TypeVar
 from services.topology.model.names import Named
 from services.topology.query.naming import Dictionary, EdgeName
 from services.topology.query.sides import Counts, Side, edges_by_name
+from services.topology.traces import settle
 
 MOST: Final = 1000
 WARNING: Final = 13
 """Severity of OTLP from which patterns are compared."""
+
+SEVERAL: Final = 3.0
+"""Times as long as usual: then it is not the caller that gave up too soon."""
 
 K = TypeVar("K")
 
@@ -83,7 +87,7 @@ def compare(
         }
     return Comparison(
         edges=edges[:MOST],
-        origins=_origins(observed, usual, known, near, ratio)[:MOST],
+        origins=_origins(observed, usual, known, near, ratio, _slow(edges))[:MOST],
         shapes=_shapes(observed, usual, known, near)[:MOST],
         patterns=_patterns(observed, usual, known, near, ratio)[:MOST],
         services=near,
@@ -128,13 +132,33 @@ def _edge_change(pair: EdgePair, ratio: float) -> float:
     return change
 
 
+def _slow(edges: Sequence[EdgePair]) -> Mapping[Named, Named]:
+    """By operation the one that it calls which takes several times as long as usual, if any."""
+    found: dict[Named, tuple[float, str, Named]] = {}
+    for each in edges:
+        new, old = each.observed, each.usual
+        if new and old and new.duration.p95_s > SEVERAL * old.duration.p95_s > 0:
+            called = each.name.called
+            growth = new.duration.p95_s / old.duration.p95_s
+            slowest = (growth, str(called), called)
+            found[each.name.caller] = max(found.get(each.name.caller, slowest), slowest)
+    return {caller: called for caller, (_, _, called) in found.items()}
+
+
 def _origins(
-    observed: Side, usual: Side, known: Dictionary, near: Collection[str] | None, ratio: float
+    observed: Side,
+    usual: Side,
+    known: Dictionary,
+    near: Collection[str] | None,
+    ratio: float,
+    slow: Mapping[Named, Named],
 ) -> list[OriginPair]:
     def summed(side: Side) -> Mapping[tuple[Named, int, str], tuple[int, ...]]:
         sums: dict[Any, tuple[int, ...]] = {}
         for (operation, peer, reason, detail), counts in side.table.origins.items():
             place = known.place(operation, peer, reason)
+            if reason == settle.GAVE_UP and place in slow:
+                place, reason = slow[place], settle.TOO_SLOW
             if near is None or place.service in near:
                 key = (place, reason, known.detail(detail))
                 sums[key] = tuple(map(sum, zip(sums.get(key, (0, 0)), counts, strict=True)))

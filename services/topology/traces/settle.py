@@ -17,8 +17,10 @@ EXCEPTION: Final = 1
 STATUS: Final = 2
 LOG: Final = 3
 UNREACHABLE: Final = 4
+TOO_SLOW: Final = 5
 GAVE_UP: Final = 6
-"""Reasons, numbered as in the contract."""
+"""Reasons, numbered as in the contract. TOO_SLOW is told by who compares: one trace does not say
+what is usual."""
 
 CALL: Final = 1
 MESSAGING: Final = 2

@@ -340,12 +340,16 @@ def test_whom_nobody_names_is_no_suspect_and_ties_no_systems_together() -> None:
     assert systems_of(found)["mail"].services == {"mail"}
 
 
-@pytest.mark.parametrize(("late", "expected"), [(2.0, "pay"), (0.02, "web")])
-def test_who_gives_up_is_to_blame_unless_it_was_kept_waiting(late: float, expected: str) -> None:
-    answered = replace(counts(OBSERVED), duration=took(OBSERVED, late))
-    gave_up = replace(origin("web", 60, reason=Reason.GAVE_UP), operation="GET /buy")
-    found = traces(calls({("web", "pay"): answered}), origins=[gave_up])
-    assert named(FirstToFail().rank(case(found))) == expected
+@pytest.mark.parametrize(("reason", "charged"), [(Reason.TOO_SLOW, "pay"), (Reason.GAVE_UP, "web")])
+def test_who_is_charged_with_what_was_given_up_is_to_blame(reason: Reason, charged: str) -> None:
+    found = traces(origins=[origin(charged, 60, reason=reason)])
+    assert named(FirstToFail().rank(case(found))) == charged
+
+
+def test_answers_that_came_too_late_are_no_change_of_path() -> None:
+    late = Origin(service="stock", operation="Reserve", reason=Reason.TOO_SLOW, observed=40)
+    found = traces(origins=[late], shapes=shapes(early=40))
+    assert PathChanged().rank(case(found)).suspects == ()
 
 
 @pytest.mark.parametrize("looks", [1, 3])

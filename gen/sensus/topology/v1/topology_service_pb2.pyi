@@ -111,11 +111,12 @@ class _OriginReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OriginRe
     ORIGIN_REASON_UNREACHABLE: _OriginReason.ValueType  # 4
     """Nobody answered its call: charged to whom it called."""
     ORIGIN_REASON_TOO_SLOW: _OriginReason.ValueType  # 5
-    """Its call was answered well but took several times as long as usual: charged to whom it called. Not told yet: such errors are
-    told as ORIGIN_REASON_GAVE_UP.
+    """Its caller gave up a call that was answered well, and in the observed span such calls take more than three times as long as
+    usual (95th percentile): charged to whom it called. Series do not tell it, since a minute alone does not say what is usual:
+    there such errors are ORIGIN_REASON_GAVE_UP.
     """
     ORIGIN_REASON_GAVE_UP: _OriginReason.ValueType  # 6
-    """Its call was answered well, in the usual time, after it had given up."""
+    """It gave up a call that was answered well, in the usual time."""
 
 class OriginReason(_OriginReason, metaclass=_OriginReasonEnumTypeWrapper):
     """OriginReason is why a span is held to be where an error began."""
@@ -131,11 +132,12 @@ ORIGIN_REASON_LOG: OriginReason.ValueType  # 3
 ORIGIN_REASON_UNREACHABLE: OriginReason.ValueType  # 4
 """Nobody answered its call: charged to whom it called."""
 ORIGIN_REASON_TOO_SLOW: OriginReason.ValueType  # 5
-"""Its call was answered well but took several times as long as usual: charged to whom it called. Not told yet: such errors are
-told as ORIGIN_REASON_GAVE_UP.
+"""Its caller gave up a call that was answered well, and in the observed span such calls take more than three times as long as
+usual (95th percentile): charged to whom it called. Series do not tell it, since a minute alone does not say what is usual:
+there such errors are ORIGIN_REASON_GAVE_UP.
 """
 ORIGIN_REASON_GAVE_UP: OriginReason.ValueType  # 6
-"""Its call was answered well, in the usual time, after it had given up."""
+"""It gave up a call that was answered well, in the usual time."""
 Global___OriginReason: _TypeAlias = OriginReason  # noqa: Y015
 
 @_typing.final
