@@ -84,6 +84,8 @@ class NameStore:
                 await self._store_instances()
             if len(self._days) > _MOST_KNOWN:
                 self._days.clear()
+            if len(self._seen) > _MOST_KNOWN:
+                self._seen.clear()
 
     async def named(self, kind: int, ids: Iterable[int]) -> Mapping[int, Named]:
         """What some ids stand for; those that are not known are left out."""
