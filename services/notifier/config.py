@@ -47,6 +47,14 @@ class Config(Common):
     poll_s: Annotated[float, Meta(gt=0, le=10, description="Between two looks at what is due")] = (
         0.5
     )
+    explanation_wait_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=60,
+            description="Longest wait of a first notice for the cause; 20 suits a language model",
+        ),
+    ] = 3.0
     give_up_critical_s: Annotated[
         float, Meta(gt=0, description="A critical notice is tried for so long")
     ] = 24 * 3600.0

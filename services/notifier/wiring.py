@@ -159,6 +159,7 @@ async def _assemble(
         owner=owner,
         clock=clock,
         drain=drain,
+        cause_wait_s=config.explanation_wait_s,
     )
     server = standard_server(
         config,

@@ -119,6 +119,48 @@ async def test_the_end_is_told_also_when_it_is_muted(service: Running) -> None:
     assert await told(service, found.incident_id) == ["OPENED", "RESOLVED"]
 
 
+async def test_a_mute_until_a_time_is_over_by_itself(service: Running) -> None:
+    found = await service.opened(service.env(), "a")
+    request = pb.MuteRequest(incident_id=found.incident_id, reason="a deploy")
+    request.end_time.FromMilliseconds(service.clock.now_ms() + 600_000)
+    assert (await service.stub.Mute(request)).incident.HasField("mute")
+    await service.later(500)
+    assert (await service.get(found.incident_id)).incident.HasField("mute")
+    await service.later(101)
+
+    async def heard() -> bool | None:
+        return not (await service.get(found.incident_id)).incident.HasField("mute") or None
+
+    await until(heard)
+    assert await service.kinds(found.incident_id) == ["OPENED", "MUTED", "UNMUTED"]
+    assert await told(service, found.incident_id) == ["OPENED"]
+
+
+async def test_a_silence_of_later_begins_and_ends_at_its_times(service: Running) -> None:
+    env = service.env()
+    found = await service.opened(env, "a")
+    now = service.clock.now_ms()
+    window = pb.Silence(selector=f'{{env="{env}"}}', reason="maintenance")
+    window.start_time.FromMilliseconds(now + 600_000)
+    window.end_time.FromMilliseconds(now + 1_200_000)
+    made = (await service.stub.CreateSilence(pb.CreateSilenceRequest(silence=window))).silence
+
+    async def held(ids: list[str]) -> bool | None:
+        incident = (await service.get(found.incident_id)).incident
+        return list(incident.silence_ids) == ids or None
+
+    await service.later(500)
+    later = await service.opened(service.env(), "b")  # the silences were looked at meanwhile
+    assert later.incident_id != found.incident_id
+    assert await held([])
+    await service.later(101)
+    await until(lambda: held([made.silence_id]))
+    await service.later(600)
+    await until(lambda: held([]))
+    kinds = await service.kinds(found.incident_id)
+    assert kinds == ["OPENED", "SILENCED", "UNSILENCED"]
+
+
 async def test_new_alerts_never_enter_what_a_person_resolved(service: Running) -> None:
     env = service.env()
     found = await service.opened(env, "a", "b")
@@ -156,6 +198,14 @@ async def test_what_fires_again_soon_opens_the_same_and_flaps_from_the_third(
     # the third comes six minutes after the second: one word in half an hour
     assert kinds.count("REOPENED") == 2
     assert kinds.count("RESOLVED") == 4
+    await ends(service, found.incident_id)
+    await service.reaches(found.incident_id, SETTLING)
+    await service.later(301)
+    await service.reaches(found.incident_id, OVER)
+    await service.later(1500)
+    await service.write(fires(service, env, "a", severity="critical"))
+    await service.reaches(found.incident_id, OPEN)
+    assert (await told(service, found.incident_id)).count("REOPENED") == 3
 
 
 async def test_what_fires_again_late_is_new(service: Running) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import grpc
@@ -29,7 +29,7 @@ from tests.ingest.harness import (
     status_of,
     until,
 )
-from tests.ingest.valve import Valve, valve
+from tests.ingest.valve import Valve, database_valve, valve
 
 NOW = int(time.time() * 1000)
 
@@ -49,12 +49,9 @@ async def cuttable(
     cleared_dsn: str, redis_url: str, keys: Path, tmp_path: Path
 ) -> AsyncIterator[Cuttable]:
     """A service behind valves; commits give up after three seconds."""
-    parts = urlsplit(cleared_dsn)
-    upstream = Path(unquote(parse_qs(parts.query)["host"][0])) / ".s.PGSQL.5432"
-    dsn = f"postgresql://sensus@{parts.path}?host={tmp_path}"
     redis_upstream = Path(unquote(urlsplit(redis_url).path))
     async with (
-        valve(tmp_path / ".s.PGSQL.5432", upstream) as database,
+        database_valve(cleared_dsn, tmp_path) as (database, dsn),
         valve(tmp_path / "redis.sock", redis_upstream) as redis_valve,
     ):
         settings = config(dsn, f"unix://{tmp_path}/redis.sock?db=0", keys, commit_timeout_s=3.0)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
 
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
@@ -63,6 +64,15 @@ async def valve(path: Path, upstream: Path) -> AsyncIterator[Valve]:
     server = await asyncio.start_unix_server(made.serve, path)
     async with _shut_at_end(made, server):
         yield made
+
+
+@asynccontextmanager
+async def database_valve(dsn: str, directory: Path) -> AsyncIterator[tuple[Valve, str]]:
+    """A valve in front of a database, and the DSN that leads through it."""
+    parts = urlsplit(dsn)
+    upstream = Path(unquote(parse_qs(parts.query)["host"][0])) / ".s.PGSQL.5432"
+    async with valve(directory / ".s.PGSQL.5432", upstream) as made:
+        yield made, f"postgresql://sensus@{parts.path}?host={directory}"
 
 
 @asynccontextmanager

@@ -143,6 +143,7 @@ async def start(
                 "private_hosts": ("127.0.0.1", "localhost"),
                 "secret_directories": (str(tmp_path),),
                 "poll_s": 0.05,
+                "explanation_wait_s": 0.0,
                 "delivery_timeout_s": 30.0,
                 "public_url": "https://sensus.example",
             }

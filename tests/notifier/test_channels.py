@@ -54,16 +54,18 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
+        self.ids: set[str] = set()
         self.refusal = ""
         self.refused = 0
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Takes a mail, or refuses it as it is told."""
+        assert isinstance(envelope.content, bytes)
+        parsed: Any = message_from_bytes(envelope.content, policy=policy.default)
+        self.ids.add(parsed["Message-ID"])
         if self.refusal:
             self.refused += 1
             return self.refusal
-        assert isinstance(envelope.content, bytes)
-        parsed: Any = message_from_bytes(envelope.content, policy=policy.default)
         self.mails.append(parsed)
         return "250 taken"
 
@@ -148,6 +150,7 @@ async def test_mail_server_says_itself_what_is_final(
         box.refusal = ""
     (notice,) = await notifier.until(lambda found: [n.state for n in found] == [state])
     assert notice.attempt_count >= attempts
+    assert len(box.ids) == 1
 
 
 async def test_mail_without_tls_is_not_sent_unless_somebody_says_so(
@@ -351,6 +354,17 @@ async def test_alertmanager_form_has_the_group_and_its_alerts(
     assert opened["alerts"][0]["endsAt"] == "0001-01-01T00:00:00Z"
     assert resolved["alerts"][0]["endsAt"] >= resolved["alerts"][0]["startsAt"]
     assert opened["groupKey"] == resolved["groupKey"]
+    assert opened["truncatedAlerts"] == 0
+
+
+async def test_alertmanager_form_says_how_many_alerts_it_leaves_out(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(to(f"  webhook_configs: [{{url: '{hook.url}', format: alertmanager}}]\n"))
+    members = [{"alertname": f"a{number}"} for number in range(60)]
+    await log.tell("i1", "OPENED", members=members, member_count=70)
+    (taken,) = await hook.until(1)
+    assert (len(taken.json["alerts"]), taken.json["truncatedAlerts"]) == (50, 20)
 
 
 @pytest.mark.parametrize(
@@ -391,6 +405,8 @@ async def test_what_may_pass_is_tried_again_when_the_server_says(
     began_ms = told.attempts[0].start_time.ToMilliseconds()
     assert told.next_attempt_time.ToMilliseconds() - began_ms >= 2000
     assert told.attempts[0].status == status
+    await hook.until(2)
+    assert len({each.headers["idempotency-key"] for each in hook.taken}) == 1
 
 
 async def test_private_address_is_not_asked(start: Any, log: Log, hook: Hook) -> None:

@@ -22,6 +22,7 @@ from tests.notifier.peers import (
 )
 
 SENT = notice_pb2.NOTICE_STATE_SENT
+DROPPED = notice_pb2.NOTICE_STATE_DROPPED
 
 
 def one(hook: Hook, more: str = "", route: str = "") -> str:
@@ -58,6 +59,66 @@ async def test_opened_incident_is_told_once_with_its_cause(
     assert taken.headers["idempotency-key"] == notice.notice_id
     told = await notifier.get(notice.notice_id)
     assert [(a.attempt, a.status, a.answer) for a in told.attempts] == [(1, 200, "ok")]
+
+
+async def test_first_notice_waits_for_the_cause(start: Start, log: Log, hook: Hook) -> None:
+    notifier = await start(explanation_wait_s=60.0)
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED")
+    await notifier.until(lambda found: len(found) == 1)
+    assert not hook.taken
+    cause = incident_pb2.Cause(root_cause="the disk of db-1 is full", confidence=0.9)
+    await log.tell("i1", "EXPLAINED", cause=cause, transition=False)
+    (taken,) = await hook.until(1)
+    assert taken.json["kind"] == "opened"
+    assert taken.json["summary"] == "the disk of db-1 is full"
+
+
+async def test_first_notice_tells_of_alerts_that_came_while_it_waited(
+    start: Start, log: Log, hook: Hook
+) -> None:
+    notifier = await start(explanation_wait_s=60.0)
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED", members=[{"alertname": "A"}], member_count=1)
+    both = [{"alertname": "A"}, {"alertname": "B"}]
+    await log.tell("i1", "MEMBERS", members=both, member_count=2, transition=False)
+    cause = incident_pb2.Cause(root_cause="the disk of db-1 is full", confidence=0.9)
+    await log.tell("i1", "EXPLAINED", cause=cause, members=both, transition=False)
+    (taken,) = await hook.until(1)
+    assert taken.json["incident"]["member_labels"] == both
+
+
+async def test_first_notice_goes_without_a_cause_that_does_not_come(
+    start: Start, log: Log, hook: Hook
+) -> None:
+    notifier = await start(explanation_wait_s=1.0)
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED")
+    await notifier.until(lambda found: [n.state for n in found] == [SENT])
+    assert hook.taken[0].json["incident"]["cause"] is None
+
+
+async def test_cause_hurries_no_group_that_the_route_lets_wait(
+    start: Start, log: Log, hook: Hook, sql: Any
+) -> None:
+    notifier = await start(explanation_wait_s=20.0)
+    await notifier.route(one(hook, route="  group_wait: 50s"))
+    await log.tell("i1", "OPENED")
+    cause = incident_pb2.Cause(root_cause="the disk of db-1 is full", confidence=0.9)
+    await log.tell("i1", "EXPLAINED", cause=cause, transition=False)
+
+    async def explained() -> bool:
+        (content,) = (await sql.fetchrow("SELECT content FROM notifier.notice")) or (b"",)
+        return b"db-1" in content
+
+    async with asyncio.timeout(60):
+        while not await explained():  # noqa: ASYNC110 - the database is asked
+            await asyncio.sleep(0.05)
+    waits = await sql.fetchval(
+        "SELECT extract(epoch FROM next_attempt - create_time)::float FROM notifier.notice"
+    )
+    assert 20 < waits <= 50
+    assert not hook.taken
 
 
 @pytest.mark.parametrize(
@@ -116,6 +177,56 @@ async def test_who_was_not_told_of_it_hears_nothing_of_its_end(
     await log.tell("i2", "OPENED")
     await hook.until(1)
     assert [each.json["incident"]["incident_id"] for each in hook.taken] == ["i2"]
+
+
+@pytest.mark.parametrize("event", ["ACKNOWLEDGED", "RESOLVED", "MERGED"])
+async def test_who_was_not_told_of_its_begin_hears_nothing_of_what_follows(
+    notifier: Running, log: Log, hook: Hook, event: str
+) -> None:
+    other = f"- {{name: other, webhook_configs: [{{url: '{hook.url}/other'}}]}}"
+    await notifier.route(
+        one(
+            hook,
+            other,
+            """
+  routes: [{receiver: other, matchers: ['team="b"']}]
+""",
+        )
+    )
+    await log.tell("i1", "OPENED", labels={"team": "a"})
+    state = {"ACKNOWLEDGED": ACKNOWLEDGED, "RESOLVED": RESOLVED, "MERGED": MERGED}[event]
+    await log.tell("i1", event, labels={"team": "b"}, state=state)
+    await log.tell("i2", "OPENED", labels={"team": "b"})
+    await hook.until(3)
+    assert {(t.path, t.json["incident"]["incident_id"]) for t in hook.taken} == {
+        ("/a", "i1"),
+        ("/other", "i2"),
+    }
+
+
+async def test_what_was_told_before_a_silence_is_not_told_again_at_its_end(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED")
+    await log.tell("i1", "SILENCED", silence_ids=["s1"], transition=False)
+    await log.tell("i1", "UNSILENCED", silence_ids=[], transition=False)
+    await log.tell("i2", "OPENED")
+    await notifier.until(lambda found: [n.state for n in found] == [SENT, SENT])
+    assert [each.json["incident"]["incident_id"] for each in hook.taken] == ["i1", "i2"]
+
+
+async def test_what_still_fires_when_its_silence_ends_is_told_then(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await notifier.route(one(hook))
+    await log.tell("i1", "OPENED", severity=WARNING, silence_ids=["s1"])
+    await log.tell("i1", "WORSENED", severity=CRITICAL)
+    await notifier.until(lambda found: len(found) == 2)
+    assert not hook.taken
+    await log.tell("i1", "UNSILENCED", silence_ids=[], transition=False)
+    await notifier.until(lambda found: {n.state for n in found} <= {SENT, DROPPED})
+    assert kinds(hook) == ["worsened"]
 
 
 async def test_end_of_a_muted_incident_is_told_all_the_same(

@@ -1,15 +1,20 @@
 """What a killed replica held is taken over at once; what a living one holds is left to it."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import grpc
 import pytest
 
 from mesh.config import ConfigError
 from sensus.notifier.v1 import notice_pb2
 from services.notifier.config import Config
 from services.notifier.store import Presence
+from tests.ingest.valve import Valve, database_valve
 from tests.notifier.conftest import Start
 from tests.notifier.peers import Hook, Log
 
@@ -114,6 +119,42 @@ async def test_replica_is_seen_again_after_its_connection_was_lost(
     await log.tell("i2", "OPENED")
     await notifier.until(lambda found: [n.state for n in found] == [SENT, SENT])
     assert len(hook.taken) == 2
+
+
+@pytest.fixture
+async def behind_a_valve(
+    notifier_database: tuple[str, Any, str], tmp_path: Path
+) -> AsyncIterator[tuple[Valve, str]]:
+    """A valve in front of the database, and the DSN that leads through it."""
+    async with database_valve(notifier_database[0], tmp_path) as found:
+        yield found
+
+
+async def test_without_its_database_it_says_when_to_ask_again_and_tells_later(
+    behind_a_valve: tuple[Valve, str], start: Start, log: Log, hook: Hook
+) -> None:
+    cut, through = behind_a_valve
+    notifier = await start(postgres_dsn=through)
+    await notifier.route(routing(hook))
+    await log.tell("i1", "OPENED")
+    await notifier.until(lambda found: [n.state for n in found] == [SENT])
+    cut.cut()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await notifier.notices()
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "RetryInfo" in str(caught.value.trailing_metadata())
+    await log.tell("i2", "OPENED")
+    cut.open()
+
+    async def both() -> bool:
+        with suppress(grpc.aio.AioRpcError):
+            return [n.state for n in await notifier.notices()] == [SENT, SENT]
+        return False
+
+    async with asyncio.timeout(60):
+        while not await both():  # noqa: ASYNC110 - the service is asked
+            await asyncio.sleep(0.05)
+    assert [each.json["incident"]["incident_id"] for each in hook.taken] == ["i1", "i2"]
 
 
 def test_lease_that_ends_before_a_delivery_does_is_refused(tmp_path: Any) -> None:

@@ -89,7 +89,7 @@ def alertmanager_form(message: Message) -> dict[str, Any]:
     return {
         "version": "4",
         "groupKey": f"{message.notice.content.route}:{{{written}}}#{message.thread}",
-        "truncatedAlerts": 0,
+        "truncatedAlerts": incident.members_left_out if incident else 0,
         "status": status,
         "receiver": message.notice.receiver,
         "groupLabels": groups,

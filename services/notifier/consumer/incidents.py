@@ -51,9 +51,13 @@ class IncidentConsumer:
         owner: uuid.UUID,
         clock: Clock,
         drain: Drain,
+        cause_wait_s: float = 0.0,
         waits: Callable[[], Backoff] = Backoff,
     ) -> None:
-        """Asks by `stub` as `owner`; decides by the routing of `feed`."""
+        """Asks by `stub` as `owner`; decides by the routing of `feed`.
+
+        What opens is told after `cause_wait_s` when it has no cause until then.
+        """
         self._stub = stub
         self._changes = changes
         self._feed = feed
@@ -61,6 +65,7 @@ class IncidentConsumer:
         self._drain = drain
         self._waits = waits
         self._owner = owner
+        self._decide = partial(plan, cause_wait_s=cause_wait_s)
 
     async def run(self) -> None:
         """Runs for ever, opening the watch again whenever it ends."""
@@ -116,7 +121,7 @@ class IncidentConsumer:
             always_sample=True,
         ):
             added = await self._changes.take(
-                self._owner, change, self._feed.routing, self._clock.now_ms(), plan
+                self._owner, change, self._feed.routing, self._clock.now_ms(), self._decide
             )
         if change.kind is not None:
             metrics.NOTICES.labels(str(change.kind)).inc(added)

@@ -48,7 +48,7 @@ def change_of(frame: incidents_service_pb2.WatchIncidentsResponse) -> Change:
     kind = _KIND.get(event.kind) if event.transition else None
     if kind is Kind.AGAIN and incident.flapping:
         kind = Kind.FLAPPING
-    members = [_labels(each.labels) for each in frame.change.member_labels[:_MEMBERS_KEPT]]
+    members = [_labels(each.labels) for each in frame.change.member_labels]
     return Change(
         cursor=frame.cursor,
         incident=incident_of(incident, event=event, members=members),
@@ -96,7 +96,10 @@ def incident_of(
         slo_minutes=incident.slo_minutes if incident.HasField("slo_minutes") else None,
         resolve_reason=incident.resolve_reason,
         traceparent=incident.traceparent,
-        member_labels=tuple(members),
+        member_labels=tuple(members[:_MEMBERS_KEPT]),
+        members_left_out=max(0, incident.member_count - _MEMBERS_KEPT)
+        if len(members) > _MEMBERS_KEPT
+        else 0,
     )
 
 

@@ -62,8 +62,14 @@ class Plan:
     timers_end: bool = False
 
 
-def plan(change: Change, known: Known) -> Plan:
-    """The notices and timers of one change."""
+def plan(change: Change, known: Known, *, cause_wait_s: float = 0.0) -> Plan:
+    """The notices and timers of one change.
+
+    Args:
+        change: The change.
+        known: What is stored of its incident.
+        cause_wait_s: How long the first notice waits for the cause, when there is none yet.
+    """
     if change.kind is None:
         return Plan(notices=list(_edits(change, known)))
     routing = known.holds.routing
@@ -83,6 +89,7 @@ def plan(change: Change, known: Known) -> Plan:
                 known,
                 transition=change.transition,
                 wait_s=_wait_s(change, match),
+                cause_wait_s=cause_wait_s if _lacks_cause(change) else 0.0,
             )
         ]
     starts = change.kind in STARTS
@@ -103,6 +110,7 @@ def notices_of(
     transition: int,
     step: str = "",
     wait_s: float = 0.0,
+    cause_wait_s: float = 0.0,
     receiver: str = "",
 ) -> Iterator[NewNotice]:
     """One notice for each integration of the receiver of a route, or of another one."""
@@ -129,6 +137,7 @@ def notices_of(
             path=match.path,
             step=step,
             wait_s=wait_s,
+            cause_wait_s=max(wait_s, cause_wait_s),
             held_by=known.holds.of(kind, incident, match.route),
         )
 
@@ -183,6 +192,10 @@ def _edits(change: Change, known: Known) -> Iterator[NewNotice]:
         ):
             if notice.integration == integration and not notice.held_by:
                 yield notice
+
+
+def _lacks_cause(change: Change) -> bool:
+    return change.kind is Kind.OPENED and change.incident.cause is None
 
 
 def _wait_s(change: Change, match: Match) -> float:

@@ -66,7 +66,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         labels: Common to all members, with severity, environment, service and suspect.
         muted_until_ms: When its mute ends; `FOR_EVER` until it is resolved; 0 when it is not muted.
         silenced: Whether silences hold all of its firing alerts back.
-        member_labels: Different label sets of its members.
+        member_labels: Different label sets of its members, at most 50.
+        members_left_out: Members whose labels are not among these, when there are more.
         traceparent: Of the alert that opened it.
     """
 
@@ -94,6 +95,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     resolve_reason: str = ""
     traceparent: str = ""
     member_labels: tuple[dict[str, str], ...] = ()
+    members_left_out: int = 0
 
 
 FOR_EVER: Final = 1 << 62

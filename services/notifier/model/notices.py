@@ -74,7 +74,8 @@ class NewNotice:
 
     Attributes:
         step: What of the transition it tells, when that is told more than once: "repeat-2".
-        wait_s: From now to the first attempt.
+        wait_s: From now until it may go out.
+        cause_wait_s: From now to the first attempt, unless there is a cause before that.
         held_by: What holds it back; empty when it goes out.
     """
 
@@ -89,6 +90,7 @@ class NewNotice:
     path: tuple[str, ...] = ()
     step: str = ""
     wait_s: float = 0.0
+    cause_wait_s: float = 0.0
     held_by: str = ""
     instead_of: str = ""
     resent_of: UUID | None = None

@@ -12,6 +12,7 @@ from services.notifier.decisions.plan import Change, Known, Plan
 from services.notifier.model.incident import Incident
 from services.notifier.routing.tree import Routing
 from services.notifier.store.fallback import insert_with_copies
+from services.notifier.store.first import renew_first
 from services.notifier.store.known import known_of
 from services.notifier.store.timers import add_timers, end_timers
 
@@ -95,6 +96,8 @@ class Changes:
                 await keep_incident(connection, incident)
                 known = await known_of(connection, incident, routing, now_ms)
                 decided = decide(change, known)
+                if change.kind is None:
+                    await renew_first(connection, incident)
                 if decided.timers_end:
                     await end_timers(connection, incident.incident_id)
                 await add_timers(connection, decided.timers)

@@ -27,7 +27,12 @@ def copies(routing: Routing, notices: Iterable[NewNotice]) -> list[NewNotice]:
         return []
     return [
         replace(
-            notice, receiver=fallback.name, integration=name, instead_of=notice.receiver, wait_s=0.0
+            notice,
+            receiver=fallback.name,
+            integration=name,
+            instead_of=notice.receiver,
+            wait_s=0.0,
+            cause_wait_s=0.0,
         )
         for notice in notices
         if notice.receiver != fallback.name

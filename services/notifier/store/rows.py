@@ -50,9 +50,10 @@ INSERT INTO notifier.notice (notice_key, incident_id, transition, kind, state, s
     integration, title, content, path, held_by, instead_of, resent_of, event_time, next_attempt,
     ready_time, step)
 SELECT $1, $2, $3, $4, CASE WHEN $5 = '' THEN 'pending' ELSE 'held' END, $6, $7, $8, $9, $10,
-    $11::text[], $5, $12, $13, to_timestamp($14 / 1000.0), due, due, $16
-FROM (SELECT least(greatest(now(), to_timestamp($14 / 1000.0) + $15 * interval '1 s'),
-    now() + $15 * interval '1 s') AS due) AS at
+    $11::text[], $5, $12, $13, event, least(greatest(now(), event + $17 * interval '1 s'),
+    now() + $17 * interval '1 s'), least(greatest(now(), event + $15 * interval '1 s'),
+    now() + $15 * interval '1 s'), $16
+FROM (SELECT to_timestamp($14 / 1000.0) AS event) AS at
 ON CONFLICT (notice_key) DO NOTHING RETURNING notice_id
 """
 
@@ -116,4 +117,5 @@ def _values(notice: NewNotice) -> Sequence[Any]:
         float(notice.content.event.time_ms),
         notice.wait_s,
         notice.step,
+        notice.cause_wait_s,
     )
