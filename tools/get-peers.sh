@@ -21,6 +21,11 @@ if ! have collector && have go; then
   out=$(cd "$bin" && pwd)
   (cd tests/peers/collector && go build -o "$out/collector" .)
 fi
+# a receiver of webhooks that is made of Alertmanager's own types and templates
+if ! have webhook-reader && have go; then
+  out=$(cd "$bin" && pwd)
+  (cd tests/peers/reader && go build -o "$out/webhook-reader" .)
+fi
 # the exporter that sends OTLP as JSON
 have_npm_exporter() { [ -d .peers/npm/node_modules/@opentelemetry/exporter-metrics-otlp-http ]; }
 if ! have_npm_exporter && have npm; then
@@ -40,7 +45,7 @@ if ! have_schemathesis; then
   python3 -m venv .peers/schemathesis &&
     .peers/schemathesis/bin/pip install --quiet --disable-pip-version-check schemathesis==4.32.5
 fi
-for program in prometheus prometheus-alertmanager grpcurl mailpit collector; do
+for program in prometheus prometheus-alertmanager grpcurl mailpit collector webhook-reader; do
   have "$program" && echo "found $program" || echo "missing $program: its tests will be skipped"
 done
 have_npm_exporter && echo "found the npm exporter" || echo "missing the npm exporter: its test will be skipped"
