@@ -1,5 +1,6 @@
 """The explainer behind its own door, on a real PostgreSQL, with scripted peers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -171,6 +172,7 @@ async def _explainer(
             async with open_channel(
                 target, service=FULL_NAME, tokens=lambda: user, caller="test", default_timeout_s=120
             ) as channel:
+                await asyncio.wait_for(channel.channel_ready(), 60)
                 stub = pb_grpc.ExplainerServiceStub(channel)
                 yield Running(stub=stub, explainer=explainer, config=config, target=target)
         finally:

@@ -177,6 +177,7 @@ async def _notifier(
             caller="test",
             default_timeout_s=120,
         ) as channel:
+            await asyncio.wait_for(channel.channel_ready(), 60)
             stub = pb_grpc.NotifierServiceStub(channel)
             running = Running(stub=stub, notifier=notifier, config=config)
             try:
