@@ -26,6 +26,13 @@ from tests.product import eventually
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def put(file: Path, text: str) -> None:
+    """Replaces a file at once: who looks at it never sees half of it."""
+    fresh = file.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(file)
+
+
 async def test_readings_arrive_and_a_changed_file_takes_effect(
     migrated_dsn: str, redis_url: str, tmp_path: Path
 ) -> None:
@@ -33,7 +40,7 @@ async def test_readings_arrive_and_a_changed_file_takes_effect(
     generate_key_files(keys, ["ingest", "gateway"])
     minter = TokenMinter.from_file(keys / "gateway.pem", "gateway")
     token.write_text(minter.mint("user:agent", ["write:samples"], 3600) + "\n")
-    file.write_text('interval_s = 1\nlabels = ["stage=first"]\n')
+    put(file, 'interval_s = 1\nlabels = ["stage=first"]\n')
     now_ms = time.time_ns() // 1_000_000
     async with running(config(migrated_dsn, redis_url, keys), keys) as ingest:
         settings = Settings(
@@ -54,9 +61,9 @@ async def test_readings_arrive_and_a_changed_file_takes_effect(
             return next(iter(found.values()), None)
 
         await eventually(lambda: stored("first"), what="the first reading")
-        file.write_text("interval_s = -1\n")  # refused, and the agent goes on
+        put(file, "interval_s = -1\n")  # refused, and the agent goes on
         await asyncio.sleep(0)
-        file.write_text('interval_s = 1\nlabels = ["stage=second"]\n')
+        put(file, 'interval_s = 1\nlabels = ["stage=second"]\n')
         await eventually(lambda: stored("second"), what="a reading with the new label")
         assert agent.trouble() == ""
         working.cancel()
@@ -82,7 +89,7 @@ async def test_settings_that_cannot_be_opened_leave_the_agent_at_work(
 ) -> None:
     file, spool = tmp_path / "agent.toml", tmp_path / "spool"
     base = f'interval_s = 1\ntop_processes = 0\nspool_directory = "{spool}"\n'
-    file.write_text(base)
+    put(file, base)
     environ = {"SENSUS_AGENT_CONFIG_FILE": str(file), "SENSUS_AGENT_INGEST_TARGET": "127.0.0.1:1"}
     settings = Settings(environ)
     settings.config = replace(settings.config, interval_s=0.02)  # faster than a file may say
@@ -106,11 +113,11 @@ async def test_settings_that_cannot_be_opened_leave_the_agent_at_work(
     await becomes(lambda: pending() > 0, "a reading")
     for number, bad in enumerate(BAD_SETTINGS, start=1):
         text = base.replace("spool_directory", "# ") if "spool_directory" in bad else base
-        file.write_text(f"{text}{bad}\n")
+        put(file, f"{text}{bad}\n")
         await becomes(lambda n=number: refused.get() - refused_before == n, f"refused: {bad}")
     before = pending()
     await becomes(lambda: pending() > before, "a reading with the first settings")
-    file.write_text(f"{base}spool_bytes = 2000000\n")  # the same spool, taken over
+    put(file, f"{base}spool_bytes = 2000000\n")  # the same spool, taken over
     await becomes(lambda: taken.get() - taken_before == 1, "the good settings")
     after = pending()
     await becomes(lambda: pending() > after, "a reading with the good settings")

@@ -28,7 +28,7 @@ async def cancel(running: Running, explanation_id: str) -> pb.Explanation:
 async def test_cancel_ends_the_call_of_the_model_and_every_stream(start: Start, here: bool) -> None:
     server = OpenAIServer(answer=says(), hang_after=3)
     async with server.serve() as provider:
-        first = await start(llm_providers=(provider,), job_lease_s=1.0)
+        first = await start(llm_providers=(provider,), job_lease_s=3.0)
         other = first if here else await start()
         keeping = asyncio.create_task(first.explainer.jobs.keep())
         stream = asyncio.create_task(first.explain())

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.clients.ingest import alert_facts
+from services.explainer.explanations import stream
 from services.explainer.llm import cache
 from services.explainer.llm.cache import Answer, AnswerCache, key_of
 from services.explainer.llm.provider import Endpoint, NotAskedError, ProviderError
@@ -66,9 +67,10 @@ async def test_storm_of_like_alerts_asks_everything_once_and_reads_as_one_line(
 
 
 async def test_what_nobody_watched_is_kept_as_its_result_alone(
-    explainer: Running, ingest: Ingest
+    explainer: Running, ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its steps are in the result; who asks later gets that, as the first frame."""
+    monkeypatch.setattr(stream, "UNWATCHED_S", 60.0)
     await explainer.explainer.jobs.explain(alert_facts(alert("a1")), parent="")
     (only,) = await explainer.explain()
     assert (only.sequence, only.WhichOneof("frame")) == (1, "result")
@@ -102,9 +104,9 @@ async def test_same_question_is_answered_from_the_last_hour(start: Start, ingest
 
 async def test_answer_is_kept_for_an_hour(redis_url: str) -> None:
     async with Redis.from_url(redis_url, protocol=3) as redis:
-        answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=1)
+        answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=60)
         assert (json.loads(bytes(answer.form)), kept) == ("a", False)
-        answer, kept = await AnswerCache(redis).once("k", _says("b"), within_s=1)
+        answer, kept = await AnswerCache(redis).once("k", _says("b"), within_s=60)
         assert (json.loads(bytes(answer.form)), kept) == ("a", True)
         assert 3500 < await redis.ttl("sensus:explainer:form:k") <= 3600
         assert not await redis.exists("sensus:explainer:form:k:turn")
@@ -119,7 +121,7 @@ async def test_one_of_many_replicas_asks_and_all_get_the_answer(redis_url: str) 
         return Answer(form=msgspec.Raw(b'"x"'))
 
     async with Redis.from_url(redis_url, protocol=3) as redis:
-        calls = [AnswerCache(redis).once("k", ask, within_s=5) for _ in range(20)]
+        calls = [AnswerCache(redis).once("k", ask, within_s=60) for _ in range(20)]
         answers = await asyncio.gather(*calls)
     assert len(asked) == 1
     assert {json.loads(bytes(answer.form)) for answer, _ in answers} == {"x"}
@@ -134,7 +136,7 @@ async def test_failure_is_shared_for_a_moment_and_not_kept(redis_url: str) -> No
         cache = AnswerCache(redis)
         for _ in range(2):
             with pytest.raises(ProviderError, match="status 500"):
-                await cache.once("k", fails, within_s=1)
+                await cache.once("k", fails, within_s=60)
         assert 0 < await redis.ttl("sensus:explainer:form:k") <= 5
 
 
@@ -144,8 +146,8 @@ async def test_what_kept_one_replica_from_asking_is_not_told_to_the_others(redis
 
     async with Redis.from_url(redis_url, protocol=3) as redis:
         with pytest.raises(ProviderError, match="busy"):
-            await AnswerCache(redis).once("k", busy, within_s=1)
-        answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=1)
+            await AnswerCache(redis).once("k", busy, within_s=60)
+        answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=60)
     assert (json.loads(bytes(answer.form)), kept) == ("a", False)
 
 
@@ -171,7 +173,7 @@ async def test_replica_that_leaves_a_model_alone_does_not_keep_another_from_aski
 async def test_turn_of_a_replica_that_died_passes_on(redis_url: str) -> None:
     async with Redis.from_url(redis_url, protocol=3) as redis:
         await redis.set("sensus:explainer:form:k:turn", b"dead", px=300)
-        answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=5)
+        answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=60)
     assert (json.loads(bytes(answer.form)), kept) == ("a", False)
 
 
@@ -214,7 +216,7 @@ async def test_answer_that_cannot_be_kept_is_given(redis_url: str) -> None:
     half = "\udc80"
     async with Redis.from_url(redis_url, protocol=3) as redis:
         for _ in range(2):
-            answer, kept = await AnswerCache(redis).once("k", _says(half), within_s=1)
+            answer, kept = await AnswerCache(redis).once("k", _says(half), within_s=60)
             assert (json.loads(bytes(answer.form)), kept) == (half, False)
 
 
@@ -225,14 +227,14 @@ def test_question_with_halves_of_characters_has_a_name() -> None:
 
 async def test_without_redis_every_question_is_asked() -> None:
     async with Redis.from_url("redis://127.0.0.1:1", protocol=3) as redis:
-        answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=5)
+        answer, kept = await AnswerCache(redis).once("k", _says("a"), within_s=60)
     assert (json.loads(bytes(answer.form)), kept) == ("a", False)
 
 
 async def test_kept_answer_that_cannot_be_read_is_asked_again(redis_url: str) -> None:
     async with Redis.from_url(redis_url, protocol=3) as redis:
         await redis.set("sensus:explainer:form:k", json.dumps([1]).encode())
-        answer, _ = await AnswerCache(redis).once("k", _says("a"), within_s=5)
+        answer, _ = await AnswerCache(redis).once("k", _says("a"), within_s=60)
     assert json.loads(bytes(answer.form)) == "a"
 
 

@@ -132,7 +132,7 @@ async def test_explanation_without_any_source_waits_for_one_and_leaves_no_failed
 ) -> None:
     """However often it was put off: only a run that died counts as an attempt."""
     monkeypatch.setattr(lifecycle, "_RETRY_SUBJECT_AFTER_S", 0.1)
-    explainer = await start(job_lease_s=1.0)
+    explainer = await start(job_lease_s=3.0)
     away = Unavailable("away", reason="AWAY", retry_after_s=None)
     ingest.faults.errors = {"ListAlerts": away, "QuerySamples": away}
     detector.faults.errors = {"ListAnomalies": away}

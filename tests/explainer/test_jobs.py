@@ -105,7 +105,7 @@ async def test_disconnect_does_not_stop_the_work(start: Start, ingest: Ingest) -
 
 
 async def test_running_explanation_is_shown_without_a_result(start: Start, ingest: Ingest) -> None:
-    ingest.faults.delay_s["ListAlerts"] = 1.0
+    held = ingest.faults.held["ListAlerts"] = asyncio.Event()
     explainer = await start()
     (first,) = await some_frames(explainer, ask(), 1)
     request = pb.GetExplanationRequest(explanation_id=first.explanation_id)
@@ -113,19 +113,25 @@ async def test_running_explanation_is_shown_without_a_result(start: Start, inges
     assert found.state == pb.EXPLANATION_STATE_RUNNING
     assert found.subject == pb.Subject(alert_id="a1")
     assert not found.HasField("finish_time")
+    held.set()
 
 
 async def test_quiet_streams_say_that_the_work_goes_on(start: Start, ingest: Ingest) -> None:
-    ingest.faults.delay_s["ListAlerts"] = 1.0
+    held = ingest.faults.held["ListAlerts"] = asyncio.Event()
 
     def hurry(explainer: Any) -> None:
         explainer.jobs._following._limits = Limits(keepalive_s=0.2)
 
     explainer = await start(wrap=hurry)
-    frames = await explainer.explain()
-    keepalives = [frame for frame in frames if frame.HasField("keepalive")]
-    assert len(keepalives) >= 2
+    keepalives, last = [], None
+    async for frame in explainer.stub.Explain(ask()):
+        last = frame
+        keepalives += [frame] if frame.HasField("keepalive") else []
+        if len(keepalives) >= 2:
+            held.set()
     assert {frame.sequence for frame in keepalives} == {0}
+    assert last is not None
+    assert last.HasField("result")
 
 
 async def test_same_alert_asked_by_many_at_once_is_explained_once(
@@ -167,7 +173,7 @@ async def test_run_that_died_is_taken_over_and_its_frames_stand(
 ) -> None:
     """A real process, killed in the middle of an explanation that a client is reading."""
     ingest.faults.delay_s["ListAlerts"] = 60.0
-    survivor = await start(job_lease_s=1.0)
+    survivor = await start()
     request_id = str(uuid.uuid4())
     async with _process(survivor, migrated_dsn, redis_url, explainer_keys) as process:
         await _until(process, lambda: _is(ingest.opened))
@@ -175,6 +181,8 @@ async def test_run_that_died_is_taken_over_and_its_frames_stand(
         await _until(process, lambda: survivor.explainer.pool.fetchval(_THREE_FRAMES))
         process.kill()
         await process.wait()
+    # the time of its lease passes
+    await survivor.explainer.pool.execute("UPDATE explainer.explanation SET lease_until = now()")
     stored = await survivor.explainer.pool.fetch(_FRAMES)
     ingest.faults.delay_s.clear()
     seen = await some_frames(survivor, ask(request_id=request_id), 3)
@@ -207,7 +215,7 @@ async def _is(value: object) -> bool:
 async def _until(
     process: asyncio.subprocess.Process, reached: Callable[[], Awaitable[bool]]
 ) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while not await reached():
             assert process.returncode is None, "the explainer ended by itself: see its log above"
             await asyncio.sleep(0.05)
@@ -229,7 +237,7 @@ async def _process(
         "SENSUS_INGEST_TARGET": settings.ingest_target,
         "SENSUS_DETECTOR_TARGET": settings.detector_target,
         "SENSUS_GATHER_TIMEOUT_S": "50",
-        "SENSUS_JOB_LEASE_S": "1",
+        "SENSUS_JOB_LEASE_S": "60",
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -287,10 +295,16 @@ async def test_taken_over_subject_that_is_gone_ends_as_failed(
 
 
 async def test_lease_of_a_long_run_is_renewed(start: Start, ingest: Ingest) -> None:
-    ingest.faults.delay_s["ListAlerts"] = 2.0
-    first, second = await start(job_lease_s=1.0, gather_timeout_s=5.0), await start(job_lease_s=1.0)
+    held = ingest.faults.held["ListAlerts"] = asyncio.Event()
+    first, second = await start(job_lease_s=3.0), await start(job_lease_s=3.0)
     keeping = [asyncio.create_task(each.explainer.jobs.keep()) for each in (first, second)]
-    frames = [frame for frame in await first.explain() if frame.sequence]
+    making = asyncio.create_task(first.explain())
+    renewed = "SELECT max(lease_until - create_time) > interval '6 s' FROM explainer.explanation"
+    async with asyncio.timeout(120):
+        while not await first.explainer.pool.fetchval(renewed):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    held.set()
+    frames = [frame for frame in await making if frame.sequence]
     for each in keeping:
         each.cancel()
     begun = [f for f in frames if f.stage.status == pb.STAGE_STATUS_STARTED]
@@ -300,7 +314,7 @@ async def test_lease_of_a_long_run_is_renewed(start: Start, ingest: Ingest) -> N
 async def test_draining_ends_streams_with_retry_and_another_replica_goes_on(
     start: Start, ingest: Ingest
 ) -> None:
-    ingest.faults.delay_s["ListAlerts"] = 1.8
+    held = ingest.faults.held["ListAlerts"] = asyncio.Event()
     first, second = await start(), await start()
     request_id = str(uuid.uuid4())
     seen = []
@@ -314,7 +328,7 @@ async def test_draining_ends_streams_with_retry_and_another_replica_goes_on(
     assert isinstance(error, Unavailable)
     assert (error.reason, error.retry_after_s) == ("DRAINING", 1.0)
     await first.explainer.jobs.close()
-    ingest.faults.delay_s.clear()
+    held.set()
     keeping = asyncio.create_task(second.explainer.jobs.keep())
     rest = await second.explain(request_id=request_id, resume_after_sequence=len(seen))
     keeping.cancel()
@@ -325,7 +339,11 @@ async def test_draining_ends_streams_with_retry_and_another_replica_goes_on(
 
 async def test_draining_lets_a_run_that_goes_on_finish(start: Start, ingest: Ingest) -> None:
     ingest.faults.delay_s["ListAlerts"] = 0.1
-    explainer = await start()
+
+    def patient(explainer: Any) -> None:
+        explainer.jobs._following._limits = Limits(drain_wait_s=60.0)
+
+    explainer = await start(wrap=patient)
     frames = []
     async for frame in explainer.stub.Explain(ask()):
         frames.append(frame)

@@ -236,7 +236,7 @@ async def test_form_is_found_wherever_it_stands(start: Start, answer: str) -> No
 
 async def test_model_that_hangs_is_left_after_its_time(start: Start) -> None:
     ollama = OllamaServer(answer=says(), hang_after=3)
-    result = await worded(start, ollama, llm_timeout_s=0.5)
+    result = await worded(start, ollama, llm_timeout_s=3.0)
     assert result.wording.degraded_reason == "ollama: timeout"
     await asyncio.wait_for(ollama.gone.wait(), 60)
 

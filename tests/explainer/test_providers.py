@@ -128,7 +128,7 @@ async def test_template_stands_and_says_why_when_the_server_fails(
 
 async def test_server_that_hangs_is_left_and_sees_it(start: Start) -> None:
     server = OpenAIServer(answer=says(), hang_after=3)
-    result = await worded(start, server, llm_timeout_s=2.0)
+    result = await worded(start, server, llm_timeout_s=3.0)
     assert result.wording.degraded_reason == "openai: timeout"
     await asyncio.wait_for(server.gone.wait(), 60)
 

@@ -24,7 +24,7 @@ def ref(alert_id: str) -> SubjectRef:
 async def test_explanations_asked_for_at_the_same_moment_find_no_more_room_than_there_is(
     start: Start, ingest: Ingest
 ) -> None:
-    ingest.faults.delay_s["ListAlerts"] = 1.0
+    held = ingest.faults.held["ListAlerts"] = asyncio.Event()
     ingest.alerts |= {f"b{number}": alert(f"b{number}") for number in range(8)}
     jobs = (await start(jobs_max=2)).explainer.jobs
     answers = await asyncio.gather(
@@ -33,6 +33,7 @@ async def test_explanations_asked_for_at_the_same_moment_find_no_more_room_than_
     refused = [each for each in answers if isinstance(each, BaseException)]
     assert len(jobs._task_by_owner) == 2
     assert [(type(each), each.reason) for each in refused] == [(Unavailable, "TOO_MANY_JOBS")] * 6
+    held.set()
     ends = [await jobs.finished(each) for each in answers if not isinstance(each, BaseException)]
     assert len(ends) == 2
     await jobs.finished(await jobs.open(ref("b7")))
@@ -57,7 +58,7 @@ async def test_refused_and_failed_requests_give_their_room_back(
 async def test_what_is_taken_over_leaves_no_more_running_than_there_is_room(
     start: Start, ingest: Ingest
 ) -> None:
-    ingest.faults.delay_s["ListAlerts"] = 1.0
+    held = ingest.faults.held["ListAlerts"] = asyncio.Event()
     explainer = await start(jobs_max=2)
     jobs, leases = explainer.explainer.jobs, Leases(explainer.explainer.pool, lease_s=0.0)
     ingest.alerts |= {f"b{number}": alert(f"b{number}") for number in range(4)}
@@ -65,6 +66,7 @@ async def test_what_is_taken_over_leaves_no_more_running_than_there_is_room(
         await leases.begin(ref(f"b{number}"), "firing", request_id=None, traceparent="")
     await asyncio.gather(jobs._adopt(), jobs.open(ref("b3")), return_exceptions=True)
     assert len(jobs._task_by_owner) == 2
+    held.set()
 
 
 async def test_leases_are_kept_on_after_an_unforeseen_error(

@@ -1,7 +1,5 @@
 """One trace from the message to each source, and figures for operators."""
 
-import asyncio
-
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
@@ -126,6 +124,5 @@ async def test_explanations_evidence_and_failures_are_counted(start: Start, inge
     before = now()
     async with OllamaServer(status=500).serve() as provider:
         await (await start(llm_providers=(provider,))).explain()
-    await asyncio.sleep(0.05)
-    assert [b - a for a, b in zip(before, now(), strict=True)] == [1.0] * 5
-    assert counted("sensus_explanations_running") == 0.0
+    await until(lambda: counted("sensus_explanations_running") == 0.0)
+    await until(lambda: [b - a for a, b in zip(before, now(), strict=True)] == [1.0] * 5)
