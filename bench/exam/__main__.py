@@ -10,6 +10,7 @@ named when it is also told with confidence; without a fault nobody may be named.
     make exam                                 or   python -m bench.exam
     make exam EXAM="--sampled .5"             half of the traces
     make exam EXAM="--only exception down"    some families
+    make exam EXAM="--turn 0"                 each family disturbed in another way; or 1, 2, …
 """
 
 import argparse
@@ -17,9 +18,9 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +41,15 @@ ALERT_S: Final = 45.0
 ANEW_S: Final = 75.0
 VERDICT_S: Final = 90.0
 MISSED_MAX: Final = 3
+DISTURBANCES: Final[Sequence[Mapping[str, object]]] = (
+    {"sampled": 0.5},
+    {"sampled": 0.1},
+    {"lost": 0.2},
+    {"without": "seats"},
+    {"clocks_ms": 40.0},
+    {"logs": False},
+)
+_UNDISTURBED: Final = {"sampled": 1.0, "lost": 0.0, "without": "", "clocks_ms": 0.0, "logs": True}
 _POLL_S: Final = 1.0
 
 
@@ -51,9 +61,11 @@ class Verdict:
         first: Role of the first suspect; "" for none.
         is_named: Whether it was told with confidence.
         after_s: Seconds from the fault to the verdict.
+        disturbed: What was wrong with the telemetry.
     """
 
     family: Family
+    disturbed: str
     first: str = ""
     confidence: float = 0.0
     is_named: bool = False
@@ -100,8 +112,8 @@ async def main() -> int:
             )
             for first in range(0, len(families), asked.at_once):
                 wave = families[first : first + asked.at_once]
-                verdicts += await _wave(wave, first + 1, door, around)
-    return _print(console, verdicts, asked)
+                verdicts += await _wave(wave, first + 1, door, around, asked.turn)
+    return _print(console, verdicts)
 
 
 def _parsed() -> argparse.Namespace:
@@ -113,6 +125,7 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--without", default="", choices=ROLES, help="a service that sends nothing")
     parser.add_argument("--clocks", type=float, default=0.0, help="milliseconds clocks are off")
     parser.add_argument("--no-logs", action="store_true", help="no log lines")
+    parser.add_argument("--turn", type=int, help="each family disturbed in another way")
     parser.add_argument("--python", type=Path, default=ROOT / ".exam" / "bin" / "python")
     return parser.parse_args()
 
@@ -123,14 +136,21 @@ def _token(door: Door) -> str:
 
 
 async def _wave(
-    families: Sequence[Family], place: int, door: Door, around: Around
+    families: Sequence[Family], place: int, door: Door, around: Around, turn: int | None
 ) -> list[Verdict]:
     """Some shops at the same time."""
     async with AsyncExitStack() as stack:
-        opening = (open_shop(f, place + n, around) for n, f in enumerate(families))
-        shops = [await stack.enter_async_context(each) for each in opening]
+        shops = []
+        for number, family in enumerate(families, place):
+            own = around if turn is None else replace(around, disturbances=_in_turn(number + turn))
+            shops.append(await stack.enter_async_context(open_shop(family, number, own)))
         await asyncio.sleep(QUIET_S)
         return list(await asyncio.gather(*(_examined(each, door) for each in shops)))
+
+
+def _in_turn(number: int) -> dict[str, object]:
+    """One of the disturbances, another one for the next number."""
+    return {**_UNDISTURBED, **DISTURBANCES[number % len(DISTURBANCES)]}
 
 
 async def _examined(shop: Started, door: Door) -> Verdict:
@@ -142,7 +162,7 @@ async def _examined(shop: Started, door: Door) -> Verdict:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = webhook("CustomersComplain", starts_at=now, service=service, severity="critical")
     (await door.http.post("/api/v1/alerts", json=body)).raise_for_status()
-    found, known, is_anew = Verdict(family=shop.family), "", False
+    found, known, is_anew = _verdict(shop, {}, 0.0), "", False
     while (after_s := time.monotonic() - began_s) < VERDICT_S and not found.is_named:
         said = await _said(door, service)
         if said is not None and said["explanationId"] != known:
@@ -177,6 +197,7 @@ def _verdict(shop: Started, said: dict[str, Any], after_s: float) -> Verdict:
     first = suspects[0] if suspects else {}
     return Verdict(
         family=shop.family,
+        disturbed=_in_words(shop.disturbances),
         first=str(first.get("entity", "")).removeprefix(f"{shop.name}-"),
         confidence=float(first.get("confidence", 0.0)),
         is_named=said.get("verdict") == "VERDICT_EXPLAINED",
@@ -185,9 +206,18 @@ def _verdict(shop: Started, said: dict[str, Any], after_s: float) -> Verdict:
     )
 
 
-def _print(console: Console, verdicts: Sequence[Verdict], asked: argparse.Namespace) -> int:
-    table = Table(title=f"{len(verdicts)} families, {_disturbed(asked)}")
-    for column in ("family", "what", "to blame", "first suspect", "named", "right", "after"):
+def _print(console: Console, verdicts: Sequence[Verdict]) -> int:
+    table = Table(title=f"{len(verdicts)} families")
+    for column in (
+        "family",
+        "what",
+        "disturbed",
+        "to blame",
+        "first suspect",
+        "named",
+        "right",
+        "after",
+    ):
         table.add_column(column)
     for each in verdicts:
         named = f"{each.confidence:.0%}" if each.is_named else "no"
@@ -195,7 +225,14 @@ def _print(console: Console, verdicts: Sequence[Verdict], asked: argparse.Namesp
         to_blame = " or ".join(each.family.expected) or "nobody"
         after = f"{each.after_s:.0f} s" if each.is_named else ""
         table.add_row(
-            each.family.name, each.family.what, to_blame, each.first, named, is_right, after
+            each.family.name,
+            each.family.what,
+            each.disturbed,
+            to_blame,
+            each.first,
+            named,
+            is_right,
+            after,
         )
     console.print(table)
     for each in verdicts:
@@ -211,12 +248,19 @@ def _print(console: Console, verdicts: Sequence[Verdict], asked: argparse.Namesp
     return 0 if right >= len(verdicts) - MISSED_MAX and not wrong else 1
 
 
-def _disturbed(asked: argparse.Namespace) -> str:
-    found = [f"{asked.sampled:.0%} of the traces"] if asked.sampled < 1 else []
-    found += [f"{asked.lost:.0%} of the spans lost"] if asked.lost else []
-    found += [f"{asked.without} sends nothing"] if asked.without else []
-    found += [f"clocks off by {asked.clocks:g} ms"] if asked.clocks else []
-    found += ["no log lines"] if asked.no_logs else []
+def _in_words(disturbances: Mapping[str, Any]) -> str:
+    told = {
+        "sampled": "{:.0%} of the traces",
+        "lost": "{:.0%} of the spans lost",
+        "without": "{} sends nothing",
+        "clocks_ms": "clocks off by {:g} ms",
+        "logs": "no log lines",
+    }
+    found = [
+        words.format(disturbances[name])
+        for name, words in told.items()
+        if disturbances[name] != _UNDISTURBED[name]
+    ]
     return ", ".join(found) or "undisturbed"
 
 

@@ -48,6 +48,7 @@ class Started:
 
     family: Family
     name: str
+    disturbances: Mapping[str, object]
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)
     apart: asyncio.subprocess.Process | None = None
 
@@ -83,7 +84,7 @@ class Started:
 @asynccontextmanager
 async def open_shop(family: Family, place: int, around: Around) -> AsyncIterator[Started]:
     """A shop with customers, without a fault yet. Its name says nothing of its family."""
-    found = Started(family=family, name=f"shop{place}")
+    found = Started(family=family, name=f"shop{place}", disturbances=around.disturbances)
     listening = (*INSTANCES, "inside")
     ports = dict(zip(listening, _free_ports(len(listening)), strict=True))
     settings: dict[str, Any] = {
