@@ -128,6 +128,10 @@ bench-regression: setup ## Fail when a reader is not that many times as fast as 
 bench-topology: setup ## The whole way of spans, from the answer to rows of counts, beside protobuf objects
 	$(BIN)/python -m bench.topology
 
+.PHONY: bench-compare
+bench-compare: setup ## The three comparisons of an explanation, with kept sums and without
+	$(BIN)/python -m bench.compare
+
 .PHONY: bench-names
 bench-names: setup ## What a million names of spans, lines and services cost in memory
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.names

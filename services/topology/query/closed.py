@@ -1,8 +1,9 @@
 """What minutes and hours that never change again add up to, kept in memory up to a limit."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 
 from cachetools import LRUCache
 
@@ -12,9 +13,6 @@ from services.topology.minutes.table import MinuteTable
 from services.topology.query.blocks import Block, cover
 from services.topology.query.spans import HOUR
 from services.topology.store.minutes import MinuteStore, Standing
-
-Contents = Mapping[Block, Sequence[bytes]]
-Tables = dict[Block, MinuteTable]
 
 
 class ClosedMinutes:
@@ -33,51 +31,45 @@ class ClosedMinutes:
         self, hours: Sequence[int], minutes: Sequence[int], standing: Standing
     ) -> list[MinuteTable]:
         """Tables that together hold some hours and some minutes, which must be final."""
-        blocks = [*(Block(hour * HOUR, HOUR) for hour in hours), *cover(minutes)]
         async with self._reading:
             if standing.shards != self._shards:
                 # a shard that is counted for the first time may hold minutes of before
                 self._kept.clear()
                 self._shards = standing.shards
-            held, missing = dict[Block, MinuteTable](), list[Block]()
-            for block in blocks:
-                self._look(block, held, missing)
-            contents = await self._store.contents(
-                [each.first // HOUR for each in missing if each.length == HOUR],
-                [each.first for each in missing if each.length == 1],
-            )
-            read = {
-                each: contents.get((each.first // each.length, each.length == HOUR), ())
-                for each in missing
-            }
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._added, blocks, held, read)
+            blocks = cover(minutes)
+            single = await self._stored([each for each in blocks if each.is_stored])
+            whole = [await self._stored([Block(hour * HOUR, HOUR)]) for hour in hours]
+            summed_up = [await self._summed(each) for each in blocks if not each.is_stored]
+        return [*single, *(table for tables in whole for table in tables), *summed_up]
 
-    def _look(self, block: Block, held: Tables, missing: list[Block]) -> None:
-        """Finds what is kept of a block, and what must be read."""
+    async def _summed(self, block: Block) -> MinuteTable:
+        """A block that is not stored; at most its parts are held beside what is kept."""
         known = self._kept.get(block)
         if known is not None:
-            held[block] = known
-        elif block.is_stored:
-            missing.append(block)
+            return known
+        if block.parts[0].is_stored:
+            parts = await self._stored(block.parts)
         else:
-            for part in block.parts:
-                self._look(part, held, missing)
+            parts = [await self._summed(part) for part in block.parts]
+        return self._keep(block, await self._in_pool(partial(summed, parts)))
 
-    def _added(self, blocks: Sequence[Block], held: Tables, read: Contents) -> list[MinuteTable]:
-        size = sum(len(content) for contents in read.values() for content in contents)
-        if size > self._limit_bytes:
-            # to keep what does not fit costs more than to add it up once
-            return [*held.values(), merged([each for found in read.values() for each in found])]
-        return [self._table(each, held, read) for each in blocks]
+    async def _stored(self, blocks: Sequence[Block]) -> list[MinuteTable]:
+        """Blocks as the store holds them: those that are not kept are read with one question."""
+        tables = {block: self._kept.get(block) for block in blocks}
+        missing = [block for block, table in tables.items() if table is None]
+        contents = await self._store.contents(
+            [each.first // HOUR for each in missing if each.length == HOUR],
+            [each.first for each in missing if each.length == 1],
+        )
+        for each in missing:
+            read = contents.get((each.first // each.length, each.length == HOUR), [])
+            tables[each] = self._keep(each, await self._in_pool(partial(merged, read)))
+        return [table for table in tables.values() if table is not None]
 
-    def _table(self, block: Block, held: Tables, read: Contents) -> MinuteTable:
-        if block in held:
-            return held[block]
-        if block.is_stored:
-            table = merged(read[block])
-        else:
-            table = summed([self._table(part, held, read) for part in block.parts])
+    def _keep(self, block: Block, table: MinuteTable) -> MinuteTable:
         if size_bytes(table) <= self._limit_bytes:
             self._kept[block] = table
         return table
+
+    async def _in_pool(self, work: Callable[[], MinuteTable]) -> MinuteTable:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
