@@ -35,12 +35,20 @@ async def shared(
 
 @pytest.fixture
 async def service(
-    postgres: EmbeddedPostgres, migrated_template: str, redis_server: EmbeddedRedis, keys: Path
+    request: pytest.FixtureRequest,
+    postgres: EmbeddedPostgres,
+    migrated_template: str,
+    redis_server: EmbeddedRedis,
+    keys: Path,
 ) -> AsyncIterator[Running]:
-    """A service alone on an empty installation, whose clock a test may set."""
+    """A service alone on an empty installation, whose clock a test may set.
+
+    Its parameter, if there is one, holds settings.
+    """
     redis_url = redis_server.url.replace("db=0", "db=3")
+    changes = getattr(request, "param", {})
     async with (
         database(postgres.dsn, template=migrated_template) as dsn,
-        running(dsn, redis_url, keys) as started,
+        running(dsn, redis_url, keys, **changes) as started,
     ):
         yield started

@@ -67,6 +67,27 @@ class Running:
         answer = await self.ingest.stub.WriteAlerts(ingest_pb.WriteAlertsRequest(alerts=alerts))
         return list(answer.alert_ids)
 
+    async def placed(self, env: str, count: int) -> None:
+        """Waits until so many alerts of an environment are members of incidents."""
+        query = "SELECT count(*) FROM incidents.member WHERE labels->>'env' = $1"
+
+        async def look() -> bool | None:
+            return await self.incidents.pool.fetchval(query, env) == count or None
+
+        await until(look)
+
+    async def read_all(self) -> None:
+        """Waits until every change of an alert so far was read."""
+        query = (
+            "SELECT cursor >= (SELECT max(change_id) FROM ingest.alert_change) "
+            "FROM incidents.cursor WHERE name = 'alerts'"
+        )
+
+        async def look() -> bool | None:
+            return await self.incidents.pool.fetchval(query) or None
+
+        await until(look)
+
     async def listed(self, env: str, **asked: Any) -> list[incident_pb2.Incident]:
         """Incidents of an environment, those that changed last first."""
         request = pb.ListIncidentsRequest(selector=f'{{environment="{env}"}}', **asked)

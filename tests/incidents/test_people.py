@@ -62,6 +62,8 @@ async def test_of_two_who_change_at_once_one_reads_again(shared: Running) -> Non
 async def test_a_severity_that_a_person_raises_is_told(shared: Running) -> None:
     env = shared.env()
     await shared.write(alert(start_ms=shared.clock.now_ms(), env=env, severity="warning"))
+    await shared.placed(env, 1)
+    await shared.later(11)
 
     async def one() -> incident_pb2.Incident | None:
         found = await shared.listed(env)

@@ -36,18 +36,14 @@ async def told(service: Running, incident_id: str) -> list[str]:
     return [incident_pb2.EventKind.Name(each.kind).removeprefix("EVENT_KIND_") for each in events]
 
 
+@pytest.mark.parametrize("service", [{"gather_s": 300.0}], indirect=True)
 async def test_a_first_alert_opens_after_it_has_gathered(service: Running) -> None:
     env = service.env()
     await service.write(fires(service, env, "a", severity="warning"))
     await service.write(fires(service, env, "b", severity="warning"))
-
-    async def placed() -> bool | None:
-        query = "SELECT count(*) FROM incidents.member"
-        return await service.incidents.pool.fetchval(query) == 2 or None
-
-    await until(placed)
+    await service.placed(env, 2)
     assert await service.listed(env) == []
-    await service.later(11)
+    await service.later(301)
     found = await service.one(env, 2)
     assert (found.state, found.severity) == (OPEN, 2)
     assert await told(service, found.incident_id) == ["OPENED"]
@@ -69,6 +65,7 @@ async def test_who_acknowledges_owns_it(service: Running) -> None:
 async def test_a_severity_that_rises_is_told_and_the_owner_stays(service: Running) -> None:
     env = service.env()
     await service.write(fires(service, env, "a", severity="warning"))
+    await service.placed(env, 1)
     await service.later(11)
     found = await service.one(env)
     await service.stub.Acknowledge(pb.AcknowledgeRequest(incident_id=found.incident_id))
