@@ -44,7 +44,7 @@ class Config(Common):
     ] = ""
     explain_at_once: Annotated[
         int, Meta(ge=1, le=256, description="Alerts, and anomalies, explained unasked at a time")
-    ] = 4
+    ] = 8
     explain_anomalies_min_severity: Annotated[
         Literal["none", "critical", "warning", "info"],
         Meta(description="Least severity of anomalies that are explained unasked; none for none"),

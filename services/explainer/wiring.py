@@ -35,8 +35,7 @@ from services.explainer.evidence.collect import Sources
 from services.explainer.evidence.sources import (
     ComparedTraces,
     MovedSeries,
-    NearbyAlerts,
-    NearbyAnomalies,
+    Nearby,
     NearbyChanges,
     PastIncidents,
     Reader,
@@ -275,9 +274,13 @@ def _sources(
     reader: Reader, traces: tuple[Source, ...], context: Context, incidents: Incidents
 ) -> Sources:
     """Every source of evidence."""
+    most = reader.reach.nearby_max
     return Sources(
         subject=SubjectSeries(reader=reader),
-        nearby=(NearbyAnomalies(reader=reader), NearbyAlerts(reader=reader)),
+        nearby=(
+            Nearby(reader.anomalies, at_most=most, name="anomalies nearby"),
+            Nearby(reader.alerts, at_most=most, name="alerts nearby"),
+        ),
         moved=MovedSeries(reader=reader),
         reported=(
             NearbyChanges(context=context, reach=reader.reach),

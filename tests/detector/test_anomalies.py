@@ -15,6 +15,7 @@ from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
 from services.detector.model.anomalies import (
     Contribution,
+    Kind,
 )
 from tests.detector.anomaly_log import (
     Log,
@@ -72,6 +73,15 @@ async def test_get_tells_the_earlier_anomaly_that_was_most_like_it(stub: Any, lo
     assert found.verdict == detector_pb.ANOMALY_VERDICT_UNSPECIFIED
     first = detector_pb.GetAnomalyRequest(anomaly_id=alike.anomaly_id)
     assert not (await stub.GetAnomaly(first)).anomaly.HasField("nearest_earlier")
+
+
+async def test_list_names_the_rule_of_a_threshold(stub: Any, log: Log) -> None:
+    rule = Contribution(feature="rule:too busy", value=80.0, share=1.0)
+    crossed = dataclasses.replace(a_finding(1), kind=Kind.THRESHOLD, contributions=(rule,))
+    await log.commit(crossed, a_finding(2))
+    listed = (await stub.ListAnomalies(detector_pb.ListAnomaliesRequest())).anomalies
+    told = [[(part.feature, part.value) for part in each.contributions] for each in listed]
+    assert told == [[], [("rule:too busy", 80.0)]]
 
 
 async def test_list_pages_through_all_newest_first(stub: Any, log: Log) -> None:

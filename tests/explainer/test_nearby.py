@@ -2,8 +2,11 @@
 
 import dataclasses
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from services.explainer.clients.detector import anomaly_facts
-from services.explainer.evidence.sources.nearby import weightiest
+from services.explainer.evidence.sources.neighbours import Neighbours
 from services.explainer.model.subjects import SubjectFacts
 from tests.explainer.peers import EVENT_MS, anomaly
 
@@ -18,7 +21,7 @@ def test_a_critical_threshold_is_not_crowded_out_by_newer_silences() -> None:
     subject = found(0, "critical", host="web-1")
     silences = [found(n, "info") for n in range(1, 40)]
     critical = found(99, "critical", ago_s=600)
-    kept = weightiest([*silences, critical], subject, 20)
+    kept = Neighbours([*silences, critical], "detector").weightiest(subject, 20)
     assert len(kept) == 20
     assert kept[0].ref == critical.ref
 
@@ -27,4 +30,37 @@ def test_of_equal_severity_what_shares_a_label_comes_first_then_what_is_close() 
     subject = found(0, "critical", host="web-1")
     far, near = found(1, "info", ago_s=500), found(2, "info", ago_s=5)
     same = found(3, "info", host="web-1", ago_s=900)
-    assert weightiest([far, near, same, subject], subject, 9) == [same, near, far]
+    assert Neighbours([far, near, same, subject], "detector").weightiest(subject, 9) == [
+        same,
+        near,
+        far,
+    ]
+
+
+LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xy"))
+OTHERS = st.lists(
+    st.tuples(st.sampled_from(["critical", "warning", "info"]), LABELS, st.integers(-9, 9)),
+    max_size=12,
+)
+
+
+@given(others=OTHERS, labels=LABELS, at_most=st.integers(1, 6), place=st.integers(0, 12))
+def test_what_is_looked_through_once_is_what_each_would_sort_for_itself(
+    others: list[tuple[str, dict[str, str], int]], labels: dict[str, str], at_most: int, place: int
+) -> None:
+    everyone = [
+        dataclasses.replace(found(number, severity, ago_s=ago_s), labels=theirs)
+        for number, (severity, theirs, ago_s) in enumerate(others)
+    ]
+    subject = dataclasses.replace(found(99, "warning"), labels=labels)
+    everyone.insert(place, subject)
+
+    def weight(each: SubjectFacts) -> tuple[int, int, int, str]:
+        shared = sum(each.labels.get(name) == value for name, value in labels.items())
+        severity = ["critical", "warning", "info"].index(each.severity)
+        return severity, -shared, abs(each.event_ms - EVENT_MS), each.ref.id
+
+    expected = sorted((each for each in everyone if each is not subject), key=weight)
+    neighbours = Neighbours(everyone, "detector")
+    for _ in range(2):
+        assert neighbours.weightiest(subject, at_most) == expected[:at_most]

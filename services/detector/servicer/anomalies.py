@@ -13,7 +13,7 @@ from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.detector.v1 import detector_service_pb2_grpc
 from services.detector.convert import anomalies as convert
 from services.detector.convert.feedback import earlier_message, feedback_message
-from services.detector.model.anomalies import Anomaly, Entry
+from services.detector.model.anomalies import Anomaly, Entry, Kind
 from services.detector.model.similarity import nearest
 from services.detector.query import pages
 from services.detector.query.listing import list_anomalies
@@ -70,7 +70,12 @@ class AnomalyMethods(detector_service_pb2_grpc.DetectorServiceServicer):
         matches = _Wanted(selector, 0, with_members=not request.exclude_members)
         found, next_place = await list_anomalies(self._anomalies, wanted, matches, before, size)
         return detector_pb.ListAnomaliesResponse(
-            anomalies=[convert.anomaly_message(each, with_contributions=False) for each in found],
+            anomalies=[
+                convert.anomaly_message(
+                    each, with_contributions=each.finding.kind is Kind.THRESHOLD
+                )
+                for each in found
+            ],
             next_page_token=pages.token_of(next_place, question) if next_place else "",
         )
 

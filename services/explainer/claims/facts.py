@@ -1,6 +1,8 @@
 """What claims are made of: the ranked suspects, the numbered evidence, the calls, nothing else."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from services.explainer.model.evidence import Evidence, EvidenceKind
@@ -20,7 +22,7 @@ ONSET_WITHIN_MS: Final = 60_000
 """An onset is known to about a sample."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """All that can be claimed of a case.
 
@@ -60,14 +62,18 @@ class Facts:
 
     def piece(self, evidence_id: str) -> Evidence | None:
         """The evidence of an id."""
-        return next((each for each in self.evidence if each.evidence_id == evidence_id), None)
+        return self._piece_by_id.get(evidence_id)
+
+    @cached_property
+    def _piece_by_id(self) -> Mapping[str, Evidence]:
+        return {each.evidence_id: each for each in self.evidence}
 
     def of_kind(self, *kinds: EvidenceKind) -> list[Evidence]:
         """Evidence of these kinds, in order, but for the subject itself."""
         own = self.subject.ref.id
         return [p for p in self.evidence if p.kind in kinds and p.reference_id != own]
 
-    @property
+    @cached_property
     def own(self) -> list[Evidence]:
         """What the subject itself is: the anomaly, or the bound of its rule that was crossed."""
         return [piece for piece in self.evidence if self.is_own(piece)]
@@ -84,7 +90,7 @@ class Facts:
         own = piece.kind is EvidenceKind.SUBJECT_SERIES
         return self.tied is None or own or piece.evidence_id in self.tied
 
-    @property
+    @cached_property
     def onset_ms(self) -> int:
         """When the subject's series left their usual range; the event when they did not before."""
         own = [p for p in self.of_kind(EvidenceKind.SUBJECT_SERIES) if p.has_moved]

@@ -116,6 +116,6 @@ def _silence(anomaly: pb.Anomaly) -> Iterator[Figure]:
 
 
 def _rule_of(anomaly: pb.Anomaly) -> str:
-    """The rule that was crossed; lists do not tell it."""
+    """The rule that was crossed."""
     named = (each.feature for each in anomaly.contributions)
     return next((n.removeprefix(_RULE) for n in named if n.startswith(_RULE)), "")

@@ -141,8 +141,23 @@ class AlertSession:
                 await asyncio.wait([reading])
 
     async def _requests(self) -> AsyncIterator[pb.SubscribeRequest]:
-        while (frame := await self._outgoing.get()) is not None:
-            yield frame
+        """What is to be said, acks of one moment as one, and credit as one; until there is None."""
+        while True:
+            frames = [await self._outgoing.get()]
+            while not self._outgoing.empty():
+                frames.append(self._outgoing.get_nowait())
+            said = [each for each in frames if each is not None]
+            acked = [id for each in said for id in each.ack.delivery_ids]
+            credit = sum(each.credit.samples for each in said)
+            for each in said:
+                if not (each.HasField("ack") or each.HasField("credit")):
+                    yield each
+            if acked:
+                yield pb.SubscribeRequest(ack=pb.SubscribeAck(delivery_ids=acked))
+            if credit:
+                yield pb.SubscribeRequest(credit=pb.SubscribeCredit(samples=credit))
+            if len(said) < len(frames):
+                return
 
     async def _read(self, call: "Call") -> None:
         async with aclosing(frames_of(call, sender="ingest")) as frames:

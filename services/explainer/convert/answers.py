@@ -23,6 +23,8 @@ from services.explainer.model.subjects import SubjectKind, SubjectRef
 
 STATE: Final = {each: pb.ExplanationState.Value(f"EXPLANATION_STATE_{each.name}") for each in State}
 _RESULT_TAG: Final = bytes([pb.ExplainResponse.RESULT_FIELD_NUMBER << 3 | 2])
+_EVIDENCE_TAG: Final = bytes([pb.ExplainResponse.EVIDENCE_FIELD_NUMBER << 3 | 2])
+_OF_EVIDENCE_TAG: Final = bytes([pb.Explanation.EVIDENCE_FIELD_NUMBER << 3 | 2])
 _CITED: Final = re.compile(r" \[E\d+\]")
 _NEW_MAX: Final = 2
 """Sentences that a revision quotes of what it says anew."""
@@ -46,7 +48,8 @@ def encode_frame(
         case StageUpdate():
             response.stage.CopyFrom(_stage(frame))
         case Evidence():
-            response.evidence.CopyFrom(_evidence(frame, with_samples=with_samples))
+            piece = _encoded(frame, with_samples=with_samples)
+            return response.SerializeToString() + _field(_EVIDENCE_TAG, piece)
         case NamedSuspect():
             response.suspect.CopyFrom(_suspect(frame))
         case TextDelta():
@@ -58,6 +61,10 @@ def encode_result(explanation_id: UUID, sequence: int, result: bytes) -> bytes:
     """The last frame up to where the encoded result follows: fields stand one after the other."""
     head = pb.ExplainResponse(sequence=sequence, explanation_id=str(explanation_id))
     return head.SerializeToString() + _RESULT_TAG + _varint(len(result))
+
+
+def _field(tag: bytes, encoded: bytes) -> bytes:
+    return tag + _varint(len(encoded)) + encoded
 
 
 def _varint(number: int) -> bytes:
@@ -81,8 +88,8 @@ def encode_explanation(
     if lease.before is not None:
         message.difference = _difference(pb.Explanation.FromString(lease.before), message)
     headline = message.SerializeToString()
-    message.evidence.extend(_evidence(each) for each in explanation.evidence)
-    return message.SerializeToString(), headline
+    pieces = (_field(_OF_EVIDENCE_TAG, _encoded(each)) for each in explanation.evidence)
+    return b"".join([headline, *pieces]), headline
 
 
 def _difference(before: pb.Explanation, now: pb.Explanation) -> str:
@@ -167,6 +174,15 @@ def _stage(update: StageUpdate) -> pb.StageUpdate:
     return pb.StageUpdate(
         stage=_STAGE[update.stage], status=_STATUS[update.status], message=update.message
     )
+
+
+def _encoded(evidence: Evidence, *, with_samples: bool = True) -> bytes:
+    """One piece; what like explanations show is encoded once."""
+    known: bytes | None = evidence.made.get((_encoded, with_samples))
+    if known is None:
+        known = _evidence(evidence, with_samples=with_samples).SerializeToString()
+        evidence.made[_encoded, with_samples] = known
+    return known
 
 
 def _evidence(evidence: Evidence, *, with_samples: bool = True) -> pb.Evidence:

@@ -10,13 +10,13 @@ from services.explainer.evidence.graph import attributed, graph_of
 from services.explainer.evidence.ledger import Ledger
 from services.explainer.evidence.logs import is_log_errors, is_trace_time, patterns_of
 from services.explainer.evidence.pieces import (
+    as_evidence,
     breach_of,
     change_evidence,
     moved_kind,
     series_evidence,
 )
 from services.explainer.evidence.sources import Findings, Source
-from services.explainer.evidence.sources.nearby import as_evidence
 from services.explainer.evidence.traces import numbered, trace_evidence
 from services.explainer.evidence.windowing import (
     EARLIER_MS,
@@ -173,6 +173,8 @@ def _split(
 async def _add_traces(reported: Sequence[Findings], facts: SubjectFacts, ledger: Ledger) -> Traces:
     """Adds what traces do other than usual, and gives it the numbers of its evidence."""
     traces = next((each.traces for each in reported if each.traces is not NO_TRACES), NO_TRACES)
+    if traces is NO_TRACES:
+        return traces
     changes = [change for each in reported for change in each.changes]
     found = await asyncio.to_thread(trace_evidence, traces, facts, changes)
     return numbered(traces, found, await ledger.add(each.piece for each in found))

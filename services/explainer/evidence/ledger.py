@@ -1,7 +1,6 @@
 """Evidence gets its number here, and is told as soon as it has one."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
 
 from services.explainer.model.evidence import LOOKED_FOR, Evidence, EvidenceKind
 from services.explainer.model.names import plain
@@ -27,9 +26,7 @@ class Ledger:
     async def add(self, pieces: Iterable[Evidence]) -> list[Evidence]:
         """Numbers the pieces, tells them, and returns them as they are now."""
         first = len(self._evidence) + 1
-        numbered = [
-            replace(piece, evidence_id=f"E{number}") for number, piece in enumerate(pieces, first)
-        ]
+        numbered = [piece.numbered(f"E{number}") for number, piece in enumerate(pieces, first)]
         self._evidence += numbered
         if numbered:
             await self._tell(numbered)

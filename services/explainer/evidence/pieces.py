@@ -1,7 +1,8 @@
 """From windows and changes to evidence that people read. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -50,6 +51,20 @@ def series_evidence(
         kind: What it is evidence of.
         use: How full the resource is that it measures, when it ran full.
     """
+    key = facts.event_ms, kind, use and (use.full_since_ms, use.limit)
+    known = _series_pieces.setdefault(window, {})
+    if key not in known:
+        known[key] = _series_evidence(window, facts, kind, use)
+    return known[key]
+
+
+_series_pieces: Final = WeakKeyDictionary[SeriesWindow, dict[Hashable, Evidence]]()
+"""Of windows that like subjects share, as long as they are kept."""
+
+
+def _series_evidence(
+    window: SeriesWindow, facts: SubjectFacts, kind: EvidenceKind, use: Use | None
+) -> Evidence:
     found = shift_of(window)
     full = "ran out" if is_free(window.metric) else "ran full"
     how = full if use else _how(window, found, facts.event_ms)
@@ -139,4 +154,23 @@ def change_evidence(change: Change, facts: SubjectFacts) -> Evidence:
         labels={"service": change.service},
         figures=(since_event(change.at_ms, facts.event_ms),),
         reference_id=change.id,
+    )
+
+
+def as_evidence(facts: SubjectFacts, owner: str) -> Evidence:
+    """An alert or anomaly as a piece of evidence."""
+    kind, call = EvidenceKind(facts.ref.kind.value), facts.ref.kind.value.capitalize()
+    if facts.is_breach:
+        kind = EvidenceKind.THRESHOLD
+    return Evidence(
+        kind=kind,
+        source=f"{owner} Get{call} {facts.ref.id}",
+        title=facts.title,
+        start_ms=facts.event_ms,
+        end_ms=facts.event_ms,
+        labels=facts.labels,
+        figures=facts.figures,
+        reference_id=facts.ref.id,
+        rule=facts.rule_name,
+        severity=facts.severity,
     )

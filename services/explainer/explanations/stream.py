@@ -15,7 +15,7 @@ from services.explainer.model.explanation import Explanation, Lease, State
 from services.explainer.model.frames import Frame
 from services.explainer.store.frames import Ending, Frames
 
-UNWATCHED_S: Final = 0.5
+UNWATCHED_S: Final = 2.0
 """Frames that no stream of this process reads are written that late: others may read the store."""
 
 

@@ -1,9 +1,10 @@
 """A piece of evidence: its kind, its figures, its time span."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
 from services.explainer.model.windows import Timestamps, Values
 
@@ -52,7 +53,7 @@ class Samples:
     values: Values
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """One piece of evidence; every number of the text is one of its figures.
 
@@ -64,6 +65,7 @@ class Evidence:
         severity: Of the alert or anomaly; "" for all else.
         is_apart: Whether a series is far from what is usual since before it was looked at.
         link: Where more of it is shown, as the settings say; "" for nowhere.
+        made: What was made of it already, by what it is: like explanations show the same piece.
     """
 
     evidence_id: str = ""
@@ -80,12 +82,24 @@ class Evidence:
     severity: str = ""
     is_apart: bool = False
     link: str = ""
+    made: dict[Hashable, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+
+    def numbered(self, evidence_id: str) -> "Evidence":
+        """The same piece under its number."""
+        known: Evidence | None = self.made.get(evidence_id)
+        if known is None:
+            known = self.made[evidence_id] = replace(self, evidence_id=evidence_id)
+        return known
 
     def figure(self, name: str) -> Figure | None:
         """The figure of that name, if it has one."""
-        return next((each for each in self.figures if each.name == name), None)
+        return self._figure_by_name.get(name)
 
-    @property
+    @cached_property
+    def _figure_by_name(self) -> Mapping[str, Figure]:
+        return {each.name: each for each in reversed(self.figures)}
+
+    @cached_property
     def is_measured(self) -> bool:
         """Whether it is a series of which is known what is usual and what was observed."""
         return bool(self.figure("baseline") and self.figure("observed"))
@@ -95,13 +109,13 @@ class Evidence:
         """Whether it tells what traces do other than usual."""
         return self.kind in COUNTED
 
-    @property
+    @cached_property
     def has_moved(self) -> bool:
         """Whether it is a series that left its usual range: only then it tells since when."""
         since = self.figure("change_before_event") or self.figure("change_after_event")
         return self.is_measured and since is not None
 
-    @property
+    @cached_property
     def is_outside(self) -> bool:
         """Whether it is a series that did not move and still reached what it usually does not."""
         return self.is_measured and not self.has_moved and bool(self._beyond)
@@ -112,7 +126,7 @@ class Evidence:
         ranged = named and self.figure("usual_low") and self.figure("usual_high")
         return ranged or self.figure("gained")
 
-    @property
+    @cached_property
     def is_exhausted(self) -> bool:
         """Whether it is a resource that ran full."""
         return bool(self.figure("full_before_event") or self.figure("full_after_event"))

@@ -196,7 +196,7 @@ def entity_of(labels: Mapping[str, str], level: Sequence[str] = ENTITY_LEVELS[0]
     ('api', 'host="7"')
     """
     for name in level:
-        if shown := plain(labels.get(name, "")):
+        if name in labels and (shown := plain(labels[name])):
             return shown if is_name(shown) else f'{name}="{shown}"'
     return series_name(labels)
 

@@ -1,6 +1,6 @@
 """The frames of explanations: only the owner appends, anyone reads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -8,9 +8,14 @@ from uuid import UUID
 from mesh.errors import NotFound
 from mesh.postgres import guard
 from services.explainer.model.explanation import State, Verdict
+from services.explainer.together import Together
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from mesh.postgres import Pool
+
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 CHANNEL = "explainer_explanation"
 """Where ends of explanations are notified of."""
@@ -18,30 +23,33 @@ CHANNEL = "explainer_explanation"
 _PAGE = 500
 _LOCK = 0x4558504C
 # The row lock makes a takeover wait for this transaction, and this one see a takeover before it.
+_MINE = """
+SELECT e.explanation_id FROM unnest($1::uuid[], $2::uuid[]) AS wanted (id, by)
+JOIN explainer.explanation e ON e.explanation_id = id AND e.owner = by AND e.state = 'running'
+ORDER BY e.explanation_id FOR NO KEY UPDATE OF e
+"""
 _APPEND = """
-WITH mine AS (
-    SELECT explanation_id FROM explainer.explanation
-    WHERE explanation_id = $1 AND owner = $2 AND state = 'running' FOR NO KEY UPDATE
-)
 INSERT INTO explainer.frame (explanation_id, sequence, frame, holds_result)
-SELECT explanation_id, $3 + place, frame, $5 AND place = cardinality($4::bytea[])
-FROM mine, unnest($4::bytea[]) WITH ORDINALITY AS new(frame, place)
-RETURNING 1
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::boolean[])
 """
 # Last before the commit: cursors grow with every commit, and others wait for that long.
 _ENTER_LOG = f"SELECT pg_advisory_xact_lock({_LOCK}), pg_notify('{CHANNEL}', '')"
 _FINISH = """
-UPDATE explainer.explanation SET state = $2, verdict = $3, result = $4, headline = $5,
-    trace_id = $6, finish_time = clock_timestamp(), cursor = nextval('explainer.explanation_cursor')
-WHERE explanation_id = $1
+UPDATE explainer.explanation e SET state = ended.state, verdict = ended.verdict,
+    result = ended.result, headline = ended.headline, trace_id = ended.trace,
+    finish_time = clock_timestamp(), cursor = nextval('explainer.explanation_cursor')
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[])
+    AS ended (id, state, verdict, result, headline, trace)
+WHERE e.explanation_id = ended.id
 """
 # What failed or was cancelled replaces nothing: the finished one before it stands again.
 _RESTORE = """
-UPDATE explainer.explanation SET superseded = false WHERE explanation_id = (
-    SELECT p.explanation_id FROM explainer.explanation p JOIN explainer.explanation e
+UPDATE explainer.explanation SET superseded = false WHERE explanation_id IN (
+    SELECT DISTINCT ON (e.explanation_id) p.explanation_id
+    FROM explainer.explanation p JOIN explainer.explanation e
         USING (subject_kind, subject_id, subject_state)
-    WHERE e.explanation_id = $1 AND p.superseded AND p.state = 'done'
-    ORDER BY p.revision DESC LIMIT 1)
+    WHERE e.explanation_id = ANY($1::uuid[]) AND p.superseded AND p.state = 'done'
+    ORDER BY e.explanation_id, p.revision DESC)
 """
 _STATE = "SELECT state FROM explainer.explanation WHERE explanation_id = $1"
 _AFTER = """
@@ -67,12 +75,30 @@ class Ending:
     trace_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Frames of one explanation that follow each other; the last one with `ending`, if any."""
+
+    explanation_id: UUID
+    owner: UUID
+    after: int
+    frames: Sequence[bytes]
+    ending: Ending | None = None
+
+    def rows(self) -> Iterator[tuple[UUID, int, bytes, bool]]:
+        """Explanation, sequence, frame, and whether the result follows."""
+        last = self.after + len(self.frames)
+        for sequence, frame in enumerate(self.frames, start=self.after + 1):
+            yield self.explanation_id, sequence, frame, bool(self.ending) and sequence == last
+
+
 class Frames:
     """Appends in order of sequence, without holes, and reads on from any sequence."""
 
     def __init__(self, pool: "Pool") -> None:
         """Uses `pool` for each question."""
         self._pool = pool
+        self._writing = Together(self._write)
 
     async def append(
         self, explanation_id: UUID, owner: UUID, after: int, frames: Sequence[bytes]
@@ -82,9 +108,7 @@ class Frames:
         Raises:
             OwnershipLostError: `owner` no longer runs it.
         """
-        with guard("append_frames"):
-            if not await self._pool.fetch(_APPEND, explanation_id, owner, after, frames, False):
-                raise OwnershipLostError
+        await self._writing.do(_Part(explanation_id, owner, after, frames))
 
     async def finish(
         self,
@@ -101,16 +125,21 @@ class Frames:
         Raises:
             OwnershipLostError: `owner` no longer runs it, or it is finished already.
         """
-        values = (ending.state, ending.verdict, ending.result, ending.headline, ending.trace_id)
-        with guard("finish"):
+        await self._writing.do(_Part(explanation_id, owner, after, frames, ending))
+
+    async def _write(self, parts: Sequence[_Part]) -> list[Exception | None]:
+        """In one transaction; those of a lost explanation are left out."""
+        ids = [each.explanation_id for each in parts]
+        with guard("write_frames"):
             async with self._pool.acquire() as connection, connection.transaction():
-                place = (explanation_id, owner, after)
-                if not await connection.fetch(_APPEND, *place, frames, True):
-                    raise OwnershipLostError
-                await connection.execute(_ENTER_LOG)
-                await connection.execute(_FINISH, explanation_id, *values)
-                if ending.state is not State.DONE:
-                    await connection.execute(_RESTORE, explanation_id)
+                rows = await connection.fetch(_MINE, ids, [each.owner for each in parts])
+                mine = {row["explanation_id"] for row in rows}
+                kept = [each for each in parts if each.explanation_id in mine]
+                if added := [row for each in kept for row in each.rows()]:
+                    await connection.execute(_APPEND, *zip(*added, strict=True))
+                if ended := [(p.explanation_id, p.ending) for p in kept if p.ending]:
+                    await _end(connection, ended)
+        return [None if id in mine else OwnershipLostError() for id in ids]
 
     async def state(self, explanation_id: UUID) -> State:
         """Where an explanation stands.
@@ -136,3 +165,11 @@ class Frames:
             raise NotFound("explanation", str(explanation_id))
         frames = [row["frame"] for row in rows if row["frame"] is not None]
         return frames, rows[0]["state"] != State.RUNNING and len(rows) < _PAGE
+
+
+async def _end(connection: "Connection", ended: Sequence[tuple[UUID, Ending]]) -> None:
+    await connection.execute(_ENTER_LOG)
+    values = [(id, e.state, e.verdict, e.result, e.headline, e.trace_id) for id, e in ended]
+    await connection.execute(_FINISH, *zip(*values, strict=True))
+    if undone := [id for id, ending in ended if ending.state is not State.DONE]:
+        await connection.execute(_RESTORE, undone)

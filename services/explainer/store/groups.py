@@ -1,5 +1,6 @@
 """Storms: like explanations that begin close to each other, and which of them is worded."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from mesh.errors import Unavailable
 from mesh.postgres import guard
 from services.explainer.model.explanation import Group
+from services.explainer.together import Together
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -15,35 +17,43 @@ _LONGEST_S = 3600
 _STRUCK_S = 60
 """What was struck cost tokens, and a like text would be struck alike: the turn rests that long."""
 
-# One statement: in a storm all of a group wait for each other's turn at its row.
+# One statement: in a storm all of a group wait for each other's turn at its row. The explanations
+# are locked by their ids, so that nobody waits in a circle.
 _JOIN = """
-WITH known AS (
-    SELECT group_id FROM explainer.explanation WHERE explanation_id = $2 AND group_id IS NOT NULL
+WITH new AS MATERIALIZED (
+    SELECT explanation_id, subject_kind, subject_id FROM explainer.explanation
+    WHERE explanation_id = ANY($2::uuid[]) AND group_id IS NULL
+    ORDER BY explanation_id FOR NO KEY UPDATE
 ), joined AS (
     INSERT INTO explainer.like_group AS g (key, group_id, begin_time, last_time, size)
-    SELECT $1, $2, now(), now(), 1 WHERE NOT EXISTS (SELECT FROM known)
+    SELECT $1, (array_agg(explanation_id ORDER BY array_position($2, explanation_id)))[1],
+        now(), now(), count(DISTINCT (subject_kind, subject_id))
+    FROM new HAVING count(*) > 0
     ON CONFLICT (key) DO UPDATE SET (group_id, begin_time, last_time, worded_by, size) = (
         SELECT CASE WHEN goes_on THEN g.group_id ELSE excluded.group_id END,
             CASE WHEN goes_on THEN g.begin_time ELSE now() END,
             now(),
             CASE WHEN goes_on THEN g.worded_by END,
-            CASE WHEN goes_on THEN g.size + CASE WHEN EXISTS (
-                SELECT FROM explainer.explanation mine JOIN explainer.explanation other
-                    USING (subject_kind, subject_id)
-                WHERE mine.explanation_id = $2 AND other.group_id = g.group_id
-            ) THEN 0 ELSE 1 END ELSE 1 END
+            CASE WHEN goes_on THEN g.size + (
+                SELECT count(DISTINCT (subject_kind, subject_id)) FROM new
+                WHERE NOT EXISTS (
+                    SELECT FROM explainer.explanation other WHERE other.group_id = g.group_id
+                        AND (other.subject_kind, other.subject_id)
+                            = (new.subject_kind, new.subject_id))
+            ) ELSE excluded.size END
         FROM (SELECT g.last_time > now() - $3 * interval '1 s'
             AND g.begin_time > now() - $4 * interval '1 s' AS goes_on) AS whether)
     RETURNING group_id, size
 ), marked AS (
-    UPDATE explainer.explanation SET group_id = joined.group_id FROM joined
-    WHERE explanation_id = $2
+    UPDATE explainer.explanation e SET group_id = joined.group_id FROM joined, new
+    WHERE e.explanation_id = new.explanation_id
 )
-SELECT group_id, size FROM joined
+SELECT explanation_id, group_id, size FROM new, joined
 UNION ALL
-SELECT group_id, (SELECT count(DISTINCT (subject_kind, subject_id)) FROM explainer.explanation e
+SELECT explanation_id, group_id, (
+    SELECT count(DISTINCT (subject_kind, subject_id)) FROM explainer.explanation e
     WHERE e.group_id = known.group_id)
-FROM known
+FROM explainer.explanation known WHERE explanation_id = ANY($2) AND group_id IS NOT NULL
 """
 _HOLDER = """
 SELECT worded_by FROM explainer.like_group WHERE key = $1 AND group_id = $2 FOR UPDATE
@@ -83,6 +93,7 @@ class Groups:
         """A group goes on while the next one comes within `window_s`, an hour at most."""
         self._pool = pool
         self._window_s = window_s
+        self._joining = Together(self._join)
 
     async def join(self, explanation_id: UUID, key: str) -> Group:
         """The group of an explanation: that of `key` while it goes on, else a new one.
@@ -90,12 +101,22 @@ class Groups:
         An explanation that is in a group stays there. Its size is that of the subjects in it: one
         that is explained twice counts once.
         """
+        return await self._joining.do((key, explanation_id))
+
+    async def _join(self, joining: Sequence[tuple[str, UUID]]) -> list[Group | Exception]:
+        ids_by_key: dict[str, list[UUID]] = {}
+        for key, explanation_id in joining:
+            ids_by_key.setdefault(key, []).append(explanation_id)
+        found: dict[UUID, Group] = {}
         with guard("join_group"):
-            values = (key, explanation_id, self._window_s, _LONGEST_S)
-            row = await self._pool.fetchrow(_JOIN, *values)
-        if row is None:
-            raise Unavailable("the explanation went away at this moment")
-        return Group(group_id=row["group_id"], size=row["size"])
+            for key, ids in ids_by_key.items():
+                rows = await self._pool.fetch(_JOIN, key, ids, self._window_s, _LONGEST_S)
+                found |= {
+                    row["explanation_id"]: Group(group_id=row["group_id"], size=row["size"])
+                    for row in rows
+                }
+        gone = Unavailable("the explanation went away at this moment")
+        return [found.get(explanation_id, gone) for _, explanation_id in joining]
 
     async def words(self, explanation_id: UUID, key: str, group_id: UUID) -> UUID:
         """The explanation of the group that is worded: this one, if it has the turn or gets it.

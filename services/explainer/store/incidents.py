@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mesh.postgres import guard
+from services.explainer.together import Together
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -18,7 +19,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _THERE = "SELECT to_regclass('explainer.incident') IS NOT NULL"
 _WRITE = """
 INSERT INTO explainer.incident (explanation_id, event_time, title, cause, confidence, embedding)
-VALUES ($1, $2, $3, $4, $5, $6::text::vector) ON CONFLICT (explanation_id) DO NOTHING
+SELECT id, at, title, cause, confidence, embedding::vector FROM unnest(
+    $1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::float8[], $6::text[]
+) AS new (id, at, title, cause, confidence, embedding)
+ON CONFLICT (explanation_id) DO NOTHING
 """
 _LIKE = """
 SELECT explanation_id, title, cause, confidence, likeness,
@@ -64,6 +68,7 @@ class Incidents:
         """Uses `pool` for each question."""
         self._pool = pool
         self._available = False
+        self._writing = Together(self._write)
 
     async def available(self) -> bool:
         """Whether this database can look for likeness at all."""
@@ -74,10 +79,25 @@ class Incidents:
 
     async def write(self, incident: Incident, embedding: Sequence[float]) -> None:
         """Keeps an incident; one that is there stays as it is."""
-        values = (incident.title, incident.cause, incident.confidence, _vector(embedding))
+        await self._writing.do((incident, embedding))
+
+    async def _write(
+        self, written: Sequence[tuple[Incident, Sequence[float]]]
+    ) -> list[Exception | None]:
+        values = [
+            (
+                e.explanation_id,
+                _time(e.event_ms),
+                e.title,
+                e.cause,
+                e.confidence,
+                _vector(embedding),
+            )
+            for e, embedding in written
+        ]
         with guard("write_incident"):
-            event = _time(incident.event_ms)
-            await self._pool.execute(_WRITE, incident.explanation_id, event, *values)
+            await self._pool.execute(_WRITE, *zip(*values, strict=True))
+        return [None] * len(written)
 
     async def like(
         self, embedding: Sequence[float], *, before_ms: int, limit: int

@@ -1,6 +1,7 @@
 """Who runs which explanation. Leases are measured by the clock of the database alone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -8,6 +9,7 @@ from mesh.errors import AlreadyExists, Unavailable
 from mesh.postgres import guard
 from services.explainer.model.explanation import Lease
 from services.explainer.model.subjects import SubjectKind, SubjectRef
+from services.explainer.together import Together
 
 if TYPE_CHECKING:
     import asyncpg
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
         asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     )
 
+_Begun = tuple[UUID, Lease | None]
+
 _COLUMNS = """explanation_id, owner, subject_kind, subject_id, subject_state, traceparent, attempt,
     revision, (SELECT p.headline FROM explainer.explanation p
         WHERE p.subject_kind = explanation.subject_kind AND p.subject_id = explanation.subject_id
@@ -27,17 +31,22 @@ _COLUMNS = """explanation_id, owner, subject_kind, subject_id, subject_state, tr
 _BEGIN = f"""
 INSERT INTO explainer.explanation (explanation_id, subject_kind, subject_id, subject_state, state,
     verdict, trace_id, traceparent, owner, lease_until, revision)
-VALUES ($1, $2, $3, $4, 'running', '', split_part($5, '-', 2), $5, $6, now() + $7 * interval '1 s',
-    1 + coalesce((SELECT max(revision) FROM explainer.explanation
-        WHERE subject_kind = $2 AND subject_id = $3 AND subject_state = $4 AND superseded), 0))
+SELECT new.id, kind, subject, new.state, 'running', '', split_part(trail, '-', 2), trail, new.owner,
+    now() + $7 * interval '1 s',
+    1 + coalesce((SELECT max(e.revision) FROM explainer.explanation e WHERE e.subject_kind = kind
+        AND e.subject_id = subject AND e.subject_state = new.state AND e.superseded), 0)
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[])
+    AS new (id, kind, subject, state, trail, owner)
 ON CONFLICT (subject_kind, subject_id, subject_state)
     WHERE state IN ('running', 'done') AND NOT superseded DO NOTHING
 RETURNING {_COLUMNS}
 """  # noqa: S608
 _LIVING = """
-SELECT explanation_id FROM explainer.explanation
-WHERE subject_kind = $1 AND subject_id = $2 AND subject_state = $3 AND state IN ('running', 'done')
-    AND NOT superseded
+SELECT e.explanation_id, subject_kind, subject_id, subject_state
+FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (kind, subject, state_then)
+JOIN explainer.explanation e
+    ON subject_kind = kind AND subject_id = subject AND subject_state = state_then
+WHERE state IN ('running', 'done') AND NOT superseded
 """
 _SUPERSEDE = """
 UPDATE explainer.explanation SET superseded = true
@@ -49,13 +58,14 @@ INSERT INTO explainer.request AS known (request_id, explanation_id) VALUES ($1, 
 ON CONFLICT (request_id) DO UPDATE SET explanation_id = known.explanation_id
 RETURNING explanation_id
 """
-_RENEW = """
+# Who locks several rows that run takes them by their ids, so that nobody waits in a circle.
+_LEASE = """
 UPDATE explainer.explanation SET lease_until = now() + $2 * interval '1 s'
-WHERE owner = ANY($1::uuid[]) AND state = 'running' RETURNING owner
-"""
-_RELEASE = """
-UPDATE explainer.explanation SET lease_until = now() + $2 * interval '1 s'
-WHERE owner = ANY($1::uuid[]) AND state = 'running'
+WHERE explanation_id = ANY(ARRAY(
+    SELECT explanation_id FROM explainer.explanation
+    WHERE owner = ANY($1::uuid[]) AND state = 'running'
+    ORDER BY explanation_id FOR NO KEY UPDATE))
+RETURNING owner
 """
 # What only waits for a dependency was no attempt: however long that takes, it is not given up.
 _PUT_OFF = """
@@ -83,6 +93,20 @@ WHERE explanation_id = ANY($1::uuid[]) GROUP BY explanation_id
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _New:
+    """What is to be begun unless it was."""
+
+    ref: SubjectRef
+    state: str
+    traceparent: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The subject in its state."""
+        return self.ref.kind, self.ref.id, self.state
+
+
 class Leases:
     """Begins explanations, each subject and state once, and hands them on when their owner dies."""
 
@@ -90,6 +114,7 @@ class Leases:
         """A lease that is not renewed for `lease_s` may be taken over."""
         self._pool = pool
         self._lease_s = lease_s
+        self._beginning = Together(self._begin_many)
 
     async def begin(
         self,
@@ -107,13 +132,17 @@ class Leases:
         Raises:
             AlreadyExists: REQUEST_ID_REUSED, it stands for another explanation.
         """
+        new = _New(ref, state, traceparent)
+        if request_id is None and not anew:
+            return await self._beginning.do(new)
         with guard("begin"):
-            if request_id is None and not anew:
-                return await self._begin(self._pool, ref, state, traceparent)
             async with self._pool.acquire() as connection, connection.transaction():
                 if anew:
-                    await connection.execute(_SUPERSEDE, ref.kind, ref.id, state)
-                found, lease = await self._begin(connection, ref, state, traceparent)
+                    await connection.execute(_SUPERSEDE, *new.key)
+                (begun,) = await self._begin(connection, [new])
+                if isinstance(begun, Unavailable):
+                    raise begun
+                found, lease = begun
                 if request_id is not None:
                     await _remember(connection, request_id, found)
                 return found, lease
@@ -121,13 +150,13 @@ class Leases:
     async def renew(self, owners: Sequence[UUID]) -> set[UUID]:
         """Extends the leases of those owners that still hold theirs, and names them."""
         with guard("renew"):
-            rows = await self._pool.fetch(_RENEW, list(owners), self._lease_s)
+            rows = await self._pool.fetch(_LEASE, list(owners), self._lease_s)
         return {row["owner"] for row in rows}
 
     async def release(self, owners: Sequence[UUID], *, after_s: float = 0.0) -> None:
         """Lets others take over, `after_s` from now."""
         with guard("release"):
-            await self._pool.execute(_RELEASE, list(owners), after_s)
+            await self._pool.fetch(_LEASE, list(owners), after_s)
 
     async def put_off(self, owner: UUID, *, after_s: float) -> None:
         """The same, for a run that could not be made now; it does not count as an attempt."""
@@ -154,18 +183,33 @@ class Leases:
                 lasts = await connection.fetch(_LAST_SEQUENCES, [explanation_id])
         return _lease(row, lasts[0]["last"] if lasts else 0)
 
+    async def _begin_many(self, new: "Sequence[_New]") -> "list[_Begun | Exception]":
+        with guard("begin"):
+            return [*await self._begin(self._pool, new)]
+
     async def _begin(
-        self, connection: "Connection | Pool", ref: SubjectRef, state: str, traceparent: str
-    ) -> tuple[UUID, Lease | None]:
-        subject = (ref.kind, ref.id, state)
-        new = (uuid4(), *subject, traceparent, uuid4(), self._lease_s)
-        row = await connection.fetchrow(_BEGIN, *new)
-        if row is not None:
-            return row["explanation_id"], _lease(row, 0)
-        found = await connection.fetchval(_LIVING, *subject)
-        if found is None:
-            raise Unavailable("the explanation failed at this moment: try again")
-        return found, None
+        self, connection: "Connection | Pool", new: "Sequence[_New]"
+    ) -> "list[_Begun | Unavailable]":
+        """Of each the explanation, with the lease where it is new."""
+        subjects = sorted({each.key: each.traceparent for each in new}.items())
+        ids, owners = ([uuid4() for _ in subjects] for _ in range(2))
+        kinds, names, states = zip(*(key for key, _ in subjects), strict=True)
+        trails = [trail for _, trail in subjects]
+        values = (ids, kinds, names, states, trails, owners, self._lease_s)
+        begun = {_key(row): _lease(row, 0) for row in await connection.fetch(_BEGIN, *values)}
+        found = {key: lease.explanation_id for key, lease in begun.items()}
+        if len(found) < len(subjects):
+            rows = await connection.fetch(_LIVING, kinds, names, states)
+            found |= {_key(row): row["explanation_id"] for row in rows}
+        failed = Unavailable("the explanation failed at this moment: try again")
+        return [
+            (found[each.key], begun.pop(each.key, None)) if each.key in found else failed
+            for each in new
+        ]
+
+
+def _key(row: "asyncpg.Record") -> tuple[str, str, str]:
+    return row["subject_kind"], row["subject_id"], row["subject_state"]
 
 
 async def _remember(connection: "Connection", request_id: UUID, found: UUID) -> None:

@@ -329,7 +329,9 @@ class Anomaly(_message.Message):
 
     @_builtins.property
     def contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureContribution]:
-        """How much each feature brought to the score, largest first. Only GetAnomaly and WatchAnomalies fill it."""
+        """How much each feature brought to the score, largest first. ListAnomalies fills it for thresholds alone: the
+        rule, and for how long the value was beyond.
+        """
 
     @_builtins.property
     def feedback(self) -> Global___AnomalyFeedback:

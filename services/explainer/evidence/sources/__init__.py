@@ -3,7 +3,7 @@
 from services.explainer.evidence.sources.context import NearbyChanges, ReportedCalls
 from services.explainer.evidence.sources.incidents import PastIncidents
 from services.explainer.evidence.sources.moved import MovedSeries
-from services.explainer.evidence.sources.nearby import NearbyAlerts, NearbyAnomalies
+from services.explainer.evidence.sources.nearby import Nearby
 from services.explainer.evidence.sources.reader import Reach, Reader, sharing
 from services.explainer.evidence.sources.source import Findings, Source
 from services.explainer.evidence.sources.subject import SubjectSeries
@@ -13,8 +13,7 @@ __all__ = [
     "ComparedTraces",
     "Findings",
     "MovedSeries",
-    "NearbyAlerts",
-    "NearbyAnomalies",
+    "Nearby",
     "NearbyChanges",
     "PastIncidents",
     "Reach",

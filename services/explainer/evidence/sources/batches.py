@@ -1,7 +1,6 @@
 """Reads of like series that wait at the same moment, asked of ingest as one."""
 
 import asyncio
-import contextvars
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Final
 
 from mesh.selector import METRIC_NAME, written, written_any
 from services.explainer.model.subjects import SeriesSamples
+from services.explainer.together import Together
 
 _READS_MAX: Final = 32
 _LISTED_CHARS_MAX: Final = 1500
@@ -49,96 +49,70 @@ class Read:
 Ask = Callable[[str, Read], Coroutine[None, None, Found]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
-    read: Read
-    answer: "asyncio.Future[Found]"
-    context: contextvars.Context
-
-
 class Batches:
-    """Asks one question of a kind at a time: what comes meanwhile goes together in the next.
-
-    So nobody waits for company, and the busier it is, the more is read by one question.
-    """
+    """Asks one question of a kind at a time: what comes meanwhile goes together in the next."""
 
     def __init__(self, ask: Ask) -> None:
         """`ask` gets a selector; None means that more series match it than are read."""
         self._ask = ask
-        self._waiting_by_kind: dict[tuple[object, ...], list[_Waiting]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._by_kind: dict[tuple[object, ...], Together[Read, Found]] = {}
 
     async def samples(self, read: Read) -> Found:
         """The series of `read`; None when they are more than are read. Raises what `ask` does."""
-        answer: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
-        new = _Waiting(read=read, answer=answer, context=contextvars.copy_context())
-        if (waiting := self._waiting_by_kind.get(read.kind)) is not None:
-            waiting.append(new)
-        else:
-            self._waiting_by_kind[read.kind] = [new]
-            self._begin(read.kind)
-        return await answer
-
-    def _begin(self, kind: tuple[object, ...]) -> None:
-        """Answers what waits, under the deadline of the one who came last."""
-        context = self._waiting_by_kind[kind][-1].context
-        task = asyncio.get_running_loop().create_task(self._work(kind), context=context)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _work(self, kind: tuple[object, ...]) -> None:
-        await asyncio.sleep(0)  # for those that ask in the same breath
-        waiting = self._waiting_by_kind[kind]
-        self._waiting_by_kind[kind] = waiting[_READS_MAX:]
+        together = self._by_kind.get(read.kind)
+        if together is None:
+            together = self._by_kind[read.kind] = Together(self._answers, most=_READS_MAX)
         try:
-            parts = list(_together(waiting[:_READS_MAX]))
-            await asyncio.gather(*(self._answer(name, part) for name, part in parts))
+            return await together.do(read)
         finally:
-            if self._waiting_by_kind[kind]:
-                self._begin(kind)
-            else:
-                del self._waiting_by_kind[kind]
+            if together.is_idle and self._by_kind.get(read.kind) is together:
+                del self._by_kind[read.kind]
 
-    async def _answer(self, name: str, waiting: Sequence[_Waiting]) -> None:
+    async def _answers(self, reads: Sequence[Read]) -> list[Found | Exception]:
+        """What each gets; reads that differ in one label alone are one question."""
+        found: list[Found | Exception] = [None] * len(reads)
+
+        async def answer(name: str, places: Sequence[int]) -> None:
+            wanted = [reads[place] for place in places]
+            answers: Sequence[Found | Exception]
+            try:
+                answers = await self._answer(name, wanted)
+            except Exception as error:
+                answers = [error] * len(wanted)
+            for place, each in zip(places, answers, strict=True):
+                found[place] = each
+
+        await asyncio.gather(*(answer(name, places) for name, places in _together(reads)))
+        return found
+
+    async def _answer(self, name: str, reads: Sequence[Read]) -> Sequence[Found]:
         """Asks for all at once; where those are too many, for each alone."""
-        first = waiting[0].read
-        values = dict.fromkeys(each.read.labels.get(name, "") for each in waiting)
-        try:
-            if len(values) == 1:
-                found = await self._ask(first.selector, first)
-            else:
-                selector = written_any(first.metric, first.labels, name, values)
-                found = await self._ask(selector, first)
-                if found is None:
-                    await asyncio.gather(*(self._answer(name, [each]) for each in waiting))
-        except BaseException as error:
-            for each in waiting:
-                if not each.answer.done():
-                    each.answer.set_exception(error)
-            if not isinstance(error, Exception):
-                raise
-            return
-        for each in waiting:
-            if not each.answer.done():
-                mine = [series for series in found or () if each.read.holds(series)]
-                each.answer.set_result(mine if len(values) > 1 else found)
+        first = reads[0]
+        values = dict.fromkeys(each.labels.get(name, "") for each in reads)
+        if len(values) == 1:
+            return [await self._ask(first.selector, first)] * len(reads)
+        selector = written_any(first.metric, first.labels, name, values)
+        found = await self._ask(selector, first)
+        if found is not None:
+            return [[series for series in found if each.holds(series)] for each in reads]
+        return await asyncio.gather(*(self._ask(each.selector, each) for each in reads))
 
 
-def _together(waiting: Sequence[_Waiting]) -> Iterator[tuple[str, list[_Waiting]]]:
-    """Those that differ in one label alone, the one with most values, in bounded parts."""
-    distinct = Counter(name for name, _ in {p for w in waiting for p in w.read.labels.items()})
+def _together(reads: Sequence[Read]) -> Iterator[tuple[str, list[int]]]:
+    """Places of those that differ in one label, the one with most values, in bounded parts."""
+    distinct = Counter(name for name, _ in {pair for r in reads for pair in r.labels.items()})
     name = max(sorted(distinct), key=lambda each: distinct[each], default="")
-    by_rest: dict[tuple[tuple[str, str], ...], list[_Waiting]] = {}
-    for each in waiting:
-        rest = sorted(pair for pair in each.read.labels.items() if pair[0] != name)
-        by_rest.setdefault(tuple(rest), []).append(each)
+    by_rest: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    for place, each in enumerate(reads):
+        rest = sorted(pair for pair in each.labels.items() if pair[0] != name)
+        by_rest.setdefault(tuple(rest), []).append(place)
     for group in by_rest.values():
-        part, chars = list[_Waiting](), 0
-        for each in group:
-            length = len(each.read.labels.get(name, "")) + 1
+        part, chars = list[int](), 0
+        for place in group:
+            length = len(reads[place].labels.get(name, "")) + 1
             if part and chars + length > _LISTED_CHARS_MAX:
                 yield name, part
                 part, chars = [], 0
-            part.append(each)
+            part.append(place)
             chars += length
         yield name, part

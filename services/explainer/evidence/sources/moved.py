@@ -1,16 +1,15 @@
 """Other series that may have moved with the subject's."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mesh.errors import SensusError
 from mesh.selector import METRIC_NAME
-from services.explainer.evidence.sources.nearby import weightiest
-from services.explainer.evidence.sources.reader import Reader
+from services.explainer.evidence.sources.reader import Reader, likeness
 from services.explainer.evidence.sources.source import Findings
 from services.explainer.model.names import PLACE_LABELS
-from services.explainer.model.subjects import SubjectFacts
+from services.explainer.model.subjects import SeriesSamples, SubjectFacts
 
 _Wanted = tuple[str, tuple[tuple[str, str], ...]]
 """A metric, "" for any, and labels."""
@@ -33,25 +32,31 @@ class MovedSeries:
         return await self._around(facts) if found is None else Findings(series=tuple(found))
 
     async def _around(self, facts: SubjectFacts) -> Findings:
-        asked = dict.fromkeys(_places(facts) + await self._abnormal(facts))
-        answers = await asyncio.gather(
-            *(self.reader.samples(metric, dict(labels), facts) for metric, labels in asked)
+        places = [(name, facts.labels[name]) for name in PLACE_LABELS if facts.labels.get(name)]
+        near = await self._samples([("", (place,)) for place in places], facts)
+        read = {place for place, found in zip(places, near, strict=True) if found is not None}
+        asked = tuple(each for each in await self._abnormal(facts) if read.isdisjoint(each[1]))
+        far = await self.reader.shared.once(
+            (likeness(facts), asked, self.reader.reach.span_of(facts)),
+            lambda: self._samples(asked, facts),
         )
-        found = {series.series_id: series for answer in answers for series in answer or ()}
+        found = {series.series_id: series for answer in (*near, *far) for series in answer or ()}
         note = "not every series was read: those near the subject and the abnormal ones were"
         return Findings(series=tuple(found.values()), missing=(note,))
+
+    async def _samples(
+        self, wanted: Sequence[_Wanted], facts: SubjectFacts
+    ) -> list[list[SeriesSamples] | None]:
+        reads = (self.reader.samples(metric, dict(labels), facts) for metric, labels in wanted)
+        return await asyncio.gather(*reads)
 
     async def _abnormal(self, facts: SubjectFacts) -> list[_Wanted]:
         try:
             found = await self.reader.anomalies(facts)
         except SensusError:
             return []
-        nearby = weightiest(found, facts, self.reader.reach.nearby_max)
+        nearby = found.weightiest(facts, self.reader.reach.nearby_max)
         return [(each.metric, _but_name(each.labels)) for each in nearby]
-
-
-def _places(facts: SubjectFacts) -> list[_Wanted]:
-    return [("", ((name, facts.labels[name]),)) for name in PLACE_LABELS if facts.labels.get(name)]
 
 
 def _but_name(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

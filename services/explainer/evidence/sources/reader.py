@@ -13,6 +13,7 @@ from cachetools import TTLCache
 from mesh.errors import Overloaded
 from services.explainer.clients import DetectorClient, IngestClient
 from services.explainer.evidence.sources.batches import Batches, Read
+from services.explainer.evidence.sources.neighbours import Neighbours
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ class Shared:
         if task is None:
             task = self._tasks[question] = asyncio.create_task(ask())
             task.add_done_callback(lambda ended: self._forget_failed(question, ended))
-        return await asyncio.shield(task)
+        return task.result() if task.done() else await asyncio.shield(task)
 
     def _forget_failed(self, question: Hashable, ended: "asyncio.Task[Any]") -> None:
         failed = ended.cancelled() or ended.exception() is not None
@@ -130,14 +131,15 @@ class Reader:
             facts: The event.
         """
         start_ms, end_ms = self.reach.span_of(facts)
-        read = _read(metric, labels, start_ms, end_ms, self.reach.samples_max)
+        named = likeness(facts), metric, frozenset(labels.items())
 
         async def cut() -> list[SeriesSamples] | None:
-            question = likeness(facts), read.selector, read.start_ms, read.end_ms
+            read = _read(metric, labels, start_ms, end_ms, self.reach.samples_max)
+            question = *named, read.start_ms, read.end_ms
             found = await self.shared.once(question, lambda: self.batches.samples(read))
             return found and [_between(each, start_ms, end_ms) for each in found]
 
-        return await self.shared.once((likeness(facts), read.selector, start_ms, end_ms, 0), cut)
+        return await self.shared.once((*named, start_ms, end_ms, "cut"), cut)
 
     async def own_samples(
         self, metric: str, labels: Mapping[str, str], facts: SubjectFacts
@@ -163,29 +165,25 @@ class Reader:
         older_by_id = {each.series_id: each for each in older}
         return [_after(older_by_id.get(each.series_id), each, until_ms) for each in found]
 
-    async def alerts(self, facts: SubjectFacts) -> list[SubjectFacts]:
+    async def alerts(self, facts: SubjectFacts) -> Neighbours:
         """Alerts close to the symptom, the newest ones."""
         span = _whole_minutes(*self.reach.symptom_span_of(facts))
 
-        async def ask() -> list[SubjectFacts]:
-            return await self.ingest.alerts(*span, self.reach.nearby_read_max)
+        async def ask() -> Neighbours:
+            found = await self.ingest.alerts(*span, self.reach.nearby_read_max)
+            return Neighbours(found, "ingest")
 
         return await self.shared.once((likeness(facts), "alerts", *span), ask)
 
-    async def anomalies(self, facts: SubjectFacts) -> list[SubjectFacts]:
+    async def anomalies(self, facts: SubjectFacts) -> Neighbours:
         """Anomalies close to the symptom, the newest ones."""
         span = _whole_minutes(*self.reach.symptom_span_of(facts))
 
-        async def ask() -> list[SubjectFacts]:
-            return await self.detector.anomalies(*span, self.reach.nearby_read_max)
+        async def ask() -> Neighbours:
+            found = await self.detector.anomalies(*span, self.reach.nearby_read_max)
+            return Neighbours(found, "detector")
 
         return await self.shared.once((likeness(facts), "anomalies", *span), ask)
-
-    async def anomaly(self, anomaly_id: str) -> SubjectFacts:
-        """One anomaly, with what lists do not tell."""
-        return await self.shared.once(
-            ("anomaly", anomaly_id), lambda: self.detector.anomaly(anomaly_id)
-        )
 
     async def _asked(self, selector: str, read: Read) -> list[SeriesSamples] | None:
         try:
