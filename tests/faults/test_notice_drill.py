@@ -22,7 +22,6 @@ from tests.notifier.peers import RESOLVED, Hook, Log, served_hook, served_log
 pytestmark = [pytest.mark.timeout(1800)]
 
 REPLICAS = 3
-LEASE_S = 3.0
 
 
 class Replicas:
@@ -94,9 +93,6 @@ receivers: [{{name: r, webhook_configs: [{{url: '{hook.url}'}}]}}]
             "SENSUS_GATEWAY_TARGET": "off",
             "SENSUS_INCIDENTS_TARGET": target,
             "SENSUS_NOTIFIER_PRIVATE_HOSTS": "127.0.0.1",
-            "SENSUS_NOTIFIER_DELIVERY_LEASE_S": str(LEASE_S),
-            "SENSUS_NOTIFIER_DELIVERY_TIMEOUT_S": "1",
-            "SENSUS_NOTIFIER_WATCH_LEASE_S": "2",
             "SENSUS_NOTIFIER_POLL_S": "0.1",
         }
         replicas = Replicas(environment, logs)
