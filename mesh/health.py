@@ -104,6 +104,14 @@ class Health:
         await self.announce()
 
     async def _run(self, name: str, probe: Probe) -> None:
+        before = self._components.get(name)
+        now = await self._asked(probe)
+        if before is not None and before.healthy and not now.healthy:
+            # one late answer of a busy machine is no outage; one that is gone fails again at once
+            now = await self._asked(probe)
+        self._note(name, now)
+
+    async def _asked(self, probe: Probe) -> ComponentHealth:
         started_s = time.perf_counter()
         detail = ""
         try:
@@ -111,11 +119,11 @@ class Health:
                 await probe()
         except Exception as error:
             detail = str(error) or type(error).__name__
-        self._note(name, detail, (time.perf_counter() - started_s) * 1000)
+        latency_ms = (time.perf_counter() - started_s) * 1000
+        return ComponentHealth(healthy=not detail, detail=detail, latency_ms=latency_ms)
 
-    def _note(self, name: str, detail: str, latency_ms: float) -> None:
+    def _note(self, name: str, now: ComponentHealth) -> None:
         before = self._components.get(name)
-        now = ComponentHealth(healthy=not detail, detail=detail, latency_ms=latency_ms)
         self._components[name] = now
         COMPONENT_HEALTHY.labels(name).set(now.healthy)
         if before is None or before.healthy != now.healthy:
@@ -123,5 +131,5 @@ class Health:
             log(
                 "component is %s",
                 "up" if now.healthy else "down",
-                extra={"component": name, "detail": detail},
+                extra={"component": name, "detail": now.detail},
             )

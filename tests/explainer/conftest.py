@@ -12,12 +12,12 @@ import pytest
 
 from cli.embedded.postgres import EmbeddedPostgres
 from mesh import auth
-from mesh.clients import open_channel
 from mesh.clock import SystemClock
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.explainer.v1 import explainer_service_pb2_grpc as pb_grpc
 from services.explainer.config import Config
 from services.explainer.wiring import FULL_NAME, Explainer, assemble
+from tests.channels import patient_channel
 from tests.databases import database
 from tests.explainer.peers import (
     Detector,
@@ -169,9 +169,7 @@ async def _explainer(
             wrap(explainer)
         target = f"127.0.0.1:{await explainer.server.start()}"
         try:
-            async with open_channel(
-                target, service=FULL_NAME, tokens=lambda: user, caller="test", default_timeout_s=120
-            ) as channel:
+            async with patient_channel(target, service=FULL_NAME, token=user) as channel:
                 await asyncio.wait_for(channel.channel_ready(), 60)
                 stub = pb_grpc.ExplainerServiceStub(channel)
                 yield Running(stub=stub, explainer=explainer, config=config, target=target)

@@ -82,6 +82,19 @@ async def test_probe_that_hangs_counts_as_down() -> None:
     assert health.components()["slow"].detail == "TimeoutError"
 
 
+async def test_what_was_well_and_is_late_once_does_not_count_as_down() -> None:
+    health = Health([ECHO], probe_timeout_s=0.05)
+    waits_s = [0.0, 10.0, 0.0, 10.0, 10.0]
+
+    async def probe() -> None:
+        await asyncio.sleep(waits_s.pop(0))
+
+    await health.add_check("busy", probe)
+    assert await health.probe()
+    assert not await health.probe()
+    assert waits_s == []
+
+
 async def test_unknown_service_is_not_found(serve: Any, dependency: Dependency) -> None:
     running = await started(serve, dependency)
     with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -12,12 +12,12 @@ import pytest
 
 from cli.embedded.postgres import EmbeddedPostgres
 from mesh import auth
-from mesh.clients import open_channel
 from mesh.clock import SystemClock
 from sensus.notifier.v1 import notice_pb2, notifier_service_pb2
 from sensus.notifier.v1 import notifier_service_pb2_grpc as pb_grpc
 from services.notifier.config import Config
 from services.notifier.wiring import FULL_NAME, Notifier, assemble
+from tests.channels import patient_channel
 from tests.databases import database
 from tests.notifier.peers import Hook, Log, served_hook, served_log
 
@@ -170,13 +170,7 @@ async def _notifier(
     )
     async with assemble(config, SystemClock()) as notifier:
         target = f"127.0.0.1:{await notifier.server.start()}"
-        async with open_channel(
-            target,
-            service=FULL_NAME,
-            tokens=lambda: user,
-            caller="test",
-            default_timeout_s=120,
-        ) as channel:
+        async with patient_channel(target, service=FULL_NAME, token=user) as channel:
             await asyncio.wait_for(channel.channel_ready(), 60)
             stub = pb_grpc.NotifierServiceStub(channel)
             running = Running(stub=stub, notifier=notifier, config=config)
