@@ -1,7 +1,10 @@
 // Pieces that several pages show: severities, labels, incidents in a row, evidence, suspects.
 
 import { h, link } from "./dom.js";
-import { enumWord, label, place, severityWord, since, timeOf } from "./format.js";
+import { enumWord, label, ms, now, place, severityWord, since, timeOf } from "./format.js";
+
+/** An owner who has done nothing for so long is shown as silent. */
+const IDLE_MS = 30 * 60_000;
 
 /** Shape and word, never colour alone. @param {string | undefined} severity */
 export function severity(severity) {
@@ -34,8 +37,12 @@ export function foreign(text) {
 export function stateOf(incident) {
   const word = enumWord(incident.state, "INCIDENT_STATE");
   if (word === "resolved") return h("span", {}, "resolved ", timeOf(incident.resolveTime));
+  const idle =
+    incident.ownerActiveTime && now() - ms(incident.ownerActiveTime) >= IDLE_MS
+      ? `, silent for ${since(incident.ownerActiveTime)}`
+      : "";
   const owner = incident.owner
-    ? `${incident.owner.replace(/^user:/, "")} is on it`
+    ? `${incident.owner.replace(/^user:/, "")} is on it${idle}`
     : "nobody owns it";
   return h(
     "span",

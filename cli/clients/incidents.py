@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import grpc
@@ -26,15 +27,24 @@ async def ask(channel: grpc.aio.Channel, method: str, request: Any) -> Any:
 
 
 async def listed(
-    channel: grpc.aio.Channel, states: Iterable[int], selector: str, query: str, limit: int
+    channel: grpc.aio.Channel,
+    states: Iterable[int],
+    selector: str,
+    query: str,
+    limit: int,
+    idle_since: datetime | None = None,
 ) -> list[Incident]:
-    """Incidents that changed last first."""
+    """Incidents that changed last first; with `idle_since` those whose owner acted last before it,
+    oldest act first.
+    """
     request = pb.ListIncidentsRequest(
         states=states,  # type: ignore[arg-type]
         selector=selector,
         query=query,
         page_size=limit,
     )
+    if idle_since is not None:
+        request.owner_idle_since.FromDatetime(idle_since)
     return list((await ask(channel, "ListIncidents", request)).incidents)
 
 

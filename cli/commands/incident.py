@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -11,7 +11,7 @@ import typer
 
 from cli.clients.connection import INCIDENTS, connect, request_id
 from cli.clients.incidents import ask
-from cli.options import DEFAULT_DATA_DIR, DataDir
+from cli.options import DEFAULT_DATA_DIR, DataDir, length
 from cli.problem import Problem
 from cli.product.directory import DataDirectory
 from cli.render.incidents import show_incident, show_incidents, show_timeline
@@ -21,7 +21,6 @@ from sensus.incidents.v1 import incidents_service_pb2 as pb
 T = TypeVar("T")
 Id = Annotated[str, typer.Argument(metavar="ID", help="Of the incident.")]
 Reason = Annotated[str, typer.Option(help="Why.")]
-_UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
 def incident(id: Id, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
@@ -66,7 +65,7 @@ def mute(
     """Hold its notices back."""
     request = pb.MuteRequest(incident_id=id, reason=reason, request_id=request_id())
     if time:
-        request.end_time.FromDatetime(datetime.now(UTC) + _length(time))
+        request.end_time.FromDatetime(datetime.now(UTC) + length("--for", time))
     else:
         request.until_resolved = True
     _changed(data_dir, "Mute", request)
@@ -153,13 +152,6 @@ def _asked(data_dir: Path, run: Callable[[grpc.aio.Channel], Awaitable[T]]) -> T
             return await run(channel)
 
     return asyncio.run(connected())
-
-
-def _length(text: str) -> timedelta:
-    number, unit = text[:-1], text[-1:]
-    if unit not in _UNITS or not number.isdigit():
-        raise Problem(f"--for {text}: write a number and m, h or d, such as 4h")
-    return timedelta(seconds=int(number) * _UNITS[unit])
 
 
 def _text_of(file: Path) -> str:

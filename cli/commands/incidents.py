@@ -1,13 +1,14 @@
 """`sensus incidents`: list them, and fold them anew from their log."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from cli.clients.connection import INCIDENTS, connect
 from cli.clients.incidents import listed
-from cli.options import DEFAULT_DATA_DIR, DataDir
+from cli.options import DEFAULT_DATA_DIR, DataDir, length
 from cli.product.directory import DataDirectory
 from cli.product.environment import Stores
 from cli.render.incidents import show_incidents
@@ -34,20 +35,27 @@ def list_incidents(
     every: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
     selector: Annotated[str, typer.Option(help='Only labels such as {service="shop"}.')] = "",
     query: Annotated[str, typer.Option(help="Only those with these words.")] = "",
+    idle: Annotated[
+        str,
+        typer.Option(
+            help="Only those whose owner has done nothing for 30m, 4h or 2d, the longest first."
+        ),
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
 ) -> None:
     """List incidents that are not over, those that changed last first."""
     if context.invoked_subcommand:
         return
+    since = datetime.now(UTC) - length("--idle", idle) if idle else None
 
     async def run() -> list[incident_pb2.Incident]:
         async with connect(DataDirectory(data_dir), INCIDENTS) as channel:
-            return await listed(channel, () if every else _OPEN, selector, query, limit)
+            return await listed(channel, () if every else _OPEN, selector, query, limit, since)
 
     found = asyncio.run(run())
     console = make_console()
     if found:
-        show_incidents(console, found)
+        show_incidents(console, found, with_acts=since is not None)
     else:
         console.print("no incident" if every else "no open incident")
 

@@ -23,10 +23,13 @@ def state_of(incident: incident_pb2.Incident) -> str:
     return f"{name}{muted}{silenced}"
 
 
-def show_incidents(console: Console, found: Sequence[incident_pb2.Incident]) -> None:
-    """One line each."""
+def show_incidents(
+    console: Console, found: Sequence[incident_pb2.Incident], *, with_acts: bool = False
+) -> None:
+    """One line each; on demand with when its owner last did anything."""
     table = Table(box=None, pad_edge=False)
-    for title in ("incident", "severity", "state", "since", "alerts", "owner", "what"):
+    acts = ("last act",) if with_acts else ()
+    for title in ("incident", "severity", "state", "since", "alerts", "owner", *acts, "what"):
         table.add_column(title, overflow="fold")
     for each in found:
         table.add_row(
@@ -36,6 +39,7 @@ def show_incidents(console: Console, found: Sequence[incident_pb2.Incident]) -> 
             _time(each.start_time),
             f"{each.firing_count}/{each.member_count}",
             escape(each.owner or "-"),
+            *((_time(each.owner_active_time),) if with_acts else ()),
             escape(each.title),
         )
     console.print(table)

@@ -53,6 +53,8 @@ async def test_each_command_changes_what_it_says(shared: Running, tmp_path: Path
     assert one in await sensus(here, "incidents")
     assert found.title in await sensus(here, "incident", one)
     assert "admin" in await sensus(here, "ack", one)
+    assert one not in await sensus(here, "incidents", "--idle", "30m")
+    assert one in await sensus(here, "incidents", "--idle", "0m")
     await sensus(here, "mute", one, "--for", "30m", "--reason", "known")
     assert (await shared.get(one)).incident.mute.reason == "known"
     assert "is at lunch" in await sensus(here, "note", one, "he is at lunch")
@@ -78,6 +80,9 @@ async def test_what_cannot_be_done_is_named(shared: Running, tmp_path: Path) -> 
     result = await asyncio.to_thread(CliRunner().invoke, app, call)
     assert result.exit_code != 0
     assert "each once" in f"{result.output}{result.exception}"
+    call = ["incidents", "--idle", "soon", "--data-dir", str(here)]
+    result = await asyncio.to_thread(CliRunner().invoke, app, call)
+    assert "--idle soon: write a number and m, h or d" in f"{result.output}{result.exception}"
 
 
 async def test_a_follower_shows_each_change_inert(shared: Running) -> None:

@@ -48,6 +48,7 @@ def incident(known: Incident) -> pb.Incident:
         resolve_cause=known.resolve_cause,
         etag=etag_of(known),
         traceparent=known.traceparent,
+        owner_active_time=maybe_timestamp(known.owner_seen_ms) if known.owner else None,
     )
 
 

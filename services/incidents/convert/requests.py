@@ -83,6 +83,7 @@ def incident_filter(request: pb.ListIncidentsRequest) -> IncidentFilter:
         words=tuple(text("query", request.query, 200, "INVALID_QUERY").lower().split()),
         start_ms=start,
         end_ms=end,
+        idle_since_ms=time_ms("owner_idle_since", request.owner_idle_since, reason),
     )
 
 

@@ -38,13 +38,20 @@ class ReadingMethods(pb_grpc.IncidentsServiceServicer):
     async def ListIncidents(  # noqa: N802
         self, request: pb.ListIncidentsRequest, context: object
     ) -> pb.ListIncidentsResponse:
-        """One page, those that changed last first."""
+        """One page, those that changed last first, or the oldest act of an idle owner."""
         size, wanted = common.page_size(request.page_size), requests.incident_filter(request)
-        (before,) = common.place(request, _LAST)
-        found = await self._parts.incidents.page(wanted, before, size + 1)
-        token = common.token(request, found[size - 1][0]) if len(found) > size else ""
+        if wanted.idle_since_ms:
+            after: tuple[int, str] = common.place(request, 0, "")
+            idle = await self._parts.incidents.idle(wanted, after, size + 1)
+            token = common.token(request, *idle[size - 1][0]) if len(idle) > size else ""
+            listed = [each for _, each in idle[:size]]
+        else:
+            (before,) = common.place(request, _LAST)
+            found = await self._parts.incidents.page(wanted, before, size + 1)
+            token = common.token(request, found[size - 1][0]) if len(found) > size else ""
+            listed = [each for _, each in found[:size]]
         return pb.ListIncidentsResponse(
-            incidents=[incidents.incident(each) for _, each in found[:size]], next_page_token=token
+            incidents=[incidents.incident(each) for each in listed], next_page_token=token
         )
 
     async def GetIncident(  # noqa: N802

@@ -20,16 +20,20 @@ if TYPE_CHECKING:
     from mesh.postgres import Pool
 
 _GET: Final = "SELECT body FROM incidents.incident WHERE incident_id = $1"
-_LIST: Final = """
-SELECT body, update_no FROM incidents.incident
-WHERE update_no < $1 AND state = ANY($2) AND severity >= $3 AND ($4 = '' OR owner = $4)
-  AND (NOT $5 OR owner = '') AND labels @> $6
-  AND ($7::bigint = 0 OR resolve_ms = 0 OR resolve_ms >= $7) AND ($8::bigint = 0 OR start_ms < $8)
-  AND words LIKE ALL ($9::text[])
+_WANTED: Final = """state = ANY($1) AND severity >= $2 AND ($3 = '' OR owner = $3)
+  AND (NOT $4 OR owner = '') AND labels @> $5
+  AND ($6::bigint = 0 OR resolve_ms = 0 OR resolve_ms >= $6) AND ($7::bigint = 0 OR start_ms < $7)
+  AND words LIKE ALL ($8::text[])"""
+_LIST: Final = f"""
+SELECT body, update_no FROM incidents.incident WHERE {_WANTED} AND update_no < $9
 ORDER BY update_no DESC LIMIT $10
-"""
-# any labels: comparing those of each row with none would take as long as the rest
-_LIST_ANY: Final = _LIST.replace("labels @> $6", "$6::jsonb = '{}'")
+"""  # noqa: S608
+_IDLE: Final = f"""
+SELECT body, owner_seen_ms, incident_id FROM incidents.incident
+WHERE {_WANTED} AND owner <> '' AND state IN (1, 2, 3)
+  AND owner_seen_ms < $9 AND (owner_seen_ms, incident_id) > ($10, $11)
+ORDER BY owner_seen_ms, incident_id LIMIT $12
+"""  # noqa: S608
 _MEMBERS: Final = f"""
 SELECT {COLUMNS}, joined_no FROM incidents.member
 WHERE incident_id = $1 AND (joined_no, member_id) > ($2, $3)
@@ -76,6 +80,32 @@ class IncidentFilter:
     words: tuple[str, ...] = ()
     start_ms: int = 0
     end_ms: int = 0
+    idle_since_ms: int = 0
+
+    def takes(self, incident: Incident) -> bool:
+        """Whether an incident that a question found is really one of them."""
+        if self.idle_since_ms and incident.owner_seen_ms >= self.idle_since_ms:
+            return False
+        return self.selector.matches({**incident.labels, **routing_labels(incident)})
+
+    def question(self, query: str) -> tuple[str, list[object]]:
+        """A question with `_WANTED`, and its first arguments.
+
+        Where labels may be any, comparing those of each row with none would take as long as the
+        rest.
+        """
+        if not self.selector.equalities():
+            query = query.replace("labels @> $5", "$5::jsonb = '{}'")
+        return query, [
+            list(self.states),
+            self.min_severity,
+            self.owner,
+            self.unowned,
+            self.selector.equalities(),
+            self.start_ms,
+            self.end_ms,
+            [_like(each) for each in self.words],
+        ]
 
 
 class IncidentStore:
@@ -103,28 +133,37 @@ class IncidentStore:
     ) -> list[tuple[int, Incident]]:
         """Those that changed last first, each with its place, from behind `before`."""
         found: list[tuple[int, Incident]] = []
-        query = _LIST if wanted.selector.equalities() else _LIST_ANY
+        query, arguments = wanted.question(_LIST)
         while len(found) < limit:
             size = limit if not found else _PAGE
-            arguments = (
-                before,
-                list(wanted.states),
-                wanted.min_severity,
-                wanted.owner,
-                wanted.unowned,
-                wanted.selector.equalities(),
-                wanted.start_ms,
-                wanted.end_ms,
-                [_like(each) for each in wanted.words],
-                size,
-            )
             with guard("list_incidents"):
-                rows = await self._pool.fetch(query, *arguments)
+                rows = await self._pool.fetch(query, *arguments, before, size)
             for row in rows:
                 before = row["update_no"]
                 incident = incident_of(row["body"])
-                if wanted.selector.matches({**incident.labels, **routing_labels(incident)}):
+                if wanted.takes(incident):
                     found.append((before, incident))
+            if len(rows) < size:
+                break
+        return found[:limit]
+
+    async def idle(
+        self, wanted: IncidentFilter, after: tuple[int, str], limit: int
+    ) -> list[tuple[tuple[int, str], Incident]]:
+        """Those whose owner acted last before `wanted.idle_since_ms`, oldest act first, each with
+        its place, from behind `after`.
+        """
+        found: list[tuple[tuple[int, str], Incident]] = []
+        query, arguments = wanted.question(_IDLE)
+        while len(found) < limit:
+            size = limit if not found else _PAGE
+            with guard("list_idle"):
+                rows = await self._pool.fetch(query, *arguments, wanted.idle_since_ms, *after, size)
+            for row in rows:
+                after = (row["owner_seen_ms"], row["incident_id"])
+                incident = incident_of(row["body"])
+                if wanted.takes(incident):
+                    found.append((after, incident))
             if len(rows) < size:
                 break
         return found[:limit]

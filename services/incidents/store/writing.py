@@ -39,13 +39,14 @@ SELECT * FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::smallint[], $5
 """
 _PUT: Final = """
 INSERT INTO incidents.incident (incident_id, body, state, severity, owner, labels, suspect, words,
-    start_ms, resolve_ms, update_no)
+    start_ms, resolve_ms, update_no, owner_seen_ms)
 SELECT * FROM unnest($1::text[], $2::bytea[], $3::smallint[], $4::smallint[], $5::text[],
-    $6::jsonb[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[])
+    $6::jsonb[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
 ON CONFLICT (incident_id) DO UPDATE SET body = excluded.body, state = excluded.state,
     severity = excluded.severity, owner = excluded.owner, labels = excluded.labels,
     suspect = excluded.suspect, words = excluded.words, start_ms = excluded.start_ms,
-    resolve_ms = excluded.resolve_ms, update_no = excluded.update_no
+    resolve_ms = excluded.resolve_ms, update_no = excluded.update_no,
+    owner_seen_ms = excluded.owner_seen_ms
 """
 _TIMERS: Final = """
 INSERT INTO incidents.timer SELECT * FROM unnest($1::text[], $2::bigint[])
@@ -259,4 +260,5 @@ def incident_row(incident: Incident, update_no: int) -> tuple[Any, ...]:
         incident.start_ms,
         incident.resolve_ms,
         update_no,
+        incident.owner_seen_ms,
     )

@@ -266,6 +266,7 @@ class Incident(_message.Message):
     RESOLVE_CAUSE_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    OWNER_ACTIVE_TIME_FIELD_NUMBER: _builtins.int
     incident_id: _builtins.str
     """Identity, stable for ever. That of a merged incident answers with the one it is part of."""
     state: Global___IncidentState.ValueType
@@ -354,6 +355,10 @@ class Incident(_message.Message):
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RelatedChange]:
         """What people did at the services of it from an hour before it began, newest first, at most 20."""
 
+    @_builtins.property
+    def owner_active_time(self) -> _timestamp_pb2.Timestamp:
+        """When its owner last did something at it; absent while it has none."""
+
     def __init__(
         self,
         *,
@@ -388,10 +393,11 @@ class Incident(_message.Message):
         resolve_cause: _builtins.str = ...,
         etag: _builtins.str = ...,
         traceparent: _builtins.str = ...,
+        owner_active_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_slo_minutes", b"_slo_minutes", "acknowledge_time", b"acknowledge_time", "cause", b"cause", "mute", b"mute", "open_time", b"open_time", "resolve_time", b"resolve_time", "slo_minutes", b"slo_minutes", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_slo_minutes", b"_slo_minutes", "acknowledge_time", b"acknowledge_time", "cause", b"cause", "mute", b"mute", "open_time", b"open_time", "owner_active_time", b"owner_active_time", "resolve_time", b"resolve_time", "slo_minutes", b"slo_minutes", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slo_minutes", b"_slo_minutes", "acknowledge_time", b"acknowledge_time", "cause", b"cause", "changes", b"changes", "environment", b"environment", "etag", b"etag", "event_no", b"event_no", "firing_count", b"firing_count", "flap_count", b"flap_count", "flapping", b"flapping", "incident_id", b"incident_id", "labels", b"labels", "member_count", b"member_count", "merge_proposals", b"merge_proposals", "merged_into", b"merged_into", "mute", b"mute", "open_time", b"open_time", "owner", b"owner", "reopen_count", b"reopen_count", "resolve_cause", b"resolve_cause", "resolve_reason", b"resolve_reason", "resolve_time", b"resolve_time", "services", b"services", "severity", b"severity", "silence_ids", b"silence_ids", "slo_minutes", b"slo_minutes", "start_time", b"start_time", "state", b"state", "title", b"title", "traceparent", b"traceparent", "transition", b"transition", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_slo_minutes", b"_slo_minutes", "acknowledge_time", b"acknowledge_time", "cause", b"cause", "changes", b"changes", "environment", b"environment", "etag", b"etag", "event_no", b"event_no", "firing_count", b"firing_count", "flap_count", b"flap_count", "flapping", b"flapping", "incident_id", b"incident_id", "labels", b"labels", "member_count", b"member_count", "merge_proposals", b"merge_proposals", "merged_into", b"merged_into", "mute", b"mute", "open_time", b"open_time", "owner", b"owner", "owner_active_time", b"owner_active_time", "reopen_count", b"reopen_count", "resolve_cause", b"resolve_cause", "resolve_reason", b"resolve_reason", "resolve_time", b"resolve_time", "services", b"services", "severity", b"severity", "silence_ids", b"silence_ids", "slo_minutes", b"slo_minutes", "start_time", b"start_time", "state", b"state", "title", b"title", "traceparent", b"traceparent", "transition", b"transition", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__slo_minutes: _TypeAlias = _typing.Literal["slo_minutes"]  # noqa: Y015
     _WhichOneofArgType__slo_minutes: _TypeAlias = _typing.Literal["_slo_minutes", b"_slo_minutes"]  # noqa: Y015

@@ -229,6 +229,7 @@ class ListIncidentsRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    OWNER_IDLE_SINCE_FIELD_NUMBER: _builtins.int
     owner: _builtins.str
     """Only those of this owner; "none" for those without one; empty for all."""
     selector: _builtins.str
@@ -253,6 +254,10 @@ class ListIncidentsRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Only those that began before this time."""
 
+    @_builtins.property
+    def owner_idle_since(self) -> _timestamp_pb2.Timestamp:
+        """Only those that are not over and whose owner has done nothing at them since before this time; they come oldest act first."""
+
     def __init__(
         self,
         *,
@@ -265,10 +270,11 @@ class ListIncidentsRequest(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        owner_idle_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "owner_idle_since", b"owner_idle_since", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "min_severity", b"min_severity", "owner", b"owner", "page_size", b"page_size", "page_token", b"page_token", "query", b"query", "selector", b"selector", "start_time", b"start_time", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "min_severity", b"min_severity", "owner", b"owner", "owner_idle_since", b"owner_idle_since", "page_size", b"page_size", "page_token", b"page_token", "query", b"query", "selector", b"selector", "start_time", b"start_time", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
