@@ -57,9 +57,10 @@ receivers: [{{name: drill, webhook_configs: [{{url: '{hook.url}'}}]}}]
         yield door
 
 
-async def write_until(stop: asyncio.Event, door: Door, producer: str) -> Counter[int]:
-    """Writes one batch after another, again until acknowledged; returns the acknowledged times."""
-    acked: Counter[int] = Counter()
+async def write_until(
+    stop: asyncio.Event, door: Door, producer: str, acked: Counter[int]
+) -> Counter[int]:
+    """Writes one batch after another, again until acknowledged; counts the acknowledged times."""
     start_ms = int(time.time() * 1000) - 3_600_000
     sequence = 0
     while not stop.is_set():
@@ -90,9 +91,8 @@ async def write_until(stop: asyncio.Event, door: Door, producer: str) -> Counter
 RETRYABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
-async def alert_until(stop: asyncio.Event, door: Door, prefix: str) -> list[str]:
-    """Posts one alert after another, again until answered 200; returns their names."""
-    posted: list[str] = []
+async def alert_until(stop: asyncio.Event, door: Door, prefix: str, posted: list[str]) -> list[str]:
+    """Posts one alert after another, again until answered 200; adds their names to `posted`."""
     while not stop.is_set():
         name = f"{prefix}_{len(posted)}"
         at = (datetime.now(UTC) - timedelta(minutes=1)).isoformat().replace("+00:00", "Z")
@@ -210,8 +210,8 @@ async def test_kill_loses_and_doubles_nothing(
     door: Door, hook: Hook, victim: str, samples_written: dict[str, int]
 ) -> None:
     producer, stop = f"drill-{victim}-{time.time_ns()}", asyncio.Event()
-    samples = asyncio.create_task(write_until(stop, door, producer))
-    alerts = asyncio.create_task(alert_until(stop, door, f"{victim}_{time.time_ns()}"))
+    samples = asyncio.create_task(write_until(stop, door, producer, Counter()))
+    alerts = asyncio.create_task(alert_until(stop, door, f"{victim}_{time.time_ns()}", []))
     await asyncio.sleep(2)
     before = door.process_id(victim)
     os.kill(before, signal.SIGKILL)
