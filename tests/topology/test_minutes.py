@@ -91,6 +91,17 @@ def test_lines_are_counted_by_pattern() -> None:
     assert table.records == 1
 
 
+def test_lines_that_come_together_count_in_the_minute_of_each() -> None:
+    minutes = Minutes()
+    early = [record(0, 9, kind=LINES, end_ns=12), record(3, 17, parent=6)]
+    late = [each | {"start_ns": NOW_NS + 60_000_000_000} for each in early]
+    minutes.add_lines(rows(*early, *late, *late), NOW_S + 60)
+    found = {minute: table.patterns for minute, table in minutes.open.items()}
+    counted = {(0, 77, 9): 12, (0, 6, 17): 1}
+    assert found == {MINUTE: counted, MINUTE + 1: {key: 2 * n for key, n in counted.items()}}
+    assert [minutes.open[MINUTE + each].records for each in (0, 1)] == [1, 2]
+
+
 @pytest.mark.parametrize("seconds", [0.00005, 0.001, 0.02, 1.0, 30.0])
 def test_a_quantile_is_true_within_eight_percent(seconds: float) -> None:
     cells = cells_of(np.full(100, int(seconds * 1e9)))

@@ -58,8 +58,8 @@ class Minutes:
             counts = np.where(is_count, lines["end_ns"], 1)
             names = ("operation", "parent", "severity")
             columns = [lines[each][which].tolist() for each in names]
-            lines = zip(*columns, counts[which].tolist(), strict=True)
-            for operation, pattern, severity, count in lines:
+            said = zip(*columns, counts[which].tolist(), strict=True)
+            for operation, pattern, severity, count in said:
                 table.add_lines((0 if pattern else operation, pattern, severity), count)
             table.records += int((~is_count[which]).sum())
         self._note_lost(times_ns, now_s)
