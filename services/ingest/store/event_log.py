@@ -78,7 +78,8 @@ class EventLog:
         """`timeout_s` bounds a commit; then its connection is given up."""
         self._pool = pool
         self._timeout_s = timeout_s
-        self._slices: set[datetime] = set()
+        self._made: datetime | None = None
+        """The begin of the newest partition that is committed."""
 
     async def prepare(self, shard_count: int) -> None:
         """Makes the head of the log at the first start of an installation."""
@@ -111,6 +112,7 @@ class EventLog:
                         stored.add(batch.identity)
                         entries.append(writer.entry(batch))
                 await _save(connection, writer, entries)
+        self._made = slice_of(writer.received_at_ms)
         return AppendedEvents(repeated=repeated, entries=entries)
 
     async def tick(self, now_ms: int, every_ms: int) -> Sequence[EventEntry]:
@@ -126,6 +128,7 @@ class EventLog:
                 entries = [writer.tick()]
                 await _save(connection, writer, entries)
                 await connection.execute(_TICKED, now_ms)
+        self._made = slice_of(writer.received_at_ms)
         return entries
 
     async def _writer(
@@ -135,9 +138,8 @@ class EventLog:
             raise asyncpg.DataError("ingest.event_head is empty: was the service prepared?")
         now_ms = max(now_ms, head["last_commit_ms"])
         begins = slice_of(now_ms)
-        if begins not in self._slices:
+        if begins != self._made:
             await connection.execute("SELECT ingest.make_event_partition($1)", begins)
-            self._slices = {begins}
         return EventWriter(_heads(head), now_ms)
 
 

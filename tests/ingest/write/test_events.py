@@ -17,7 +17,7 @@ from mesh.interceptors import client_interceptors
 from mesh.wire import OWN_CONNECTIONS
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.ingest.model.events import EVENT, RECORD
-from tests.databases import fetch
+from tests.databases import execute, fetch
 from tests.ingest.harness import Running, Stream, config, opened, running, status_of, until
 from tests.ingest.otlp.events import NOW_NS, logs, traces
 
@@ -168,6 +168,21 @@ async def test_old_events_go_and_their_reader_hears_of_the_gap(
         async with consuming(service) as consumer:
             await consumer.until(1)
         assert consumer.gaps
+
+
+async def test_a_commit_that_fails_takes_its_new_partition_with_it_and_the_next_makes_it(
+    migrated_dsn: str, redis_url: str, keys: Path
+) -> None:
+    settings = config(migrated_dsn, redis_url, keys)
+    async with running(settings, keys, only=("event_committer",)) as service:
+        stub = TraceServiceStub(service.channel)
+        rename = "ALTER TABLE ingest.event_batch RENAME COLUMN {} TO {}"
+        await execute(service.dsn, rename.format("examples", "gone"))
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.Export(spans_of_traces(1))
+        await execute(service.dsn, rename.format("gone", "examples"))
+        await stub.Export(spans_of_traces(1))
+        assert sum((await service.ingest.events.heads.now()).totals) == 2
 
 
 async def test_a_refused_record_is_counted_and_costs_no_other(shared: Running) -> None:
