@@ -47,10 +47,10 @@ async def listening(pool: Pool, channel: str) -> AsyncIterator[Notices]:
         connection = await pool.acquire()
         try:
             await connection.add_listener(channel, notices.hear)
+            connection.add_termination_listener(notices.lose)
         except BaseException:
             await pool.release(connection)
             raise
-    connection.add_termination_listener(notices.lose)
     try:
         yield notices
     finally:
@@ -60,7 +60,13 @@ async def listening(pool: Pool, channel: str) -> AsyncIterator[Notices]:
 
 async def _let_go(pool: Pool, connection: Any, channel: str, notices: Notices) -> None:
     """A connection that was cut is back in the pool already and takes no more calls."""
-    with suppress(asyncpg.InterfaceError):
-        connection.remove_termination_listener(notices.lose)
-        await connection.remove_listener(channel, notices.hear)
-    await pool.release(connection)
+    try:
+        with suppress(asyncpg.InterfaceError):
+            connection.remove_termination_listener(notices.lose)
+            await connection.remove_listener(channel, notices.hear)
+    except BaseException:
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()  # whether it still listens nobody knows
+        raise
+    finally:
+        await pool.release(connection)

@@ -57,20 +57,21 @@ async def child(
 
 
 @pytest.mark.usefixtures("active_model")
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.long)])
 async def test_killed_detectors_leave_the_anomalies_of_an_undisturbed_run(
-    ingest: ScriptedIngest, migrated_dsn: str, keys: Path, pool: "Pool"
+    ingest: ScriptedIngest, migrated_dsn: str, keys: Path, pool: "Pool", kills: int
 ) -> None:
-    whole, chance = samples(ticks=900), random.Random(11)
+    whole, chance = samples(ticks=150 * (kills + 1)), random.Random(11)
     log = deliveries(0, whole, 30)
     ingest.log_by_shard[0] = []
-    for kills in range(5):
+    for number in range(kills):
         before = len(ingest.streams)
         async with child(migrated_dsn, ingest, keys):
             await ingest.until(lambda n=before: len(ingest.streams) > n, STARTED_S)
-            writing = asyncio.create_task(_write(ingest, log[15 * kills : 15 * kills + 15]))
+            writing = asyncio.create_task(_write(ingest, log[15 * number : 15 * number + 15]))
             await asyncio.sleep(chance.uniform(0.2, 1.0))
         await writing
-    await _write(ingest, log[75:])
+    await _write(ingest, log[15 * kills :])
     before = len(ingest.streams)
     async with child(migrated_dsn, ingest, keys) as process:
         await ingest.until(lambda: len(ingest.streams) > before, STARTED_S)
