@@ -165,7 +165,7 @@ bench-noise: setup ## How quiet a fresh installation is, for several noise budge
 	$(BIN)/python bench/detect_noise.py
 
 bench-explain-latency: setup ## Time from an alert to its explanation, with 10 000 series
-	$(BIN)/python bench/explain_latency.py
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.explain_latency
 
 bench-explain-storm: setup ## Like alerts explained a second, and how soon a critical one among thousands
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.explain_storm
