@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from services.explainer.rankers.measures import Measure, bad_direction, measure_
 
 FAR_OUTSIDE = "far outside its usual range"
 """Said of a series whose spread is too small to count in."""
+
+_TEXTS_KEPT = 4096
 
 Wanted = Callable[[SeriesWindow], bool]
 
@@ -38,14 +41,18 @@ class Move:
 
     def reason(self) -> Reason:
         """Why this move makes its service suspect, with the figures of the deviation."""
-        found = self.deviation
-        way = {1: "rose", -1: "fell", 0: "stayed"}[found.direction]
         return Reason(
-            text=f"{self.window.metric} {way} from {found.baseline:.4g} to {found.observed:.4g}, "
-            f"{_how_far(found)}",
+            text=_text(self.window.metric, self.deviation),
             evidence_id=self.window.evidence_id,
-            score=found.size,
+            score=self.deviation.size,
         )
+
+
+@lru_cache(_TEXTS_KEPT)
+def _text(metric: str, found: Deviation) -> str:
+    """Several rankers say the same of a series, and of each of many like subjects."""
+    way = {1: "rose", -1: "fell", 0: "stayed"}[found.direction]
+    return f"{metric} {way} from {found.baseline:.4g} to {found.observed:.4g}, {_how_far(found)}"
 
 
 def _how_far(found: Deviation) -> str:

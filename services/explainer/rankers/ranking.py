@@ -60,4 +60,6 @@ def _doubt(fault: float, believed: Sequence[float]) -> str:
 
 def _best(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
     positive = [r for r in reasons if r.score > 0]
-    return tuple(sorted(positive, key=lambda r: (-r.score, r.evidence_id))[:REASONS])
+    if len(positive) > 1:
+        positive.sort(key=lambda r: (-r.score, r.evidence_id))
+    return tuple(positive[:REASONS])
