@@ -14,7 +14,7 @@ cp -r "$(dirname "$0")/../k8s" "$work/k8s"
 cd "$work/k8s/overlays/prod"
 {
   echo "images:"
-  grep --only-matching 'name: sensus-[a-z]*' ../../base/kustomization.yaml | cut -d' ' -f2 | while read -r image; do
+  sed -n 's/.*{name: \(sensus-[a-z]*\), newTag:.*/\1/p' ../../base/kustomization.yaml | while read -r image; do
     echo "  - {name: $image, newName: $REGISTRY/$image, newTag: $tag}"
   done
 } >>kustomization.yaml
