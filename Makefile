@@ -187,6 +187,10 @@ bench-console: browser ## How soon the console shows something, on a slow machin
 load: setup ## Send a profile of load (PROFILE=baseline, stress, spike or sustained) and write load.html
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.load $(PROFILE)
 
+.PHONY: bench-cost
+bench-cost: setup ## What samples, series and incidents cost each process, and what larger loads need
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.cost
+
 .PHONY: bench-agent
 bench-agent: setup ## What the agent costs: share of a core, memory
 	$(BIN)/python -m bench.agent
