@@ -31,7 +31,7 @@ class AnomalyWatch:
     """Follows anomalies across reconnects.
 
     Attributes:
-        after_cursor: everything up to here was told; None begins with what comes.
+        after_cursor: everything up to here was passed on; None begins with what comes.
         selector: Prometheus selector over the labels of the series; empty for all.
     """
 
@@ -61,7 +61,7 @@ class AlertWatch:
     """Follows changes of alerts by asking once a second what changed.
 
     Attributes:
-        since: changes committed before are not told.
+        since: changes committed before are not passed on.
     """
 
     channel: grpc.aio.Channel
@@ -86,7 +86,7 @@ class AlertWatch:
             await asyncio.sleep(_ALERTS_INTERVAL_S)
 
     async def _changed(self) -> AsyncIterator[Alert]:
-        """Every page of what changed since a little before the last change that was told."""
+        """Every page of what changed since a little before the last change that was passed on."""
         latest_ms = max(self._told_ms.values(), default=0)
         from_ms = max(self.since.ToMilliseconds(), latest_ms - _OVERLAP_MS)
         request = ingest_pb.ListAlertsRequest(page_size=_PAGE_SIZE)

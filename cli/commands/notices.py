@@ -1,4 +1,4 @@
-"""`sensus notices`: what was told to whom, and what became of it."""
+"""`sensus notices`: what was sent to whom, and what became of it."""
 
 from typing import Annotated
 

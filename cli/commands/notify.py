@@ -1,4 +1,4 @@
-"""`sensus notify`: who is told of what."""
+"""`sensus notify`: who gets which notice."""
 
 from pathlib import Path
 from typing import Annotated

@@ -16,7 +16,7 @@ class Machine:
     """Reads the same series each time."""
 
     def __init__(self, processes: Mapping[str, int]) -> None:
-        """`processes`: pid by service name, whose CPU is told one by one."""
+        """`processes`: pid by service name, whose CPU is shown one by one."""
         self._machine = WholeMachine(top_processes=0)
         self._labels = (("instance", socket.gethostname()), ("job", "node"))
         self._watched = {name: [psutil.Process(pid)] for name, pid in processes.items()}

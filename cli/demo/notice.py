@@ -1,4 +1,4 @@
-"""The incident of an alert, and what its receivers were told."""
+"""The incident of an alert, and what its receivers got."""
 
 import asyncio
 from typing import Any

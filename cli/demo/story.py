@@ -1,4 +1,4 @@
-"""What the demonstration does, step by step, told as it happens."""
+"""What the demonstration does, step by step, with words as it happens."""
 
 import asyncio
 import time

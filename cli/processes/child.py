@@ -1,4 +1,4 @@
-"""A child of the supervisor: what can be done with it, and what is told about it."""
+"""A child of the supervisor: what can be done with it, and what is reported of it."""
 
 import signal
 from collections.abc import Awaitable, Callable
@@ -40,7 +40,7 @@ class Patience:
         idle_s: silence after which a process that does nothing is dead: it is deadlocked, or its
             port is closed. One that is stopped (SIGSTOP) is taken for dead after 2 s.
         busy_s: silence after which one that computes or waits for the disk is given up.
-        unready_s: how long one may answer that it is not ready before that is told.
+        unready_s: how long one may answer that it is not ready before that is reported.
     """
 
     every_s: float = 1.0

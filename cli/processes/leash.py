@@ -1,4 +1,4 @@
-"""Runs a program on a leash: it ends when its parent ends, and it gives up root when told to.
+"""Runs a program on a leash: it ends when its parent ends, and it gives up root when asked to.
 
     python leash.py --parent PID --signal N [--uid U --gid G] [--reach DIR]... -- PROGRAM ARG...
 

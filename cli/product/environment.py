@@ -1,4 +1,4 @@
-"""What the services of one machine are told, as they are told it in containers."""
+"""Settings of the services of one machine, given as they are in containers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ def service_environment(
 
 
 def agent_environment(directory: DataDirectory, ports: Ports, run: Run) -> dict[str, str]:
-    """What the agent of this machine is told; anything else by SENSUS_AGENT_* as ever."""
+    """Settings of the agent of this machine; anything else by SENSUS_AGENT_* as ever."""
     return {
         "SENSUS_AGENT_INGEST_TARGET": run.ingest_target,
         "SENSUS_AGENT_TOKEN_FILE": str(agent_token_file(directory)),

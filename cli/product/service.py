@@ -28,7 +28,7 @@ class Service:
         stop_timeout_s: float = 20.0,
         spawned: Callable[[str, int], None] = lambda name, pid: None,
     ) -> None:
-        """`spawned` is told name and pid of each new process."""
+        """`spawned` gets name and pid of each new process."""
         self.name = name
         self.patience = patience or Patience()
         self._program = program

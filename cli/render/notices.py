@@ -1,4 +1,4 @@
-"""Who would be told: routes, what holds them back, and in which words."""
+"""Who would get a notice: routes, what holds them back, and in which words."""
 
 from rich.console import Console
 

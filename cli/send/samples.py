@@ -1,4 +1,4 @@
-"""Samples from a file, whose format is told by how the text begins."""
+"""Samples from a file, whose format shows in how the text begins."""
 
 import csv
 import json

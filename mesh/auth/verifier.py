@@ -113,7 +113,7 @@ class TokenVerifier:
 
 
 def expired() -> Unauthenticated:
-    """What the holder of an old token is told, at the open and during a stream alike."""
+    """What the holder of an old token hears, at the open and during a stream alike."""
     return Unauthenticated(
         "the token has expired: call again with a new one", reason="TOKEN_EXPIRED"
     )

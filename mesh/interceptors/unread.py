@@ -18,7 +18,7 @@ class Unread:
     """Counts each answer of a stream from before it is written until the peer has room for it.
 
     A caller who reads nothing uses up its share. Then its other streams end with
-    RESOURCE_EXHAUSTED; a stream that has unread answers cannot be told, its status comes after
+    RESOURCE_EXHAUSTED; a stream that has unread answers cannot hear it, its status comes after
     them.
     """
 

@@ -21,7 +21,7 @@ class Credit:
     """What ingest may still send on one stream, and what of it is not committed yet."""
 
     def __init__(self, limit: Amount, show: Callable[[float], None]) -> None:
-        """`limit` is granted at the open; `show` is told the rows in use."""
+        """`limit` is granted at the open; `show` gets the rows in use."""
         self.limit = limit
         self.used = Amount()
         self._show = show

@@ -1,4 +1,4 @@
-"""What incidents is told by the environment, `SENSUS_INCIDENTS_*` before `SENSUS_*`."""
+"""Settings of incidents from the environment, `SENSUS_INCIDENTS_*` before `SENSUS_*`."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

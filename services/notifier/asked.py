@@ -76,7 +76,7 @@ class Asked:
     async def worded(
         self, routing: Routing, incident: Incident, receiver: str
     ) -> list[tuple[str, Words]]:
-        """What each integration of a receiver would be told when the incident opens."""
+        """What each integration of a receiver would get when the incident opens."""
         event = Event(time_ms=incident.open_ms or self.clock.now_ms())
         title = title_of(Kind.OPENED, incident, event)
         content = Content(event=event, incident=incident)

@@ -1,4 +1,4 @@
-"""What the notifier is told by the environment, `SENSUS_NOTIFIER_*` before `SENSUS_*`."""
+"""Settings of the notifier from the environment, `SENSUS_NOTIFIER_*` before `SENSUS_*`."""
 
 from dataclasses import dataclass
 from typing import Annotated, Final

@@ -82,7 +82,7 @@ class NotifierServicer(pb_grpc.NotifierServiceServicer):
     async def TestRouting(  # noqa: N802
         self, request: pb.TestRoutingRequest, context: Any
     ) -> pb.TestRoutingResponse:
-        """Who would be told."""
+        """Who would get a notice."""
         labels = requests.labels_of(request)
         routing, version = self._do.feed.routing, self._do.feed.version
         if request.yaml:

@@ -1,4 +1,4 @@
-"""The files of an incident: what is wrong with one is told as a problem that names it."""
+"""The files of an incident: what is wrong with one is a problem that names it."""
 
 import csv
 import gzip

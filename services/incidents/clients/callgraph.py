@@ -37,11 +37,11 @@ class CallGraph:
 
     @property
     def now(self) -> Graph:
-        """As it was last told."""
+        """As it was last read."""
         return self._graph
 
     async def run(self) -> None:
-        """Asks each minute, for ever; while topology is away what it told last stands."""
+        """Asks each minute, for ever; while topology is away its last answer stands."""
         while self._stub is not None:
             try:
                 self._graph = await self._asked(self._stub)

@@ -308,7 +308,7 @@ class Grouping:
     async def _propose(
         self, current: Writing, incident: Incident, suspect: str, now_ms: int
     ) -> None:
-        """Merges by itself only what nobody was told of."""
+        """Merges by itself only what gave no notice yet."""
         near = self._times.alike_ms
         args = (suspect, incident.incident_id, incident.start_ms, near)
         ids = [row["incident_id"] for row in await current.connection.fetch(_ALIKE, *args)]

@@ -83,7 +83,7 @@ def members_changed(
 
 
 def opened(before: Incident, now_ms: int, times: Times) -> list[Event]:
-    """It has gathered enough: people are told, unless all of it is stale. What is over already
+    """It has gathered enough: this gives a notice, unless all of it is stale. What is over already
     settles at once.
     """
     after = draft(before)
@@ -139,7 +139,7 @@ def _worsened(before: Incident, now_ms: int, times: Times) -> Event:
 def _state(
     before: Incident, after: Incident, now_ms: int, times: Times, *, fires: bool
 ) -> tuple[EventKind, bool, str]:
-    """Moves the state; kind, whether it is told, and words for it."""
+    """Moves the state; kind, whether it gives a notice, and words for it."""
     state = before.state
     if state is IncidentState.RESOLVED and fires:
         return _again(after, now_ms, times)

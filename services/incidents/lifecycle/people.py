@@ -15,7 +15,7 @@ class Refused(Exception):  # noqa: N818 - it says what happened
 
 
 def acknowledge(before: Incident, actor: str, now_ms: int) -> Event:
-    """A person takes it. Told to others, unless it is theirs already."""
+    """A person takes it. Gives a notice, unless it is theirs already."""
     _check_not_over(before)
     after = draft(before)
     after.owner, after.owner_seen_ms, after.acknowledge_ms = actor, now_ms, now_ms
@@ -103,7 +103,7 @@ def update(
     owner: str | None = None,
     severity: int | None = None,
 ) -> Event:
-    """Changes what is given; a raised severity is told."""
+    """Changes what is given; a raised severity gives a notice."""
     after = draft(before)
     if title is not None:
         after.title_set = title

@@ -12,10 +12,10 @@ class Times:
         settle_ms: It is over when nothing fired for so long.
         ack_timeout_ms: An owner who does nothing for so long is not on it.
         flap_window_ms: What comes again three times in it is flapping.
-        flap_notice_ms: While it is, that is told once in this time.
+        flap_notice_ms: While it is, one notice in this time.
         undo_ms: A change can be taken back for so long.
         alike_ms: Incidents of one suspect that begin so close may be one.
-        stale_ms: What began longer ago when it is seen is shown, and nobody is told.
+        stale_ms: What began longer ago when it is seen is shown and gives no notice.
     """
 
     gather_ms: int = 10_000

@@ -7,7 +7,7 @@ import msgspec
 
 
 class IncidentState(IntEnum):
-    """Where an incident stands, numbered as in the contract; GATHERING is not told to anybody."""
+    """Where an incident stands, numbered as in the contract; GATHERING is not shown to anybody."""
 
     GATHERING = 0
     OPEN = 1
@@ -105,7 +105,7 @@ class Incident(msgspec.Struct, kw_only=True):
         since_ms: When its state began.
         owner_seen_ms: When its owner last did anything.
         reopened_ms: When it came again, the last times within two hours.
-        again_told_ms: When that was last told.
+        again_told_ms: When that last gave a notice.
     """
 
     incident_id: str

@@ -56,7 +56,7 @@ class IncidentConsumer:
     ) -> None:
         """Asks by `stub` as `owner`; decides by the routing of `feed`.
 
-        What opens is told after `cause_wait_s` when it has no cause until then.
+        The notice of what opens goes out after `cause_wait_s` when it has no cause until then.
         """
         self._stub = stub
         self._changes = changes

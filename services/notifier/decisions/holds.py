@@ -17,7 +17,7 @@ class Holds:
     inhibitor: str = ""
 
     def of(self, kind: Kind, incident: Incident, route: Route) -> str:
-        """Why a notice waits; empty when it goes out. That it is over is told in any mute."""
+        """Why a notice waits; empty when it goes out. No mute holds the end back."""
         if kind is not Kind.RESOLVED:
             if incident.muted_until_ms > self.now_ms:
                 return "the incident is muted"

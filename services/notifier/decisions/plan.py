@@ -47,7 +47,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is stored of the incident. `told` are the ways over which it was told."""
+    """What is stored of the incident. `told` are the ways that heard of it."""
 
     told: Set[Way] = frozenset()
     holds: Holds

@@ -1,4 +1,4 @@
-"""Notices: what is told, to whom, and where the telling stands."""
+"""Notices: what is sent, to whom, and where the delivery stands."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -73,7 +73,7 @@ class NewNotice:
     """A notice to store.
 
     Attributes:
-        step: What of the transition it tells, when that is told more than once: "repeat-2".
+        step: What of the transition it tells, when that is sent more than once: "repeat-2".
         wait_s: From now until it may go out.
         cause_wait_s: From now to the first attempt, unless there is a cause before that.
         held_by: What holds it back; empty when it goes out.

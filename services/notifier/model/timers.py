@@ -1,11 +1,11 @@
-"""What is to be told later, unless something happens before."""
+"""Notices that are due later, unless something happens before."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class TimerKind(StrEnum):
-    """What is told when it is due."""
+    """Which notice is due."""
 
     ESCALATE = "escalate"
     REPEAT = "repeat"
@@ -18,7 +18,7 @@ class Timer:
     Attributes:
         transition: With which the incident began.
         step: Of the escalation, from 0; of repeats their number, from 1.
-        receiver: Who is told then.
+        receiver: Who gets it then.
         path: The route that wants it.
         unless: What stops an escalation: "acknowledged" or "resolved".
         every_s: From one repeat to the next.

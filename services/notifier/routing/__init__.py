@@ -1,1 +1,1 @@
-"""Who is told of what: Alertmanager's tree, inhibition, time intervals. No clock, no I/O."""
+"""Who gets which notice: Alertmanager's tree, inhibition, time intervals. No clock, no I/O."""

@@ -13,7 +13,7 @@ class Integration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What every way has.
 
     Attributes:
-        send_resolved: Whether it is told that an incident is over.
+        send_resolved: Whether it gets the end of an incident.
         title: Template of the first line; empty for the product's own.
         text: Template of the rest; empty for the product's own.
     """
@@ -103,7 +103,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """Somebody who can be told. `integrations` by name: `slack[0]`.
+    """Somebody who can get notices. `integrations` by name: `slack[0]`.
 
     Attributes:
         rate: What it takes before notices fold into a digest; None for the channel's own.

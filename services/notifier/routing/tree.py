@@ -13,7 +13,7 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Who is told next. `unless` is "acknowledged" or "resolved"."""
+    """Who gets it next. `unless` is "acknowledged" or "resolved"."""
 
     after_s: float
     receiver: str
@@ -30,7 +30,7 @@ class Route:
         any_alert: Whether it matches when one member of an incident does.
         mute_during: Intervals in which it tells nobody.
         active_during: Intervals outside of which it tells nobody; none means always.
-        max_repeats: How often it is told that an incident is still open; None: until it is over.
+        max_repeats: How often an incident that is still open is repeated; None: until it is over.
     """
 
     receiver: str
@@ -93,10 +93,10 @@ class InhibitRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """All that says who is told of what.
+    """All that says who gets which notice.
 
     Attributes:
-        fallback: Who is told when another receiver does not answer; empty for nobody.
+        fallback: Who gets what another receiver does not answer to; empty for nobody.
         templates: People's own texts, by name.
     """
 

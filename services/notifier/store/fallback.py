@@ -44,7 +44,7 @@ def copies(routing: Routing, notices: Iterable[NewNotice]) -> list[NewNotice]:
 
 
 def again(notice: Notice, *, step: str = "") -> NewNotice:
-    """A stored notice as one to store: to be copied, or with a step to be told once more."""
+    """A stored notice as one to store: to be copied, or with a step to be sent once more."""
     return NewNotice(
         incident_id=notice.incident_id,
         transition=notice.transition,

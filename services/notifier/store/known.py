@@ -22,7 +22,7 @@ WHERE incident_id = $1 AND kind = ANY($2::text[])
 async def known_of(
     connection: "Connection", incident: Incident, routing: Routing, now_ms: int
 ) -> Known:
-    """Who was told of an incident, and what holds it back."""
+    """Who heard of an incident, and what holds it back."""
     rows = await connection.fetch(_TOLD, incident.incident_id, list(TOLD_KINDS))
     inhibitor = await inhibitor_of(connection, routing, incident)
     return Known(

@@ -93,7 +93,7 @@ async def add_timers(connection: "Connection", timers: Iterable[Timer]) -> None:
 
 
 async def end_timers(connection: "Connection", incident_id: str) -> None:
-    """Nothing of this incident is to be told later any more."""
+    """No notice of this incident is due later any more."""
     await connection.execute(_END, incident_id)
 
 
