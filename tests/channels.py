@@ -1,7 +1,7 @@
-"""Channels of tests to a service in their own process."""
+"""Channels of tests to services."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import grpc
@@ -13,12 +13,12 @@ from mesh.wire import client_options
 
 @asynccontextmanager
 async def patient_channel(
-    target: str, *, service: str, token: str
+    target: str, *, service: str, tokens: Callable[[], str]
 ) -> AsyncIterator[grpc.aio.Channel]:
     """As services have it, but a peer that a busy machine makes look unhealthy is called, too."""
     config = json.loads(service_config(service))
     del config["healthCheckConfig"]
-    interceptors = client_interceptors(tokens=lambda: token, default_timeout_s=120)
+    interceptors = client_interceptors(tokens=tokens, default_timeout_s=120)
     async with grpc.aio.insecure_channel(
         target, client_options(json.dumps(config)), interceptors=interceptors
     ) as channel:

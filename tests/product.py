@@ -17,13 +17,13 @@ from cli.product.directory import DataDirectory
 from cli.product.ports import ANY_FREE
 from cli.product.product import Product
 from mesh.auth import TokenMinter
-from mesh.clients import open_channel
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb2
 from sensus.detector.v1 import detector_service_pb2_grpc as detector_grpc
 from sensus.explainer.v1 import explainer_service_pb2_grpc as explainer_grpc
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb2
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
+from tests.channels import patient_channel
 
 T = TypeVar("T")
 
@@ -89,27 +89,9 @@ async def started(
 
         run = product.run
         async with (
-            open_channel(
-                run.ingest_target,
-                service=INGEST,
-                tokens=token,
-                caller="test",
-                default_timeout_s=120,
-            ) as to_ingest,
-            open_channel(
-                run.detector_target,
-                service=DETECTOR,
-                tokens=token,
-                caller="test",
-                default_timeout_s=120,
-            ) as to_detector,
-            open_channel(
-                run.explainer_target,
-                service=EXPLAINER,
-                tokens=token,
-                caller="test",
-                default_timeout_s=120,
-            ) as to_explainer,
+            patient_channel(run.ingest_target, service=INGEST, tokens=token) as to_ingest,
+            patient_channel(run.detector_target, service=DETECTOR, tokens=token) as to_detector,
+            patient_channel(run.explainer_target, service=EXPLAINER, tokens=token) as to_explainer,
             httpx.AsyncClient(
                 base_url=run.gateway_url,
                 headers={"Authorization": f"Bearer {token()}"},

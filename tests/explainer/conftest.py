@@ -169,7 +169,7 @@ async def _explainer(
             wrap(explainer)
         target = f"127.0.0.1:{await explainer.server.start()}"
         try:
-            async with patient_channel(target, service=FULL_NAME, token=user) as channel:
+            async with patient_channel(target, service=FULL_NAME, tokens=lambda: user) as channel:
                 await asyncio.wait_for(channel.channel_ready(), 60)
                 stub = pb_grpc.ExplainerServiceStub(channel)
                 yield Running(stub=stub, explainer=explainer, config=config, target=target)
