@@ -79,6 +79,13 @@ class Config(Common):
     time_zone: Annotated[
         str, Meta(description="IANA name of the zone by which days and weeks begin")
     ] = "UTC"
+    holidays: Annotated[
+        str,
+        Meta(
+            description="ISO 3166 code of the place whose public holidays count as Sundays, like "
+            "DE or DE-BY; empty for none"
+        ),
+    ] = ""
     warnings_per_week: Annotated[
         float,
         Meta(ge=0, lt=1e6, description="Warnings about values a week in all; 0 for any number"),
@@ -114,6 +121,7 @@ class Config(Common):
             warm_up=self.series_warmup_samples,
             alerts_per_week=self.alerts_per_week or None,
             time_zone=self.time_zone,
+            holidays=self.holidays,
         )
 
     @property
@@ -126,15 +134,19 @@ class Config(Common):
         return Budget(per_week=self.warnings_per_week, groups=_groups(self.group_warnings))
 
     def __post_init__(self) -> None:
-        """Refuses a time zone that is not known here, and groups that cannot be read.
+        """Refuses a time zone or place that is not known here, and groups that cannot be read.
 
         Raises:
             ConfigError: Naming the variable.
         """
-        try:
-            Calendar(self.time_zone)
-        except ValueError as error:
-            raise ConfigError(f"SENSUS_DETECTOR_TIME_ZONE: {error}") from error
+        for name, calendar in (
+            ("TIME_ZONE", (self.time_zone,)),
+            ("HOLIDAYS", ("UTC", self.holidays)),
+        ):
+            try:
+                Calendar(*calendar)
+            except ValueError as error:
+                raise ConfigError(f"SENSUS_DETECTOR_{name}: {error}") from error
         _groups(self.group_warnings)
 
 

@@ -92,10 +92,11 @@ class Engine:
         """Starts without series.
 
         Raises:
-            ValueError: the forest was trained on other features, or no such time zone is known.
+            ValueError: the forest was trained on other features, or the settings name a time zone
+                or place that is not known here.
         """
         self._settings = settings or Settings()
-        self._calendar = Calendar(self._settings.time_zone)
+        self._calendar = Calendar(self._settings.time_zone, self._settings.holidays)
         self._state = np.zeros(0, dtype=state_rows.SERIES)
         self._blank = np.zeros(1, dtype=state_rows.SERIES)
         self._least = np.zeros(0)

@@ -12,11 +12,13 @@ class Settings:
         alerts_per_week: accepted alerts per series and week; None lets every episode speak, ranked
             by the alert score.
         time_zone: IANA name of the zone by which days and weeks begin.
+        holidays: ISO 3166 code of the place whose public holidays count as Sundays; empty for none.
     """
 
     warm_up: int = 50
     alerts_per_week: float | None = None
     time_zone: str = "UTC"
+    holidays: str = ""
 
     def __post_init__(self) -> None:
         """Refuses settings that mean nothing.
