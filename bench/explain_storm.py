@@ -95,12 +95,17 @@ async def storm(name: str, options: argparse.Namespace, *, with_series: bool) ->
 
 
 def cpu_ms(door: Door) -> dict[str, float]:
-    """CPU time that each process of interest has taken."""
-    found = {}
-    for name in ("explainer", "ingest", "detector"):
-        times = psutil.Process(door.process_id(name)).cpu_times()
-        found[name] = 1000 * (times.user + times.system)
+    """CPU time that each process of interest has taken; of PostgreSQL those that live."""
+    names = ("explainer", "ingest", "detector")
+    found = {name: _cpu_ms(psutil.Process(door.process_id(name))) for name in names}
+    stores = psutil.Process().children(recursive=True)
+    found["postgres"] = sum(_cpu_ms(each) for each in stores if each.name() == "postgres")
     return found
+
+
+def _cpu_ms(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return 1000 * (times.user + times.system)
 
 
 @asynccontextmanager

@@ -113,14 +113,8 @@ def _shows_later(effect: str, cause: Evidence, facts: Facts) -> bool:
     return piece is not cause and begun is not None and shown is not None and begun <= shown
 
 
-def _moved(claim: Moved, facts: Facts) -> bool:
-    piece = facts.piece(claim.evidence)
-    return piece is not None and piece.has_moved
-
-
-def _steady(claim: Steady, facts: Facts) -> bool:
-    piece = facts.piece(claim.evidence)
-    if piece is None or not piece.is_measured or piece.has_moved or piece.is_exhausted:
+def _steady(piece: Evidence, facts: Facts) -> bool:
+    if not piece.is_measured or piece.has_moved or piece.is_exhausted:
         return False
     if piece.is_apart or piece.is_outside or _is_abnormal(piece, facts):
         return False
@@ -132,33 +126,6 @@ def _is_abnormal(piece: Evidence, facts: Facts) -> bool:
     return any(
         each.kind is EvidenceKind.ANOMALY and each.labels == piece.labels for each in facts.own
     )
-
-
-def _apart(claim: Apart, facts: Facts) -> bool:
-    piece = facts.piece(claim.evidence)
-    return piece is not None and piece.is_measured and piece.is_apart and not piece.has_moved
-
-
-def _reached(claim: Reached, facts: Facts) -> bool:
-    piece = facts.piece(claim.evidence)
-    return piece is not None and piece.is_outside
-
-
-def _exhausted(claim: Exhausted, facts: Facts) -> bool:
-    piece = facts.piece(claim.evidence)
-    return piece is not None and piece.is_exhausted
-
-
-def _relieve(claim: Relieve, facts: Facts) -> bool:
-    """A resource ran full that the subject may need."""
-    piece = facts.piece(claim.evidence)
-    return piece is not None and piece.is_exhausted and facts.is_tied(piece)
-
-
-def _silent(claim: Silent, facts: Facts) -> bool:
-    piece = facts.piece(claim.evidence)
-    named = ("silent_before_event", "silent", "silent_series")
-    return piece is not None and any(piece.figure(name) for name in named)
 
 
 def _preceded(claim: Preceded, facts: Facts) -> bool:
@@ -173,48 +140,17 @@ def _calls(claim: Calls, facts: Facts) -> bool:
     return (facts.entity(claim.caller), facts.entity(claim.callee)) in facts.calls
 
 
-def _changed(claim: Changed, facts: Facts) -> bool:
-    piece = facts.piece(claim.evidence)
-    return piece is not None and piece.kind is EvidenceKind.CHANGE
-
-
-def _crossed(claim: Crossed, facts: Facts) -> bool:
-    """A value stands beyond a bound; the sentence says on which side."""
-    piece = facts.piece(claim.evidence)
-    return (
-        piece is not None
-        and piece.kind is EvidenceKind.THRESHOLD
-        and piece.figure("threshold") is not None
-        and (piece.figure("worst") or piece.figure("value")) is not None
-    )
-
-
-def _alerted(claim: Alerted, facts: Facts) -> bool:
-    return _is_other(claim.evidence, EvidenceKind.ALERT, facts)
-
-
-def _abnormal(claim: Abnormal, facts: Facts) -> bool:
-    piece = facts.piece(claim.evidence)
-    return piece is not None and piece.kind is EvidenceKind.ANOMALY
-
-
-def _similar(claim: Similar, facts: Facts) -> bool:
-    return _is_other(claim.evidence, EvidenceKind.PAST_INCIDENT, facts)
-
-
-def _originated(claim: Originated, facts: Facts) -> bool:
+def _originated(piece: Evidence) -> bool:
     """More errors began there than are due."""
-    piece = facts.piece(claim.evidence)
-    if piece is None or piece.kind is not EvidenceKind.ORIGIN_ERRORS:
+    if piece.kind is not EvidenceKind.ORIGIN_ERRORS:
         return False
     errors, due = piece.figure("errors"), piece.figure("expected")
     return bool(errors and due and piece.figure("requests") and errors.value > due.value)
 
 
-def _rerouted(claim: Rerouted, facts: Facts) -> bool:
+def _rerouted(piece: Evidence) -> bool:
     """The answers by these calls are a larger share than they were."""
-    piece = facts.piece(claim.evidence)
-    if piece is None or piece.kind is not EvidenceKind.CALL_SHAPE:
+    if piece.kind is not EvidenceKind.CALL_SHAPE:
         return False
     shares = ("answers", "all_answers"), ("usual_answers", "all_usual_answers")
     found = [(piece.figure(part), piece.figure(whole)) for part, whole in shares]
@@ -222,27 +158,26 @@ def _rerouted(claim: Rerouted, facts: Facts) -> bool:
     return len(values) == 2 and values[0][0] * values[1][1] > values[1][0] * values[0][1]
 
 
-def _delayed(claim: Delayed, facts: Facts) -> bool:
-    piece = facts.piece(claim.evidence)
-    if piece is None or piece.kind is not EvidenceKind.CALL_WAIT:
+def _delayed(piece: Evidence) -> bool:
+    if piece.kind is not EvidenceKind.CALL_WAIT:
         return False
     mean, usual = piece.figure("mean"), piece.figure("usual_mean")
     return bool(mean and usual and mean.value > usual.value)
 
 
-def _for_example(claim: ForExample, facts: Facts) -> bool:
-    return _is_other(claim.evidence, EvidenceKind.EXAMPLE, facts)
+def _crossed(piece: Evidence) -> bool:
+    """A value stands beyond a bound; the sentence says on which side."""
+    value = piece.figure("worst") or piece.figure("value")
+    return (
+        piece.kind is EvidenceKind.THRESHOLD
+        and piece.figure("threshold") is not None
+        and value is not None
+    )
 
 
-def _missing(claim: Missing, facts: Facts) -> bool:
-    piece = facts.piece(claim.evidence)
-    kind = EvidenceKind.MISSING
-    return piece is not None and piece.kind is kind and piece.source == LOOKED_FOR
-
-
-def _is_other(evidence_id: str, kind: EvidenceKind, facts: Facts) -> bool:
-    piece = facts.piece(evidence_id)
-    return piece is not None and piece.kind is kind and piece.reference_id != facts.subject.ref.id
+def _silent(piece: Evidence) -> bool:
+    named = ("silent_before_event", "silent", "silent_series")
+    return any(piece.figure(name) for name in named)
 
 
 def _act(claim: Act, facts: Facts) -> bool:
@@ -261,26 +196,47 @@ def _act(claim: Act, facts: Facts) -> bool:
     )
 
 
+def _piece(predicate: Callable[[Evidence, Facts], bool]) -> Callable[[Any, Facts], bool]:
+    """Of a claim about one piece of evidence: it is there, and the predicate holds."""
+
+    def holds_of(claim: Any, facts: Facts) -> bool:
+        piece = facts.piece(claim.evidence)
+        return piece is not None and predicate(piece, facts)
+
+    return holds_of
+
+
+def _kind(kind: EvidenceKind) -> Callable[[Any, Facts], bool]:
+    return _piece(lambda piece, _: piece.kind is kind)
+
+
+def _other(kind: EvidenceKind) -> Callable[[Any, Facts], bool]:
+    """The same, of a piece that is not the subject itself."""
+    return _piece(lambda p, facts: p.kind is kind and p.reference_id != facts.subject.ref.id)
+
+
 _PREDICATES: Final[dict[type, Callable[[Any, Facts], bool]]] = {
     Explains: _explains,
-    Moved: _moved,
-    Steady: _steady,
-    Apart: _apart,
-    Reached: _reached,
-    Exhausted: _exhausted,
-    Relieve: _relieve,
-    Silent: _silent,
+    Moved: _piece(lambda piece, _: piece.has_moved),
+    Steady: _piece(_steady),
+    Apart: _piece(lambda piece, _: piece.is_measured and piece.is_apart and not piece.has_moved),
+    Reached: _piece(lambda piece, _: piece.is_outside),
+    Exhausted: _piece(lambda piece, _: piece.is_exhausted),
+    Relieve: _piece(lambda piece, facts: piece.is_exhausted and facts.is_tied(piece)),
+    Silent: _piece(lambda piece, _: _silent(piece)),
     Preceded: _preceded,
     Calls: _calls,
-    Changed: _changed,
-    Crossed: _crossed,
-    Alerted: _alerted,
-    Abnormal: _abnormal,
-    Similar: _similar,
-    Originated: _originated,
-    Rerouted: _rerouted,
-    Delayed: _delayed,
-    ForExample: _for_example,
-    Missing: _missing,
+    Changed: _kind(EvidenceKind.CHANGE),
+    Crossed: _piece(lambda piece, _: _crossed(piece)),
+    Alerted: _other(EvidenceKind.ALERT),
+    Abnormal: _kind(EvidenceKind.ANOMALY),
+    Similar: _other(EvidenceKind.PAST_INCIDENT),
+    Originated: _piece(lambda piece, _: _originated(piece)),
+    Rerouted: _piece(lambda piece, _: _rerouted(piece)),
+    Delayed: _piece(lambda piece, _: _delayed(piece)),
+    ForExample: _other(EvidenceKind.EXAMPLE),
+    Missing: _piece(
+        lambda piece, _: piece.kind is EvidenceKind.MISSING and piece.source == LOOKED_FOR
+    ),
     Act: _act,
 }

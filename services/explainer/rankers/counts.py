@@ -23,11 +23,12 @@ from typing import Final
 import numpy as np
 from scipy.special import betainc, ndtr, ndtri, stdtrit
 
-from services.explainer.model.case import Case, ServiceGraph
+from services.explainer.model.case import Case
 from services.explainer.model.ranking import Ranking, Reason
 from services.explainer.model.windows import SeriesWindow, Values
 from services.explainer.rankers.deviation import MOST_SIGMAS
 from services.explainer.rankers.measures import Measure, measure_of_series, words_of
+from services.explainer.rankers.moves import unexplained_in
 from services.explainer.rankers.ranking import ranking
 
 STRETCHES_MIN: Final = 4
@@ -65,7 +66,7 @@ class RareEvents:
             excess[window.service] = max(size, excess.get(window.service, 0.0))
             reasons[window.service].append(_reason(window, size))
         strength = {service: float(np.log1p(size)) for service, size in excess.items()}
-        scores = {service: _own(service, strength, case.graph) for service in strength}
+        scores = unexplained_in(case.graph, strength)
         return ranking(scores, reasons, ranker=self.name)
 
 
@@ -175,13 +176,6 @@ def _handled(series: Sequence[SeriesWindow]) -> Mapping[str, Mapping[int, float]
             for at, value in zip(window.timestamps_ms, _events(window), strict=True):
                 into[window.service][int(at)] += float(value)
     return {**traffic, **spans}
-
-
-def _own(service: str, strength: Mapping[str, float], graph: ServiceGraph) -> float:
-    """What no service that it calls shows as strongly: errors come up call by call."""
-    own = strength[service]
-    below = max((strength.get(c, 0.0) for c in graph.callees(service) if c != service), default=0.0)
-    return own * (1.0 - min(1.0, below / own) ** 2) if own else 0.0
 
 
 def _reason(window: SeriesWindow, size: float) -> Reason:

@@ -21,7 +21,7 @@ from services.explainer.model.case import Case
 from services.explainer.model.ranking import Ranking
 from services.explainer.rankers.deviation import USUAL_SIGMAS
 from services.explainer.rankers.measures import BAD_DIRECTION, Measure
-from services.explainer.rankers.moves import Move, moves_of
+from services.explainer.rankers.moves import Move, moves_of, reasons_of
 from services.explainer.rankers.ranking import ranking
 
 FAR: Final = 10.0
@@ -55,8 +55,7 @@ class EarlierCallee:
             service: WEIGHT * float(np.log1p(min(own[0].size, moves[0].size)))
             for service, moves in early.items()
         }
-        reasons = {service: [each.reason() for each in moves] for service, moves in early.items()}
-        return ranking(scores, reasons, ranker=self.name)
+        return ranking(scores, reasons_of(early), ranker=self.name)
 
 
 def _since(move: Move) -> int | None:

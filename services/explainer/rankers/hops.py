@@ -19,7 +19,7 @@ import numpy as np
 from services.explainer.model.case import Case
 from services.explainer.model.ranking import Ranking
 from services.explainer.rankers.measures import Measure
-from services.explainer.rankers.moves import moves_of
+from services.explainer.rankers.moves import moves_of, reasons_of
 from services.explainer.rankers.ranking import ranking
 
 
@@ -41,8 +41,7 @@ class SlowHops:
                 size = max(float(np.log1p(move.size)), waits[caller].get(callee, 0.0))
                 waits[caller][callee] = size
         scores = {callee: _charge(callee, waits) for callee in found}
-        reasons = {callee: [m.reason() for m in moves] for callee, moves in found.items()}
-        return ranking(scores, reasons, ranker=self.name)
+        return ranking(scores, reasons_of(found), ranker=self.name)
 
 
 def _charge(callee: str, waits: Mapping[str, Mapping[str, float]]) -> float:

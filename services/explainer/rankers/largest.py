@@ -17,7 +17,7 @@ from services.explainer.model.case import Case
 from services.explainer.model.ranking import Ranking
 from services.explainer.rankers.deviation import deviation
 from services.explainer.rankers.measures import Measure, measure_of_series
-from services.explainer.rankers.moves import Move
+from services.explainer.rankers.moves import Move, reasons_of
 from services.explainer.rankers.ranking import ranking
 
 
@@ -37,5 +37,4 @@ class LargestDeviation:
                 move = Move(window=window, measure=measure, deviation=deviation(window))
                 found.setdefault(window.service, []).append(move)
         scores = {s: float(np.log1p(max(m.size for m in moves))) for s, moves in found.items()}
-        reasons = {s: [m.reason() for m in moves] for s, moves in found.items()}
-        return ranking(scores, reasons, ranker=self.name)
+        return ranking(scores, reasons_of(found), ranker=self.name)

@@ -1,13 +1,13 @@
 """Which series moved the bad way, by the service they belong to."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
-from services.explainer.model.case import Case
+from services.explainer.model.case import Case, ServiceGraph
 from services.explainer.model.ranking import Reason
 from services.explainer.model.windows import Deviation, SeriesWindow
 from services.explainer.rankers.deviation import USUAL_SIGMAS, deviation
@@ -80,6 +80,21 @@ def moves_of(
             found[window.service].append(move_of(window, measure))
     for moves in found.values():
         moves.sort(key=lambda m: (-m.size, m.window.evidence_id))
+    return found
+
+
+def reasons_of(found: Mapping[str, Sequence[Move]]) -> dict[str, list[Reason]]:
+    """Why each service is suspect, by its moves."""
+    return {service: [each.reason() for each in moves] for service, moves in found.items()}
+
+
+def unexplained_in(graph: ServiceGraph, strength: Mapping[str, float]) -> dict[str, float]:
+    """Strength of each service less what the strongest of those that it calls explains of it."""
+    found = dict.fromkeys(strength, 0.0)
+    for service, own in strength.items():
+        called = (strength.get(each, 0.0) for each in graph.callees(service) if each != service)
+        if own:
+            found[service] = own * (1.0 - min(1.0, max(called, default=0.0) / own) ** 2)
     return found
 
 

@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from services.explainer.model.case import Case
+from services.explainer.model.case import Case, ServiceGraph
 from services.explainer.model.ranking import Ranking, Reason
 from services.explainer.model.windows import SeriesWindow
 from services.explainer.rankers.deviation import USUAL_SIGMAS
 from services.explainer.rankers.measures import words_of
+from services.explainer.rankers.moves import unexplained_in
 from services.explainer.rankers.ranking import ranking
 
 NOTICEABLE = 0.2
@@ -60,7 +61,8 @@ class OmittedCalls:
         strength: dict[str, float] = dict.fromkeys(sorted(handled), 0.0)
         for (caller, _), size in missing.items():
             strength[caller] = max(strength[caller], float(np.log1p(size)))
-        scores = {service: _own(service, strength, missing) for service in strength}
+        called = ServiceGraph(edges=frozenset(missing))
+        scores = unexplained_in(called, strength)
         return ranking(scores, _reasons(missing, made), ranker=self.name)
 
 
@@ -93,13 +95,6 @@ def _missing(handled: Calls, made: Calls) -> float:
     short = expected - sum(made.seen.values())
     size = short / float(np.sqrt(expected + 1.0))
     return size if size > USUAL_SIGMAS and short > NOTICEABLE * expected else 0.0
-
-
-def _own(service: str, strength: Mapping[str, float], missing: Mapping[Edge, float]) -> float:
-    own = strength[service]
-    callees = [callee for caller, callee in missing if caller == service]
-    below = max((strength.get(callee, 0.0) for callee in callees), default=0.0)
-    return own * (1.0 - min(1.0, below / own) ** 2) if own else 0.0
 
 
 def _reasons(missing: Mapping[Edge, float], made: Mapping[Edge, Calls]) -> dict[str, list[Reason]]:

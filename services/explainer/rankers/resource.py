@@ -16,7 +16,7 @@ import numpy as np
 from services.explainer.model.case import Case
 from services.explainer.model.ranking import Ranking
 from services.explainer.rankers.measures import Measure
-from services.explainer.rankers.moves import moves_of
+from services.explainer.rankers.moves import moves_of, reasons_of
 from services.explainer.rankers.ranking import ranking
 
 
@@ -31,5 +31,4 @@ class ResourceShortage:
         """See `Ranker.rank`."""
         found = moves_of(case, self.measures)
         scores = {service: float(np.log1p(moves[0].size)) for service, moves in found.items()}
-        reasons = {service: [m.reason() for m in moves] for service, moves in found.items()}
-        return ranking(scores, reasons, ranker=self.name)
+        return ranking(scores, reasons_of(found), ranker=self.name)

@@ -22,7 +22,13 @@ import numpy as np
 from services.explainer.model.case import Case, ServiceGraph
 from services.explainer.model.ranking import Ranking
 from services.explainer.rankers.measures import Measure
-from services.explainer.rankers.moves import Wanted, any_series, moves_of
+from services.explainer.rankers.moves import (
+    Wanted,
+    any_series,
+    moves_of,
+    reasons_of,
+    unexplained_in,
+)
 from services.explainer.rankers.ranking import ranking
 
 UNREACHABLE = 0.01
@@ -42,14 +48,14 @@ class GraphWalk:
         found = moves_of(case, self.measures, self.wanted)
         strength = {service: float(np.log1p(m[0].size)) for service, m in found.items()}
         within = _depended_on(case) or strength.keys()
+        own = unexplained_in(case.graph, strength)
         scores = {
-            service: _unexplained(service, strength, case.graph)
+            service: own[service]
             * coverage(service, strength, case.graph)
             * (1.0 if service in within else UNREACHABLE)
             for service in strength
         }
-        reasons = {service: [m.reason() for m in moves] for service, moves in found.items()}
-        return ranking(scores, reasons, ranker=self.name)
+        return ranking(scores, reasons_of(found), ranker=self.name)
 
 
 def _depended_on(case: Case) -> frozenset[str]:
@@ -62,9 +68,3 @@ def coverage(service: str, strength: Mapping[str, float], graph: ServiceGraph) -
     """Share of all strength that lies on `service` and on what depends on it, 0..1."""
     total = sum(strength.values())
     return sum(strength.get(s, 0.0) for s in graph.dependents(service)) / total if total else 0.0
-
-
-def _unexplained(service: str, strength: Mapping[str, float], graph: ServiceGraph) -> float:
-    own = strength[service]
-    below = max((strength.get(c, 0.0) for c in graph.callees(service) if c != service), default=0.0)
-    return own * (1.0 - min(1.0, below / own) ** 2) if own else 0.0
