@@ -165,7 +165,7 @@ def webhook(name: str, *, status: str = "firing", starts_at: str, **labels: str)
 
 
 async def eventually(
-    question: Callable[[], Awaitable[T | None]], *, within_s: float = 120.0, what: str = "it"
+    question: Callable[[], Awaitable[T | None]], *, within_s: float = 300.0, what: str = "it"
 ) -> T:
     """Asks until there is an answer; fails, naming `what`, when there is none in time."""
     deadline_s = time.monotonic() + within_s

@@ -88,7 +88,7 @@ def watch(**request: Any) -> detector_pb.WatchAnomaliesRequest:
 async def frames(call: Any, count: int) -> list[detector_pb.WatchAnomaliesResponse]:
     """The next anomalies, heartbeats left out."""
     got: list[detector_pb.WatchAnomaliesResponse] = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while len(got) < count:
             frame = await call.read()
             assert frame is not grpc.aio.EOF

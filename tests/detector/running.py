@@ -108,7 +108,7 @@ class RunningDetector:
 
 
 async def eventually(
-    condition: Callable[[], bool | Awaitable[bool]], *, within_s: float = 60.0
+    condition: Callable[[], bool | Awaitable[bool]], *, within_s: float = 300.0
 ) -> None:
     """Returns when the condition holds.
 

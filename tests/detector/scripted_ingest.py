@@ -85,7 +85,7 @@ class ScriptedIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         """Sends any frame."""
         stream.outgoing.put_nowait(Frame(**frame))
 
-    async def until(self, condition: Any, timeout_s: float = 60.0) -> None:
+    async def until(self, condition: Any, timeout_s: float = 300.0) -> None:
         """Waits until something the subscriber did makes `condition()` true."""
         async with asyncio.timeout(timeout_s), self.changed:
             await self.changed.wait_for(condition)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mesh.postgres import Pool
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTED_S = 300.0
 
 
 @asynccontextmanager
@@ -67,14 +66,14 @@ async def test_killed_detectors_leave_the_anomalies_of_an_undisturbed_run(
     for number in range(kills):
         before = len(ingest.streams)
         async with child(migrated_dsn, ingest, keys):
-            await ingest.until(lambda n=before: len(ingest.streams) > n, STARTED_S)
+            await ingest.until(lambda n=before: len(ingest.streams) > n)
             writing = asyncio.create_task(_write(ingest, log[15 * number : 15 * number + 15]))
             await asyncio.sleep(chance.uniform(0.2, 1.0))
         await writing
     await _write(ingest, log[15 * kills :])
     before = len(ingest.streams)
     async with child(migrated_dsn, ingest, keys) as process:
-        await ingest.until(lambda: len(ingest.streams) > before, STARTED_S)
+        await ingest.until(lambda: len(ingest.streams) > before)
         await ingest.until_acked()
         process.terminate()
         assert await process.wait() == 0

@@ -55,7 +55,7 @@ class Ingest:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Waits until it holds."""
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(300):
         while not holds():  # noqa: ASYNC110 - what it asks rings no bell
             await asyncio.sleep(0.01)
 

@@ -81,7 +81,7 @@ class Consumer:
         """Samples seen."""
         return sum(map(len, self.rows.values()))
 
-    async def step(self, timeout_s: float = 60.0, *, ack: bool = True) -> pb.SubscribeResponse:
+    async def step(self, timeout_s: float = 300.0, *, ack: bool = True) -> pb.SubscribeResponse:
         """Takes one frame and answers as a good consumer does."""
         frame = await self.stream.next(timeout_s=timeout_s)
         if frame is None:

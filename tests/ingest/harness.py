@@ -220,7 +220,7 @@ class Stream:
     async def send(self, frame: Any) -> None:
         await self.call.write(frame)
 
-    async def next(self, kind: str = "", timeout_s: float = 60.0) -> Any:
+    async def next(self, kind: str = "", timeout_s: float = 300.0) -> Any:
         """The next frame, of `kind` if given; others are skipped. None at the end."""
         async with asyncio.timeout(timeout_s):
             while True:
@@ -261,7 +261,7 @@ def status_of(error: grpc.aio.AioRpcError) -> tuple[str, str]:
     return error.code().name, from_rpc_error(error).reason
 
 
-async def until(condition: Callable[[], Any], timeout_s: float = 60.0) -> Any:
+async def until(condition: Callable[[], Any], timeout_s: float = 300.0) -> Any:
     """Waits until an async condition gives something true."""
     async with asyncio.timeout(timeout_s):
         while not (found := await condition()):  # noqa: ASYNC110

@@ -15,7 +15,7 @@ from tests.ingest.harness import Running, alert
 
 NOW = int(time.time() * 1000)
 FIRING, RESOLVED = alert_pb2.ALERT_STATE_FIRING, alert_pb2.ALERT_STATE_RESOLVED
-LIMIT_S = 60.0
+LIMIT_S = 300.0
 
 
 async def write(service: Running, *alerts: alert_pb2.Alert) -> list[str]:

@@ -161,7 +161,7 @@ async def test_a_consumer_that_comes_back_gets_at_once_what_it_has_not_acked(
         await ack(stream, first.delivery_id)
         await until(lambda: waiting(service, 2))
     async with opened(service.stub.Subscribe, alerts_open("a")) as stream:
-        again = [await stream.next("alert", timeout_s=60.0) for _ in range(2)]
+        again = [await stream.next("alert") for _ in range(2)]
         await stream.nothing("alert", 0.7)
     assert [each.alert for each in again] == [each.alert for each in others]
     assert [each.attempt for each in again] == [2, 2]
@@ -177,7 +177,7 @@ async def test_deliveries_of_a_consumer_that_is_gone_go_to_another(hasty: Runnin
             await stream.nothing("alert", 1.5 * HASTY_TTL_S)
     async with opened(hasty.stub.Subscribe, alerts_open("a")) as stream:
         await stream.nothing("alert", 0.2)
-        again = await stream.next("alert", timeout_s=60.0)
+        again = await stream.next("alert")
     assert (again.alert, again.attempt) == (its.alert, 2)
 
 
@@ -190,7 +190,7 @@ async def test_deliveries_of_a_consumer_that_leaves_go_to_another_at_once(
         await stream.call.done_writing()
         assert await stream.next("never") is None
     async with opened(service.stub.Subscribe, alerts_open("b")) as stream:
-        assert (await stream.next("alert", timeout_s=60.0)).attempt == 2
+        assert (await stream.next("alert")).attempt == 2
 
 
 async def test_what_was_leased_but_never_sent_is_sent(service: Running) -> None:

@@ -195,7 +195,7 @@ async def test_two_consumers_share_and_rebalance_without_loss(service: Running) 
 
 async def _forever(consumer: Consumer) -> None:
     while True:
-        await consumer.step(60)
+        await consumer.step()
 
 
 async def test_consumers_of_two_processes_share(

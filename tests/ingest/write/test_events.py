@@ -42,7 +42,7 @@ class EventConsumer:
 
     async def step(self, *, ack: bool = True) -> pb.SubscribeResponse:
         """Takes one frame and answers it."""
-        frame: pb.SubscribeResponse = await self._stream.next(timeout_s=60)
+        frame: pb.SubscribeResponse = await self._stream.next()
         match frame.WhichOneof("frame"):
             case "assignment":
                 for each in frame.assignment.assigned:
