@@ -4,8 +4,9 @@
 metrics, with traces as far as no exporter is set; the one thing missing is the call to ingest,
 which is answered at once. `bare` is its endpoint alone: body, parse, the message for ingest, the
 answer, behind the same bounds of a connection. `fastapi` parses, validates and answers with
-pydantic and nothing else; `fastapi_door` also finds out who calls, with our check of the token, and
-writes our headers, a log line and a duration. All of them stand on uvicorn, httptools and uvloop.
+pydantic, and makes the message for ingest of what came, as one writes that by hand; `fastapi_door`
+also finds out who calls, with our check of the token, and writes our headers, a log line and a
+duration. All of them stand on uvicorn, httptools and uvloop.
 
     python -m bench.gateway_servers KIND DIRECTORY      prints its port, then a token
 """
@@ -33,6 +34,7 @@ from mesh.auth.identity import USER_ISSUER
 from mesh.errors import SensusError
 from mesh.migrations import migrate
 from mesh.telemetry.logs import configure_logs
+from sensus.core.v1 import alert_pb2, series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb2
 from services.gateway.auth.roles import SCOPES_BY_ROLE
 from services.gateway.clients import Clients
@@ -140,7 +142,7 @@ async def fastapi_door(directory: Path) -> None:
 
 
 def webhook_app(dependencies: Sequence[Any] = ()) -> ASGIApp:
-    """FastAPI with the webhook: pydantic parses and validates what `bare` reads."""
+    """FastAPI with the webhook: what `bare` reads, parsed and validated by pydantic."""
     from fastapi import FastAPI
     from pydantic import BaseModel
 
@@ -164,8 +166,30 @@ def webhook_app(dependencies: Sequence[Any] = ()) -> ASGIApp:
 
     app = FastAPI()
 
+    states = {
+        None: alert_pb2.ALERT_STATE_UNSPECIFIED,
+        "firing": alert_pb2.ALERT_STATE_FIRING,
+        "resolved": alert_pb2.ALERT_STATE_RESOLVED,
+    }
+
+    def labels(texts: dict[str, str]) -> list[series_pb2.Label]:
+        return [series_pb2.Label(name=name, value=text) for name, text in texts.items() if text]
+
+    def message_of(sent: Alert) -> alert_pb2.Alert:
+        alert = alert_pb2.Alert(
+            labels=labels(sent.labels),
+            annotations=labels(sent.annotations),
+            state=states[sent.status],
+            generator_url=sent.generatorURL,
+        )
+        alert.start_time.FromDatetime(sent.startsAt)
+        if sent.endsAt is not None and sent.endsAt.year > 1:
+            alert.end_time.FromDatetime(sent.endsAt)
+        return alert
+
     async def take(webhook: Webhook) -> Taken:
-        ids = [str(place) for place in range(len(webhook.alerts))]
+        request = ingest_pb2.WriteAlertsRequest(alerts=map(message_of, webhook.alerts))
+        ids = [str(place) for place in range(len(request.alerts))]
         return Taken(accepted=len(ids), duplicates=0, errors=[], alertIds=ids)
 
     app.add_api_route("/api/v1/alerts", take, methods=["POST"], dependencies=list(dependencies))
