@@ -35,6 +35,7 @@ _WAY: Final = {
     pb.CONNECTION_TYPE_ADDRESS: Way.ADDRESS,
     pb.CONNECTION_TYPE_ENTRY: Way.ENTRY,
 }
+_OUTWARD: Final = (pb.SPAN_KIND_CLIENT, pb.SPAN_KIND_PRODUCER)
 _REASON: Final = {pb.OriginReason.Value(f"ORIGIN_REASON_{each.name}"): each for each in Reason}
 
 
@@ -90,6 +91,7 @@ def _call(change: pb.EdgeChange) -> Call:
         service=edge.service,
         operation=edge.operation,
         way=_WAY.get(edge.connection_type, Way.CALL),
+        is_outward=edge.span_kind in _OUTWARD,
         observed=_counts(change.observed),
         usual=_counts(change.usual),
     )

@@ -80,6 +80,8 @@ class Call:
         evidence_id: Of the time that the called operation takes itself.
         wait_evidence_id: Of what the caller waits beyond that.
         caller: "" for an entry.
+        is_outward: The spans are calls that the service makes, not answers that it gives: of an
+            entry, whose own begin was not seen.
     """
 
     evidence_id: str = ""
@@ -89,6 +91,7 @@ class Call:
     service: str
     operation: str
     way: Way = Way.CALL
+    is_outward: bool = False
     observed: CallCounts = NEVER
     usual: CallCounts = NEVER
 

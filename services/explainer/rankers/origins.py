@@ -63,7 +63,9 @@ def excesses(traces: Traces) -> list[Excess]:
     questions = len(traces.origins) * traces.looks
     found = []
     for each in traces.origins:
-        service = behind(each.service, each.operation)
+        service = each.service
+        if each.reason is not Why.GAVE_UP:
+            service = behind(service, each.operation)
         if service not in systems:
             continue  # nobody knows who that is
         system = systems[service]

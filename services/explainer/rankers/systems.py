@@ -159,7 +159,7 @@ class Behind:
         self._called: dict[tuple[str, str], list[Call]] = defaultdict(list)
         self._asked: dict[str, list[Call]] = defaultdict(list)
         for each in traces.calls:
-            if each.way in (Way.CALL, Way.ENTRY):
+            if each.way in (Way.CALL, Way.ENTRY) and not each.is_outward:
                 self._served.add((each.service, each.operation))
             if each.way is Way.CALL:
                 self._answered[each.operation].add(each.service)

@@ -225,6 +225,20 @@ def test_whose_errors_begin_is_named_however_far_they_spread(service: str) -> No
     assert named(rank(case(traces(origins=[origin(service, 40)])))) == service
 
 
+@pytest.mark.parametrize(("reason", "charged"), [(Reason.STATUS, "pay"), (Reason.GAVE_UP, "web")])
+def test_calls_whose_own_begin_was_lost_do_not_make_the_caller_answer_them(
+    reason: Reason, charged: str
+) -> None:
+    """The span around the call came too late: the call stands alone, as if `web` began with it."""
+    alone = Call(
+        service="web", operation="Charge", way=Way.ENTRY, is_outward=True,
+        observed=counts(9), usual=counts(90),
+    )  # fmt: skip
+    failed = Origin(service="web", operation="Charge", reason=reason, observed=60)
+    found = traces([*calls(), alone], origins=[failed])
+    assert named(FirstToFail().rank(case(found))) == charged
+
+
 def test_few_of_many_requests_name_nobody() -> None:
     assert named(rank(case(traces(origins=[origin("pay", 2)])))) == ""
 
