@@ -5,13 +5,13 @@ import pytest
 
 from services.topology.minutes.minutes import Minutes
 from services.topology.minutes.table import MinuteTable
-from services.topology.model.events import CLIENT, SERVER
+from services.topology.model.events import CLIENT, GRPC_CODE, SERVER
 from services.topology.model.names import Named
 from services.topology.query.compare import MOST, compare
 from services.topology.query.naming import Dictionary
 from services.topology.query.series import MOST_OPERATIONS, MOST_SAMPLES, series_of
 from services.topology.query.sides import Side
-from services.topology.traces.settle import GAVE_UP, TOO_SLOW, settle
+from services.topology.traces.settle import GAVE_UP, STATUS, TOO_SLOW, settle
 from tests.topology.events import NOW_NS, rows, span
 
 
@@ -129,3 +129,37 @@ def test_what_was_given_up_is_charged_to_who_was_asked_if_that_was_slow(
         Named(f"s{(1000 + charged) % 9}", f"op {1000 + charged}"),
     )
     assert (origin.observed, origin.usual, origin.traces) == (20, 0, 20)
+
+
+@pytest.mark.parametrize(
+    ("waited_ms", "reason", "charged"), [(4, GAVE_UP, "op 1001"), (900, STATUS, "op 1003")]
+)
+def test_a_deadline_that_leaves_less_time_than_answers_take_is_the_callers_doing(
+    waited_ms: int, reason: int, charged: str
+) -> None:
+    """Answers usually take 10 ms. Nobody has answered when the caller gives up."""
+
+    def side(*, gives_up: bool) -> Side:
+        minutes = Minutes()
+        for number in range(1, 21):
+            seen = {"trace_lo": number}
+            out_of_time = {"status": 2, "code": 4, "flags": GRPC_CODE, "length_ms": waited_ms}
+            told = out_of_time if gives_up else {"length_ms": 12}
+            spans = [
+                span(1, operation=1001, length_ms=2000, **seen),
+                span(2, 1, kind=CLIENT, operation=1003, **seen, **told),
+            ]
+            spans += [] if gives_up else [span(3, 2, operation=1002, length_ms=10, **seen)]
+            minutes.add(settle(rows(*spans)), NOW_NS // 10**9)
+        (table,) = minutes.open.values()
+        return Side(table=table, minutes=1, provisional=0)
+
+    named = {
+        1001: Named("box", "op 1001"),
+        1002: Named("bank", "op 1003"),
+        1003: Named("box", "op 1003"),
+    }
+    names = Dictionary(operations=named, addresses={}, patterns={}, exceptions={}, behind={})
+    (origin,) = compare(side(gives_up=True), side(gives_up=False), names, ()).origins
+    assert (origin.reason, origin.place) == (reason, Named("box", charged))
+    assert (origin.observed, origin.usual, origin.detail) == (20, 0, "grpc 4")

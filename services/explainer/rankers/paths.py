@@ -3,9 +3,10 @@
 Uses which direct calls an operation makes to answer once. A wrong early return, a missing write, a
 query too many or a call in a loop fail nowhere and take no time; they show in the calls. How
 often a shape comes is a count: one that was rare and is not any more is judged by its past, per
-answer of its operation. Answers that are short because a call of theirs failed, or because nobody
-waited for them, are not their own doing and are taken off. Cost: one pass over the shapes. Blind
-to what makes no calls.
+answer of its operation. Answers that are short because a call of theirs failed, because nobody
+waited for them, or because spans of them were lost on the way, are not their own doing and are
+taken off; nor are those of an operation that takes several times as long as usual. Cost: one pass
+over the shapes. Blind to what makes no calls.
 
 >>> from services.explainer.model.case import Case, Subject
 >>> PathChanged().rank(Case(subject=Subject(id="a1"))).suspects
@@ -21,14 +22,16 @@ import numpy as np
 
 from services.explainer.model.case import Case
 from services.explainer.model.ranking import Ranking, Reason
-from services.explainer.model.traces import DirectCall, Shape, Traces
+from services.explainer.model.traces import DirectCall, Shape, Traces, Way
 from services.explainer.model.traces import Reason as Why
 from services.explainer.rankers.counts import as_robust
 from services.explainer.rankers.ranking import ranking
-from services.explainer.rankers.systems import ENOUGH, System
+from services.explainer.rankers.systems import ENOUGH, System, systems_of
 
 RARER: Final = 3.0
 """So many times as often as usual, at least: else it is the mix of requests that changed."""
+SEVERAL: Final = 3.0
+"""Times as long as usual, from which on answers take longer beyond doubt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +54,8 @@ class Changed:
 
 def changed_shapes(traces: Traces) -> list[Changed]:
     """What is beyond the usual, the least likely first."""
-    failed, given_up = _failed_calls(traces), _given_up(traces)
-    commonest = _commonest(traces.shapes)
+    failed, given_up, unseen = _failed_calls(traces), _given_up(traces), _callers_unseen(traces)
+    commonest, slower = _commonest(traces.shapes), _slower(traces)
     questions = len(traces.shapes) * traces.looks
     found = []
     for each in traces.shapes:
@@ -60,11 +63,17 @@ def changed_shapes(traces: Traces) -> list[Changed]:
             continue
         usual_share = (each.usual + 0.5) / each.usual_total
         place = each.service, each.operation
-        own = each.observed - failed.get(place, 0.0) - given_up.get(place, 0.0)
+        explained = failed.get(place, 0.0) + given_up.get(place, 0.0)
+        explained += max(
+            (unseen.get(c, 0.0) for c in _lacking(each, commonest[place])), default=0.0
+        )
+        own = each.observed - explained
+        lacks, adds = _difference(each, commonest[place])
+        if lacks and not adds and place in slower:
+            continue  # who returns early is not slower: these were cut short by who asked
         if own <= 0 or own / each.observed_total < RARER * usual_share:
             continue
         answers = System(services=frozenset(), observed=each.observed_total, usual=each.usual_total)
-        lacks, adds = _difference(each, commonest[place])
         found.append(
             Changed(
                 shape=each,
@@ -100,6 +109,41 @@ def _given_up(traces: Traces) -> Mapping[tuple[str, str], float]:
             if (each.caller, each.caller_operation) == (origin.service, origin.operation):
                 found[each.service, each.operation] += origin.observed
     return found
+
+
+def _callers_unseen(traces: Traces) -> Mapping[tuple[str, str], float]:
+    """Calls of an operation whose caller's span was lost, beyond what is usual.
+
+    Others usually call it, and now it seems to be asked by nobody: then answers of those others
+    only seem to lack the call.
+    """
+    called = {(each.service, each.operation) for each in traces.calls if each.way is Way.CALL}
+    systems = systems_of(traces)
+    return {
+        (each.service, each.operation): max(
+            0.0, each.observed.spans - systems[each.service].expected(each.usual.spans)
+        )
+        for each in traces.calls
+        if each.way is Way.ENTRY
+        and (each.service, each.operation) in called
+        and each.service in systems
+    }
+
+
+def _slower(traces: Traces) -> frozenset[tuple[str, str]]:
+    """Operations that take several times as long as usual, for half of the calls or the slowest."""
+    return frozenset(
+        (each.service, each.operation)
+        for each in traces.calls
+        for now, before in ((each.observed.duration, each.usual.duration),)
+        if now.p50 > SEVERAL * before.p50 > 0 or now.p95 > SEVERAL * before.p95 > 0
+    )
+
+
+def _lacking(shape: Shape, usual: Shape) -> frozenset[tuple[str, str]]:
+    """Whom the usual shape calls and this one does not."""
+    own = {(each.service, each.operation) for each in shape.calls}
+    return frozenset((each.service, each.operation) for each in usual.calls) - own
 
 
 def _commonest(shapes: Iterable[Shape]) -> Mapping[tuple[str, str], Shape]:

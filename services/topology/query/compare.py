@@ -16,6 +16,8 @@ WARNING: Final = 13
 
 SEVERAL: Final = 3.0
 """Times as long as usual: then it is not the caller that gave up too soon."""
+OUT_OF_TIME: Final = "grpc 4"
+"""Of a call that nobody answered before the caller's deadline."""
 
 K = TypeVar("K")
 
@@ -87,7 +89,7 @@ def compare(
         }
     return Comparison(
         edges=edges[:MOST],
-        origins=_origins(observed, usual, known, near, ratio, _slow(edges))[:MOST],
+        origins=_origins(observed, usual, known, near, ratio, _Patience.of(edges))[:MOST],
         shapes=_shapes(observed, usual, known, near)[:MOST],
         patterns=_patterns(observed, usual, known, near, ratio)[:MOST],
         services=near,
@@ -132,8 +134,57 @@ def _edge_change(pair: EdgePair, ratio: float) -> float:
     return change
 
 
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    """Who is charged with calls that ran out of time.
+
+    Attributes:
+        slow: By operation the one that it calls which takes several times as long as usual.
+        hasty: By service and what it calls the operation that waits for an answer, before it gives
+            up, less than answers usually take.
+    """
+
+    slow: Mapping[Named, Named]
+    hasty: Mapping[Named, Named]
+
+    @classmethod
+    def of(cls, edges: Sequence[EdgePair]) -> "_Patience":
+        """As these edges tell it."""
+        return cls(_slow(edges), _hasty(edges))
+
+    def charged(self, place: Named, call: Named, reason: int, detail: str) -> tuple[Named, int]:
+        """To whom an error is charged after all, and why.
+
+        Args:
+            place: To whom it is charged by its trace alone.
+            call: The operation of its span.
+            reason: By its trace alone.
+            detail: What says more.
+        """
+        if reason == settle.GAVE_UP and place in self.slow:
+            return self.slow[place], settle.TOO_SLOW
+        if reason == settle.STATUS and detail == OUT_OF_TIME and call in self.hasty:
+            return self.hasty[call], settle.GAVE_UP
+        return place, reason
+
+
+def _hasty(edges: Sequence[EdgePair]) -> Mapping[Named, Named]:
+    answers: dict[Named, list[float]] = {}
+    for each in edges:
+        if each.name.connection == settle.CALL and each.usual and each.usual.duration.count:
+            call = Named(each.name.caller.service, each.name.called.name)
+            answers.setdefault(call, []).append(each.usual.duration.p50_s)
+    found: dict[Named, Named] = {}
+    for each in edges:
+        call = Named(each.name.caller.service, each.name.called.name)
+        waited = each.observed.duration.p50_s if each.observed else float("inf")
+        is_unanswered = each.name.connection == settle.ADDRESS and each.name.caller.name
+        if is_unanswered and waited < min(answers.get(call, [0.0])):
+            found[call] = max(found.get(call, each.name.caller), each.name.caller, key=str)
+    return found
+
+
 def _slow(edges: Sequence[EdgePair]) -> Mapping[Named, Named]:
-    """By operation the one that it calls which takes several times as long as usual, if any."""
     found: dict[Named, tuple[float, str, Named]] = {}
     for each in edges:
         new, old = each.observed, each.usual
@@ -151,16 +202,17 @@ def _origins(
     known: Dictionary,
     near: Collection[str] | None,
     ratio: float,
-    slow: Mapping[Named, Named],
+    patience: _Patience,
 ) -> list[OriginPair]:
     def summed(side: Side) -> Mapping[tuple[Named, int, str], tuple[int, ...]]:
         sums: dict[Any, tuple[int, ...]] = {}
         for (operation, peer, reason, detail), counts in side.table.origins.items():
-            place = known.place(operation, peer, reason)
-            if reason == settle.GAVE_UP and place in slow:
-                place, reason = slow[place], settle.TOO_SLOW
+            told = known.detail(detail)
+            place, reason = patience.charged(
+                known.place(operation, peer, reason), known.operation(operation), reason, told
+            )
             if near is None or place.service in near:
-                key = (place, reason, known.detail(detail))
+                key = (place, reason, told)
                 sums[key] = tuple(map(sum, zip(sums.get(key, (0, 0)), counts, strict=True)))
         return sums
 

@@ -12,9 +12,11 @@ from services.explainer.model.traces import (
     UNKNOWN,
     Call,
     CallCounts,
+    DirectCall,
     Lines,
     Origin,
     Reason,
+    Shape,
     Traces,
     Version,
     Way,
@@ -264,6 +266,39 @@ def test_short_answers_are_not_charged_where_the_call_failed() -> None:
     found = traces([*calls(), failing], shapes=shapes(early=40))
     assert PathChanged().rank(case(found)).suspects == ()
     assert named(PathChanged().rank(case(traces(shapes=shapes(early=40))))) == "stock"
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.02, "stock"), (9.0, "")])
+def test_answers_that_take_several_times_as_long_do_not_return_early(
+    seconds: float, expected: str
+) -> None:
+    """Whoever asked, and is not seen, does not wait that long: it cuts them short."""
+    slow = replace(counts(OBSERVED), duration=took(OBSERVED, seconds))
+    found = traces(calls({("cart", "stock"): slow}), shapes=shapes(early=40))
+    assert named(PathChanged().rank(case(found))) == expected
+
+
+@pytest.mark.parametrize(("lost", "expected"), [(0, "web"), (40, "")])
+def test_calls_that_were_seen_without_their_caller_lack_in_no_answer(
+    lost: int, expected: str
+) -> None:
+    """Spans of `web` are lost on the way: what it called stands alone."""
+    both = frozenset(
+        {
+            DirectCall(service="cart", operation="Add"),
+            DirectCall(service="pay", operation="Charge"),
+        }
+    )
+    made = [
+        Shape(
+            evidence_id=f"s{len(called)}", service="web", operation="GET /buy", calls=called,
+            observed=observed, usual=usual, observed_total=OBSERVED, usual_total=USUAL,
+        )
+        for called, observed, usual in ((both, OBSERVED - 40, USUAL), (frozenset(), 40, 0))
+    ]  # fmt: skip
+    alone = Call(service="pay", operation="Charge", way=Way.ENTRY, observed=counts(lost))
+    found = traces([*calls(), alone], shapes=made)
+    assert named(PathChanged().rank(case(found))) == expected
 
 
 def slow(*, own: float = 0.02, wait: float = 0.002, spans: int = OBSERVED) -> CallCounts:

@@ -116,7 +116,9 @@ class _OriginReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OriginRe
     there such errors are ORIGIN_REASON_GAVE_UP.
     """
     ORIGIN_REASON_GAVE_UP: _OriginReason.ValueType  # 6
-    """It gave up a call that was answered well, in the usual time."""
+    """It gave up a call that was answered well, in the usual time; or, by gRPC, one that nobody had answered when its deadline passed,
+    sooner than such calls are usually answered.
+    """
 
 class OriginReason(_OriginReason, metaclass=_OriginReasonEnumTypeWrapper):
     """OriginReason is why a span is held to be where an error began."""
@@ -137,7 +139,9 @@ usual (95th percentile): charged to whom it called. Series do not tell it, since
 there such errors are ORIGIN_REASON_GAVE_UP.
 """
 ORIGIN_REASON_GAVE_UP: OriginReason.ValueType  # 6
-"""It gave up a call that was answered well, in the usual time."""
+"""It gave up a call that was answered well, in the usual time; or, by gRPC, one that nobody had answered when its deadline passed,
+sooner than such calls are usually answered.
+"""
 Global___OriginReason: _TypeAlias = OriginReason  # noqa: Y015
 
 @_typing.final
