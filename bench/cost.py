@@ -12,7 +12,8 @@ import asyncio
 import math
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from bench.detect_speed import bytes_per_series
 from bench.receivers import INTERVAL_MS, body, cpu_s, memory, scored, send
 from cli.product.tokens import user_token
 from tests.notifier.peers import Hook, served_hook
@@ -52,20 +54,20 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """Between two readings, without what idling takes; by process where it is a dict."""
+    """Between two readings, without what idling takes; CPU by process."""
 
     cpu: dict[str, float]
-    memory: dict[str, int]
     wal: int
     stored: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """Of one each; `idle` in cores, `idle_memory` in bytes."""
+    """Of so many each; `idle` in cores, memory in bytes before the first and after the last."""
 
     idle: dict[str, float]
     idle_memory: dict[str, int]
+    end_memory: dict[str, int]
     sample: Spent
     series: Spent
     incident: Spent
@@ -111,16 +113,12 @@ async def measured(door: Door, hook: Hook, options: argparse.Namespace) -> Costs
         await asyncio.sleep(REST_S)  # what is put off is part of it
 
     await scrapes(range(KNOWN), range(1))
-    before = await reading(door)
-    await asyncio.sleep(REST_S)
-    after = await reading(door)
-    took_s = after.at_s - before.at_s
-    idle = {name: (after.cpu[name] - before.cpu[name]) / took_s for name in after.cpu}
+    idle, first = await idling(door)
 
     async def spent(work: Callable[[], Awaitable[None]]) -> Spent:
-        start = await reading(door)
+        usual, start = await idling(door)  # anew: what is held makes idling dearer
         await work()
-        return between(start, await reading(door), idle)
+        return between(start, await reading(door), usual)
 
     sample = await spent(lambda: scrapes(range(KNOWN), range(1, 1 + options.scrapes)))
     new = range(KNOWN, KNOWN + options.series)
@@ -129,7 +127,8 @@ async def measured(door: Door, hook: Hook, options: argparse.Namespace) -> Costs
     incident = await spent(lambda: incidents(door, hook, options.incidents))
     return Costs(
         idle=idle,
-        idle_memory=after.memory,
+        idle_memory=first.memory,
+        end_memory=(await reading(door)).memory,
         sample=sample,
         series=series,
         incident=incident,
@@ -153,11 +152,29 @@ async def reading(door: Door) -> Reading:
         await connection.close()
     return Reading(
         at_s=time.perf_counter(),
-        cpu={name: cpu_s(found) for name, found in processes.items()},
-        memory={name: memory(found) for name, found in processes.items()},
+        cpu={name: sum(of_each(cpu_s, found)) for name, found in processes.items()},
+        memory={name: int(sum(of_each(memory, found))) for name, found in processes.items()},
         wal=int(wal),
         stored=stored,
     )
+
+
+def of_each(
+    measure: Callable[[Sequence[psutil.Process]], float], processes: list[psutil.Process]
+) -> Iterator[float]:
+    """Of one that has ended meanwhile nothing: its CPU is with its parent by then."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            yield measure([process])
+
+
+async def idling(door: Door) -> tuple[dict[str, float], Reading]:
+    """Cores that each process takes while nobody sends anything, and the state after that."""
+    start = await reading(door)
+    await asyncio.sleep(REST_S)
+    end = await reading(door)
+    took_s = end.at_s - start.at_s
+    return {name: (end.cpu[name] - start.cpu[name]) / took_s for name in end.cpu}, end
 
 
 def between(start: Reading, end: Reading, idle: dict[str, float]) -> Spent:
@@ -167,7 +184,6 @@ def between(start: Reading, end: Reading, idle: dict[str, float]) -> Spent:
         cpu={
             name: max(0.0, end.cpu[name] - start.cpu[name] - took_s * idle[name]) for name in idle
         },
-        memory={name: end.memory[name] - start.memory[name] for name in idle},
         wal=end.wal - start.wal,
         stored=end.stored - start.stored,
     )
@@ -203,8 +219,8 @@ def show(costs: Costs) -> None:
         "process",
         "idle, cores",
         "idle, MiB",
+        "after all, MiB",
         "cores per 1,000 samples/s",
-        "bytes a series",
         "ms CPU a new series",
         "ms CPU an incident",
         title=f"Measured: {costs.samples:,} samples, {costs.new_series:,} series, "
@@ -215,8 +231,8 @@ def show(costs: Costs) -> None:
             name,
             f"{costs.idle[name]:.3f}",
             f"{costs.idle_memory[name] / 2**20:.0f}",
+            f"{costs.end_memory[name] / 2**20:.0f}",
             f"{1000 * costs.sample.cpu[name] / costs.samples:.4f}",
-            f"{costs.series.memory[name] / costs.new_series:.0f}",
             f"{1000 * costs.series.cpu[name] / costs.new_series:.3f}",
             f"{1000 * costs.incident.cpu[name] / costs.incidents:.1f}",
         )
@@ -234,6 +250,8 @@ def show(costs: Costs) -> None:
 
 def show_loads(costs: Costs) -> None:
     """What larger loads need by these figures, with nothing that grows in another way."""
+    per_series = bytes_per_series(100_000)
+    print(f"the engine of the detector holds {per_series} bytes a series")
     table = Table(
         "samples/s",
         "series",
@@ -246,12 +264,11 @@ def show_loads(costs: Costs) -> None:
             busy = rate * costs.sample.cpu[name] / costs.samples + costs.idle[name]
             return f"{math.ceil(10 * busy / BUSY) / 10:,.1f}"
 
-        held = series * costs.series.memory["detector"] / costs.new_series
         table.add_row(
             f"{rate:,}",
             f"{series:,}",
             *map(cores, ("gateway", "ingest", "detector")),
-            f"{held / 2**30:.1f}",
+            f"{series * per_series / 2**30:.1f}",
             cores("postgres"),
             f"{rate * costs.sample.wal / costs.samples / 1e6:,.1f}",
             cores("redis"),

@@ -32,7 +32,7 @@ MINUTE_MS = 60_000
 def main() -> None:
     """Prints the tables."""
     forest = first_forest(0)
-    per_series = _bytes_per_series(100_000)
+    per_series = bytes_per_series(100_000)
     costs = {size: _engine_us(forest, size) for size in SIZES}
     header = ["series", "us per sample, batches of 10 000", "memory, MB"]
     rows: list[list[object]] = [[n, us, n * per_series / 1e6] for n, us in costs.items()]
@@ -50,7 +50,7 @@ def main() -> None:
     _compare(costs[10_000])
 
 
-def _bytes_per_series(series: int) -> int:
+def bytes_per_series(series: int) -> int:
     """Of an engine whose series came a thousand at a time."""
     engine = Engine(forest=None)
     for _ in range(0, series, 1000):
