@@ -208,7 +208,7 @@ def test_the_span_is_chosen_in_which_most_is_unusual() -> None:
 
 def test_what_is_shown_is_numbered_and_the_rest_is_not() -> None:
     found = traced.traces(
-        traced.calls({("cart", "stock"): traced.counts(traced.OBSERVED, own=0.5, wait=0.5)}),
+        traced.calls({("web", "cart"): traced.counts(traced.OBSERVED, own=0.5, wait=0.5)}),
         origins=[traced.origin("pay", 40), traced.origin("cart", 0)],
         shapes=traced.shapes(early=30),
         versions=[Version(service=s, version="2", first_seen_ms=EVENT_MS) for s in ("web", "pay")],
@@ -225,8 +225,8 @@ def test_what_is_shown_is_numbered_and_the_rest_is_not() -> None:
     pay, cart = with_ids.origins
     assert titles[pay.evidence_id].startswith("errors begin in pay, Charge")
     assert cart.evidence_id == ""
-    stock = next(each for each in with_ids.calls if each.service == "stock")
-    assert titles[stock.evidence_id] == "stock, Reserve takes longer"
-    assert titles[stock.wait_evidence_id] == "cart waits longer for stock, Reserve"
+    called = next(each for each in with_ids.calls if each.service == "cart")
+    assert titles[called.evidence_id] == "cart, Add takes longer"
+    assert titles[called.wait_evidence_id] == "web waits longer for cart, Add"
     assert [bool(each.evidence_id) for each in with_ids.shapes] == [False, True]
     assert [bool(each.evidence_id) for each in with_ids.versions] == [False, True]
