@@ -61,7 +61,9 @@ class Running:
     @asynccontextmanager
     async def called_by(self, subject: str, *scopes: str) -> AsyncIterator[Any]:
         """A stub with which somebody else calls."""
-        tokens = client_interceptors(tokens=lambda: self.minter.mint(subject, scopes, 3600))
+        tokens = client_interceptors(
+            tokens=lambda: self.minter.mint(subject, scopes, 3600), default_timeout_s=120
+        )
         target = f"127.0.0.1:{self.port}"
         async with grpc.aio.insecure_channel(
             target, OWN_CONNECTIONS, interceptors=tokens
