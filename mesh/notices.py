@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from mesh.postgres import Pool, guard
+from mesh.postgres import Pool, give_up, guard
 
 
 class Notices:
@@ -65,8 +65,7 @@ async def _let_go(pool: Pool, connection: Any, channel: str, notices: Notices) -
             connection.remove_termination_listener(notices.lose)
             await connection.remove_listener(channel, notices.hear)
     except BaseException:
-        with suppress(asyncpg.InterfaceError):
-            connection.terminate()  # whether it still listens nobody knows
+        give_up(connection)  # whether it still listens nobody knows
         raise
     finally:
         await pool.release(connection)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, TypeAlias
 
 import asyncpg
@@ -16,6 +16,7 @@ from mesh.metrics import POSTGRES_DURATION, POSTGRES_LOST, POSTGRES_OPERATION
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 _RETRY_AFTER_S: Final = 1.0
 _ATTEMPT_EVERY_S: Final = 0.25
@@ -96,6 +97,12 @@ def guard(operation: str = "other") -> Iterator[None]:
         took_s = time.perf_counter() - started_s
         POSTGRES_DURATION.observe(took_s)
         POSTGRES_OPERATION.labels(operation).observe(took_s)
+
+
+def give_up(connection: "Connection | PooledConnection") -> None:
+    """Cuts a connection whose state nobody knows; of one that is lost the pool knows already."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 async def ping(pool: Pool) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mesh.errors import Conflict, Unavailable
-from mesh.postgres import guard
+from mesh.postgres import give_up, guard
 from services.detector.detectors.engine import FEATURES, Forest
 from services.detector.model.model_life import Judged
 from services.detector.model.models import ActiveModel, TrainedModel, WarmUp
@@ -148,7 +148,7 @@ class ModelStore:
             try:
                 leads = await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LEADER_LOCK)
             except BaseException:
-                connection.terminate()  # and the lock with it, should it have been given
+                give_up(connection)  # and the lock with it, should it have been given
                 await self._pool.release(connection)
                 raise
         try:
@@ -167,8 +167,7 @@ class ModelStore:
                 with guard("lead"):
                     await connection.execute("SELECT pg_advisory_unlock($1)", _LEADER_LOCK)
         except (Unavailable, asyncpg.InterfaceError):
-            with suppress(asyncpg.InterfaceError):  # the pool has dropped it already
-                connection.terminate()
+            give_up(connection)
         finally:
             await self._pool.release(connection)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from mesh.errors import Unavailable
+from mesh.postgres import give_up
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -34,10 +35,10 @@ async def committing(pool: "Pool", timeout_s: float) -> "AsyncIterator[Connectio
             await transaction.commit()
     except asyncpg.InternalClientError as error:
         # how the driver puts it when a connection breaks inside COPY
-        connection.terminate()
+        give_up(connection)
         raise ConnectionResetError from error
     except BaseException:
-        connection.terminate()
+        give_up(connection)
         raise
     finally:
         await pool.release(connection)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from mesh.postgres import guard
+from mesh.postgres import give_up, guard
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -50,7 +50,7 @@ class Presence:
                 await connection.execute(_ENTER, _SPACE, owner)
             yield Present(connection)
         finally:
-            connection.terminate()  # and the lock with it, also where the server is away
+            give_up(connection)  # and the lock with it, also where the server is away
             await self._pool.release(connection)
 
 
