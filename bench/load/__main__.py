@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,8 +105,16 @@ async def _run(door: Door, profile: Profile, scale: float) -> tuple[list[Answer]
 def _look(door: Door, now_s: float, memory: Memory) -> None:
     for child in door.product.children:
         if child.pid:
-            size = psutil.Process(child.pid).memory_info().rss / 1e6
-            memory.setdefault(child.name, []).append((now_s, size))
+            memory.setdefault(child.name, []).append((now_s, _size_mb(child.pid)))
+
+
+def _size_mb(pid: int) -> float:
+    """Of a process and all below it; of memory that several share each has its part."""
+    parent, total = psutil.Process(pid), 0
+    for process in (parent, *parent.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            total += process.memory_full_info().pss
+    return total / 1e6
 
 
 async def _lost(door: Door, answers: Sequence[Answer]) -> str:

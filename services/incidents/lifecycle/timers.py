@@ -65,5 +65,6 @@ def _resolved(before: Incident, now_ms: int) -> Event:
 def _unattended(before: Incident, now_ms: int) -> Event:
     after = draft(before)
     after.state, after.since_ms = IncidentState.OPEN, now_ms
-    text = f"nobody is on it: {before.owner} has done nothing for an hour"
+    idle_min = max(now_ms - before.owner_seen_ms, 0) // 60_000
+    text = f"nobody is on it: {before.owner} has done nothing for {idle_min} min"
     return event(before, after, EventKind.UNATTENDED, SENSUS, now_ms, text, notice=True)
