@@ -62,13 +62,17 @@ def raise_in_callback() -> None:
 
 
 def exhaust_descriptors() -> None:
-    """Takes every descriptor that is left, and keeps them."""
+    """Takes every descriptor that is left, and each that comes free, and keeps them."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    try:
-        while True:
+    threading.Thread(target=_take_descriptors, daemon=True).start()
+
+
+def _take_descriptors() -> None:
+    while True:
+        try:
             _kept.append(socket.socket())
-    except OSError:
-        pass
+        except OSError:
+            time.sleep(0.02)
 
 
 def exhaust_memory() -> None:
