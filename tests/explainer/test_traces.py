@@ -13,7 +13,8 @@ from services.explainer.evidence.sources.traces import sharpest
 from services.explainer.evidence.traces import example_piece, numbered, trace_evidence
 from services.explainer.model.case import Change
 from services.explainer.model.subjects import SubjectFacts, SubjectKind, SubjectRef
-from services.explainer.model.traces import Example, Version
+from services.explainer.model.traces import NEVER, NO_TRACES, Call, Example, Version, Way
+from services.explainer.rankers.systems import within
 from tests.explainer.conftest import Start
 from tests.explainer.peers import EVENT_MS, Ingest, alert
 from tests.explainer.peers.topology import TRACE_ID, Topology, served_topology
@@ -204,6 +205,23 @@ def test_the_span_is_chosen_in_which_most_is_unusual() -> None:
     assert sharpest([calm, longer, loud]).start_ms == longer.start_ms
     assert sharpest([loud, calm]).origins == loud.origins
     assert sharpest([calm, loud]).looks == 2
+
+
+def test_a_span_before_which_the_system_did_not_run_is_not_chosen() -> None:
+    """Beside it another one runs, with a past that says nothing of ours."""
+    mail = Call(
+        service="mail", operation="send", way=Way.ENTRY,
+        observed=traced.counts(500), usual=traced.counts(5000),
+    )  # fmt: skip
+    known = traced.traces([*traced.calls(), mail], origins=[traced.origin("pay", 60)])
+    unknown = [dataclasses.replace(each, usual=NEVER) for each in traced.calls()]
+    new = dataclasses.replace(
+        known, calls=(*unknown, mail), start_ms=known.start_ms - 60 * MINUTE_MS
+    )
+    ours = [within(each, {"web"}) for each in (new, known)]
+    assert sharpest(ours).start_ms == known.start_ms
+    assert sharpest(ours).looks == 1
+    assert sharpest(ours[:1]) is NO_TRACES
 
 
 def test_what_is_shown_is_numbered_and_the_rest_is_not() -> None:

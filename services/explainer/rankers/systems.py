@@ -65,15 +65,22 @@ def systems_of(traces: Traces) -> Mapping[str, System]:
     found: dict[str, System] = {}
     for services in groups:
         own = [each for each in entries if each.service in services]
-        system = System(
-            services=services,
-            observed=_requests(each.observed.spans for each in own) or traces.observed.traces,
-            usual=_requests(each.usual.spans for each in own) or traces.usual.traces,
-        )
+        observed = _requests(each.observed.spans for each in own)
+        usual = _requests(each.usual.spans for each in own)
+        if not own:  # nobody saw them come in
+            observed, usual = traces.observed.traces, traces.usual.traces
+        system = System(services=services, observed=observed, usual=usual)
         found |= dict.fromkeys(services, system)
     return found | {
         each: _shared(each, users, found) for each, users in _infrastructure(traces).items()
     }
+
+
+def is_comparable(traces: Traces) -> bool:
+    """Whether a system was asked in both spans of time: what is new has no usual."""
+    if not traces.observed.traces or not traces.usual.traces:
+        return False
+    return any(each.observed and each.usual for each in systems_of(traces).values())
 
 
 def within(traces: Traces, names: Collection[str]) -> Traces:

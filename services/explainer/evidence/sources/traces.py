@@ -19,7 +19,7 @@ from services.explainer.model.traces import NO_TRACES, Example, Traces
 from services.explainer.rankers.lines import new_lines
 from services.explainer.rankers.origins import excesses, shown
 from services.explainer.rankers.paths import changed_shapes
-from services.explainer.rankers.systems import within
+from services.explainer.rankers.systems import is_comparable, within
 from services.explainer.rankers.ties import SAYS_NO_PLACE
 from services.explainer.rankers.waits import longer
 
@@ -61,12 +61,11 @@ class ComparedTraces:
         end_ms = -(-(facts.event_ms + self.reach.after_ms) // MINUTE_MS) * MINUTE_MS
         until_ms = end_ms if end_ms <= self.clock.now_ms() else None
         answers, late = await in_time([self._compared(each, until_ms) for each in starts])
-        seen = [each for each in answers if each.observed.traces and each.usual.traces]
-        if not seen:
+        traces = await asyncio.to_thread(lambda: sharpest([_near(each, facts) for each in answers]))
+        if traces is NO_TRACES:
             if any(each.observed.spans or each.usual.spans for each in answers):
                 return Findings(missing=("traces of before, to tell what is usual",))
             return Findings(unknown=("traces (OTLP)",))
-        traces = await asyncio.to_thread(lambda: sharpest([_near(each, facts) for each in seen]))
         lost = ("traces: some were lost before they were counted",) if traces.observed.lost else ()
         unseen = f"traces: {late} of {len(starts)} spans of time were not compared in time"
         return Findings(
@@ -130,8 +129,12 @@ def _near(traces: Traces, facts: SubjectFacts) -> Traces:
 
 
 def sharpest(compared: Sequence[Traces]) -> Traces:
-    """The comparison in which the least likely thing is least likely; of equal ones the longest."""
-    looked = [replace(each, looks=len(compared)) for each in compared]
+    """The comparison in which the least likely thing is least likely; of equal ones the longest.
+
+    `NO_TRACES` where none can be compared with a time before.
+    """
+    comparable = [each for each in compared if is_comparable(each)]
+    looked = [replace(each, looks=len(comparable)) for each in comparable]
     return max(
         looked, key=lambda each: (round(_farthest(each), 6), -each.start_ms), default=NO_TRACES
     )
