@@ -57,7 +57,7 @@ class Together(Generic[Item, Result]):
         self._task = asyncio.get_running_loop().create_task(self._next(), context=context)
 
     async def _next(self) -> None:
-        await asyncio.sleep(0)  # for those that come in the same breath
+        await asyncio.sleep(0)  # for those that come at the same moment
         part, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
         try:
             await self._answer([each for each in part if not each.answer.done()])

@@ -1,6 +1,5 @@
 """The explainer behind its own door, on a real PostgreSQL, with scripted peers."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -170,7 +169,6 @@ async def _explainer(
         target = f"127.0.0.1:{await explainer.server.start()}"
         try:
             async with patient_channel(target, service=FULL_NAME, tokens=lambda: user) as channel:
-                await asyncio.wait_for(channel.channel_ready(), 60)
                 stub = pb_grpc.ExplainerServiceStub(channel)
                 yield Running(stub=stub, explainer=explainer, config=config, target=target)
         finally:

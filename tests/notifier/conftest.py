@@ -171,7 +171,6 @@ async def _notifier(
     async with assemble(config, SystemClock()) as notifier:
         target = f"127.0.0.1:{await notifier.server.start()}"
         async with patient_channel(target, service=FULL_NAME, tokens=lambda: user) as channel:
-            await asyncio.wait_for(channel.channel_ready(), 60)
             stub = pb_grpc.NotifierServiceStub(channel)
             running = Running(stub=stub, notifier=notifier, config=config)
             try:

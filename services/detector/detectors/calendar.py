@@ -87,9 +87,9 @@ def _holidays_of(place: str) -> HolidayBase | None:
     if not place:
         return None
     country, dash, part = place.partition("-")
+    if dash and not part:
+        raise ValueError(f"no holidays of {place!r} are known here: no part is named after `-`")
     try:
-        if dash and not part:
-            raise NotImplementedError("a part of the country is missing after `-`")
         return country_holidays(country, subdiv=part or None)
     except NotImplementedError as error:
         raise ValueError(f"no holidays of {place!r} are known here: {error}") from error
