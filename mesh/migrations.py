@@ -31,6 +31,11 @@ CREATE TABLE IF NOT EXISTS sensus_meta.migrations (
     PRIMARY KEY (service, number)
 );
 """
+PLAN: Final = "SET LOCAL enable_nestloop = off"
+"""Before each file: its plan must not hang on the statistics of a table that was empty a moment ago.
+
+A nested loop would run a subquery again for each row, and draw `nextval` anew each time.
+"""
 _APPLIED: Final = "SELECT number, sha256 FROM sensus_meta.migrations WHERE service = $1"
 _RECORD: Final = "INSERT INTO sensus_meta.migrations VALUES ($1, $2, $3, $4)"
 _SEEN_BY: Final = """
@@ -153,6 +158,7 @@ async def _apply(connection: Connection, migration: Migration, role: str) -> Non
         async with connection.transaction():
             if role:
                 await connection.execute(_BECOME.format(role=role))
+            await connection.execute(PLAN)
             await connection.execute(migration.sql)
             if role:
                 await connection.execute(_RETURN.format(role=role))

@@ -176,7 +176,10 @@ async def test_what_ended_before_there_was_a_log_is_in_it_by_its_end(
         " WHERE explanation_id = $1",
         UUID(found[2].explanation_id),
     )
-    await pool.execute(migration_update())
+    await pool.execute("ANALYZE explainer.explanation")
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(migrations.PLAN)
+        await connection.execute(migration_update())
     async with watch(watched, after_cursor=0) as call:
         assert ids(await ended(call, 3)) == ["a3", "a1", "a2"]
 

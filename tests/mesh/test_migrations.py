@@ -51,6 +51,30 @@ async def test_new_file_is_applied_alone(postgres_dsn: str, directory: Path) -> 
     assert await migrate(postgres_dsn, ["ingest"], directory) == ["ingest/0003_new.sql"]
 
 
+async def test_a_numbering_follows_its_order_whatever_the_statistics_say(
+    postgres_dsn: str, directory: Path
+) -> None:
+    """Of a table that was empty when it was last looked at, a nested loop seems to cost nothing."""
+    await migrate(postgres_dsn, ["ingest"], directory)
+    connection = await asyncpg.connect(postgres_dsn)
+    try:
+        await connection.execute("CREATE SEQUENCE ingest.place; ALTER TABLE ingest.a ADD p bigint")
+        await connection.execute("DELETE FROM ingest.a")
+        await connection.execute("VACUUM (TRUNCATE false, ANALYZE) ingest.a")
+        await connection.execute("INSERT INTO ingest.a VALUES (1), (2), (3)")
+        number = (
+            "UPDATE ingest.a SET p = placed.p FROM (SELECT n, nextval('ingest.place') AS p"
+            " FROM (SELECT n FROM ingest.a ORDER BY n DESC) AS sorted) AS placed WHERE a.n = placed.n"
+        )
+        plan = [row[0] for row in await connection.fetch(f"EXPLAIN {number}")]
+        assert any("Nested Loop" in line for line in plan), "the case provokes nothing"
+    finally:
+        await connection.close()
+    write(directory, "ingest", "0003_numbered.sql", number)
+    await migrate(postgres_dsn, ["ingest"], directory)
+    assert await fetchval(postgres_dsn, "SELECT array_agg(n ORDER BY p) FROM ingest.a") == [3, 2, 1]
+
+
 async def test_concurrent_migrators_apply_each_file_once(
     postgres_dsn: str, directory: Path
 ) -> None:
