@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS sensus_meta.migrations (
 );
 """
 PLAN: Final = "SET LOCAL enable_nestloop = off"
-"""Before each file: its plan must not hang on the statistics of a table that was empty a moment ago.
+"""Before each file: its plan must not hang on statistics from when a table was empty.
 
 A nested loop would run a subquery again for each row, and draw `nextval` anew each time.
 """

@@ -64,7 +64,8 @@ async def test_a_numbering_follows_its_order_whatever_the_statistics_say(
         await connection.execute("INSERT INTO ingest.a VALUES (1), (2), (3)")
         number = (
             "UPDATE ingest.a SET p = placed.p FROM (SELECT n, nextval('ingest.place') AS p"
-            " FROM (SELECT n FROM ingest.a ORDER BY n DESC) AS sorted) AS placed WHERE a.n = placed.n"
+            " FROM (SELECT n FROM ingest.a ORDER BY n DESC) AS sorted) AS placed"
+            " WHERE a.n = placed.n"
         )
         plan = [row[0] for row in await connection.fetch(f"EXPLAIN {number}")]
         assert any("Nested Loop" in line for line in plan), "the case provokes nothing"
