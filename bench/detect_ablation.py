@@ -34,7 +34,7 @@ from services.detector.detectors.first_forest import first_forest
 from services.detector.detectors.forest import Forest
 
 ENGINE: Final = Path("services/detector/detectors")
-LAST_FEATURE: Final = '    found[6] = run.meet(state["run"], sample, places, 6 * WIDTHS)\n'
+LAST_FEATURE: Final = "        found[context] = novelty.surprise(met.rarity[context])\n"
 Change = tuple[str, str, str]
 """A file of the engine, what stands there, and what shall stand there."""
 

@@ -13,13 +13,13 @@ a third vote for it costs more false alarms than it finds faults (see the ablati
     run        how long the value has stayed in its cell, see `run`
 
 >>> state, found = np.zeros(1, STATE)[0], np.zeros(len(FEATURES), np.float32)
->>> places, usual = np.zeros(PLACES, np.int16), Sample(value=1, last=1)
+>>> met, usual = novelty.room(), Sample(value=1, last=1)
 >>> for _ in range(99):
-...     meet(state, usual, found, places)
-...     learn(state, usual, places)
+...     meet(state, usual, found, met)
+...     learn(state, usual, met)
 >>> bool(found.any())
 False
->>> meet(state, Sample(value=90, last=1, change=89, offset=89), found, places)
+>>> meet(state, Sample(value=90, last=1, change=89, offset=89), found, met)
 >>> [name for name, new in zip(FEATURES, found) if new > 1]
 ['change', 'offset', 'daytime', 'weekend', 'sequence', 'pattern']
 """
@@ -29,99 +29,118 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.detectors import novelty, run
+from services.detector.detectors import novelty, run, tables
 from services.detector.detectors.grid import WIDTHS
 from services.detector.detectors.jit import kernel
-from services.detector.detectors.sample import Reach, Sample
+from services.detector.detectors.novelty import Met, X, Y, Z, beyond, look, part
+from services.detector.detectors.sample import Sample
+from services.detector.detectors.tables import (
+    CHANGE,
+    DAYTIME,
+    OFFSET,
+    PATTERN,
+    RUN,
+    SEQUENCE,
+    TABLES,
+    WEEKEND,
+    WORDS,
+    Ages,
+    Words,
+)
 
-NARROW: Final = (5, 5, 5, 4, 4)
-"""log2 of the bits kept per width, the finest first: enough for a value alone."""
-DAYTIME: Final = (7, 7, 6, 6, 6)
-WEEKEND: Final = (6, 6, 6, 5, 5)
-WIDE: Final = (7, 7, 7, 7, 7)
-
+FEATURES: Final = tuple(tables.SIZES)
+ENOUGH: Final = 6
+"""Visits before a part of the calendar counts as known; one hardly visited surprises no one."""
 STATE: Final = np.dtype(
     [
-        ("change", novelty.table(NARROW)),
-        ("offset", novelty.table(NARROW)),
-        ("daytime", novelty.parted_table(DAYTIME, parts=4)),
-        ("weekend", novelty.parted_table(WEEKEND, parts=2)),
-        ("sequence", novelty.table(WIDE)),
-        ("pattern", novelty.table(WIDE)),
-        ("run", run.STATE),
-    ],
-    align=True,
+        ("known", np.uint32, (WORDS,)),
+        ("age", np.uint16, (TABLES,)),
+        ("run", np.uint8, (WIDTHS,)),
+        ("quarters", np.uint8, (4,)),
+        ("weekends", np.uint8, (2,)),
+    ]
 )
-FEATURES: Final = tuple(STATE.names or ())
-PLACES: Final = len(FEATURES) * WIDTHS
-"""Where something may be new about a sample."""
+"""Of each table its known cells and the samples met; lengths of the run; visits to the calendar."""
 
 
 @kernel
-def meet(
-    state: np.void, sample: Sample, found: npt.NDArray[np.float32], places: novelty.Places
-) -> None:
+def meet(state: np.void, sample: Sample, found: npt.NDArray[np.float32], met: Met) -> None:
     """Writes how surprising each context is, at least 0, and for `learn` where it is new."""
-    value, values, last, before = sample.value, sample.values, sample.last, sample.before
-    halved = Reach(values.low >> 1, values.high >> 1)
-    found[0] = novelty.meet(
-        state["change"]["known"][:], state["change"]["age"][:], NARROW,
-        sample.change, sample.changes, 0, 0, 0, places, 0,
-    )  # fmt: skip
-    found[1] = novelty.meet(
-        state["offset"]["known"][:], state["offset"]["age"][:], NARROW,
-        sample.offset, sample.offsets, 0, 0, 0, places, WIDTHS,
-    )  # fmt: skip
-    found[2] = novelty.meet_part(
-        state["daytime"], DAYTIME, value, values, sample.quarter, places, 2 * WIDTHS
-    )
-    found[3] = novelty.meet_part(
-        state["weekend"], WEEKEND, value, values, sample.weekend, places, 3 * WIDTHS
-    )
-    found[4] = novelty.meet(
-        state["sequence"]["known"][:], state["sequence"]["age"][:], WIDE,
-        value, values, last, 0, 0, places, 4 * WIDTHS,
-    )  # fmt: skip
-    found[5] = novelty.meet(
-        state["pattern"]["known"][:], state["pattern"]["age"][:], WIDE,
-        value >> 1, halved, last >> 1, before >> 1, 0, places, 5 * WIDTHS,
-    )  # fmt: skip
-    found[6] = run.meet(state["run"], sample, places, 6 * WIDTHS)
+    known, age, lengths = state["known"][:], state["age"][:], state["run"][:]
+    met.rarity[:] = 1.0
+    for place in range(_look_up(known, lengths, sample, met)):
+        table, share = int(met.table[place]), novelty.share(known, age, met, place)
+        if share < 1.0 and not (table >= RUN and _is_usual_run(age, lengths, sample, table)):
+            met.rarity[table // WIDTHS] *= share
+    if state["quarters"][sample.quarter] < ENOUGH:
+        met.rarity[DAYTIME // WIDTHS] = 1.0
+    if state["weekends"][sample.weekend] < ENOUGH:
+        met.rarity[WEEKEND // WIDTHS] = 1.0
+    for context in range(len(FEATURES)):
+        found[context] = novelty.surprise(met.rarity[context])
 
 
 @kernel
-def learn(state: np.void, sample: Sample, places: novelty.Places) -> None:
-    """Learns the sample that was met last; `places` as `meet` wrote them."""
-    change, offset = state["change"], state["offset"]
-    sequence, pattern = state["sequence"], state["pattern"]
-    novelty.learn(change["known"][:], change["age"][:], NARROW, places, 0)
-    novelty.learn(offset["known"][:], offset["age"][:], NARROW, places, WIDTHS)
-    novelty.learn_part(state["daytime"], DAYTIME, sample.quarter, places, 2 * WIDTHS)
-    novelty.learn_part(state["weekend"], WEEKEND, sample.weekend, places, 3 * WIDTHS)
-    novelty.learn(sequence["known"][:], sequence["age"][:], WIDE, places, 4 * WIDTHS)
-    novelty.learn(pattern["known"][:], pattern["age"][:], WIDE, places, 5 * WIDTHS)
-    run.learn(state["run"], sample, places, 6 * WIDTHS)
+def _look_up(known: Words, lengths: run.Lengths, sample: Sample, met: Met) -> int:
+    """Looks the sample up in all tables; how many have not known it."""
+    value, values, last, before = sample.value, sample.values, sample.last, sample.before
+    quarter, weekend = part(sample.quarter, Y), part(sample.weekend, Y)
+    size = 0
+    for width in range(WIDTHS):
+        x, y, far = part(value >> width, X), part(last >> width, Y), beyond(value, values, width)
+        key = part(sample.change >> width, X)
+        size = look(
+            known, CHANGE + width, key, beyond(sample.change, sample.changes, width), met, size
+        )
+        key = part(sample.offset >> width, X)
+        size = look(
+            known, OFFSET + width, key, beyond(sample.offset, sample.offsets, width), met, size
+        )
+        size = look(known, DAYTIME + width, x + quarter, far, met, size)
+        size = look(known, WEEKEND + width, x + weekend, far, met, size)
+        size = look(known, SEQUENCE + width, x + y, far, met, size)
+        key = part(run.classify(run.so_far(lengths, sample, width)), Y)
+        size = look(known, RUN + width, x + key, far, met, size)
+        key = (
+            part(value >> width + 1, X) + part(last >> width + 1, Y) + part(before >> width + 1, Z)
+        )
+        size = look(known, PATTERN + width, key, beyond(value, values, width + 1), met, size)
+    met.size[0] = size
+    return size
+
+
+@kernel
+def _is_usual_run(age: Ages, lengths: run.Lengths, sample: Sample, table: int) -> bool:
+    """Whether the run fills more than half of what was seen."""
+    return 2 * run.so_far(lengths, sample, table - RUN) > int(age[table])
+
+
+@kernel
+def learn(state: np.void, sample: Sample, met: Met) -> None:
+    """Learns the sample that was met last; `met` as `meet` wrote it."""
+    novelty.learn(state["known"][:], state["age"][:], met)
+    run.learn(state["run"][:], sample)
+    if state["quarters"][sample.quarter] < ENOUGH:
+        state["quarters"][sample.quarter] += 1
+    if state["weekends"][sample.weekend] < ENOUGH:
+        state["weekends"][sample.weekend] += 1
 
 
 @kernel
 def rescale_values(state: np.void, steps: int) -> None:
     """Follows the grid of values when its cells became 2**steps times as wide."""
-    daytime, weekend = state["daytime"]["table"], state["weekend"]["table"]
-    sequence, pattern = state["sequence"], state["pattern"]
-    novelty.rescale(daytime["known"][:], daytime["age"][:], DAYTIME, steps)
-    novelty.rescale(weekend["known"][:], weekend["age"][:], WEEKEND, steps)
-    novelty.rescale(sequence["known"][:], sequence["age"][:], WIDE, steps)
-    novelty.rescale(pattern["known"][:], pattern["age"][:], WIDE, steps)
-    run.rescale(state["run"], steps)
+    for context in range(DAYTIME, TABLES, WIDTHS):
+        tables.rescale(state["known"][:], state["age"][:], context, steps)
+    run.rescale(state["run"][:], steps)
 
 
 @kernel
 def rescale_changes(state: np.void, steps: int) -> None:
     """Follows the grid of changes."""
-    novelty.rescale(state["change"]["known"][:], state["change"]["age"][:], NARROW, steps)
+    tables.rescale(state["known"][:], state["age"][:], CHANGE, steps)
 
 
 @kernel
 def rescale_offsets(state: np.void, steps: int) -> None:
     """Follows the grid of offsets."""
-    novelty.rescale(state["offset"]["known"][:], state["offset"]["age"][:], NARROW, steps)
+    tables.rescale(state["known"][:], state["age"][:], OFFSET, steps)

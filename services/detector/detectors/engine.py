@@ -148,7 +148,7 @@ class Engine:
         settled = is_open & (before != kinds.DECLARED)  # what it has turned out to be stays
         self._state["kind"]["kind"][rows] = np.where(settled, before, declared)
         was, counts = _counted(before), declared == kinds.DECLARED
-        anew = rows[(was != counts) & ~settled & (self._state["clock"]["seen"][rows] > 0)]
+        anew = rows[(was != counts) & ~settled & (self._state["seen"][rows] > 0)]
         self._state["kind"]["growths"][anew] = self._state["kind"]["slips"][anew] = 0
         for row in anew.tolist():
             step.start_over(self._state[row], self._blank[0])
@@ -195,7 +195,7 @@ class Engine:
         asked = step.Asked(self._settings.alerts_per_week or 0.0, self._allowance, self._least)
         given = rows, times, self._calendar.local_ms(times), x, arrived
         state, warm_up = self._state, self._settings.warm_up
-        step.process(state, self._blank, *given, warm_up, self._trees, asked, found)
+        step.process(state, self._blank, *given, warm_up, self._trees, asked, found, step.spare())
         reservoir.keep(self._reservoir, rows, times, found.features)
         strength = np.maximum(found.alert, 0.0)
         return Scores(
@@ -235,8 +235,8 @@ class Engine:
 
     def newest_ms(self) -> I64:
         """Timestamp of the newest sample of every series; the lowest int64 before the first."""
-        clock = self._state[: self._count]["clock"]
-        return np.where(clock["seen"] > 0, clock["last_ms"], np.iinfo(np.int64).min)
+        state = self._state[: self._count]
+        return np.where(state["seen"] > 0, state["clock"]["last_ms"], np.iinfo(np.int64).min)
 
     def delays_ms(self) -> F64:
         """How late the newest sample of every series arrived after its timestamp."""

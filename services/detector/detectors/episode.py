@@ -105,7 +105,7 @@ def step(
     """Takes a sample that comes `days` after the last, after `count` others."""
     state["like_days"][0] += days
     state["like_days"][1] += days
-    state["repeats"] *= 0.5 ** (days / REPEAT_DAYS)
+    state["repeats"] *= 2.0 ** (days / -REPEAT_DAYS)
     if is_strange(strangeness, count):
         return _go_on(state, value, usual, count)
     return _calm_down(state)

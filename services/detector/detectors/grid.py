@@ -40,8 +40,14 @@ STATE = np.dtype(
 @kernel
 def scale(grid: np.void) -> float:
     """Finest cells per unit, a power of two."""
-    cells: float = math.ldexp(1.0, -(int(grid["level"]) + FINEST))
-    return cells
+    return power_of_two(-(int(grid["level"]) + FINEST))
+
+
+@kernel
+def power_of_two(exponent: int) -> float:
+    """2.0**exponent, from -1022 to 1023, written down as the bits of a float64."""
+    power: float = np.int64((1023 + exponent) << 52).view(np.float64)
+    return power
 
 
 @kernel
@@ -58,12 +64,17 @@ def reach(grid: np.void, scale: float) -> Reach:
 
 
 @kernel
-def learn(grid: np.void, value: float, count: int, least: float) -> int:
+def rate_after(count: int) -> float:
+    """Weight of a value after `count` others."""
+    return max(1.0 / (count + 1.0), 1.0 / MEMORY)
+
+
+@kernel
+def learn(grid: np.void, value: float, count: int, rate: float, least: float) -> int:
     """Takes in a value after `count` others; returns by how many steps the level changed.
 
-    The level is that of a spread of `least` at the least.
+    `rate` is the `rate_after` so many. The level is that of a spread of `least` at the least.
     """
-    rate = max(1.0 / (count + 1.0), 1.0 / MEMORY)
     off = value - grid["mean"]
     spread = np.float64(grid["spread"])
     smallest = 1e-9 * abs(grid["mean"]) + 1e-37
@@ -77,10 +88,10 @@ def learn(grid: np.void, value: float, count: int, least: float) -> int:
     grid["mean"] += rate * off
     grid["spread"] = math.sqrt((1.0 - rate) * (spread * spread + rate * off * off))
     smallest = 1e-9 * abs(grid["mean"]) + 1e-37
-    wanted = math.log2(max(grid["spread"], smallest, least))
-    if count > 0 and abs(wanted - grid["level"]) <= 1.0:
+    spread = max(np.float64(grid["spread"]), smallest, least)
+    if count > 0 and 0.5 <= spread * power_of_two(-int(grid["level"])) <= 2.0:
         return 0
-    steps: int = math.floor(wanted + 0.5) - grid["level"]
+    steps: int = math.floor(math.log2(spread) + 0.5) - grid["level"]
     grid["level"] += steps
     return steps
 

@@ -32,6 +32,25 @@ def kernel(function: F) -> F:
     return cast(F, compiled)
 
 
+def _ones() -> Callable[[Any], int]:
+    """How many bits of an unsigned integer are 1: one instruction, where it is compiled."""
+    if numba is None:
+        return lambda word: int(word).bit_count()
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def ones(_: Any, word: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return builder.ctpop(arguments[0])
+
+        return word(word), generate
+
+    return cast(Callable[[Any], int], ones)
+
+
+ones = _ones()
+
+
 def _without_constants(template: Callable[..., Any]) -> Callable[..., Any]:
     """Lets a kernel that is called with a constant be the one that is called with a variable.
 

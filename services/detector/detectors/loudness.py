@@ -156,7 +156,7 @@ def _is_new(state: np.void, evidence: float, step: Step) -> bool:
 @kernel
 def _share_of_habit(state: np.void, evidence: float) -> float:
     """The evidence as a share of the strongest of the last weeks, itself included."""
-    habit = state["habit"] * 0.5 ** (state["habit_days"] / HABIT_DAYS)
+    habit = state["habit"] * 2.0 ** (state["habit_days"] / -HABIT_DAYS)
     state["habit"] = max(habit, evidence)
     state["habit_days"] = 0.0
     share: float = evidence / max(habit, evidence)

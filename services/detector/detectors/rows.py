@@ -17,11 +17,12 @@ from services.detector.detectors import (
     tension,
 )
 
-CLOCK = np.dtype([("last_ms", np.int64), ("count", np.uint32), ("seen", np.uint8)])
+CLOCK = np.dtype([("last_ms", np.int64), ("count", np.uint32)])
 SERIES = np.dtype(
     [
         ("clock", CLOCK),
         ("contexts", contexts.STATE),
+        ("seen", np.uint8),
         ("absence", absence.STATE),
         ("drift", drift.STATE),
         ("kind", kinds.STATE),

@@ -4,66 +4,58 @@ A run that fills more than half of what was seen is how the series is, and no su
 
 A context of `novelty`, which tells the measure, its source, cost and weakness.
 
->>> state, places = np.zeros(1, STATE)[0], np.zeros(WIDTHS, np.int16)
->>> for place in range(200):
-...     sample = Sample(value=place % 2 * 64, last=(place + 1) % 2 * 64)
-...     found, _ = meet(state, sample, places, 0), learn(state, sample, places, 0)
->>> meet(state, Sample(value=0, last=64), places, 0)
-0.0
->>> round(meet(state, Sample(value=64, last=64), places, 0), 2)
-1.83
+>>> lengths = np.zeros(WIDTHS, np.uint8)
+>>> for _ in range(200):
+...     learn(lengths, Sample(value=7, last=7))
+>>> so_far(lengths, Sample(value=7, last=7), 0), so_far(lengths, Sample(value=9, last=7), 0)
+(201, 0)
+>>> so_far(lengths, Sample(value=9, last=7), 4)
+201
+>>> [classify(length) for length in (0, 1, 2, 3, 4, 200, 255)]
+[0, 2, 3, 4, 4, 15, 16]
 """
 
 import math
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from services.detector.detectors import novelty
 from services.detector.detectors.grid import WIDTHS, source_of
 from services.detector.detectors.jit import kernel
-from services.detector.detectors.novelty import Places
 from services.detector.detectors.sample import Sample
 
-SIZES = (6, 6, 6, 6, 6)
-LONGEST = 255
-STATE = np.dtype([("length", np.uint8, (WIDTHS,)), ("table", novelty.table(SIZES))], align=True)
+LONGEST: Final = 255
+_CLASS: Final = np.array(
+    [int(2.0 * math.log2(1.0 + length)) for length in range(LONGEST + 1)], np.uint8
+)
+Lengths = npt.NDArray[np.uint8]
+"""Samples in the present cell before the next one, at each width."""
 
 
 @kernel
-def rescale(state: np.void, steps: int) -> None:
-    """Follows a change of the grid's level."""
-    known, age = state["table"]["known"][:], state["table"]["age"][:]
-    novelty.rescale(known, age, SIZES, steps)
-    for index in range(WIDTHS):
-        width, source = source_of(index, steps)
-        state["length"][width] = state["length"][source] if 0 <= source < WIDTHS else 0
-
-
-@kernel
-def meet(state: np.void, sample: Sample, places: Places, at: int) -> float:
-    """Surprise of the run that this sample begins or prolongs."""
-    known, age = state["table"]["known"][:], state["table"]["age"][:]
-    total, start = 0.0, 0
-    for width in range(WIDTHS):
-        length = _length(state, sample, width)
-        key = novelty.lattice(sample.value >> width, int(2.0 * math.log2(1.0 + length)), 0)
-        far = novelty.beyond(sample.value, sample.values, width)
-        found = novelty.visit(known, age, SIZES[width], width, start, key, far, places, at)
-        total += found if 2 * length <= age[width] else 0.0
-        start += 1 << SIZES[width]
-    return total / WIDTHS
-
-
-@kernel
-def learn(state: np.void, sample: Sample, places: Places, at: int) -> None:
-    """Counts the sample that was met last."""
-    novelty.learn(state["table"]["known"][:], state["table"]["age"][:], SIZES, places, at)
-    for width in range(WIDTHS):
-        state["length"][width] = _length(state, sample, width)
-
-
-@kernel
-def _length(state: np.void, sample: Sample, width: int) -> int:
+def so_far(lengths: Lengths, sample: Sample, width: int) -> int:
     """Samples in the cell before this one, with it; 0 if it is in another."""
     stays = (sample.value >> width) == (sample.last >> width)
-    return min(state["length"][width] + 1, LONGEST) if stays else 0
+    return min(int(lengths[width]) + 1, LONGEST) if stays else 0
+
+
+@kernel
+def classify(length: int) -> int:
+    """Lengths that are alike: two classes for each doubling."""
+    return int(_CLASS[length])
+
+
+@kernel
+def learn(lengths: Lengths, sample: Sample) -> None:
+    """Counts the sample."""
+    for width in range(WIDTHS):
+        lengths[width] = so_far(lengths, sample, width)
+
+
+@kernel
+def rescale(lengths: Lengths, steps: int) -> None:
+    """Follows a change of the grid's level."""
+    for index in range(WIDTHS):
+        width, source = source_of(index, steps)
+        lengths[width] = lengths[source] if 0 <= source < WIDTHS else 0

@@ -15,6 +15,7 @@ from services.detector.detectors import (
     grid,
     kinds,
     loudness,
+    novelty,
     tension,
 )
 from services.detector.detectors.drift import DAY_MS, QUARTER_MS
@@ -72,7 +73,12 @@ class Spare(NamedTuple):
     """Room for the contexts of a sample: features that nobody asks for, and where it is new."""
 
     features: Features
-    places: npt.NDArray[np.int16]
+    met: novelty.Met
+
+
+def spare() -> Spare:
+    """Room that a batch takes once."""
+    return Spare(np.zeros(len(contexts.FEATURES), np.float32), novelty.room())
 
 
 @kernel
@@ -88,19 +94,17 @@ def process(
     trees: forest.Trees,
     asked: Asked,
     found: Found,
+    spare: Spare,
 ) -> None:
     """Scores and learns samples in order; `blank` is one series that has seen nothing.
 
     `local_ms` is what the clock on the wall shows at `times`.
     """
-    spare = Spare(
-        np.zeros(found.features.shape[1], np.float32), np.zeros(contexts.PLACES, np.int16)
-    )
     for i in range(rows.shape[0]):
         s = series[rows[i]]
         if not math.isfinite(values[i]):
             continue
-        if s["clock"]["seen"] and times[i] <= s["clock"]["last_ms"]:
+        if s["seen"] and times[i] <= s["clock"]["last_ms"]:
             continue
         x, scored = _take(series, blank, rows[i], times[i], values[i], arrived_ms[i], found, i)
         if scored:
@@ -121,13 +125,13 @@ def _take(
     """Moves the clock; what is to be scored of the sample, and whether it is."""
     s = series[row]
     x, what = min(max(value, -grid.LIMIT), grid.LIMIT), kinds.GO
-    if s["clock"]["seen"]:
+    if s["seen"]:
         found.elapsed_ms[i] = float(time_ms) - float(s["clock"]["last_ms"])
         _end_silence(s, float(arrived_ms), found.elapsed_ms[i], found.silence[i])
         level = s["level"] if s["clock"]["count"] > 0 else -1.0
         x, what = kinds.follow(s["kind"], x, found.elapsed_ms[i] / 1000.0, level)
     else:
-        s["clock"]["seen"] = 1
+        s["seen"] = 1
         kinds.begin(s["kind"], x)
         if kinds.is_counter(s["kind"]):
             what = kinds.SKIP
@@ -159,7 +163,7 @@ def _step(
         drift.begin(s["drift"], x)
     sample = _sample(s, x, local_ms)
     features = found.features[i] if count >= warm_up else spare.features
-    contexts.meet(s["contexts"], sample, features, spare.places)
+    contexts.meet(s["contexts"], sample, features, spare.met)
     if count >= warm_up:
         found.ready[i] = True
         found.expected[i, 0], found.expected[i, 1] = _expect(s)
@@ -251,11 +255,11 @@ def _look_home(
     last, before, level = s["last"], s["before"], s["level"]
     home = s["home"]["last"]
     s["last"], s["before"], s["level"] = home, home, s["home"]["level"]
-    contexts.meet(s["contexts"], _sample(s, x, local_ms), spare.features, spare.places)
+    contexts.meet(s["contexts"], _sample(s, x, local_ms), spare.features, spare.met)
     there = forest.strangeness(trees, spare.features)
     if episode.is_strange(2.0 * there, s["clock"]["count"]):
         s["last"], s["before"], s["level"] = last, before, level
-        contexts.meet(s["contexts"], _sample(s, x, local_ms), spare.features, spare.places)
+        contexts.meet(s["contexts"], _sample(s, x, local_ms), spare.features, spare.met)
         return strange
     s["home"]["days"] = 0.0
     s["value_grid"]["mean"] = s["home"]["level"]
@@ -274,7 +278,7 @@ def _learn(
     if what == episode.LEARN_SPIKE:
         for k in range(s["episode"]["strange"]):
             kept = s["episode"]["kept"][k]
-            contexts.learn(s["contexts"], _meet(s, kept, local_ms, spare), spare.places)
+            contexts.learn(s["contexts"], _meet(s, kept, local_ms, spare), spare.met)
             _learn_signals(s, kept, count)
         sample = _meet(s, x, local_ms, spare)
     elif what == episode.NEW_LEVEL:
@@ -284,14 +288,14 @@ def _learn(
         s["last"], s["before"], s["level"] = x, x, x
         drift.begin(s["drift"], x)
         sample = _meet(s, x, local_ms, spare)
-    contexts.learn(s["contexts"], sample, spare.places)
+    contexts.learn(s["contexts"], sample, spare.met)
     _learn_signals(s, x, count)
 
 
 @kernel
 def _meet(s: np.void, x: float, local_ms: int, spare: Spare) -> Sample:
     sample = _sample(s, x, local_ms)
-    contexts.meet(s["contexts"], sample, spare.features, spare.places)
+    contexts.meet(s["contexts"], sample, spare.features, spare.met)
     return sample
 
 
@@ -341,14 +345,14 @@ def _sample(s: np.void, x: float, local_ms: int) -> Sample:
 
 @kernel
 def _learn_signals(s: np.void, x: float, count: int) -> None:
-    least = _least_spread(s)
-    steps = grid.learn(s["value_grid"], x, count, least)
+    rate, least = grid.rate_after(count), _least_spread(s)
+    steps = grid.learn(s["value_grid"], x, count, rate, least)
     if steps != 0:
         contexts.rescale_values(s["contexts"], steps)
-    steps = grid.learn(s["change_grid"], x - s["last"], count, least)
+    steps = grid.learn(s["change_grid"], x - s["last"], count, rate, least)
     if steps != 0:
         contexts.rescale_changes(s["contexts"], steps)
-    steps = grid.learn(s["offset_grid"], x - s["level"], count, least)
+    steps = grid.learn(s["offset_grid"], x - s["level"], count, rate, least)
     if steps != 0:
         contexts.rescale_offsets(s["contexts"], steps)
     s["before"] = s["last"]

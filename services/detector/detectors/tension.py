@@ -29,7 +29,7 @@ STATE = np.dtype([("level", np.float32), ("seen", np.uint16, (BINS,))], align=Tr
 @kernel
 def rank(state: np.void, strangeness: float, elapsed_ms: float) -> float:
     """Adds the strangeness; returns the share of the past with less tension, in [0, 1)."""
-    level = state["level"] * 0.5 ** (elapsed_ms / HALF_LIFE_MS) + strangeness
+    level = state["level"] * 2.0 ** (elapsed_ms / -HALF_LIFE_MS) + strangeness
     state["level"] = level
     place = min(max(0.5 * math.log2(level + 1e-9) + 4.0, 0.0), BINS - 1e-3)
     own = int(place)
@@ -41,7 +41,7 @@ def rank(state: np.void, strangeness: float, elapsed_ms: float) -> float:
         above += count if index > own else 0.0
     _count(state["seen"], own)
     within = place - own
-    tail: float = at_least ** (1.0 - within) * above**within / total
+    tail: float = at_least * 2.0 ** (within * math.log2(above / at_least)) / total
     return 1.0 - tail
 
 

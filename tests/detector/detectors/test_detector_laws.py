@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.detector import detectors
-from services.detector.detectors import contexts
+from services.detector.detectors import contexts, novelty
 from services.detector.detectors.contexts import FEATURES
 from services.detector.detectors.sample import Reach, Sample
 from tests.properties import examples
@@ -40,14 +40,14 @@ def _fresh() -> np.void:
 
 def _score(state: np.void, sample: Sample, index: int) -> float:
     found = np.zeros(len(FEATURES), np.float32)
-    contexts.meet(state, sample, found, np.zeros(contexts.PLACES, np.int16))
+    contexts.meet(state, sample, found, novelty.room())
     return float(found[index])
 
 
 def _learn(state: np.void, sample: Sample) -> None:
-    places = np.zeros(contexts.PLACES, np.int16)
-    contexts.meet(state, sample, np.zeros(len(FEATURES), np.float32), places)
-    contexts.learn(state, sample, places)
+    met = novelty.room()
+    contexts.meet(state, sample, np.zeros(len(FEATURES), np.float32), met)
+    contexts.learn(state, sample, met)
 
 
 def _rescale(state: np.void, steps: int) -> None:
