@@ -121,7 +121,7 @@ bench-events: setup ## Reading OTLP traces and logs, beside protobuf objects
 
 .PHONY: bench-regression
 bench-regression: setup ## Fail when a reader is not that many times as fast as protobuf objects any more
-	$(BIN)/python -m bench.intake --rounds 20 --least 3
+	$(BIN)/python -m bench.intake --rounds 20 --least 6
 	$(BIN)/python -m bench.events --rounds 20 --least 2
 
 .PHONY: bench-topology

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from services.ingest.model.samples import Int64s
 from services.ingest.model.writes import Definition
 from services.ingest.wire.fields import Spans
 from services.ingest.wire.texts import Remembered
@@ -23,12 +24,13 @@ class LabelSets:
         body: bytes,
         spans: Spans,
         read: Callable[[Sequence[int]], Iterable[Definition]],
+        scopes: Int64s | None = None,
     ) -> list[Definition]:
         """The label set of each span; `read` gives those of the places that are new.
 
-        What `read` raises is raised: then these places are as new as before.
+        The same bytes mean another one in another scope, a number for each span. What `read`
+        raises is raised: then these places are as new as before.
         """
-        found: list[Definition] = self._remembered.of(
-            body, spans, lambda places: [*read(places)]
-        ).tolist()
-        return found
+        found = self._remembered.of(body, spans, lambda places: [*read(places)], scopes)
+        known: list[Definition] = found.tolist()
+        return known

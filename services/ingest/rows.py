@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +31,11 @@ class Rows:
     def __init__(self) -> None:
         """Begins without any."""
         self._definitions: list[Definition] = []
-        self._counts: list[Int64s] = [np.empty(0, np.int64)]
-        self._records: list[Int64s] = [np.empty(0, np.int64)]
-        self._times: list[Int64s] = [np.empty(0, np.int64)]
-        self._values: list[Float64s] = [np.empty(0)]
-        self._is_delta: list[NDArray[np.bool_]] = [np.empty(0, np.bool_)]
+        self._counts: list[Int64s] = []
+        self._records: list[Int64s] = []
+        self._times: list[Int64s] = []
+        self._values: list[Float64s] = []
+        self._is_delta: list[NDArray[np.bool_]] = []
         self._broken: list[Broken] = []
         self.records = 0
 
@@ -66,13 +66,18 @@ class Rows:
         """
         is_delta = is_delta & (found.values.view(np.uint64) != STALE)
         infinite = is_delta & ~np.isfinite(found.values) & ~broken
-        good = np.flatnonzero(~broken & ~infinite)
-        all_good = len(good) == len(definitions)
-        self._definitions += definitions if all_good else [definitions[p] for p in good.tolist()]
+        bad = broken | infinite
+        if bad.any():
+            good = np.flatnonzero(~bad)
+            self._definitions += [definitions[place] for place in good.tolist()]
+            self._add(good, found.timestamps_ms[good], found.values[good], is_delta[good])
+            self._break(broken, SampleReason.INVALID_POINT, why)
+            self._break(infinite, SampleReason.INVALID_POINT, NOT_FINITE)
+        else:
+            good = np.arange(len(definitions))
+            self._definitions += definitions
+            self._add(good, found.timestamps_ms, found.values, is_delta)
         self._counts.append(np.ones(len(good), np.int64))
-        self._add(good, found.timestamps_ms[good], found.values[good], is_delta[good])
-        self._break(broken, SampleReason.INVALID_POINT, why)
-        self._break(infinite, SampleReason.INVALID_POINT, NOT_FINITE)
         self.records += len(definitions)
 
     def add_histograms(
@@ -120,11 +125,11 @@ class Rows:
         """All of them; `places` says where each record stands in the body."""
         return ForeignBatch(
             definitions=self._definitions,
-            counts=np.concatenate(self._counts),
-            records=np.concatenate(self._records),
-            timestamps_ms=np.concatenate(self._times),
-            values=np.concatenate(self._values),
-            is_delta=np.concatenate(self._is_delta),
+            counts=_joined(self._counts, np.int64),
+            records=_joined(self._records, np.int64),
+            timestamps_ms=_joined(self._times, np.int64),
+            values=_joined(self._values, np.float64),
+            is_delta=_joined(self._is_delta, np.bool_),
             places=places,
             broken=self._broken,
         )
@@ -145,3 +150,9 @@ class Rows:
         places = np.flatnonzero(broken) + self.records
         if len(places):
             self._broken.append(Broken(places.astype(np.int64), reason, why))
+
+
+def _joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, dtype)

@@ -19,6 +19,7 @@ from services.ingest.wire.fields import (
     packed_varints,
     varint,
 )
+from services.ingest.wire.trees import Table
 
 DELTA: Final = 1
 CUMULATIVE: Final = 2
@@ -35,16 +36,15 @@ def times_ms(points: Fields) -> Int64s:
     return (points.int64(_TIME).view(np.uint64) // _NS_PER_MS).view(np.int64)
 
 
-def numbers(points: Fields) -> Numbers:
+def numbers(points: Table) -> Numbers:
     """NumberDataPoint: a double or an integer; without either it is broken."""
-    ended = _has_ended(points, 8)
-    is_int = points.has(fixed64(6))
-    values = np.where(
-        is_int, points.int64(fixed64(6)).astype(np.float64), points.float64(fixed64(4))
-    )
+    ended = points.int64("flags") & _NO_VALUE != 0
+    is_int, values = points.has("int"), points.float64("double")
+    if is_int.any():
+        values = np.where(is_int, points.int64("int").astype(np.float64), values)
     values[ended] = _ENDED
-    has_value = is_int | points.has(fixed64(4)) | ended
-    return Numbers(times_ms(points), values, ~has_value)
+    times = (points.int64("time").view(np.uint64) // _NS_PER_MS).view(np.int64)
+    return Numbers(times, values, ~(is_int | points.has("double") | ended))
 
 
 def explicit(
@@ -185,7 +185,8 @@ def _side(body: bytes, spans: Spans) -> Side:
 
 def without_temporality(temporality: Int64s) -> NDArray[np.bool_]:
     """Points of metrics that do not tell whether they count from the start or from the last."""
-    return ~np.isin(temporality, (DELTA, CUMULATIVE))
+    told: NDArray[np.bool_] = (temporality == DELTA) | (temporality == CUMULATIVE)
+    return ~told
 
 
 def _has_ended(points: Fields, flags: int) -> NDArray[np.bool_]:

@@ -16,15 +16,44 @@ from services.ingest.model.definitions import decoded
 from services.ingest.model.foreign import ForeignBatch
 from services.ingest.model.labels import LabelsRefused
 from services.ingest.model.metadata import Metadata, metadata, name_of
+from services.ingest.model.samples import Int64s
 from services.ingest.model.writes import Definition
 from services.ingest.prometheus.native import native_histograms
 from services.ingest.rows import Rows
-from services.ingest.wire.fields import Fields, Spans, chunk, fixed64, packed_varints, varint
+from services.ingest.wire.fields import (
+    MOST_FIELDS,
+    Fields,
+    Spans,
+    UInt64s,
+    chunk,
+    fixed64,
+    packed_varints,
+    varint,
+    varints,
+)
 from services.ingest.wire.texts import Texts
+from services.ingest.wire.trees import Message, Table, Tables, TreeReader
 
-_NAME, _VALUE = chunk(1), chunk(2)
-_SAMPLE_VALUE, _SAMPLE_TIME = fixed64(1), varint(2)
 _MOST_SYMBOLS: Final = 400_000
+_NAME, _VALUE = chunk(1), chunk(2)
+
+_SAMPLE: Final = Message(numbers={"value": fixed64(1), "time": varint(2)}, most=MOST_FIELDS)
+_HISTOGRAM, _EXEMPLAR = Message(), Message()
+_METADATA: Final = Message(
+    numbers={"type": varint(1)}, texts={"name": chunk(2), "help": chunk(4), "unit": chunk(5)}
+)
+_SERIES_V1: Final = Message(
+    runs={"labels": (chunk(1),)},
+    parts={chunk(2): _SAMPLE, chunk(3): _EXEMPLAR, chunk(4): _HISTOGRAM},
+)
+_BODY_V1: Final = Message(parts={chunk(1): _SERIES_V1, chunk(3): _METADATA})
+_SYMBOL: Final = Message(most=_MOST_SYMBOLS)
+_SERIES_V2: Final = Message(
+    texts={"refs": chunk(1), "metadata": chunk(5)},
+    parts={chunk(2): _SAMPLE, chunk(3): _HISTOGRAM, chunk(4): _EXEMPLAR},
+    odd=(varint(1),),
+)
+_BODY_V2: Final = Message(parts={chunk(4): _SYMBOL, chunk(5): _SERIES_V2})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +76,7 @@ class RemoteWriteReader:
 
     def __init__(self) -> None:
         """Begins knowing nothing."""
+        self._v1, self._v2 = TreeReader(_BODY_V1), TreeReader(_BODY_V2)
         self._by_labels, self._by_symbols = LabelSets(), LabelSets()
         self._symbols = Texts(2 * _MOST_SYMBOLS)
         self._steps = HistogramSteps()
@@ -57,14 +87,13 @@ class RemoteWriteReader:
         Raises:
             InvalidInput: BODY_BROKEN or TOO_MANY_FIELDS.
         """
-        request = Fields.of_body(body)
-        series = Fields(body, request.spans(chunk(1)).few())
-        runs, spans = series.runs(chunk(1), body)
+        tables = self._v1.read(body)
+        runs, spans = tables[_SERIES_V1].pieces("labels", body)
         definitions = self._by_labels.of(
             runs, spans, lambda places: [_labels(spans.one(runs, place)) for place in places]
         )
-        met = _metadata_alone(body, request.spans(chunk(3)))
-        return self._body(body, series, definitions, met, histograms=chunk(4), exemplars=chunk(3))
+        met = _metadata_alone(body, tables[_METADATA])
+        return self._body(body, tables, definitions, met)
 
     def read_v2(self, body: bytes) -> RemoteWriteBody:
         """An io.prometheus.write.v2.Request.
@@ -72,15 +101,14 @@ class RemoteWriteReader:
         Raises:
             InvalidInput: BODY_BROKEN or TOO_MANY_FIELDS.
         """
-        request = Fields.of_body(body)
-        series = Fields(body, request.spans(chunk(5)).few())
-        symbols = request.spans(chunk(4)).few(_MOST_SYMBOLS)
-        owners, refs = packed_varints(body, series, 1)
+        tables = self._v2.read(body)
+        series, symbols = tables[_SERIES_V2], tables[_SYMBOL].whole()
+        owners, refs = _refs(body, series)
         last = np.uint64(len(symbols))
         numbers = np.append(self._symbols.numbers(body, symbols), -1)
         packed = numbers[np.minimum(refs, last).view(np.int64)].tobytes()
-        edges = np.searchsorted(owners, np.arange(series.messages + 1))
-        keys = Spans(np.arange(series.messages), 8 * edges[:-1], 8 * edges[1:])
+        edges = np.searchsorted(owners, np.arange(len(series) + 1))
+        keys = Spans(np.arange(len(series)), 8 * edges[:-1], 8 * edges[1:])
 
         met: list[Metadata] = []
 
@@ -93,60 +121,60 @@ class RemoteWriteReader:
             return found
 
         definitions = self._by_symbols.of(packed, keys, read)
-        return self._body(body, series, definitions, met, histograms=chunk(3), exemplars=chunk(4))
+        return self._body(body, tables, definitions, met)
 
     def _body(
         self,
         body: bytes,
-        series: Fields,
+        tables: Tables,
         definitions: Sequence[Definition],
         met: Sequence[Metadata],
-        *,
-        histograms: int,
-        exemplars: int,
     ) -> RemoteWriteBody:
-        found = series.spans(chunk(2))
-        samples = Fields(body, found)
-        rows = Rows()
-        rows.add_series(
-            definitions,
-            found.parents,
-            samples.int64(_SAMPLE_TIME),
-            samples.float64(_SAMPLE_VALUE),
-        )
-        native = series.spans(histograms).few()
+        samples, native = tables[_SAMPLE], tables[_HISTOGRAM].whole()
+        owners, rows = samples.parents, Rows()
+        rows.add_series(definitions, owners, samples.int64("time"), samples.float64("value"))
         if len(native):
             rows.add_histograms(definitions, *native_histograms(body, native), self._steps)
         return RemoteWriteBody(
-            batch=rows.batch(np.concatenate([found.parents, native.parents])),
+            batch=rows.batch(np.concatenate([owners, native.parents])),
             metadata=met,
-            samples=len(found),
+            samples=len(samples),
             histograms=len(native),
-            exemplars=len(series.rows(exemplars)),
+            exemplars=len(tables[_EXEMPLAR]),
         )
 
 
-def _metadata_alone(body: bytes, spans: Spans) -> list[Metadata]:
+def _refs(body: bytes, series: Table) -> tuple[Int64s, UInt64s]:
+    """Whose the refs of a body are, ascending, and the refs."""
+    if series.odd.any():  # not packed, or in several pieces: all must be able to read that
+        return packed_varints(body, Fields(body, series.whole()), 1)
+    owners, refs = varints(body, series.spans("refs"))
+    return owners.astype(np.int64), refs
+
+
+def _metadata_alone(body: bytes, told: Table) -> list[Metadata]:
     """Messages MetricMetadata of 1.0."""
-    fields = Fields(body, spans.few())
-    names, helps, units = (fields.last(chunk(number)).of(body) for number in (2, 4, 5))
-    types = fields.int64(varint(1)).tolist()
+    if not len(told):
+        return []
+    names, helps, units = (told.spans(name).of(body) for name in ("name", "help", "unit"))
     found = [
         metadata(name.decode(errors="replace"), type, unit, help)
-        for name, type, unit, help in zip(names, types, units, helps, strict=True)
+        for name, type, unit, help in zip(
+            names, told.int64("type").tolist(), units, helps, strict=True
+        )
     ]
     return [each for each in found if each]
 
 
 def _metadata_beside(
     body: bytes,
-    series: Fields,
+    series: Table,
     symbols: Sequence[bytes],
     places: Sequence[int],
     definitions: Sequence[Definition],
 ) -> list[Metadata]:
     """Messages Metadata of 2.0, of some of the series."""
-    fields = Fields(body, series.last(chunk(5)))
+    fields = Fields(body, series.spans("metadata"))
     types = fields.int64(varint(1)).tolist()
     helps, units = fields.int64(varint(3)).tolist(), fields.int64(varint(4)).tolist()
     found = {

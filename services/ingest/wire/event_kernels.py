@@ -20,6 +20,7 @@ from mesh.jit import (
     VERDICT,
     kernel,
 )
+from services.ingest.wire.varints import take_field
 
 OK: Final = 0
 BROKEN: Final = 1
@@ -28,61 +29,6 @@ FULL: Final = 2
 NUMBER: Final = -3
 """In place of the end of a text: the attribute is a number, which stands where texts begin."""
 ABSENT: Final = -1
-
-
-@numba.njit(inline="never")
-def _field(body, at, end):  # type: ignore[no-untyped-def]
-    """The field at a place: one way out, or the compiled code is five times as slow.
-
-    Returns:
-        Its tag, its number or the begin of its content, and its end; -1 as end where it is broken.
-    """
-    at, end = np.uint64(at), np.uint64(end)  # unsigned places make one load of an access
-    one = np.uint64(1)
-    tag, shift, is_broken = np.uint64(0), np.uint64(0), False
-    while True:
-        if at >= end or shift > np.uint64(28):
-            is_broken = True
-            break
-        byte = body[at]
-        at += one
-        tag |= np.uint64(byte & 127) << shift
-        if byte < 128:
-            break
-        shift += np.uint64(7)
-    wire, value = tag & np.uint64(7), np.uint64(0)
-    if tag < np.uint64(8) or tag > np.uint64(0x7FFFFFFF):
-        is_broken = True
-    elif wire == np.uint64(0) or wire == np.uint64(2):
-        shift = np.uint64(0)
-        while True:
-            if at >= end or shift > np.uint64(63):
-                is_broken = True
-                break
-            byte = body[at]
-            at += one
-            value |= np.uint64(byte & 127) << shift
-            if byte < 128:
-                break
-            shift += np.uint64(7)
-        if wire == np.uint64(2):
-            if value > end - at:
-                is_broken = True
-            else:
-                size = value
-                value = at
-                at += size
-    elif wire == np.uint64(1) or wire == np.uint64(5):
-        width = np.uint64(8) if wire == one else np.uint64(4)
-        if end - at < width:
-            is_broken = True
-        else:
-            for place in range(width):
-                value |= np.uint64(body[at + place]) << (np.uint64(8) * place)
-            at += width
-    else:
-        is_broken = True
-    return np.int64(tag), value, np.int64(-1) if is_broken else np.int64(at)
 
 
 @numba.njit(inline="never")
@@ -140,7 +86,7 @@ def read_spans(body, starts, ends, ids, texts, numbers, attributes, events, of_e
     for span in range(len(starts)):
         at, end = starts[span], ends[span]
         while at < end:
-            tag, value, after = _field(body, at, end)
+            tag, value, after = take_field(body, at, end)
             if after < 0:
                 return 1, 0, 0, 0
             at = after
@@ -167,7 +113,7 @@ def read_spans(body, starts, ends, ids, texts, numbers, attributes, events, of_e
             elif tag == 122:
                 inner = np.int64(value)
                 while inner < after:
-                    kind, content, behind = _field(body, inner, after)
+                    kind, content, behind = take_field(body, inner, after)
                     if behind < 0:
                         return 1, 0, 0, 0
                     inner = behind
@@ -185,7 +131,7 @@ def read_spans(body, starts, ends, ids, texts, numbers, attributes, events, of_e
                 events[found, 0] = span
                 inner = np.int64(value)
                 while inner < after:
-                    kind, content, behind = _field(body, inner, after)
+                    kind, content, behind = take_field(body, inner, after)
                     if behind < 0:
                         return 1, 0, 0, 0
                     inner = behind
@@ -233,7 +179,7 @@ def read_records(body, starts, ends, ids, texts, numbers, attributes):  # type: 
     for record in range(len(starts)):
         at, end = starts[record], ends[record]
         while at < end:
-            tag, value, after = _field(body, at, end)
+            tag, value, after = take_field(body, at, end)
             if after < 0:
                 return 1, 0
             at = after
@@ -256,7 +202,7 @@ def read_records(body, starts, ends, ids, texts, numbers, attributes):  # type: 
             elif tag == 42:
                 inner = np.int64(value)
                 while inner < after:
-                    kind, content, behind = _field(body, inner, after)
+                    kind, content, behind = take_field(body, inner, after)
                     if behind < 0:
                         return 1, 0
                     inner = behind
@@ -303,7 +249,7 @@ def read_attributes(body, attributes, keys, key_ends, slots, firsts, lasts):  # 
         first, last = np.int64(0), np.int64(-1)
         at, end = attributes[which, 1], attributes[which, 2]
         while at < end:
-            tag, value, after = _field(body, at, end)
+            tag, value, after = take_field(body, at, end)
             if after < 0:
                 return 1, 0
             if tag == 10:
@@ -311,7 +257,7 @@ def read_attributes(body, attributes, keys, key_ends, slots, firsts, lasts):  # 
             elif tag == 18:
                 inner = np.int64(value)
                 while inner < after:
-                    kind, content, behind = _field(body, inner, after)
+                    kind, content, behind = take_field(body, inner, after)
                     if behind < 0:
                         return 1, 0
                     if kind == 10:

@@ -16,6 +16,7 @@ from mesh.errors import InvalidInput
 from services.ingest.model.samples import Float64s, Int64s
 
 UInt64s = NDArray[np.uint64]
+Int32s = NDArray[np.int32]
 
 MOST_FIELDS: Final = 1_000_000
 """In one level of one body: what they take in memory is bounded, whatever the body claims."""
@@ -24,7 +25,7 @@ MOST_MESSAGES: Final = 100_000
 """Series, metrics, points or the like: what stays of each outlives the columns."""
 
 _TOO_MANY: Final = f"the body has more than {MOST_FIELDS} fields: send it in parts"
-_BROKEN: Final = "the body is not the protobuf message that it should be"
+BROKEN: Final = "the body is not the protobuf message that it should be"
 
 
 def varint(number: int) -> int:
@@ -159,13 +160,13 @@ class Fields:
         starts[found.parents], ends[found.parents] = found.starts, found.ends
         return Spans(np.arange(self.messages), starts, ends)
 
-    def runs(self, tag: int, body: bytes) -> tuple[bytes, Spans]:
-        """All fields of a tag of each message as one piece, tags and lengths included.
+    def runs(self, tags: tuple[int, ...], body: bytes) -> tuple[bytes, Spans]:
+        """All fields of some tags of each message as one piece, tags and lengths included.
 
         Senders write them side by side, so a piece is a span of the body; where they do not, the
         parts are joined behind the body, which is given too.
         """
-        rows = self.rows(tag)
+        rows = np.flatnonzero(np.isin(self._tags, tags))
         starts, ends = np.zeros(self.messages, np.int64), np.zeros(self.messages, np.int64)
         owners = self._parents[rows]
         firsts = np.flatnonzero(np.diff(owners, prepend=-1))
@@ -198,6 +199,17 @@ def packed_varints(body: bytes, fields: Fields, number: int) -> tuple[Int64s, UI
         InvalidInput: BODY_BROKEN, or TOO_MANY_FIELDS.
     """
     spans = fields.spans(chunk(number))
+    places, values = varints(body, spans)
+    owners = spans.parents[places]
+    return _with_single(fields, varint(number), chunk(number), owners, values, places)
+
+
+def varints(body: bytes, spans: Spans) -> tuple[Int32s, UInt64s]:
+    """The numbers of packed varint fields: in which of the spans each lies, and the raw numbers.
+
+    Raises:
+        InvalidInput: BODY_BROKEN, or TOO_MANY_FIELDS.
+    """
     room = min(MOST_FIELDS, int((spans.ends - spans.starts).sum()) + 1)
     places, values = np.empty(room, np.int32), np.empty(room, np.uint64)
     found = _listed(
@@ -205,8 +217,7 @@ def packed_varints(body: bytes, fields: Fields, number: int) -> tuple[Int64s, UI
             np.frombuffer(body, np.uint8), spans.starts.copy(), spans.ends.copy(), places, values
         )
     )
-    owners = spans.parents[places[:found]]
-    return _with_single(fields, varint(number), chunk(number), owners, values[:found], places)
+    return places[:found], values[:found]
 
 
 def packed_doubles(body: bytes, fields: Fields, number: int) -> tuple[Int64s, Float64s]:
@@ -224,7 +235,7 @@ def packed_fixed64(body: bytes, fields: Fields, number: int) -> tuple[Int64s, UI
     spans = fields.spans(chunk(number))
     sizes = spans.ends - spans.starts
     if (sizes % 8).any():
-        raise InvalidInput(_BROKEN, reason="BODY_BROKEN")
+        raise InvalidInput(BROKEN, reason="BODY_BROKEN")
     content = b"".join(spans.of(body))
     places = np.repeat(np.arange(len(spans)), sizes // 8).astype(np.int32)
     values = np.frombuffer(content, "<u8").astype(np.uint64)
@@ -244,7 +255,7 @@ def _with_single(
     packed: int,
     owners: Int64s,
     values: UInt64s,
-    places: NDArray[np.int32],
+    places: Int32s,
 ) -> tuple[Int64s, UInt64s]:
     """Adds what was sent unpacked, each number where it stands in the body."""
     alone = fields.rows(single)
@@ -264,5 +275,5 @@ def _listed(call: Callable[..., tuple[int, int]]) -> int:
     if verdict == kernels.FULL and found >= MOST_FIELDS:
         raise InvalidInput(_TOO_MANY, reason="TOO_MANY_FIELDS")
     if verdict != kernels.OK:
-        raise InvalidInput(_BROKEN, reason="BODY_BROKEN")
+        raise InvalidInput(BROKEN, reason="BODY_BROKEN")
     return found

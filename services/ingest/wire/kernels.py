@@ -16,7 +16,7 @@ from mesh.jit import (
     VERDICT,
     kernel,
 )
-from services.ingest.wire.varints import take
+from services.ingest.wire.varints import take, take_field
 
 OK: Final = 0
 BROKEN: Final = 1
@@ -59,31 +59,8 @@ def scan(body, starts, ends, parents, tags, begins, values, lasts):  # type: ign
             if found == room:
                 return 2, found
             begin = at
-            tag, at = take(body, at, end, 28)
+            tag, value, at = take_field(body, at, end)
             if at < 0:
-                return 1, found
-            wire = tag & np.uint64(7)
-            if tag < np.uint64(8) or tag > np.uint64(0x7FFFFFFF):
-                return 1, found
-            value = np.uint64(0)
-            if wire == np.uint64(0) or wire == np.uint64(2):
-                value, at = take(body, at, end, 63)
-                if at < 0:
-                    return 1, found
-                if wire == np.uint64(2):
-                    if value > np.uint64(end - at):
-                        return 1, found
-                    length = np.int64(value)
-                    value = np.uint64(at)
-                    at += length
-            elif wire == np.uint64(1) or wire == np.uint64(5):
-                width = 8 if wire == np.uint64(1) else 4
-                if end - at < width:
-                    return 1, found
-                for place in range(width):
-                    value |= np.uint64(body[at + place]) << np.uint64(8 * place)
-                at += width
-            else:
                 return 1, found
             parents[found] = message
             tags[found] = np.int32(tag)
@@ -145,8 +122,10 @@ def _word(content, at):  # type: ignore[no-untyped-def]
     BYTES,
     INT64S,
     INT64S,
+    INT64S,
     INT32S,
     UINT64S,
+    INT64S,
     INT64S,
     INT64S,
     UINT8S,
@@ -156,16 +135,18 @@ def _word(content, at):  # type: ignore[no-untyped-def]
     INT64S,
 )
 def number_texts(  # type: ignore[no-untyped-def]
-    body, starts, ends, slots, hashes, begins, lasts, arena, used, seed, adds, numbers
+    body, scopes, starts, ends, slots, hashes, held, begins, lasts, arena, used, seed, adds, numbers
 ):
-    """Gives each text its number: the same bytes have the same one, new ones the next.
+    """Gives each text its number: the same bytes of a scope have the same one, new ones the next.
 
     Args:
         body: The bytes in which all texts lie.
+        scopes: A number that each text belongs to.
         starts: Where each text begins.
         ends: Where it ends.
         slots: The hash table: number of a text, or -1; a power of two long, half of it empty.
-        hashes: Hash of each known text. The next two are alike.
+        hashes: Hash of each known text. The next three are alike.
+        held: The scope of it.
         begins: Where it begins in `arena`.
         lasts: Where it ends there.
         arena: The bytes of all known texts.
@@ -183,7 +164,8 @@ def number_texts(  # type: ignore[no-untyped-def]
     for text in range(len(starts)):
         start, end = np.uint64(starts[text]), np.uint64(ends[text])
         size = end - start
-        mixed = seed ^ (size * factor)
+        scope = scopes[text]
+        mixed = (seed ^ (size * factor) ^ np.uint64(scope)) * factor
         at = start
         while at + eight <= end:
             mixed = (mixed ^ _word(body, at)) * factor
@@ -204,6 +186,7 @@ def number_texts(  # type: ignore[no-untyped-def]
                     return 2
                 slots[slot] = known
                 hashes[known] = mixed
+                held[known] = scope
                 begins[known] = used[1]
                 for place in range(np.int64(size)):
                     arena[used[1] + place] = body[start + np.uint64(place)]
@@ -211,7 +194,8 @@ def number_texts(  # type: ignore[no-untyped-def]
                 used[1] += np.int64(size)
                 lasts[known] = used[1]
                 break
-            if hashes[known] == mixed and np.uint64(lasts[known] - begins[known]) == size:
+            is_like = hashes[known] == mixed and held[known] == scope
+            if is_like and np.uint64(lasts[known] - begins[known]) == size:
                 first, at = np.uint64(begins[known]), np.uint64(0)
                 while at + eight <= size and _word(arena, first + at) == _word(body, start + at):
                     at += eight

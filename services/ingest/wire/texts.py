@@ -21,13 +21,16 @@ class _Generation:
         self._seed = seed
         self._slots = np.full(1 << (2 * most - 1).bit_length(), -1, np.int32)
         self._hashes = np.empty(most, np.uint64)
+        self._scopes = np.empty(most, np.int64)
         self._begins, self._ends = np.empty(most, np.int64), np.empty(most, np.int64)
         self._arena = np.empty(most_bytes, np.uint8)
         self._used = np.zeros(2, np.int64)
         self.values: NDArray[Any] = np.empty(most, dtype)
         self.is_known = np.zeros(most, np.bool_)
 
-    def places(self, body: bytes, spans: Spans, *, adds: bool) -> tuple[bool, Int64s]:
+    def places(
+        self, body: bytes, spans: Spans, scopes: Int64s, *, adds: bool
+    ) -> tuple[bool, Int64s]:
         """Whether there was room for all, and the place of each text: -1 for one not there."""
         # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
         from services.ingest.wire import kernels
@@ -35,10 +38,12 @@ class _Generation:
         places = np.empty(len(spans), np.int64)
         verdict = kernels.number_texts(  # type: ignore[no-untyped-call]
             np.frombuffer(body, np.uint8),
+            scopes,
             np.ascontiguousarray(spans.starts),
             np.ascontiguousarray(spans.ends),
             self._slots,
             self._hashes,
+            self._scopes,
             self._begins,
             self._ends,
             self._arena,
@@ -64,23 +69,32 @@ class Remembered:
         self._young: _Generation | None = None
         self._old: _Generation | None = None
 
-    def of(self, body: bytes, spans: Spans, make: Callable[[Sequence[int]], Any]) -> NDArray[Any]:
+    def of(
+        self,
+        body: bytes,
+        spans: Spans,
+        make: Callable[[Sequence[int]], Any],
+        scopes: Int64s | None = None,
+    ) -> NDArray[Any]:
         """The value of each text; `make` gives those of the places that are new, in their order.
 
-        What `make` raises is raised: then these places are as new as before.
+        The same text of another scope, a number for each, is another one. What `make` raises is
+        raised: then these places are as new as before.
         """
-        young, places = self._placed(body, spans)
-        new = np.flatnonzero(~young.is_known[places])
-        if len(new):
+        scopes = np.zeros(len(spans), np.int64) if scopes is None else scopes
+        young, places = self._placed(body, spans, scopes)
+        is_known = young.is_known[places]
+        if not is_known.all():
+            new = np.flatnonzero(~is_known)
             made, firsts = np.unique(places[new], return_index=True)
-            young.values[made] = self._values(body, spans, new[firsts], make)
+            young.values[made] = self._values(body, spans, scopes, new[firsts], make)
             young.is_known[made] = True
         return young.values[places]
 
-    def _placed(self, body: bytes, spans: Spans) -> tuple[_Generation, Int64s]:
+    def _placed(self, body: bytes, spans: Spans, scopes: Int64s) -> tuple[_Generation, Int64s]:
         for _ in range(2):  # the second time in a new generation, which has room for a body
             if self._young is not None:
-                fits, places = self._young.places(body, spans, adds=True)
+                fits, places = self._young.places(body, spans, scopes, adds=True)
                 if fits:
                     return self._young, places
             self._old = self._young
@@ -91,13 +105,14 @@ class Remembered:
         self,
         body: bytes,
         spans: Spans,
+        scopes: Int64s,
         new: NDArray[np.intp],
         make: Callable[[Sequence[int]], Any],
     ) -> NDArray[Any]:
         values, is_known = np.empty(len(new), self._dtype), np.zeros(len(new), np.bool_)
         if self._old is not None:
             asked = Spans(spans.parents[new], spans.starts[new], spans.ends[new])
-            _, places = self._old.places(body, asked, adds=False)
+            _, places = self._old.places(body, asked, scopes[new], adds=False)
             is_known = (places >= 0) & self._old.is_known[places]
             values[is_known] = self._old.values[places[is_known]]
         missing = np.flatnonzero(~is_known)
@@ -117,9 +132,9 @@ class Texts:
         self._remembered = Remembered(most, np.int64)
         self._next = 0
 
-    def numbers(self, body: bytes, spans: Spans) -> Int64s:
-        """The number of each text."""
-        return self._remembered.of(body, spans, self._new)
+    def numbers(self, body: bytes, spans: Spans, scopes: Int64s | None = None) -> Int64s:
+        """The number of each text; the same text of another scope has another one."""
+        return self._remembered.of(body, spans, self._new, scopes)
 
     def _new(self, places: Sequence[int]) -> Int64s:
         first, self._next = self._next, self._next + len(places)

@@ -11,6 +11,7 @@ from mesh.errors import Unavailable
 
 OF_BODIES: Final = (
     "services.ingest.wire.kernels",
+    "services.ingest.wire.tree_kernel",
     "services.ingest.wire.quantiles",
     "services.ingest.wire.event_kernels",
     "services.ingest.wire.patterns",

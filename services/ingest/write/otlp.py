@@ -51,4 +51,5 @@ def _written(found: OtlpMetrics, ack: ForeignAck) -> OtlpWritten:
 
 
 def _explained(found: OtlpMetrics, metric: int, message: str) -> str:
-    return f"{found.names[metric].decode(errors='replace')[:_LONGEST_NAME]}: {message}"
+    name = found.metrics.text("name", metric)
+    return f"{name.decode(errors='replace')[:_LONGEST_NAME]}: {message}"

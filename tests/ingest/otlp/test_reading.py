@@ -62,18 +62,19 @@ def request_of(resources: Any) -> ExportMetricsServiceRequest:
 
 
 def by_objects(request: ExportMetricsServiceRequest) -> list[tuple[Any, int, bytes]]:
-    """Labels, time and bits of the value, metric by metric: gauges first, then sums."""
-    rows = []
-    for field in ("gauge", "sum"):
-        for resource in request.resource_metrics:
-            for scope in resource.scope_metrics:
-                for metric in scope.metrics:
-                    if metric.HasField(field):
-                        rows += rows_of(metric, getattr(metric, field), field)
-    return rows
+    """Labels, time and bits of the value, metric by metric."""
+    return [
+        row
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for row in rows_of(metric)
+    ]
 
 
-def rows_of(metric: pb.Metric, data: Any, field: str) -> list[tuple[Any, int, bytes]]:
+def rows_of(metric: pb.Metric) -> list[tuple[Any, int, bytes]]:
+    field = metric.WhichOneof("data") or ""
+    data: Any = getattr(metric, field)
     is_counter = field == "sum" and data.is_monotonic
     name = metric_name(metric.name, metric.unit, is_counter=is_counter, is_gauge=field == "gauge")
     rows = []
@@ -266,6 +267,42 @@ def test_attributes_that_do_not_lie_together_cost_no_copy_of_the_body_each() -> 
     point = one + between + other
     body = b"".join(bytes([10, len(point)]) + point for _ in range(9))
     fields = Fields(body, Fields.of_body(body).spans(chunk(1)))
-    joined, spans = fields.runs(chunk(7), body)
+    joined, spans = fields.runs((chunk(7),), body)
     assert spans.of(joined) == [one + other] * 9
     assert len(joined) == len(body) + 9 * len(one + other)
+
+
+def part(number: int, content: bytes) -> bytes:
+    """A message as a field of another."""
+    size, length = len(content), b""
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+
+def test_fields_in_an_unusual_order_say_the_same() -> None:
+    """A metric may have its points between its name and its unit, a point its attributes apart."""
+    request = request_of([({}, [("io", "By", "counter", [({"k": "v", "a.b": 1}, 10**12, 2)])])])
+    metric = request.resource_metrics[0].scope_metrics[0].metrics[0]
+    point = metric.sum.data_points[0]
+    one, other = (pb.NumberDataPoint(attributes=[each]) for each in point.attributes)
+    del point.attributes[:]
+    mixed = one.SerializeToString() + point.SerializeToString() + other.SerializeToString()
+    data = pb.Sum(aggregation_temporality=2, is_monotonic=True).SerializeToString()
+    unit = pb.Metric(unit="By").SerializeToString()
+    name = pb.Metric(name="io").SerializeToString()
+    scope = part(2, unit + part(7, data + part(1, mixed)) + name)
+    body = part(
+        1, part(1, request.resource_metrics[0].resource.SerializeToString()) + part(2, scope)
+    )
+    assert by_columns(OtlpMetricsReader(), body) == by_objects(
+        ExportMetricsServiceRequest.FromString(body)
+    )
+
+
+def test_a_body_of_more_records_than_the_one_before_is_read_whole() -> None:
+    points = [({"k": str(number)}, 10**12, number) for number in range(700)]
+    reader = OtlpMetricsReader()
+    for count in (1, 700, 3):
+        request = request_of([({}, [("up", "", "gauge", points[:count])])])
+        assert by_columns(reader, request.SerializeToString()) == by_objects(request)
