@@ -74,7 +74,7 @@ async def ours(directory: Path, *, only_endpoint: bool = False) -> None:
                 port=0,
                 admission=gateway.admission,
                 drain=gateway.drain,
-                leave=gateway.surroundings.leave,
+                leave=gateway.dependencies.leave,
             )
             port = await server.start()
             minter = TokenMinter.from_file(config.auth_key_file, "gateway")

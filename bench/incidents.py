@@ -25,7 +25,7 @@ from mesh.migrations import DIRECTORY, migrate
 from mesh.postgres import open_pool
 from mesh.selector import parse
 from services.incidents.correlator import Settings
-from services.incidents.keeper.acts import Acts, Request
+from services.incidents.keeper.actions import Actions, Request
 from services.incidents.keeper.grouping import Grouping
 from services.incidents.lifecycle import people
 from services.incidents.lifecycle.times import Times
@@ -33,7 +33,7 @@ from services.incidents.model.change import Change, Kind, Severity
 from services.incidents.model.incident import Incident, IncidentState
 from services.incidents.store.incidents import IncidentFilter, IncidentStore
 from services.incidents.store.lease import LeaseStore
-from services.incidents.store.writing import Writing, incident_row
+from services.incidents.store.transaction import IncidentTransaction, incident_row
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -152,7 +152,7 @@ async def measure(pool: "Pool", count: int, repeats: int) -> dict[str, tuple[flo
     print(f"first change, with all that is read before it: {time.perf_counter() - began_s:.1f} s")
     single = alerts(repeats, now_ms, "single")
     batch = alerts(500 * 10, now_ms, "batch")
-    acts, store = Acts(pool, clock, times), IncidentStore(pool)
+    acts, store = Actions(pool, clock, times), IncidentStore(pool)
     storms: dict[str, tuple[float, float]] = {}
     for size in STORMS:
         begun = 0 if size == STORMS[0] else STORMS[0] + repeats
@@ -166,7 +166,7 @@ async def measure(pool: "Pool", count: int, repeats: int) -> dict[str, tuple[flo
         )
 
     async def acknowledge(number: int) -> None:
-        async def work(current: Writing, at_ms: int) -> bytes:
+        async def work(current: IncidentTransaction, at_ms: int) -> bytes:
             before = await acts.one(current, f"i-{number:016x}")
             await acts.act(current, [people.acknowledge(before, "user:anna", at_ms)], "user:anna")
             return b""

@@ -14,7 +14,7 @@ import numpy as np
 from cli.rank.incidents import Incident
 from services.explainer.model.ranking import Ranking
 from services.explainer.rankers.confidence import shares
-from services.explainer.rankers.router import Opinion, Weights, decided, opinions
+from services.explainer.rankers.router import Vote, Weights, decided, opinions
 
 Ranks = dict[str, list[str]]
 Scores = dict[str, float]
@@ -58,7 +58,7 @@ def system_of(collection: str) -> str:
     return collection.removesuffix("-code")
 
 
-def _ranks(incident: Incident, said: Sequence[Opinion], weights: Weights) -> list[str]:
+def _ranks(incident: Incident, said: Sequence[Vote], weights: Weights) -> list[str]:
     return [suspect.entity for suspect in decided(incident.case, said, weights).suspects]
 
 

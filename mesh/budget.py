@@ -18,7 +18,7 @@ PATIENCE_S: Final = 5.0
 _SHARE: Final = 0.5
 
 
-class Held:
+class Reservation:
     """A part of a budget, given back by `release`."""
 
     def __init__(self, budget: "ByteBudget", caller: str, size: int) -> None:
@@ -58,7 +58,7 @@ class ByteBudget:
         self._patience_s = patience_s
         self._by_caller: Counter[str] = Counter()
         self._held_bytes = 0
-        self._waiting: dict[asyncio.Future[None], Held] = {}
+        self._waiting: dict[asyncio.Future[None], Reservation] = {}
         self._closed = False
 
     @property
@@ -66,13 +66,13 @@ class ByteBudget:
         """What all hold now."""
         return self._held_bytes
 
-    async def take(self, caller: str, size: int) -> Held:
+    async def take(self, caller: str, size: int) -> Reservation:
         """Waits for room.
 
         Raises:
             Overloaded: There was none in time: UNREAD.
         """
-        held = Held(self, caller, size)
+        held = Reservation(self, caller, size)
         if not self._closed and self._fits(held):
             self._change(caller, size)
         else:
@@ -88,7 +88,7 @@ class ByteBudget:
         finally:
             held.release()
 
-    async def _wait(self, held: Held) -> None:
+    async def _wait(self, held: Reservation) -> None:
         admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[admitted] = held
         self._admit()
@@ -101,7 +101,7 @@ class ByteBudget:
                 raise self._too_late(held.caller) from None
             raise
 
-    def _leave(self, admitted: "asyncio.Future[None]", held: Held) -> None:
+    def _leave(self, admitted: "asyncio.Future[None]", held: Reservation) -> None:
         if self._waiting.pop(admitted, None) is None:
             held.release()  # admitted in the moment in which the wait ended
         else:
@@ -115,7 +115,7 @@ class ByteBudget:
             retry_after_s=self._patience_s,
         )
 
-    def _fits(self, held: Held) -> bool:
+    def _fits(self, held: Reservation) -> bool:
         own, free = self._by_caller[held.caller], self._all_bytes - self._held_bytes
         if not own and held.size <= _SHARE * free:
             return True  # the first of a caller, however large

@@ -34,7 +34,7 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
+class CommonConfig:
     """The settings of every service. A service's own config inherits from it."""
 
     postgres_dsn: Annotated[str, Meta(description="PostgreSQL, postgresql://user:pw@host/db")]

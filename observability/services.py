@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from mesh.config import Common
+from mesh.config import CommonConfig
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 _TARGET: Final = "_target"
@@ -51,7 +51,7 @@ def services() -> tuple[Service, ...]:
 
 def in_the_mesh() -> tuple[Service, ...]:
     """The services that answer gRPC and know each other, which the agent does not."""
-    return tuple(each for each in services() if issubclass(each.config, Common))
+    return tuple(each for each in services() if issubclass(each.config, CommonConfig))
 
 
 def _service(name: str) -> Service:

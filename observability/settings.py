@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from msgspec import Meta
 
-from mesh.config import Common
+from mesh.config import CommonConfig
 from observability.services import in_the_mesh, services
 
 _HEAD: Final = """# Settings
@@ -38,8 +38,8 @@ _OTHERS: Final = """## Read by libraries
 
 def page() -> str:
     """The page as Markdown."""
-    common = {field.name for field in dataclasses.fields(Common)}
-    tables = [_table("Every service", Common, "SENSUS_", common)]
+    common = {field.name for field in dataclasses.fields(CommonConfig)}
+    tables = [_table("Every service", CommonConfig, "SENSUS_", common)]
     for service in services():
         names = [field.name for field in dataclasses.fields(service.config)]
         inherited = common if service in in_the_mesh() else set()
@@ -50,7 +50,7 @@ def page() -> str:
 
 
 def _differs(config: type[Any], name: str) -> bool:
-    return bool(_defaults(config)[name] != _defaults(Common)[name])
+    return bool(_defaults(config)[name] != _defaults(CommonConfig)[name])
 
 
 def _table(title: str, config: type[Any], prefix: str, names: set[str]) -> str:

@@ -14,7 +14,7 @@ from rich.table import Table
 from cli.backtest.output import Output
 from cli.backtest.picture import Picture, draw
 from cli.clients.connection import DETECTOR, INGEST, connect
-from cli.clients.rescoring import Rescored, StoredSeries, rescored, stored_series
+from cli.clients.rescoring import ReplayedScores, StoredSeries, rescored, stored_series
 from cli.problem import Problem
 from cli.product.directory import DataDirectory
 
@@ -36,7 +36,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class VersionComparison:
     """Alarms of one series under each version, and those at the same sample under both."""
 
     labels: str
@@ -76,9 +76,9 @@ async def backtest_stored(
     return len(series)
 
 
-def _compare(series: StoredSeries, scores: Sequence[Rescored]) -> Compared:
+def _compare(series: StoredSeries, scores: Sequence[ReplayedScores]) -> VersionComparison:
     alarms = [each.alert > 0 for each in scores]
-    return Compared(
+    return VersionComparison(
         labels=series.labels,
         samples=len(series.values),
         alarms=[int(each.sum()) for each in alarms],
@@ -87,7 +87,7 @@ def _compare(series: StoredSeries, scores: Sequence[Rescored]) -> Compared:
 
 
 def _write(
-    output: Output, series: StoredSeries, question: Question, scores: Sequence[Rescored]
+    output: Output, series: StoredSeries, question: Question, scores: Sequence[ReplayedScores]
 ) -> None:
     output.out.mkdir(parents=True, exist_ok=True)
     columns = [output.column(each) for each in scores]
@@ -100,7 +100,9 @@ def _write(
             rows.writerow((time, repr(float(series.values[n])), *figures))
 
 
-def _draw(out: Path, series: StoredSeries, question: Question, scores: Sequence[Rescored]) -> None:
+def _draw(
+    out: Path, series: StoredSeries, question: Question, scores: Sequence[ReplayedScores]
+) -> None:
     named = [f"alarms {_named(version)}" for version in question.versions]
     picture = Picture(
         title=series.labels,
@@ -121,7 +123,7 @@ def _named(version: int) -> str:
     return f"v{version}" if version else "active"
 
 
-def _table(question: Question, compared: Sequence[Compared]) -> Table:
+def _table(question: Question, compared: Sequence[VersionComparison]) -> Table:
     table = Table("series", "samples", box=None)
     for version in question.versions:
         table.add_column(f"alarms {_named(version)}", justify="right")

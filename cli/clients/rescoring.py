@@ -32,7 +32,7 @@ class StoredSeries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rescored:
+class ReplayedScores:
     """Scores of one series, and where each sample was expected.
 
     NaN where a sample was not scored; its alert score is 0.
@@ -66,7 +66,7 @@ async def stored_series(
 
 async def rescored(
     channel: grpc.aio.Channel, series: StoredSeries, version: int, alerts_per_week: float | None
-) -> Rescored:
+) -> ReplayedScores:
     """The series from its first sample through `version`; 0 is the active one.
 
     Raises:
@@ -77,7 +77,7 @@ async def rescored(
     with translated():
         async with closing(DetectorServiceStub(channel).Score(frames)) as call:
             answers.extend([each.result async for each in call if each.HasField("result")])
-    return Rescored(
+    return ReplayedScores(
         raw=_column([each.raw_scores for each in answers]),
         alert=_column([each.alert_scores for each in answers]),
         expected_low=_column([each.expected_low for each in answers]),

@@ -47,7 +47,7 @@ def tail(
     if as_json:
         anomaly_shown, alert_shown = _json_lines("anomaly"), _json_lines("alert")
         incident_shown = _json_lines("incident")
-    shown = _Shown(anomaly_shown, alert_shown, incident_shown)
+    shown = _Printers(anomaly_shown, alert_shown, incident_shown)
     following = _follow(DataDirectory(data_dir), shown, after, selector)
     try:
         asyncio.run(following)
@@ -56,14 +56,14 @@ def tail(
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _Printers:
     anomaly: Shown
     alert: Shown
     incident: Shown
 
 
 async def _follow(
-    directory: DataDirectory, shown: _Shown, after: int | None, selector: str
+    directory: DataDirectory, shown: _Printers, after: int | None, selector: str
 ) -> None:
     since = Timestamp()
     since.GetCurrentTime()

@@ -14,7 +14,7 @@ from cli.embedded.sockets import leave, socket_directory
 from cli.problem import Problem
 from cli.processes import process
 from cli.processes.account import Account, child_account, hand_over
-from cli.processes.child import Answer, Patience
+from cli.processes.child import Answer, SilenceLimits
 from cli.processes.liveness import ask
 from cli.processes.lock import DirectoryLock
 from cli.processes.logs import log_tail
@@ -43,7 +43,7 @@ class EmbeddedServer(ABC):
     executable: ClassVar[str]
     socket_name: ClassVar[str]
     stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]]
-    patience: ClassVar[Patience] = Patience(every_s=2.0, idle_s=10.0, busy_s=60.0)
+    patience: ClassVar[SilenceLimits] = SilenceLimits(every_s=2.0, idle_s=10.0, busy_s=60.0)
 
     def __init__(self, directory: Path, *, log_file: Path | None, start_timeout_s: float) -> None:
         """The log lies in `directory` when no other place is given."""

@@ -32,7 +32,7 @@ Probe = Callable[[], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class SilenceLimits:
     """How long a process may stay silent.
 
     Attributes:
@@ -60,7 +60,7 @@ class Child(Protocol):
         """Process id while it runs."""
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> SilenceLimits:
         """How long it may be silent."""
 
     async def start(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from cli.processes.child import PROBE_TIMEOUT_S, SILENT, Answer, Patience, Probe, State
+from cli.processes.child import PROBE_TIMEOUT_S, SILENT, Answer, Probe, SilenceLimits, State
 
 _BUSY_CORE_SHARE = 0.1
 _LATE_S = 0.3
@@ -43,7 +43,7 @@ class Watch:
     """
 
     def __init__(
-        self, probe: Probe, pid: int, patience: Patience, tell: Callable[[State, str], None]
+        self, probe: Probe, pid: int, patience: SilenceLimits, tell: Callable[[State, str], None]
     ) -> None:
         """`tell` hears of SLOW, UNREADY and, when one of them is over, READY.
 

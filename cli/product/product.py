@@ -16,7 +16,7 @@ from cli.embedded.postgres import EmbeddedPostgres
 from cli.embedded.redis import EmbeddedRedis
 from cli.problem import Problem
 from cli.processes.account import Account, child_account, hand_over, write_owned
-from cli.processes.child import Child, Event, Patience, Probe
+from cli.processes.child import Child, Event, Probe, SilenceLimits
 from cli.processes.lock import DirectoryLock
 from cli.processes.logs import LogRotation
 from cli.processes.process import Program
@@ -49,7 +49,7 @@ _PEOPLE_S = 15.0
 _POLL_S = 0.1
 _AGENT_TOKEN_S = 24 * 3600.0
 _AGENT_TOKEN_LOOK_S = 60.0
-_AGENT_PATIENCE = Patience(every_s=5.0, idle_s=15.0, busy_s=60.0)
+_AGENT_PATIENCE = SilenceLimits(every_s=5.0, idle_s=15.0, busy_s=60.0)
 """Nobody waits for the agent, and a question costs both sides more than a reading."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from cli.problem import Problem
 from cli.processes import process
-from cli.processes.child import Answer, Patience, Probe, ending
+from cli.processes.child import Answer, Probe, SilenceLimits, ending
 from cli.processes.liveness import ask
 from cli.processes.logs import log_tail
 from cli.processes.process import Program
@@ -23,14 +23,14 @@ class Service:
         program: Program,
         probe: Probe,
         *,
-        patience: Patience | None = None,
+        patience: SilenceLimits | None = None,
         start_timeout_s: float = 300.0,
         stop_timeout_s: float = 20.0,
         spawned: Callable[[str, int], None] = lambda name, pid: None,
     ) -> None:
         """`spawned` gets name and pid of each new process."""
         self.name = name
-        self.patience = patience or Patience()
+        self.patience = patience or SilenceLimits()
         self._program = program
         self._probe = probe
         self._start_timeout_s = start_timeout_s

@@ -33,7 +33,7 @@ class _Answers(Console):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
-class _News(Console):
+class _QuietConsole(Console):
     def on_broken_pipe(self) -> None:
         """Says no more; what waits in the buffer goes nowhere."""
         self.quiet = True
@@ -52,7 +52,7 @@ def make_console(*, error: bool = False) -> Console:
 
 def make_news_console() -> Console:
     """The same for a process that goes on when nobody reads what it says any more."""
-    return _made(_News, error=False)
+    return _made(_QuietConsole, error=False)
 
 
 def _made(kind: type[Console], *, error: bool) -> Console:

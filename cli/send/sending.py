@@ -28,7 +28,7 @@ _REFUSALS_SHOWN = 20
 
 
 @dataclass(slots=True)
-class _Sent:
+class _PendingBatch:
     """A batch on its way: the place after it in the file, and what it holds until its ack."""
 
     end: int
@@ -43,7 +43,7 @@ class Sending:
         self.counts: Counter[str] = Counter()
         self._errors = errors
         self._console = console
-        self._on_the_way: dict[int, _Sent] = {}
+        self._on_the_way: dict[int, _PendingBatch] = {}
         self._bookmark = Bookmark.fresh()
         self._file: BookmarkFile | None = None
         self._warned = False
@@ -79,7 +79,7 @@ class Sending:
                     done += len(chunk)
                     if batch := self._good(chunk):
                         sequence += 1
-                        self._on_the_way[sequence] = _Sent(done, batch)
+                        self._on_the_way[sequence] = _PendingBatch(done, batch)
                         await self._keep_the_place()
                         await sender.send(batch)
         if self._file:

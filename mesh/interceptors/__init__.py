@@ -9,12 +9,12 @@ from mesh.interceptors.auth import Authentication
 from mesh.interceptors.client import client_interceptors
 from mesh.interceptors.deadline import UNARY_LIMIT_S, Deadlines
 from mesh.interceptors.decoding import Decoding
+from mesh.interceptors.early_refusal import EarlyRefusal
 from mesh.interceptors.errors import ErrorMapping
 from mesh.interceptors.layers import Layers
 from mesh.interceptors.observe import Observing
-from mesh.interceptors.strangers import Strangers
+from mesh.interceptors.send_budget import SendBudget
 from mesh.interceptors.tracing import Tracing
-from mesh.interceptors.unread import Unread
 
 __all__ = ["Layers", "client_interceptors", "server_interceptors"]
 
@@ -46,11 +46,11 @@ def server_interceptors(
             ErrorMapping(),
         ],
         # before any work is done for the caller, and before its message is read
-        strangers=Strangers(verifier, policies),
+        strangers=EarlyRefusal(verifier, policies),
         inner=[
             Authentication(verifier, policies, standings),
             # where the caller is known, and outside of what may answer
-            Unread(ByteBudget()),
+            SendBudget(ByteBudget()),
             # late, so that the time left is measured where the work begins
             Deadlines(unary_limit_s),
             # next to the handler, so that a stranger with a broken message is still a stranger

@@ -7,7 +7,7 @@ import grpc
 
 from mesh.errors import Unavailable
 from mesh.interceptors.around import Context, Continuation, Handler, MaybeHandler
-from mesh.interceptors.strangers import Strangers
+from mesh.interceptors.early_refusal import EarlyRefusal
 
 
 class Layer(Protocol):
@@ -28,7 +28,7 @@ class Layers(grpc.aio.ServerInterceptor):
         self,
         outer: Sequence[Layer],
         inner: Sequence[Layer] = (),
-        strangers: Strangers | None = None,
+        strangers: EarlyRefusal | None = None,
     ) -> None:
         """From the outermost on; refused `strangers` pass the `outer` ones only."""
         self._outer = tuple(outer)

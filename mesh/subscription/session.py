@@ -12,7 +12,7 @@ from mesh.drain import Drain
 from mesh.errors import Unavailable
 from mesh.subscription import frames
 from mesh.subscription.credit import Amount, Credit
-from mesh.subscription.holdings import Holdings
+from mesh.subscription.shard_tasks import ShardTasks
 from mesh.subscription.subscriber import Subscriber
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc
@@ -53,7 +53,7 @@ class Session:
         self._silence_s = float(MISSED_HEARTBEATS * frames.HEARTBEAT_S)
         self._heard_s = self._clock.monotonic_s()
         self._send(frames.opening(subscriber, consumer_id, limit))
-        self._holdings = Holdings(
+        self._holdings = ShardTasks(
             subscriber, holder=consumer_id, credit=Credit(limit, show_credit), send=self._send
         )
 

@@ -40,7 +40,7 @@ class _ConsoleFormatter(logging.Formatter):
         return f"{head}  {extras}{newline}{rest}" if extras else text
 
 
-class _Library(logging.Filter):
+class _GrpcioFilter(logging.Filter):
     """What grpcio logs of a caller's fault: the bytes that were sent and a traceback, left out."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -63,7 +63,7 @@ def configure_logs(service: str, level: str, form: str) -> Sampling:
     """
     handler = logging.StreamHandler(sys.stderr)
     sampling = Sampling()
-    for each in (_Library(), sampling, _Origin(service)):
+    for each in (_GrpcioFilter(), sampling, _Origin(service)):
         handler.addFilter(each)
     handler.setFormatter(_json() if form == "json" else _ConsoleFormatter(_CONSOLE))
     logging.basicConfig(level=level, handlers=[handler], force=True)

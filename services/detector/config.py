@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import Common, ConfigError, Port
+from mesh.config import CommonConfig, ConfigError, Port
 from mesh.selector import SelectorError, parse
 from services.detector.detectors.calendar import Calendar
 from services.detector.detectors.engine import Settings
@@ -23,7 +23,7 @@ _GroupNumbers = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Common):
+class Config(CommonConfig):
     """Settings of one detector process."""
 
     grpc_port: Annotated[Port, Meta(description="gRPC port; 0 takes a free one")] = ports.DETECTOR

@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import SECRET, Common, Port, RedisUrl
-from services.explainer.evidence.sources import Reach
+from mesh.config import SECRET, CommonConfig, Port, RedisUrl
+from services.explainer.evidence.sources import ReadLimits
 from services.explainer.explanations.stream import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Common):
+class Config(CommonConfig):
     """Settings of one explainer process."""
 
     redis_url: RedisUrl
@@ -111,6 +111,6 @@ class Config(Common):
         return Limits(running_max=self.jobs_max, lease_s=self.job_lease_s)
 
     @property
-    def reach(self) -> Reach:
+    def reach(self) -> ReadLimits:
         """The part that the sources need."""
-        return Reach(series_max=self.gather_series_max, samples_max=self.gather_samples_max)
+        return ReadLimits(series_max=self.gather_series_max, samples_max=self.gather_samples_max)

@@ -46,11 +46,11 @@ from services.explainer.evidence.sources import (
 from services.explainer.explanations.lifecycle import Jobs
 from services.explainer.explanations.pipeline import Pipeline
 from services.explainer.explanations.revision import Revisions
-from services.explainer.explanations.storms import Asking, OncePerGroup, RulesAlone
+from services.explainer.explanations.storms import FormSource, OncePerGroup, RulesOnly
 from services.explainer.explanations.subjects import Subjects
 from services.explainer.explanations.trial import Trial
 from services.explainer.llm.cache import AnswerCache
-from services.explainer.llm.providers import Reaching, open_providers
+from services.explainer.llm.providers import ConnectionLimits, open_providers
 from services.explainer.llm.specs import endpoints_of
 from services.explainer.prompts import shipped
 from services.explainer.rankers import rank
@@ -62,10 +62,10 @@ from services.explainer.store.frames import Frames
 from services.explainer.store.groups import Groups
 from services.explainer.store.incidents import Incidents
 from services.explainer.store.leases import Leases
-from services.explainer.store.looks import Looks
-from services.explainer.store.old import Old
+from services.explainer.store.looks import LookStore
 from services.explainer.store.prompts import Prompts
 from services.explainer.store.records import Records
+from services.explainer.store.retention import RetentionStore
 from services.explainer.upkeep.retention import Retention
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ async def _writer(config: Config) -> AsyncIterator[Writer]:
     """
     hosts = frozenset(host.lower() for host in config.llm_private_hosts)
     endpoints = endpoints_of(config.llm_providers, private_hosts=hosts, secret=named_secret)
-    reaching = Reaching(
+    reaching = ConnectionLimits(
         connect_s=config.llm_connect_timeout_s,
         idle_s=config.llm_idle_timeout_s,
         private_hosts=hosts,
@@ -188,7 +188,7 @@ async def _assemble(
     traces = _traces(config, peers, clock)
     evidence = _sources(reader, traces, context, incidents)
 
-    def work(asking: Asking, memory: Incidents | None = None) -> Pipeline:
+    def work(asking: FormSource, memory: Incidents | None = None) -> Pipeline:
         return Pipeline(
             sources=evidence,
             rank=rank,
@@ -216,7 +216,7 @@ async def _assemble(
         limits=config.limits,
     )
     revisions = Revisions(
-        looks=Looks(pool), subjects=subjects, work=work(RulesAlone()), jobs=jobs, clock=clock
+        looks=LookStore(pool), subjects=subjects, work=work(RulesOnly()), jobs=jobs, clock=clock
     )
     alerts = _alerts(config, peers, jobs, drain)
     anomalies = _anomalies(config, pool, peers, jobs, drain)
@@ -317,7 +317,7 @@ def _anomalies(
 
 def _retention(config: Config, pool: "Pool", clock: Clock) -> Retention:
     return Retention(
-        Old(pool),
+        RetentionStore(pool),
         explanations_days=config.retention_days,
         frames_days=config.frame_retention_days,
         clock=clock,

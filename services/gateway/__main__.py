@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Doors:
+class _Servers:
     """HTTP for everybody and gRPC for the other services, as one server."""
 
     http: Serving
@@ -56,9 +56,9 @@ async def serve() -> None:
             second_port=config.otlp_http_port,
             admission=gateway.admission,
             drain=gateway.drain,
-            leave=gateway.surroundings.leave,
+            leave=gateway.dependencies.leave,
         )
-        await run(_Doors(http, gateway.identity), workers=gateway.workers, config=config)
+        await run(_Servers(http, gateway.identity), workers=gateway.workers, config=config)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from services.gateway.auth.authenticator import Authenticator
 from services.gateway.config import Config
 from services.gateway.http.endpoint import Endpoint
 from services.gateway.http.routing import Routes
-from services.gateway.middleware.admitted import Admitted
-from services.gateway.middleware.guarded import Guarded
-from services.gateway.middleware.observed import Observed
+from services.gateway.middleware.authorization import AuthorizationMiddleware
+from services.gateway.middleware.error_handling import ErrorMiddleware
+from services.gateway.middleware.observation import ObservationMiddleware
 from services.gateway.middleware.rate_limit import Limits, RateLimit
 from services.gateway.store.rate_limiter import RateLimiter
 
@@ -46,13 +46,13 @@ class Guards:
 def build_app(endpoints: Sequence[Endpoint], guards: Guards, config: Config) -> ASGIApp:
     """The ASGI application of these endpoints; each wrapper's file says why it stands where."""
     routes = Routes(endpoints)
-    app: ASGIApp = Admitted(
+    app: ASGIApp = AuthorizationMiddleware(
         routes=routes,
         authenticator=guards.authenticator,
         rate_limit=RateLimit(limiter=guards.limiter, limits=_limits(config)),
         proxies=config.proxy_networks,
     )
-    app = Guarded(app, within_s=config.answer_within_s, max_bytes=config.max_body_bytes)
+    app = ErrorMiddleware(app, within_s=config.answer_within_s, max_bytes=config.max_body_bytes)
     if config.cors_origins:
         # outside of errors, so that pages may read them; before callers: a preflight has no token
         app = CORSMiddleware(
@@ -62,7 +62,7 @@ def build_app(endpoints: Sequence[Endpoint], guards: Guards, config: Config) -> 
             allow_headers=list(_REQUEST_HEADERS),
             expose_headers=list(_ANSWER_HEADERS),
         )
-    return Observed(app, routes)
+    return ObservationMiddleware(app, routes)
 
 
 def _limits(config: Config) -> Limits:

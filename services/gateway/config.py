@@ -7,14 +7,14 @@ from typing import Annotated
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import SECRET, Common, ConfigError, Port, RedisUrl
+from mesh.config import SECRET, CommonConfig, ConfigError, Port, RedisUrl
 
 Limit = Annotated[int, Meta(ge=1)]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Common):
+class Config(CommonConfig):
     """Read with the prefix GATEWAY: `SENSUS_GATEWAY_HTTP_PORT` wins over `SENSUS_HTTP_PORT`."""
 
     redis_url: RedisUrl

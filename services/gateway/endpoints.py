@@ -12,7 +12,7 @@ from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.sessions import Sessions
 from services.gateway.auth.standing import StandingKeeper
 from services.gateway.clients import CONTRACT, Clients
-from services.gateway.health import Surroundings
+from services.gateway.health import Dependencies
 from services.gateway.http.endpoint import Endpoint
 from services.gateway.intake.alert_calls import AlertCalls
 from services.gateway.intake.samples import Producer
@@ -48,7 +48,7 @@ class Parts:
     sessions: Sessions
     passwords: Passwords
     keeper: StandingKeeper
-    surroundings: Surroundings
+    dependencies: Dependencies
     clock: Clock
     drain: Drain
     has_metrics: bool
@@ -85,7 +85,7 @@ def _written(parts: Parts) -> list[Endpoint]:
         *ApiKeyRoutes(api_keys=parts.stores.api_keys, keeper=parts.keeper).endpoints(),
         *AuditRoutes(audit=parts.stores.audit).endpoints(),
         *HealthRoutes(
-            surroundings=parts.surroundings, tally=tally, has_metrics=parts.has_metrics
+            dependencies=parts.dependencies, tally=tally, has_metrics=parts.has_metrics
         ).endpoints(),
     ]
 

@@ -34,7 +34,7 @@ class Component:
 
 
 @dataclass(slots=True, kw_only=True)
-class Surroundings:
+class Dependencies:
     """Probes everything every second, so that a flood of questions costs nothing."""
 
     pool: Pool

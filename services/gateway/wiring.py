@@ -29,7 +29,7 @@ from services.gateway.auth.standing import StandingKeeper
 from services.gateway.clients import open_clients
 from services.gateway.config import Config
 from services.gateway.endpoints import Parts, all_endpoints
-from services.gateway.health import Surroundings
+from services.gateway.health import Dependencies
 from services.gateway.http.admission import Admission
 from services.gateway.http.endpoint import Endpoint
 from services.gateway.http.server import raise_file_limit
@@ -56,7 +56,7 @@ class Gateway:
     app: ASGIApp
     identity: Server
     endpoints: list[Endpoint]
-    surroundings: Surroundings
+    dependencies: Dependencies
     stores: Stores
     keeper: StandingKeeper
     drain: Drain
@@ -90,15 +90,15 @@ async def open_gateway(
             store=stores.standing, standings=standings, clock=clock, drain=drain
         )
         await keeper.refresh()
-        surroundings = Surroundings(pool=pool, redis=redis, clients=clients, standings=standings)
-        await surroundings.begin()
+        dependencies = Dependencies(pool=pool, redis=redis, clients=clients, standings=standings)
+        await dependencies.begin()
         parts = Parts(
             stores=stores,
             clients=clients,
             sessions=_sessions(stores, keeper, passwords, minter, verifier, clock, config),
             passwords=passwords,
             keeper=keeper,
-            surroundings=surroundings,
+            dependencies=dependencies,
             clock=clock,
             drain=drain,
             has_metrics=not config.metrics_port,
@@ -113,13 +113,13 @@ async def open_gateway(
             app=build_app(endpoints, guards, config),
             identity=await _identity(config, verifier, keeper, stores, clock, drain),
             endpoints=endpoints,
-            surroundings=surroundings,
+            dependencies=dependencies,
             stores=stores,
             keeper=keeper,
             drain=drain,
             admission=_admission(config),
             workers={
-                "health": surroundings.health.watch,
+                "health": dependencies.health.watch,
                 "purge": partial(purge, stores),
                 "standing": keeper.run,
             },

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import Common, Port
+from mesh.config import CommonConfig, Port
 from services.incidents.lifecycle.times import Times
 from services.incidents.model.change import Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Common):
+class Config(CommonConfig):
     """Settings of one process."""
 
     grpc_port: Annotated[Port, Meta(description="gRPC port; 0 takes a free one")] = ports.INCIDENTS

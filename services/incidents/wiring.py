@@ -32,11 +32,11 @@ from services.incidents import metrics
 from services.incidents.clients.callgraph import CallGraph
 from services.incidents.config import Config
 from services.incidents.consumer import logs
-from services.incidents.consumer.leading import Leading
-from services.incidents.consumer.leading import Parts as LeadingParts
+from services.incidents.consumer.leader import Leader
+from services.incidents.consumer.leader import Parts as LeadingParts
 from services.incidents.consumer.watching import Watch
 from services.incidents.correlator import Settings
-from services.incidents.keeper.acts import Acts
+from services.incidents.keeper.actions import Actions
 from services.incidents.keeper.grouping import Grouping
 from services.incidents.servicer import FULL_NAME, Parts, register
 from services.incidents.store.history import HistoryStore
@@ -139,7 +139,7 @@ async def _assemble(
     await health.add_check("database", lambda: postgres.ping(pool))
     await identity.add_check(health)
     publisher = Publisher(IncidentLog(pool), clock, drain, metrics.WATCHERS)
-    leading = Leading(
+    leading = Leader(
         LeadingParts(
             lease=LeaseStore(pool, lease_s=config.lease_s),
             rules=RuleStore(pool),
@@ -167,7 +167,7 @@ async def _assemble(
         silences=SilenceStore(pool),
         postmortems=PostmortemStore(pool),
         history=HistoryStore(pool),
-        acts=Acts(pool, clock, times),
+        actions=Actions(pool, clock, times),
         publisher=publisher,
         clock=clock,
         settings=settings,

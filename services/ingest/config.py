@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import Common, Port, RedisUrl
+from mesh.config import CommonConfig, Port, RedisUrl
 
 _DAY_S = 86_400.0
 
@@ -25,7 +25,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Common):
+class Config(CommonConfig):
     """Configuration of the ingest service."""
 
     redis_url: RedisUrl

@@ -6,14 +6,14 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import Common, ConfigError, Port
+from mesh.config import CommonConfig, ConfigError, Port
 
 _ANSWERS: Final = 1.5
 """A delivery may last as long as so many waits for an answer: some channels ask twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Common):
+class Config(CommonConfig):
     """Settings of one notifier process."""
 
     grpc_port: Annotated[Port, Meta(description="gRPC port; 0 takes a free one")] = ports.NOTIFIER

@@ -3,7 +3,7 @@
 from typing import Final
 
 from mesh.errors import Unavailable
-from services.notifier.store import Ways
+from services.notifier.store import IntegrationStore
 
 RECEIVERS: Final = "receivers"
 """Name under which health tells whether all receivers answer; notices go on without."""
@@ -12,9 +12,9 @@ RECEIVERS: Final = "receivers"
 class ReceiverHealth:
     """A probe for `Health`."""
 
-    def __init__(self, ways: Ways) -> None:
-        """Asks `ways`."""
-        self._ways = ways
+    def __init__(self, integration_store: IntegrationStore) -> None:
+        """Asks `integration_store`."""
+        self._integration_store = integration_store
 
     async def __call__(self) -> None:
         """Returns when no way is left alone.
@@ -22,7 +22,7 @@ class ReceiverHealth:
         Raises:
             Unavailable: Names those that are.
         """
-        states = await self._ways.states()
+        states = await self._integration_store.states()
         away = [
             f"{way.integration} of {way.receiver}"
             for way, state in states.items()

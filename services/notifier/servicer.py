@@ -8,22 +8,22 @@ from mesh.auth import ADMIN, current_principal
 from mesh.errors import NotFound, PermissionDenied
 from sensus.notifier.v1 import notifier_service_pb2 as pb
 from sensus.notifier.v1 import notifier_service_pb2_grpc as pb_grpc
-from services.notifier.asked import Asked
 from services.notifier.convert import answers, pages, requests
 from services.notifier.feed import RoutingFeed
+from services.notifier.queries import Queries
 from services.notifier.routing.alertmanager import convert_config
-from services.notifier.store import Notices, Routings, StoredRouting, Ways
+from services.notifier.store import IntegrationStore, Notices, Routings, StoredRouting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the methods ask."""
 
-    asked: Asked
+    queries: Queries
     feed: RoutingFeed
     notices: Notices
     routings: Routings
-    ways: Ways
+    integration_store: IntegrationStore
 
 
 class NotifierServicer(pb_grpc.NotifierServiceServicer):
@@ -50,7 +50,7 @@ class NotifierServicer(pb_grpc.NotifierServiceServicer):
         self, request: pb.PutRoutingRequest, context: Any
     ) -> pb.PutRoutingResponse:
         """Checks a text and makes it the routing."""
-        _, faults, warnings = await self._do.asked.checked(request.yaml)
+        _, faults, warnings = await self._do.queries.checked(request.yaml)
         requests.check_yaml(request.yaml, faults)
         if request.dry_run:
             stored = StoredRouting(yaml=request.yaml)
@@ -88,16 +88,16 @@ class NotifierServicer(pb_grpc.NotifierServiceServicer):
         if request.yaml:
             if ADMIN not in current_principal().scopes:
                 raise PermissionDenied("to try a routing of your own needs: admin")
-            routing, faults, _ = await self._do.asked.checked(request.yaml)
+            routing, faults, _ = await self._do.queries.checked(request.yaml)
             requests.check_yaml(request.yaml, faults)
             version = 0
         time_ms = request.time.ToMilliseconds() if request.HasField("time") else 0
-        asked = self._do.asked
-        incident, found = await asked.tried(routing, labels, request.incident_id, time_ms)
+        queries = self._do.queries
+        incident, found = await queries.tried(routing, labels, request.incident_id, time_ms)
         matches = []
         for match, held_by in found:
             name = match.route.receiver
-            texts = await asked.worded(routing, incident, name) if request.include_texts else []
+            texts = await queries.worded(routing, incident, name) if request.include_texts else []
             receiver = routing.receivers.get(name)
             matches.append(answers.match_message(match, receiver, held_by, texts))
         return pb.TestRoutingResponse(matches=matches, version=version)
@@ -127,7 +127,7 @@ class NotifierServicer(pb_grpc.NotifierServiceServicer):
         """Delivers a notice once more."""
         notice_id = requests.notice_id_of(request.notice_id)
         request_id = requests.request_id_of(request.request_id)
-        sent = await self._do.asked.resend(notice_id, request_id)
+        sent = await self._do.queries.resend(notice_id, request_id)
         return pb.ResendNoticeResponse(notice=answers.notice_message(sent))
 
     async def SendTestNotice(  # noqa: N802
@@ -135,7 +135,7 @@ class NotifierServicer(pb_grpc.NotifierServiceServicer):
     ) -> pb.SendTestNoticeResponse:
         """Tells a receiver that this is a test."""
         request_id = requests.request_id_of(request.request_id)
-        sent = await self._do.asked.send_test(request.receiver, request_id)
+        sent = await self._do.queries.send_test(request.receiver, request_id)
         return pb.SendTestNoticeResponse(notices=[answers.notice_message(each) for each in sent])
 
     async def ListReceivers(  # noqa: N802
@@ -143,7 +143,10 @@ class NotifierServicer(pb_grpc.NotifierServiceServicer):
     ) -> pb.ListReceiversResponse:
         """All receivers with how they are."""
         routing = self._do.feed.routing
-        states, queues = await self._do.ways.states(), await self._do.ways.queues()
+        states, queues = (
+            await self._do.integration_store.states(),
+            await self._do.integration_store.queues(),
+        )
         found = [
             answers.receiver_message(each, states, queues) for each in routing.receivers.values()
         ]

@@ -22,36 +22,36 @@ from sensus.incidents.v1 import incidents_service_pb2 as incidents_pb
 from sensus.incidents.v1 import incidents_service_pb2_grpc as incidents_grpc
 from sensus.notifier.v1 import notifier_service_pb2 as pb
 from sensus.notifier.v1 import notifier_service_pb2_grpc as pb_grpc
-from services.notifier.asked import Asked
 from services.notifier.channels.all import open_channels
-from services.notifier.channels.http import Reaching
+from services.notifier.channels.http import ConnectionLimits
 from services.notifier.channels.message import Channel
 from services.notifier.channels.secrets import Secrets
 from services.notifier.config import Config
 from services.notifier.consumer import IncidentConsumer
-from services.notifier.decisions.retry import Patience
-from services.notifier.delivery.attendance import Attendance
+from services.notifier.decisions.retry import RetryLimits
 from services.notifier.delivery.deliveries import Deliveries
+from services.notifier.delivery.replicas import ReplicaWatch
 from services.notifier.delivery.sender import Sender
 from services.notifier.feed import RoutingFeed
 from services.notifier.health import RECEIVERS, ReceiverHealth
+from services.notifier.queries import Queries
 from services.notifier.servicer import NotifierServicer, Parts
 from services.notifier.store import (
     Changes,
     Claims,
-    Held,
+    HeldNotices,
     Incidents,
+    IntegrationStore,
     Notices,
-    Old,
     Presence,
+    RetentionStore,
     Routings,
     Settlements,
     Timers,
-    Ways,
 )
-from services.notifier.texts.own import OwnTexts
+from services.notifier.texts.custom import CustomTexts
 from services.notifier.texts.templates import Templates
-from services.notifier.upkeep.rounds import Rounds
+from services.notifier.upkeep.housekeeping import Housekeeping
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -71,11 +71,11 @@ class Notifier:
     owner: UUID
     pool: "Pool"
     feed: RoutingFeed
-    rounds: Rounds
+    housekeeping: Housekeeping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ends:
+class _Outbound:
     """What leads out of the process."""
 
     channels: Mapping[str, Channel]
@@ -106,18 +106,18 @@ async def assemble(
         identity = await stack.enter_async_context(open_identity(config, SERVICE, clock, pool))
         secrets, templates = Secrets(config.secret_directories), Templates()
         stack.push_async_callback(templates.close)
-        reaching = Reaching(
+        reaching = ConnectionLimits(
             within_s=config.delivery_timeout_s,
             private_hosts=frozenset(host.lower() for host in config.private_hosts),
             resolve=resolve,
         )
-        ends = _Ends(
+        outbound = _Outbound(
             channels=await stack.enter_async_context(open_channels(reaching, secrets)),
             incidents=await stack.enter_async_context(_channel(config)),
             secrets=secrets,
             templates=templates,
         )
-        yield await _assemble(config, clock, pool, identity, ends)
+        yield await _assemble(config, clock, pool, identity, outbound)
 
 
 @asynccontextmanager
@@ -133,27 +133,27 @@ async def _channel(config: Config) -> AsyncIterator[grpc.aio.Channel]:
 
 
 async def _assemble(
-    config: Config, clock: Clock, pool: "Pool", identity: Identity, ends: _Ends
+    config: Config, clock: Clock, pool: "Pool", identity: Identity, outbound: _Outbound
 ) -> Notifier:
-    drain, health, ways = Drain(), Health([FULL_NAME]), Ways(pool)
+    drain, health, integration_store = Drain(), Health([FULL_NAME]), IntegrationStore(pool)
     await health.add_check("database", lambda: postgres.ping(pool))
     await identity.add_check(health)
-    await health.add_side_check(RECEIVERS, ReceiverHealth(ways))
+    await health.add_side_check(RECEIVERS, ReceiverHealth(integration_store))
     feed, owner = RoutingFeed(Routings(pool), clock), uuid4()
     await feed.refresh()
-    patience = Patience(critical_s=config.give_up_critical_s, other_s=config.give_up_s)
-    rounds = Rounds(
+    retry_limits = RetryLimits(critical_s=config.give_up_critical_s, other_s=config.give_up_s)
+    housekeeping = Housekeeping(
         timers=Timers(pool),
-        held=Held(pool),
-        old=Old(pool),
-        ways=ways,
+        held=HeldNotices(pool),
+        retention=RetentionStore(pool),
+        integration_store=integration_store,
         feed=feed,
-        patience=patience,
+        retry_limits=retry_limits,
         clock=clock,
         retention_days=config.retention_days,
     )
     consumer = IncidentConsumer(
-        incidents_grpc.IncidentsServiceStub(ends.incidents),
+        incidents_grpc.IncidentsServiceStub(outbound.incidents),
         Changes(pool, lease_s=config.watch_lease_s),
         feed,
         owner=owner,
@@ -169,7 +169,9 @@ async def _assemble(
         health=health,
         drain=drain,
     )
-    servicer = NotifierServicer(_parts(pool, ways, feed, ends, clock, config.public_url))
+    servicer = NotifierServicer(
+        _parts(pool, integration_store, feed, outbound, clock, config.public_url)
+    )
     pb_grpc.add_NotifierServiceServicer_to_server(servicer, server.grpc)
     return Notifier(
         server=server,
@@ -177,31 +179,44 @@ async def _assemble(
             **identity.workers,
             "routing": feed.run,
             "incidents": consumer.run,
-            "deliveries": _deliveries(config, owner, pool, feed, ends, clock, drain, patience).run,
-            "rounds": rounds.run,
+            "deliveries": _deliveries(
+                config, owner, pool, feed, outbound, clock, drain, retry_limits
+            ).run,
+            "rounds": housekeeping.run,
         },
         drain=drain,
         owner=owner,
         pool=pool,
         feed=feed,
-        rounds=rounds,
+        housekeeping=housekeeping,
     )
 
 
 def _parts(
-    pool: "Pool", ways: Ways, feed: RoutingFeed, ends: _Ends, clock: Clock, public_url: str
+    pool: "Pool",
+    integration_store: IntegrationStore,
+    feed: RoutingFeed,
+    outbound: _Outbound,
+    clock: Clock,
+    public_url: str,
 ) -> Parts:
     notices = Notices(pool)
-    asked = Asked(
+    queries = Queries(
         feed=feed,
         incidents=Incidents(pool),
         notices=notices,
-        templates=ends.templates,
-        secrets=ends.secrets,
+        templates=outbound.templates,
+        secrets=outbound.secrets,
         clock=clock,
         public_url=public_url,
     )
-    return Parts(asked=asked, feed=feed, notices=notices, routings=Routings(pool), ways=ways)
+    return Parts(
+        queries=queries,
+        feed=feed,
+        notices=notices,
+        routings=Routings(pool),
+        integration_store=integration_store,
+    )
 
 
 def _deliveries(
@@ -209,25 +224,25 @@ def _deliveries(
     owner: UUID,
     pool: "Pool",
     feed: RoutingFeed,
-    ends: _Ends,
+    outbound: _Outbound,
     clock: Clock,
     drain: Drain,
-    patience: Patience,
+    retry_limits: RetryLimits,
 ) -> Deliveries:
     sender = Sender(
-        channels=ends.channels,
-        secrets=ends.secrets,
-        own_texts=OwnTexts(templates=ends.templates),
+        channels=outbound.channels,
+        secrets=outbound.secrets,
+        custom_texts=CustomTexts(templates=outbound.templates),
         clock=clock,
         public_url=config.public_url,
         within_s=config.delivery_within_s,
     )
     return Deliveries(
         Claims(pool, lease_s=config.delivery_lease_s),
-        Settlements(pool, patience),
+        Settlements(pool, retry_limits),
         sender,
         feed,
-        Attendance(Presence(pool), owner, clock),
+        ReplicaWatch(Presence(pool), owner, clock),
         owner=owner,
         clock=clock,
         drain=drain,

@@ -8,11 +8,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from mesh import ports
-from mesh.config import Common, Port
+from mesh.config import CommonConfig, Port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Common):
+class Config(CommonConfig):
     """Settings of one process."""
 
     grpc_port: Annotated[Port, Meta(description="gRPC port; 0 takes a free one")] = ports.TOPOLOGY

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.processes.child import Answer, Event, Patience, State
+from cli.processes.child import Answer, Event, SilenceLimits, State
 from cli.processes.liveness import occupied_s
 from cli.processes.process import Program
 from cli.processes.supervisor import Supervisor
@@ -50,7 +50,7 @@ SERVE = """
     status = b"HTTP/1.1 200 OK"
     asyncio.run(main())
 """
-QUICK = Patience(every_s=0.1, idle_s=1.0, busy_s=60.0, unready_s=0.5)
+QUICK = SilenceLimits(every_s=0.1, idle_s=1.0, busy_s=60.0, unready_s=0.5)
 
 
 class Watched:

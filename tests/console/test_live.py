@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.transcoding.merging import Merged
+from services.gateway.transcoding.merging import MergedFrame
 from tests.console.conftest import View, alert, killed
 from tests.product import Door
 
@@ -82,7 +82,7 @@ async def test_logs_that_went_back_are_read_anew(view: View) -> None:
     """The place of the page is ahead of a log that was restored: it reads again, then follows."""
     await view.go("/alerts")
     await view.until_seen(".liveness", "● live")
-    ahead = Merged(topic="", cursors={"alerts": 2**62}).place
+    ahead = MergedFrame(topic="", cursors={"alerts": 2**62}).place
     refused: list[int] = []
 
     async def restored(route: Any) -> None:

@@ -8,7 +8,7 @@ from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor
 
 from services.gateway.routes.events import watches
-from services.gateway.transcoding.merging import Merged
+from services.gateway.transcoding.merging import MergedFrame
 from tests.product import Door
 
 AHEAD = 2**62
@@ -27,7 +27,7 @@ async def test_a_cursor_ahead_of_the_log_is_refused_with_what_to_do(door: Door, 
 async def test_events_behind_a_place_that_one_log_does_not_reach_are_refused(
     door: Door, topic: str
 ) -> None:
-    place = Merged(topic="", cursors={topic: AHEAD}).place
+    place = MergedFrame(topic="", cursors={topic: AHEAD}).place
     headers = {"Last-Event-ID": place}
     answer = await door.http.get("/api/v1/events", params={"topic": topic}, headers=headers)
     assert (answer.status_code, reason_of(answer.json())) == (400, "CURSOR_AHEAD")

@@ -8,8 +8,8 @@ import pytest
 from mesh.clock import SystemClock
 from mesh.errors import FailedPrecondition, NotFound
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from services.explainer.store.old import Old
 from services.explainer.store.records import Records
+from services.explainer.store.retention import RetentionStore
 from services.explainer.upkeep.retention import Retention
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import Ingest, OpenAIServer
@@ -99,7 +99,7 @@ async def _aged(dsn: str, days: float) -> None:
 
 def retention(explainer: Running) -> Retention:
     """As the product runs it."""
-    old = Old(explainer.explainer.pool)
+    old = RetentionStore(explainer.explainer.pool)
     return Retention(old, explanations_days=90, frames_days=7, clock=SystemClock())
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from services.explainer.evidence.collect import Gathered, Sources, gather
+from services.explainer.evidence.collect import CollectedEvidence, Sources, gather
 from services.explainer.evidence.ledger import Ledger
 from services.explainer.evidence.sources import Findings
 from services.explainer.model.evidence import Evidence
@@ -65,7 +65,7 @@ def sources_of(fault: Fault, wait_s: float, *, counters: bool) -> Sources:
     )
 
 
-async def gathered(fault: Fault, wait_s: float, *, counters: bool) -> Gathered:
+async def gathered(fault: Fault, wait_s: float, *, counters: bool) -> CollectedEvidence:
     """The evidence of a fault."""
     facts, sources = subject(fault, wait_s), sources_of(fault, wait_s, counters=counters)
     return await gather(

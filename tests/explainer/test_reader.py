@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.explainer.clients.ingest import alert_facts
-from services.explainer.evidence.sources import Reach, Reader
+from services.explainer.evidence.sources import Reader, ReadLimits
 from services.explainer.model.subjects import SeriesSamples
 from tests.explainer.peers import EVENT_MS, alert
 
@@ -42,7 +42,7 @@ class Store:
 
 @pytest.mark.parametrize("samples_max", [6000, 100_000])
 async def test_a_dense_series_is_read_back_a_whole_day_in_bounded_pieces(samples_max: int) -> None:
-    store, reach = Store(), Reach(own_samples_max=samples_max)
+    store, reach = Store(), ReadLimits(own_samples_max=samples_max)
     reader = Reader(ingest=store, detector=None, reach=reach)  # type: ignore[arg-type]
     (found,) = await reader.own_samples("cpu", {}, alert_facts(alert()))
     steps_ms = np.diff(found.timestamps_ms)

@@ -7,7 +7,7 @@ import pytest
 from mesh.deadline import time_remaining
 from mesh.errors import Unavailable
 from sensus.explainer.v1 import explainer_service_pb2 as pb
-from services.explainer.convert.stored import Known
+from services.explainer.convert.stored import Conclusion
 from services.explainer.explanations.revision import decisive
 from tests.explainer.conftest import Running
 from tests.explainer.peers import RESOLVED, Ingest, alert, calm
@@ -108,7 +108,7 @@ def test_another_cause_decides_when_it_is_surer_and_the_same_one_when_more_stand
     before: tuple[str, float, str], now: tuple[str, float, str], decides: bool
 ) -> None:
     known = [
-        Known(cause=cause, confidence=sure, telling=frozenset({told} - {""}))
+        Conclusion(cause=cause, confidence=sure, telling=frozenset({told} - {""}))
         for cause, sure, told in (before, now)
     ]
     assert decisive(*known) is decides

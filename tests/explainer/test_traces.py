@@ -13,7 +13,7 @@ from services.explainer.evidence.sources.traces import sharpest
 from services.explainer.evidence.traces import example_piece, numbered, trace_evidence
 from services.explainer.model.case import Change
 from services.explainer.model.subjects import SubjectFacts, SubjectKind, SubjectRef
-from services.explainer.model.traces import NEVER, NO_TRACES, Call, Example, Version, Way
+from services.explainer.model.traces import NEVER, NO_TRACES, Call, CallKind, Example, Version
 from services.explainer.rankers.systems import within
 from tests.explainer.conftest import Start
 from tests.explainer.peers import EVENT_MS, Ingest, alert
@@ -210,7 +210,7 @@ def test_the_span_is_chosen_in_which_most_is_unusual() -> None:
 def test_a_span_before_which_the_system_did_not_run_is_not_chosen() -> None:
     """Beside it another one runs, with a past that says nothing of ours."""
     mail = Call(
-        service="mail", operation="send", way=Way.ENTRY,
+        service="mail", operation="send", via=CallKind.ENTRY,
         observed=traced.counts(500), usual=traced.counts(5000),
     )  # fmt: skip
     known = traced.traces([*traced.calls(), mail], origins=[traced.origin("pay", 60)])

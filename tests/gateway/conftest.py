@@ -111,7 +111,7 @@ async def running_again(running: Running, services: Sequence[str]) -> bool:
     """Whether the channels of a gateway have heard that these services serve."""
     if not services:
         return True
-    health = running.gateway.surroundings.health
+    health = running.gateway.dependencies.health
     await health.probe()
     return all(health.components()[name].healthy for name in services)
 
@@ -237,7 +237,7 @@ async def started_gateway(config: Config, passwords: Passwords) -> AsyncIterator
             port=0,
             admission=gateway.admission,
             drain=gateway.drain,
-            leave=gateway.surroundings.leave,
+            leave=gateway.dependencies.leave,
         )
         url = f"http://127.0.0.1:{await server.start()}"
         keeping = asyncio.create_task(gateway.keeper.run())

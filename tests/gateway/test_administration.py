@@ -189,7 +189,7 @@ async def test_every_change_is_in_the_chained_log(
     ],
 )
 async def test_tampering_shows(running: Running, admin: httpx.AsyncClient, tampering: str) -> None:
-    pool = running.gateway.surroundings.pool
+    pool = running.gateway.dependencies.pool
     with pytest.raises(Exception, match="append-only"):
         await pool.execute(tampering)
     await pool.execute("ALTER TABLE gateway.audit DISABLE TRIGGER audit_is_append_only")

@@ -15,8 +15,8 @@ from services.gateway.http.admission import Admission
 from services.gateway.http.routing import Routes
 from services.gateway.http.server import HttpServer
 from services.gateway.middleware.answer_time import wait_longer
-from services.gateway.middleware.guarded import Guarded
-from services.gateway.middleware.observed import Observed
+from services.gateway.middleware.error_handling import ErrorMiddleware
+from services.gateway.middleware.observation import ObservationMiddleware
 from tests.gateway.conftest import Start
 from tests.gateway.scripted import Script
 
@@ -27,7 +27,7 @@ WITHIN_S = 1.0
 async def served(app: Any) -> AsyncIterator[httpx.AsyncClient]:
     """An application behind the bound, on a port."""
     server = HttpServer(
-        Observed(Guarded(app, within_s=WITHIN_S, max_bytes=1024), Routes([])),
+        ObservationMiddleware(ErrorMiddleware(app, within_s=WITHIN_S, max_bytes=1024), Routes([])),
         host="127.0.0.1",
         port=0,
         admission=Admission(most=10, most_per_address=10, proxies=()),

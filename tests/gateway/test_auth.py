@@ -93,7 +93,7 @@ async def test_a_refresh_token_is_good_once(running: Running) -> None:
 async def test_a_refresh_token_expires(start: Start) -> None:
     async with start() as running:
         token = (await log_in(running, "admin", ADMIN_PASSWORD)).json()["refresh_token"]
-        pool = running.gateway.surroundings.pool
+        pool = running.gateway.dependencies.pool
         await pool.execute("UPDATE gateway.refresh_token SET expires_at = now() - interval '1 s'")
         response = await running.http.post("/api/v1/auth/refresh", json={"refresh_token": token})
         assert (response.status_code, reason_of(response)) == (401, "REFRESH_TOKEN_INVALID")
@@ -110,7 +110,7 @@ async def test_a_broken_refresh_is_400(running: Running, body: bytes) -> None:
 
 async def test_secrets_are_kept_as_hashes_only(running: Running) -> None:
     tokens = (await log_in(running, "admin", ADMIN_PASSWORD)).json()
-    pool = running.gateway.surroundings.pool
+    pool = running.gateway.dependencies.pool
     rows = await pool.fetch("SELECT t::text AS text FROM gateway.refresh_token t")
     rows += await pool.fetch("SELECT a::text AS text FROM gateway.account a")
     text = "".join(row["text"] for row in rows)
@@ -195,7 +195,7 @@ async def test_the_bootstrap_password_changes_nothing_later(start: Start) -> Non
 
 
 async def test_without_the_database_nobody_gets_in(running: Running) -> None:
-    await running.gateway.surroundings.pool.close()
+    await running.gateway.dependencies.pool.close()
     headers = running.headers("operator")
     for response in (
         await running.http.get(ME, headers=headers),

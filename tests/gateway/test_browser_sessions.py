@@ -57,7 +57,7 @@ async def test_a_cookie_whose_answer_was_lost_is_good_again_for_seconds(running:
     lost = cookie_of(await go_on(running, begun))
     again = await go_on(running, begun)
     assert again.status_code == 200
-    pool = running.gateway.surroundings.pool
+    pool = running.gateway.dependencies.pool
     await pool.execute("UPDATE gateway.refresh_token SET used_at = used_at - interval '1 min'")
     for cookie in (lost, cookie_of(again)):
         refused = await go_on(running, cookie)
@@ -67,7 +67,7 @@ async def test_a_cookie_whose_answer_was_lost_is_good_again_for_seconds(running:
 async def test_a_cookie_that_was_used_long_ago_ends_the_session(running: Running) -> None:
     begun = cookie_of(await running.http.post(SESSION, json=VIEWER))
     second = cookie_of(await go_on(running, begun))
-    pool = running.gateway.surroundings.pool
+    pool = running.gateway.dependencies.pool
     await pool.execute("UPDATE gateway.refresh_token SET used_at = used_at - interval '1 min'")
     assert (await go_on(running, begun)).status_code == 401
     assert (await go_on(running, second)).status_code == 401

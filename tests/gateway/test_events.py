@@ -14,7 +14,7 @@ from mesh.errors import Internal, Overloaded, SensusError, Unauthenticated, Unav
 from sensus.detector.v1 import detector_service_pb2 as detector
 from sensus.explainer.v1 import explainer_service_pb2 as explainer
 from services.gateway.routes.events import watches
-from services.gateway.transcoding.merging import Merged, MergedCall
+from services.gateway.transcoding.merging import MergedCall, MergedFrame
 from tests.gateway.conftest import Running, reason_of
 from tests.gateway.scripted import Script
 from tests.gateway.test_streams import anomaly, for_ever, next_event
@@ -34,7 +34,7 @@ async def opened(
 
 def place(**cursors: int) -> str:
     """The id of an event at these cursors."""
-    return Merged(topic="", cursors=cursors).place
+    return MergedFrame(topic="", cursors=cursors).place
 
 
 def body_of(event: dict[str, str]) -> dict[str, Any]:

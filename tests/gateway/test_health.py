@@ -38,7 +38,7 @@ async def reported(running: Running, status: str) -> dict[str, Any]:
     """What `/health` says, once it is this: a probe of a busy machine may come too late."""
 
     async def report() -> dict[str, Any] | None:
-        await running.gateway.surroundings.health.probe()
+        await running.gateway.dependencies.health.probe()
         response = await running.http.get("/health")
         assert response.status_code == (200 if response.json()["status"] == "healthy" else 503)
         return dict(response.json()) if response.json()["status"] == status else None
@@ -64,7 +64,7 @@ async def test_probes_and_metrics_need_no_token(running: Running) -> None:
 
 
 async def test_a_gateway_that_leaves_is_not_ready(running: Running) -> None:
-    running.gateway.surroundings.leave()
+    running.gateway.dependencies.leave()
     response = await running.http.get("/readyz")
     assert response.status_code == 503
     assert (await running.http.get("/livez")).status_code == 200

@@ -58,7 +58,7 @@ async def test_each_failure_doubles_the_wait_of_its_address(running: Running) ->
     delayed = await log_in(running, ADMIN_PASSWORD)
     assert (delayed.status_code, reason_of(delayed)) == (429, "LOGIN_DELAYED")
     assert int(delayed.headers["Retry-After"]) == 1
-    pool = running.gateway.surroundings.pool
+    pool = running.gateway.dependencies.pool
     waits = []
     for failures in (4, 5, 9, 40):
         await pool.execute("UPDATE gateway.login_failure SET failures = $1", failures)
@@ -67,7 +67,7 @@ async def test_each_failure_doubles_the_wait_of_its_address(running: Running) ->
 
 
 async def test_hammering_while_delayed_makes_the_delay_no_longer(running: Running) -> None:
-    pool = running.gateway.surroundings.pool
+    pool = running.gateway.dependencies.pool
     for _ in range(3):
         await log_in(running, "guess")
     await pool.execute("UPDATE gateway.login_failure SET failures = 12, last_at = now()")

@@ -81,7 +81,7 @@ async def test_strangers_count_by_address_and_are_limited_too(start: Start) -> N
 async def test_forwarded_addresses_count_only_from_trusted_proxies(start: Start) -> None:
     for trusted, expected in (((), 429), (("127.0.0.0/8",), 401)):
         async with start(**LIMITS, trusted_proxies=trusted) as running:
-            await running.gateway.surroundings.redis.flushall()
+            await running.gateway.dependencies.redis.flushall()
             statuses = [
                 (
                     await running.http.get(
@@ -148,6 +148,6 @@ async def now_us(redis: Redis) -> int:
 
 
 async def test_requests_at_the_same_time_are_counted_exactly(running: Running) -> None:
-    limiter = RateLimiter(running.gateway.surroundings.redis, SystemClock(), "a")
+    limiter = RateLimiter(running.gateway.dependencies.redis, SystemClock(), "a")
     taken = await asyncio.gather(*(limiter.take("burst", 10) for _ in range(50)))
     assert sum(window is not None and window.wait_s == 0 for window in taken) == 10

@@ -109,7 +109,7 @@ async def test_a_password_set_by_an_admin_or_by_hand_ends_every_session(running:
     second = await log_in(running, NEW_PASSWORD)
     assert await status(running, second) == (200, "")
     hashed = await running.passwords.hash(ADMIN_PASSWORD)
-    pool = running.gateway.surroundings.pool
+    pool = running.gateway.dependencies.pool
     query = "UPDATE gateway.account SET password_hash = $1 WHERE user_name = 'viewer'"
     await pool.execute(query, hashed)
     await running.gateway.keeper.notice()

@@ -18,12 +18,12 @@ from services.incidents.correlator.bursts import Graph
 from services.incidents.correlator.correlate import forget
 from services.incidents.correlator.rules import Rule
 from services.incidents.model.change import (
-    Background,
+    BackgroundNoise,
     Change,
-    Ended,
     Joined,
     JoinReason,
     Kind,
+    MemberEnded,
     Placement,
     Severity,
 )
@@ -117,7 +117,7 @@ def test_what_fires_by_itself_all_the_time_opens_nothing() -> None:
         correlating.place(ended(chronic, n * 15 * MINUTE + SECOND))
         correlating.state.held_by_fingerprint.clear()
     assert isinstance(placed[0], Joined)
-    assert isinstance(placed[-1], Background)
+    assert isinstance(placed[-1], BackgroundNoise)
 
 
 def test_a_rule_wins_over_all_else() -> None:
@@ -143,7 +143,7 @@ def test_the_same_alert_returns_to_its_incident_until_it_is_over_for_long() -> N
     correlating = Correlating()
     first = change("a", 0, service="a")
     incident_id = correlating.joined(first).incident_id
-    assert correlating.place(ended(first, MINUTE)) == Ended(
+    assert correlating.place(ended(first, MINUTE)) == MemberEnded(
         member_id=first.member_id, incident_id=incident_id, end_ms=START + MINUTE
     )
     again = correlating.joined(change("a", HOUR, service="a"))

@@ -11,7 +11,7 @@ from services.incidents.keeper.grouping import Grouping
 from services.incidents.lifecycle.times import Times
 from services.incidents.model.change import Change, Kind, Severity
 from services.incidents.store.lease import LeaseStore
-from services.incidents.store.writing import Lost
+from services.incidents.store.transaction import LeaseLost
 from tests.incidents.harness import running, until
 from tests.ingest.harness import alert
 
@@ -38,7 +38,7 @@ async def test_a_holder_that_lost_its_lease_writes_nothing(migrated_dsn: str) ->
         await old.changes("alerts", 1, [change("a", now_ms)])
         second = await leases.hold("two")
         assert second == first + 1
-        with pytest.raises(Lost):
+        with pytest.raises(LeaseLost):
             await old.changes("alerts", 2, [change("b", now_ms)])
         new = Grouping(pool, clock, Settings(), times, ("two", second))
         await new.changes("alerts", 2, [change("b", now_ms)])

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from mesh.config import Common, load
+from mesh.config import CommonConfig, load
 from mesh.health import Health
 from mesh.interceptors import Layers
 from mesh.serving import Drain, Server, main, run
@@ -86,7 +86,7 @@ async def serve() -> None:
 
 async def misconfigured() -> None:
     """Reads an empty environment."""
-    load(Common, {})
+    load(CommonConfig, {})
 
 
 main({"serve": serve, "misconfigured": misconfigured}[sys.argv[1]])

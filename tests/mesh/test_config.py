@@ -10,7 +10,7 @@ from msgspec import Meta
 from mesh import ports
 from mesh.config import (
     SECRET,
-    Common,
+    CommonConfig,
     ConfigError,
     Port,
     RedisUrl,
@@ -29,7 +29,7 @@ REQUIRED = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config(Common):
+class Config(CommonConfig):
     """A service's config."""
 
     redis_url: RedisUrl
@@ -140,7 +140,7 @@ def test_secret_is_not_shown_in_an_error() -> None:
 def test_every_common_field_says_what_it_means() -> None:
     from typing import get_type_hints
 
-    for name, hint in get_type_hints(Common, include_extras=True).items():
+    for name, hint in get_type_hints(CommonConfig, include_extras=True).items():
         assert any(getattr(note, "description", None) for note in hint.__metadata__), name
 
 

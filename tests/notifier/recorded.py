@@ -28,8 +28,8 @@ def record() -> None:
             tree = drawn.tree(random)
             file.write_text(json.dumps(amtool.config(tree)))
             sets = [drawn.labels(random) for _ in range(SETS)]
-            asked = [[labels, amtool.receivers(file, labels)] for labels in sets]
-            rows.append({"route": tree, "asked": asked})
+            queries = [[labels, amtool.receivers(file, labels)] for labels in sets]
+            rows.append({"route": tree, "asked": queries})
     FILE.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
 
 

@@ -9,10 +9,10 @@ import grpc
 import pytest
 
 from sensus.notifier.v1 import notice_pb2, notifier_service_pb2
-from services.notifier.decisions.retry import Patience, is_over, wait_s
+from services.notifier.decisions.retry import RetryLimits, is_over, wait_s
 from services.notifier.model.incident import Severity
 from services.notifier.model.notices import Outcome
-from services.notifier.store import Claims, Settlements, Way
+from services.notifier.store import Claims, IntegrationKey, Settlements
 from tests.notifier.conftest import Running, Start
 from tests.notifier.peers import RESOLVED, WARNING, Hook, Log, failing
 
@@ -40,12 +40,12 @@ def test_waits_double_with_full_jitter_up_to_five_minutes() -> None:
 
 
 def test_critical_is_tried_for_a_day_and_anything_else_for_two_hours() -> None:
-    failed, patience = Outcome(status=500, error="x"), Patience()
+    failed, retry_limits = Outcome(status=500, error="x"), RetryLimits()
     hour = 3600.0
-    assert not is_over(Severity.CRITICAL, 23.9 * hour, failed, patience)
-    assert is_over(Severity.CRITICAL, 24 * hour, failed, patience)
-    assert not is_over(Severity.WARNING, 1.9 * hour, failed, patience)
-    assert is_over(Severity.WARNING, 2 * hour, failed, patience)
+    assert not is_over(Severity.CRITICAL, 23.9 * hour, failed, retry_limits)
+    assert is_over(Severity.CRITICAL, 24 * hour, failed, retry_limits)
+    assert not is_over(Severity.WARNING, 1.9 * hour, failed, retry_limits)
+    assert is_over(Severity.WARNING, 2 * hour, failed, retry_limits)
 
 
 async def test_receiver_that_does_not_answer_is_told_to_the_fallback(
@@ -187,13 +187,13 @@ async def test_who_lost_the_claim_settles_nothing(start: Start, log: Log, hook: 
     await notifier.route(one(hook))
     await log.tell("i1", "OPENED")
     await notifier.until(lambda found: len(found) == 1)
-    pool, way = notifier.notifier.pool, Way(receiver="r", integration="webhook[0]")
+    pool, way = notifier.notifier.pool, IntegrationKey(receiver="r", integration="webhook[0]")
     routing = notifier.notifier.feed.routing
     first = await Claims(pool, lease_s=0.0).claim(way, uuid4(), None, folds=False)
     second = await Claims(pool, lease_s=60.0).claim(way, uuid4(), None, folds=False)
     assert first is not None
     assert second is not None
-    settlements = Settlements(pool, Patience())
+    settlements = Settlements(pool, RetryLimits())
     assert not (await settlements.settle(first, Outcome(status=200), 1.0, routing)).counted
     assert (await settlements.settle(second, Outcome(status=200), 1.0, routing)).counted
     (notice,) = await notifier.notices()
@@ -209,7 +209,7 @@ async def test_claims_of_one_incident_wait_for_each_other(
     await log.tell("i1", "RESOLVED", state=RESOLVED)
     await log.tell("i2", "OPENED")
     await notifier.until(lambda found: len(found) == 3)
-    pool, way = notifier.notifier.pool, Way(receiver="r", integration="webhook[0]")
+    pool, way = notifier.notifier.pool, IntegrationKey(receiver="r", integration="webhook[0]")
     claims = Claims(pool, lease_s=60.0)
     owner = notifier.notifier.owner
     taken = [await claims.claim(way, owner, None, folds=False) for _ in range(3)]

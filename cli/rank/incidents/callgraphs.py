@@ -32,7 +32,7 @@ class _Alert(msgspec.Struct):
     timestamp: Annotated[float, msgspec.Meta(ge=0, le=LAST_S)]
 
 
-class _About(msgspec.Struct):
+class _Manifest(msgspec.Struct):
     id: str
     alert: _Alert
     normal: str
@@ -50,7 +50,7 @@ def read(folder: Path) -> Iterator[Incident]:
     Raises:
         Problem: A file that is missing or damaged.
     """
-    about = read_document(folder / MARKER, _About)
+    about = read_document(folder / MARKER, _Manifest)
     normal = _normal_run(_above(folder, about.normal))
     window = read_columns(folder / about.window)
     if not window["time"].size:
@@ -95,7 +95,7 @@ def alerting_nodes(incidents: Path) -> tuple[str, ...]:
     found = []
     for path in sorted(incidents.glob(f"*/{MARKER}")):
         with suppress(Problem):
-            found.append(read_document(path, _About).alert.node)
+            found.append(read_document(path, _Manifest).alert.node)
     return tuple(found)
 
 

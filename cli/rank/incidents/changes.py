@@ -49,7 +49,7 @@ class _Commit(msgspec.Struct):
     diff: str | None = None
 
 
-class _Flag(msgspec.Struct):
+class _FlagChange(msgspec.Struct):
     flag: str
     timestamp: str
     service: str | None = None
@@ -127,7 +127,7 @@ def _changes(folder: Path) -> Iterator[Change]:
                 diff=commit.diff or "",
             )
     with reading(folder / _file("context_flags")):
-        for flag in _listed(folder, "context_flags", _Flag):
+        for flag in _listed(folder, "context_flags", _FlagChange):
             yield Change(
                 evidence_id=f"flag|{flag.flag}",
                 id=flag.flag,

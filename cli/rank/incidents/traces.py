@@ -24,13 +24,13 @@ WATCHED_MS = 4 * 60_000
 """How long after its beginning a fault is looked at."""
 
 
-class _Listed(msgspec.Struct):
+class _DayEntry(msgspec.Struct):
     id: str
     inject_time: Annotated[float, msgspec.Meta(ge=0, le=LAST_S)]
 
 
 class _Day(msgspec.Struct):
-    incidents: list[_Listed]
+    incidents: list[_DayEntry]
 
 
 def read(folder: Path) -> Iterator[Incident]:

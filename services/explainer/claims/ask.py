@@ -23,7 +23,7 @@ from services.explainer.llm.provider import (
     NotAskedError,
     Provider,
     ProviderError,
-    Thought,
+    Reasoning,
     Usage,
 )
 from services.explainer.model.templates import Prompt, Template
@@ -208,7 +208,7 @@ async def _listen(provider: Provider, prompt: Prompt) -> tuple[str, Usage]:
         async for piece in pieces:
             if isinstance(piece, Usage):
                 usage = piece
-            elif isinstance(piece, Thought):
+            elif isinstance(piece, Reasoning):
                 thought = True
             else:
                 answer.append(piece)

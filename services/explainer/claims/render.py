@@ -47,7 +47,7 @@ from services.explainer.claims.phrases import (
     what_moved,
 )
 from services.explainer.model.evidence import Evidence, EvidenceKind, Figure
-from services.explainer.model.explanation import Said, Text
+from services.explainer.model.explanation import StatedClaim, Text
 from services.explainer.model.names import plain, series_name
 from services.explainer.model.subjects import SubjectKind
 
@@ -58,7 +58,7 @@ _NAMED_MAX: Final = 2
 _ADVICE: Final = ("act", "relieve")
 
 
-def rendered(claims: Sequence[Claim], facts: Facts) -> list[Said]:
+def rendered(claims: Sequence[Claim], facts: Facts) -> list[StatedClaim]:
     """One sentence per claim."""
     advised: set[str] = set()
     found = []
@@ -69,7 +69,7 @@ def rendered(claims: Sequence[Claim], facts: Facts) -> list[Said]:
                 text = f"Then {text.removeprefix(_start(claim, facts))}"
             advised.add(claim.target)
         kind = str(claim.__struct_config__.tag)
-        found.append(Said(kind=kind, text=text, evidence_ids=ids_of(claim)))
+        found.append(StatedClaim(kind=kind, text=text, evidence_ids=ids_of(claim)))
     return found
 
 
@@ -79,7 +79,7 @@ def sentence(claim: Claim, facts: Facts) -> str:
     return render(claim, facts)
 
 
-def text_of(said: Sequence[Said], facts: Facts) -> Text:
+def text_of(said: Sequence[StatedClaim], facts: Facts) -> Text:
     """The three texts: the cause, what to do, and all else."""
     rest = [each.text for each in said if each.kind not in ("explains", *_ADVICE)]
     return Text(

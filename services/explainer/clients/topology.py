@@ -13,27 +13,27 @@ from services.explainer.clients.ingest import stamp
 from services.explainer.model.traces import (
     Call,
     CallCounts,
-    Counted,
+    CallKind,
+    Coverage,
     DirectCall,
     Durations,
     Example,
-    Lines,
+    LogLines,
     Origin,
     Reason,
     Shape,
     Traces,
     Version,
-    Way,
 )
 
 EXAMPLES_READ_MAX: Final = 100
 
 _WAY: Final = {
-    pb.CONNECTION_TYPE_CALL: Way.CALL,
-    pb.CONNECTION_TYPE_MESSAGING: Way.MESSAGING,
-    pb.CONNECTION_TYPE_DATABASE: Way.DATABASE,
-    pb.CONNECTION_TYPE_ADDRESS: Way.ADDRESS,
-    pb.CONNECTION_TYPE_ENTRY: Way.ENTRY,
+    pb.CONNECTION_TYPE_CALL: CallKind.CALL,
+    pb.CONNECTION_TYPE_MESSAGING: CallKind.MESSAGING,
+    pb.CONNECTION_TYPE_DATABASE: CallKind.DATABASE,
+    pb.CONNECTION_TYPE_ADDRESS: CallKind.ADDRESS,
+    pb.CONNECTION_TYPE_ENTRY: CallKind.ENTRY,
 }
 _OUTWARD: Final = (pb.SPAN_KIND_CLIENT, pb.SPAN_KIND_PRODUCER)
 _REASON: Final = {pb.OriginReason.Value(f"ORIGIN_REASON_{each.name}"): each for each in Reason}
@@ -79,8 +79,8 @@ def _traces(answer: pb.CompareTracesResponse, start_ms: int, end_ms: int | None)
     )
 
 
-def _counted(side: pb.SideCoverage) -> Counted:
-    return Counted(minutes=side.minutes, traces=side.traces, spans=side.spans, lost=side.lost)
+def _counted(side: pb.SideCoverage) -> Coverage:
+    return Coverage(minutes=side.minutes, traces=side.traces, spans=side.spans, lost=side.lost)
 
 
 def _call(change: pb.EdgeChange) -> Call:
@@ -90,7 +90,7 @@ def _call(change: pb.EdgeChange) -> Call:
         caller_operation=edge.caller_operation,
         service=edge.service,
         operation=edge.operation,
-        way=_WAY.get(edge.connection_type, Way.CALL),
+        via=_WAY.get(edge.connection_type, CallKind.CALL),
         is_outward=edge.span_kind in _OUTWARD,
         observed=_counts(change.observed),
         usual=_counts(change.usual),
@@ -147,8 +147,8 @@ def _shape(change: pb.ShapeChange) -> Shape:
     )
 
 
-def _lines(change: pb.PatternChange) -> Lines:
-    return Lines(
+def _lines(change: pb.PatternChange) -> LogLines:
+    return LogLines(
         service=change.pattern.service,
         text=change.pattern.text,
         observed=change.observed,

@@ -90,7 +90,7 @@ def _before_s(piece: pb.Evidence) -> float | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Conclusion:
     """What an explanation comes to.
 
     Attributes:
@@ -103,7 +103,7 @@ class Known:
     telling: frozenset[str]
 
 
-def known_of(explanation: pb.Explanation | bytes) -> Known:
+def known_of(explanation: pb.Explanation | bytes) -> Conclusion:
     """What an explanation comes to, given as it is or as it is stored."""
     if isinstance(explanation, bytes):
         explanation = pb.Explanation.FromString(explanation)
@@ -116,7 +116,7 @@ def known_of(explanation: pb.Explanation | bytes) -> Known:
         for piece in explanation.evidence
         if _changed(piece, cause) or (_ran_full(piece) and piece.evidence_id in behind)
     )
-    return Known(cause=cause, confidence=explanation.confidence, telling=frozenset(telling))
+    return Conclusion(cause=cause, confidence=explanation.confidence, telling=frozenset(telling))
 
 
 def _ran_full(piece: pb.Evidence) -> bool:

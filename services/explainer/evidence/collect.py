@@ -65,7 +65,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class CollectedEvidence:
     """All that is known about a subject.
 
     Attributes:
@@ -84,7 +84,7 @@ class Gathered:
 
 async def gather(
     facts: SubjectFacts, sources: Sources, ledger: Ledger, *, end_ms: int, within_s: float
-) -> Gathered:
+) -> CollectedEvidence:
     """Everything that answers `within_s`; what does not is named as missing."""
     deadline_s = asyncio.get_running_loop().time() + within_s
     await ledger.add([as_evidence(facts, "ingest" if facts.state else "detector")])
@@ -122,7 +122,7 @@ async def gather(
     changes = await _add_reported(reported, facts, ledger)
     await ledger.add_unknown(_unknown(reported, windows, graph), facts.event_ms)
     failed = [each.source for each in answers if each.failed]
-    return Gathered(
+    return CollectedEvidence(
         evidence=ledger.evidence,
         case=replace(
             _case(facts, own, entity_by_id, windows, graph),

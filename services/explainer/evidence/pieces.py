@@ -121,16 +121,16 @@ def breach_of(window: SeriesWindow, facts: SubjectFacts) -> Evidence | None:
     """The crossed bound of the alert's rule, when the samples show that it was crossed."""
     if facts.rule is None or window.is_rate:
         return None
-    way, bound = facts.rule
-    beyond = np.flatnonzero(_COMPARED[way](window.values, bound) & window.inside)
+    sign, bound = facts.rule
+    beyond = np.flatnonzero(_COMPARED[sign](window.values, bound) & window.inside)
     if not beyond.size:
         return None
     unit, since_ms = unit_of(window), int(window.timestamps_ms[beyond[0]])
-    worst = window.values[beyond].max() if way.startswith(">") else window.values[beyond].min()
+    worst = window.values[beyond].max() if sign.startswith(">") else window.values[beyond].min()
     return Evidence(
         kind=EvidenceKind.THRESHOLD,
         source=f"ingest QuerySamples {written(window.metric, window.labels)}",
-        title=f"{series_name(window.labels)} {_CROSSED[way]} the threshold of the alert's rule",
+        title=f"{series_name(window.labels)} {_CROSSED[sign]} the threshold of the alert's rule",
         start_ms=since_ms,
         end_ms=int(window.timestamps_ms[beyond[-1]]),
         labels=window.labels,

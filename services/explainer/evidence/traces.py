@@ -10,12 +10,12 @@ from services.explainer.model.case import Change
 from services.explainer.model.evidence import Evidence, EvidenceKind, Figure
 from services.explainer.model.names import plain
 from services.explainer.model.subjects import SubjectFacts
-from services.explainer.model.traces import Call, Example, Lines, Origin, Shape, Traces, Version
+from services.explainer.model.traces import Call, Example, LogLines, Origin, Shape, Traces, Version
 from services.explainer.rankers.deviation import USUAL_SIGMAS
 from services.explainer.rankers.lines import new_lines
-from services.explainer.rankers.origins import Excess, excesses, said, shown
-from services.explainer.rankers.paths import Changed, changed_shapes
-from services.explainer.rankers.waits import Longer, longer
+from services.explainer.rankers.origins import ErrorExcess, excesses, said, shown
+from services.explainer.rankers.paths import ShapeChange, changed_shapes
+from services.explainer.rankers.waits import AddedWait, longer
 
 ORIGINS_SHOWN_MAX: Final = 6
 OTHERS_SHOWN_MAX: Final = 4
@@ -26,11 +26,11 @@ WORTH_SHOWING: Final = 2.0
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SOURCE: Final = "topology CompareTraces"
 
-Counted = Origin | Shape | Call | Lines | Version
+Counted = Origin | Shape | Call | LogLines | Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class TraceFinding:
     """Something that was counted, and the evidence that tells it.
 
     Attributes:
@@ -44,34 +44,37 @@ class Shown:
 
 def trace_evidence(
     traces: Traces, facts: SubjectFacts, changes: Iterable[Change] = ()
-) -> list[Shown]:
+) -> list[TraceFinding]:
     """What is unusual enough to be shown, kind by kind, the least likely first.
 
     Versions that somebody told as a change are among `changes`, and not shown again.
     """
     found = [
-        Shown(counted=each.origin, piece=_origin(each, traces))
+        TraceFinding(counted=each.origin, piece=_origin(each, traces))
         for each in shown(excesses(traces), ORIGINS_SHOWN_MAX, WORTH_SHOWING)
     ]
     shapes = [each for each in changed_shapes(traces) if each.sigmas >= WORTH_SHOWING]
     found += [
-        Shown(counted=each.shape, piece=_shape(each, traces)) for each in shapes[:OTHERS_SHOWN_MAX]
+        TraceFinding(counted=each.shape, piece=_shape(each, traces))
+        for each in shapes[:OTHERS_SHOWN_MAX]
     ]
     found += [
-        Shown(counted=each.call, piece=_wait(each, traces), of_wait=each.is_wait)
+        TraceFinding(counted=each.call, piece=_wait(each, traces), of_wait=each.is_wait)
         for each in longer(traces)[:OTHERS_SHOWN_MAX]
     ]
     lines = [each for each, sigmas in new_lines(traces) if sigmas >= USUAL_SIGMAS]
-    found += [Shown(counted=each, piece=_lines(each, traces)) for each in lines[:OTHERS_SHOWN_MAX]]
+    found += [
+        TraceFinding(counted=each, piece=_lines(each, traces)) for each in lines[:OTHERS_SHOWN_MAX]
+    ]
     known = {each.id for each in changes}
     return found + [
-        Shown(counted=each, piece=_version(each, facts))
+        TraceFinding(counted=each, piece=_version(each, facts))
         for each in traces.versions[:OTHERS_SHOWN_MAX]
         if change_id(each) not in known
     ]
 
 
-def numbered(traces: Traces, found: Iterable[Shown], added: Iterable[Evidence]) -> Traces:
+def numbered(traces: Traces, found: Iterable[TraceFinding], added: Iterable[Evidence]) -> Traces:
     """The same with the numbers that the evidence `found` got when it was `added`."""
     pairs = [*zip(found, added, strict=True)]
     own = {shown.counted: piece.evidence_id for shown, piece in pairs if not shown.of_wait}
@@ -120,7 +123,7 @@ def example_piece(example: Example, trace_url: str) -> Evidence:
     )
 
 
-def _origin(found: Excess, traces: Traces) -> Evidence:
+def _origin(found: ErrorExcess, traces: Traces) -> Evidence:
     origin = found.origin
     return Evidence(
         kind=EvidenceKind.ORIGIN_ERRORS,
@@ -142,7 +145,7 @@ def _origin(found: Excess, traces: Traces) -> Evidence:
     )
 
 
-def _shape(found: Changed, traces: Traces) -> Evidence:
+def _shape(found: ShapeChange, traces: Traces) -> Evidence:
     shape = found.shape
     lacks = "; ".join(plain(each, 60) for each in found.lacks[:3])
     adds = "; ".join(plain(each, 60) for each in found.adds[:3])
@@ -162,7 +165,7 @@ def _shape(found: Changed, traces: Traces) -> Evidence:
     )
 
 
-def _wait(found: Longer, traces: Traces) -> Evidence:
+def _wait(found: AddedWait, traces: Traces) -> Evidence:
     call = found.call
     place = _place(found.service, call.operation)
     how = (
@@ -189,7 +192,7 @@ def _wait(found: Longer, traces: Traces) -> Evidence:
     )
 
 
-def _lines(lines: Lines, traces: Traces) -> Evidence:
+def _lines(lines: LogLines, traces: Traces) -> Evidence:
     return Evidence(
         kind=EvidenceKind.LOG_ERRORS,
         source=_SOURCE,

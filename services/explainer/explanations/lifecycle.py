@@ -29,7 +29,7 @@ from mesh.errors import (
 from mesh.telemetry import span, traceparent
 from services.explainer import metrics
 from services.explainer.evidence.sources import sharing
-from services.explainer.explanations.stream import Feed, Following, Limits, Run
+from services.explainer.explanations.stream import Feed, FrameFollower, Limits, Run
 from services.explainer.model.explanation import Explanation, Lease, Record, State, Text, Verdict
 from services.explainer.model.subjects import SubjectFacts, SubjectRef
 from services.explainer.store.frames import Frames, OwnershipLostError
@@ -50,7 +50,7 @@ class Subjects(Protocol):
         ...
 
 
-class Work(Protocol):
+class SubjectExplainer(Protocol):
     """What makes an explanation of a subject."""
 
     async def explain(self, facts: SubjectFacts, run: Run) -> Explanation:
@@ -58,7 +58,7 @@ class Work(Protocol):
         ...
 
 
-class Room:
+class Slots:
     """Counts places. A run keeps its place until it ends."""
 
     def __init__(self, places: int) -> None:
@@ -86,7 +86,7 @@ class Jobs:
         records: Records,
         frames: Frames,
         subjects: Subjects,
-        work: Work,
+        work: SubjectExplainer,
         clock: Clock,
         drain: Drain,
         limits: Limits,
@@ -100,8 +100,8 @@ class Jobs:
         self._clock = clock
         self._drain = drain
         self._limits = limits
-        self._room = Room(limits.running_max)
-        self._following = Following(frames, clock=clock, drain=drain, limits=limits)
+        self._room = Slots(limits.running_max)
+        self._following = FrameFollower(frames, clock=clock, drain=drain, limits=limits)
         self._task_by_owner: dict[UUID, asyncio.Task[None]] = {}
         self._running_by_owner: dict[UUID, UUID] = {}
 
@@ -154,7 +154,7 @@ class Jobs:
             self._room.give_back(places)
 
     def follow(self, explanation_id: UUID, after: int = 0) -> AsyncGenerator[bytes | None]:
-        """See `Following.follow`."""
+        """See `FrameFollower.follow`."""
         return self._following.follow(explanation_id, after)
 
     async def explain(self, facts: SubjectFacts, *, parent: str) -> State:

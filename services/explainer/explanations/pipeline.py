@@ -19,10 +19,10 @@ from services.explainer.claims.facts import Facts
 from services.explainer.claims.form import Claim
 from services.explainer.claims.render import rendered, text_of
 from services.explainer.claims.verify import verified
-from services.explainer.evidence.collect import Gathered, Sources, gather
+from services.explainer.evidence.collect import CollectedEvidence, Sources, gather
 from services.explainer.evidence.ledger import Ledger
 from services.explainer.evidence.sources.embedding import embedding_of
-from services.explainer.explanations.storms import Asking
+from services.explainer.explanations.storms import FormSource
 from services.explainer.model.case import Case
 from services.explainer.model.evidence import Evidence
 from services.explainer.model.explanation import (
@@ -52,7 +52,7 @@ Rank = Callable[[Case], Ranking]
 Remembered = LRUCache[tuple[UUID, str], bool]
 
 
-class Telling(Protocol):
+class ProgressSink(Protocol):
     """Where the steps are told, such as a `Run`."""
 
     @property
@@ -78,13 +78,13 @@ class Pipeline:
 
     sources: Sources
     rank: Rank
-    asking: Asking
+    asking: FormSource
     incidents: Incidents | None = None
     gather_within_s: float
     after_ms: int
     remembered: "Remembered" = field(default_factory=lambda: LRUCache(GROUPS_MAX))
 
-    async def explain(self, facts: SubjectFacts, run: Telling) -> Explanation:
+    async def explain(self, facts: SubjectFacts, run: ProgressSink) -> Explanation:
         """See `Work.explain`.
 
         Raises:
@@ -129,7 +129,7 @@ class Pipeline:
         )
 
     async def _remember(
-        self, facts: SubjectFacts, first: NamedSuspect, run: Telling, group: Group
+        self, facts: SubjectFacts, first: NamedSuspect, run: ProgressSink, group: Group
     ) -> None:
         known = group.group_id, first.suspect.entity
         if self.incidents is None or known in self.remembered:
@@ -146,7 +146,7 @@ class Pipeline:
         )
         await self.incidents.write(incident, embedding_of(facts))
 
-    async def _gather(self, facts: SubjectFacts, run: Telling) -> Gathered:
+    async def _gather(self, facts: SubjectFacts, run: ProgressSink) -> CollectedEvidence:
         async def tell(pieces: Sequence[Evidence]) -> None:
             await run.emit(*pieces)
 
@@ -162,7 +162,7 @@ class Pipeline:
         return gathered
 
     async def _rank(
-        self, gathered: Gathered, run: Telling
+        self, gathered: CollectedEvidence, run: ProgressSink
     ) -> tuple[Ranking, tuple[NamedSuspect, ...], frozenset[str] | None]:
         """The ranking, the suspects that can be shown, and the evidence that is tied."""
 
@@ -178,7 +178,7 @@ class Pipeline:
         return ranking, suspects, tied
 
     async def _verify(
-        self, material: Facts, draft: Draft, run: Telling
+        self, material: Facts, draft: Draft, run: ProgressSink
     ) -> tuple[list[Claim], Wording]:
         async with _stage(run, Stage.CHECKING) as degraded:
             claims, wording = chosen(material, draft)
@@ -209,7 +209,7 @@ def chosen(facts: Facts, draft: Draft) -> tuple[list[Claim], Wording]:
     return completed(held, facts), by
 
 
-def _suspects(ranking: Ranking, gathered: Gathered) -> tuple[NamedSuspect, ...]:
+def _suspects(ranking: Ranking, gathered: CollectedEvidence) -> tuple[NamedSuspect, ...]:
     """The first suspects for whom there is evidence to show, in the order of the ranking."""
     by_id = {piece.evidence_id: piece for piece in gathered.evidence}
     found: list[NamedSuspect] = []
@@ -242,7 +242,7 @@ def _each_once(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
 
 
 def with_change(
-    suspects: tuple[NamedSuspect, ...], changed: Ranking, gathered: Gathered
+    suspects: tuple[NamedSuspect, ...], changed: Ranking, gathered: CollectedEvidence
 ) -> tuple[NamedSuspect, ...]:
     """The same suspects; whose service was changed just before has that as a reason too."""
     if changed.abstained or not changed.suspects:
@@ -260,7 +260,7 @@ def with_change(
 
 
 @asynccontextmanager
-async def _stage(run: Telling, stage: Stage) -> AsyncIterator[list[str]]:
+async def _stage(run: ProgressSink, stage: Stage) -> AsyncIterator[list[str]]:
     """Tells the begin and the end; what is put into the list makes the stage degraded."""
     degraded: list[str] = []
     began_s = time.perf_counter()

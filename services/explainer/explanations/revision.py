@@ -13,10 +13,10 @@ from mesh.deadline import detached
 from mesh.errors import NotFound, SensusError
 from services.explainer import metrics
 from services.explainer.convert.answers import unkept
-from services.explainer.convert.stored import Known, known_of
+from services.explainer.convert.stored import Conclusion, known_of
 from services.explainer.explanations.lifecycle import Jobs, Subjects
-from services.explainer.explanations.trial import Explaining, Unheard
-from services.explainer.store.looks import Finished, Looks
+from services.explainer.explanations.trial import DiscardProgress, Explaining
+from services.explainer.store.looks import Finished, LookStore
 
 LOOKS_S: Final = (60.0, 300.0, 900.0)
 """Ages at which an explanation is looked at: what comes later than the last revises nothing."""
@@ -33,7 +33,7 @@ class Revisions:
     def __init__(
         self,
         *,
-        looks: Looks,
+        looks: LookStore,
         subjects: Subjects,
         work: Explaining,
         jobs: Jobs,
@@ -78,7 +78,7 @@ class Revisions:
             return
         if facts.state != finished.subject_state:
             return
-        explanation = await self._work.explain(facts, Unheard())
+        explanation = await self._work.explain(facts, DiscardProgress())
         now = known_of(unkept(finished.ref, explanation, create_us=0))
         if decisive(known_of(finished.result), now):
             metrics.REVISIONS.inc()
@@ -86,7 +86,7 @@ class Revisions:
             await self._jobs.open(finished.ref, facts=facts, anew=True)
 
 
-def decisive(before: Known, now: Known) -> bool:
+def decisive(before: Conclusion, now: Conclusion) -> bool:
     """Whether what is known now says more than what was: another cause, or more behind it."""
     if not now.cause:
         return False

@@ -14,7 +14,7 @@ from services.explainer.llm.cache import asking_anew
 from services.explainer.model.explanation import Group, Wording
 from services.explainer.model.subjects import SubjectFacts, SubjectKind
 from services.explainer.model.templates import Template, pick
-from services.explainer.store.groups import Fate, Groups
+from services.explainer.store.groups import Groups, TurnOutcome
 from services.explainer.store.prompts import Outcome, Prompts
 
 _NO_CAUSE = "the evidence names no cause to be claimed"
@@ -26,16 +26,16 @@ _TURNS_SEEN_MAX: Final = 2
 """A burst has a failed wording tried once more, and not by each of its members in turn."""
 
 _ELSEWHERE: Final = {
-    Fate.WORDED: "see explanation {}",
-    Fate.ASKING: "see explanation {}, which was still being worded",
-    Fate.STRUCK: "the text of explanation {} was struck",
-    Fate.UNWORDED: "no language model worded explanation {}",
+    TurnOutcome.WORDED: "see explanation {}",
+    TurnOutcome.ASKING: "see explanation {}, which was still being worded",
+    TurnOutcome.STRUCK: "the text of explanation {} was struck",
+    TurnOutcome.UNWORDED: "no language model worded explanation {}",
 }
 
 logger = logging.getLogger(__name__)
 
 
-class Asking(Protocol):
+class FormSource(Protocol):
     """What asks a language model to fill the form, or says why it does not."""
 
     async def draft(self, facts: Facts, explanation_id: UUID) -> tuple[Draft, Group]:
@@ -60,7 +60,7 @@ class OncePerGroup:
     clock: Clock
 
     async def draft(self, facts: Facts, explanation_id: UUID) -> tuple[Draft, Group]:
-        """See `Asking.draft`."""
+        """See `FormSource.draft`."""
         key = likeness(facts.subject)
         group = await self.groups.join(explanation_id, key)
         if not self.writer.has_models:
@@ -75,7 +75,7 @@ class OncePerGroup:
         return await drafted(self.writer, facts, template), group
 
     async def keep(self, explanation_id: UUID, draft: Draft, wording: Wording) -> None:
-        """See `Asking.keep`."""
+        """See `FormSource.keep`."""
         if not draft.prompt_id:
             return
         used = wording.provider == draft.provider and draft.form is not None
@@ -103,7 +103,7 @@ class OncePerGroup:
                 return ""
             fate = await self._fate(holder, until_s)
             elsewhere = _ELSEWHERE[fate].format(holder)
-            if fate is not Fate.UNWORDED:
+            if fate is not TurnOutcome.UNWORDED:
                 break
         return elsewhere
 
@@ -114,8 +114,8 @@ class OncePerGroup:
         holder = await self.groups.words(explanation_id, key, group_id)
         return None if holder == explanation_id else holder
 
-    async def _fate(self, holder: UUID, until_s: float) -> Fate:
-        while (fate := await self.groups.fate(holder)) is Fate.ASKING:
+    async def _fate(self, holder: UUID, until_s: float) -> TurnOutcome:
+        while (fate := await self.groups.fate(holder)) is TurnOutcome.ASKING:
             if self.clock.monotonic_s() >= until_s:
                 break
             await self.clock.sleep(_LOOK_EVERY_S)
@@ -131,7 +131,7 @@ class OneTemplate:
     last: Draft | None = None
 
     async def draft(self, facts: Facts, explanation_id: UUID) -> tuple[Draft, Group]:
-        """See `Asking.draft`."""
+        """See `FormSource.draft`."""
         self.last = Draft(reason=_NO_CAUSE)
         if facts.suspects:
             with asking_anew():
@@ -139,18 +139,18 @@ class OneTemplate:
         return self.last, Group(group_id=explanation_id, size=0)
 
     async def keep(self, explanation_id: UUID, draft: Draft, wording: Wording) -> None:
-        """See `Asking.keep`."""
+        """See `FormSource.keep`."""
 
 
-class RulesAlone:
+class RulesOnly:
     """Asks no model and keeps nothing."""
 
     async def draft(self, facts: Facts, explanation_id: UUID) -> tuple[Draft, Group]:
-        """See `Asking.draft`."""
+        """See `FormSource.draft`."""
         return Draft(), Group(group_id=explanation_id, size=0)
 
     async def keep(self, explanation_id: UUID, draft: Draft, wording: Wording) -> None:
-        """See `Asking.keep`."""
+        """See `FormSource.keep`."""
 
 
 async def drafted(writer: Writer, facts: Facts, template: Template) -> Draft:

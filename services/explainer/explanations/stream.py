@@ -13,7 +13,7 @@ from mesh.errors import Unavailable
 from services.explainer.convert.answers import encode_explanation, encode_frame, encode_result
 from services.explainer.model.explanation import Explanation, Lease, State
 from services.explainer.model.frames import Frame
-from services.explainer.store.frames import Ending, Frames
+from services.explainer.store.frames import FinalState, Frames
 
 UNWATCHED_S: Final = 2.0
 """Frames that no stream of this process reads are written that late: others may read the store."""
@@ -134,7 +134,7 @@ class Run:
         frames = self._encoded(watched=watched) if watched or self._feed.last_sequence else []
         last = self._feed.last_sequence
         head = encode_result(self.explanation_id, last + len(frames) + 1, result)
-        ending = Ending(
+        ending = FinalState(
             state=explanation.state,
             verdict=explanation.verdict,
             result=result,
@@ -171,7 +171,7 @@ class Run:
         ]
 
 
-class Following:
+class FrameFollower:
     """Gives frames from the feed of a run in this process, else from the store."""
 
     def __init__(self, frames: Frames, *, clock: Clock, drain: Drain, limits: Limits) -> None:

@@ -9,8 +9,8 @@ from mesh.clock import Clock
 from mesh.errors import FailedPrecondition
 from services.explainer.claims.ask import Draft, Writer
 from services.explainer.explanations.lifecycle import Subjects
-from services.explainer.explanations.pipeline import Telling
-from services.explainer.explanations.storms import Asking, OneTemplate
+from services.explainer.explanations.pipeline import ProgressSink
+from services.explainer.explanations.storms import FormSource, OneTemplate
 from services.explainer.model.explanation import Explanation
 from services.explainer.model.frames import Frame
 from services.explainer.model.subjects import SubjectFacts, SubjectRef
@@ -20,13 +20,13 @@ from services.explainer.store.prompts import Prompts
 class Explaining(Protocol):
     """A pipeline, as far as trying needs it."""
 
-    async def explain(self, facts: SubjectFacts, run: Telling) -> Explanation:
+    async def explain(self, facts: SubjectFacts, run: ProgressSink) -> Explanation:
         """See `Work.explain`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class TrialResult:
     """What came of it. The explanation has an id that nobody knows."""
 
     explanation: Explanation
@@ -34,7 +34,7 @@ class Tried:
     create_us: int
 
 
-class Unheard:
+class DiscardProgress:
     """Takes the steps and tells nobody."""
 
     explanation_id = uuid.UUID(int=0)
@@ -50,10 +50,10 @@ class Trial:
     subjects: Subjects
     prompts: Prompts
     writer: Writer
-    work: Callable[[Asking], Explaining]
+    work: Callable[[FormSource], Explaining]
     clock: Clock
 
-    async def attempt(self, prompt_id: str, ref: SubjectRef) -> Tried:
+    async def attempt(self, prompt_id: str, ref: SubjectRef) -> TrialResult:
         """The explanation that this template would have given now.
 
         Raises:
@@ -67,6 +67,6 @@ class Trial:
         facts = await self.subjects.fetch(ref)
         asking = OneTemplate(self.writer, template)
         began_us = self.clock.now_ms() * 1000
-        explanation = await self.work(asking).explain(facts, Unheard())
+        explanation = await self.work(asking).explain(facts, DiscardProgress())
         draft = asking.last or Draft()
-        return Tried(explanation=explanation, draft=draft, create_us=began_us)
+        return TrialResult(explanation=explanation, draft=draft, create_us=began_us)

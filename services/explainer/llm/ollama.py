@@ -20,7 +20,7 @@ from services.explainer.llm.provider import (
     Endpoint,
     Piece,
     ProviderError,
-    Thought,
+    Reasoning,
     headers_of,
     messages_of,
 )
@@ -91,7 +91,7 @@ async def _pieces(lines: AsyncIterator[bytes]) -> AsyncIterator[Piece]:
             raise ProviderError("error of the server")
         if chunk.message and chunk.message.thinking:
             thought = True
-            yield Thought()
+            yield Reasoning()
         if chunk.message and chunk.message.content:
             spoke = True
             yield chunk.message.content

@@ -26,7 +26,7 @@ from services.explainer.llm.provider import (
     Endpoint,
     Piece,
     ProviderError,
-    Thought,
+    Reasoning,
     Usage,
     headers_of,
     messages_of,
@@ -112,15 +112,15 @@ class OpenAI:
         refused_s: list[float] = []
         with in_few_words():
             headers = headers_of(self.endpoint)
-            for way in range(self._first_way(), len(_WAYS)):
-                body = self._body(prompt) | _bound(_WAYS[way], prompt)
+            for via in range(self._first_way(), len(_WAYS)):
+                body = self._body(prompt) | _bound(_WAYS[via], prompt)
                 async with self._http.stream("POST", url, json=body, headers=headers) as response:
-                    if _refuses_form(response) and way + 1 < len(_WAYS):
+                    if _refuses_form(response) and via + 1 < len(_WAYS):
                         refused_s.append(_REFUSED_S[response.status_code])
                         continue
                     check_status(response)
                     if refused_s:
-                        self._way, self._way_until_s = way, self._now() + min(refused_s)
+                        self._way, self._way_until_s = via, self._now() + min(refused_s)
                     async with aclosing(_pieces(response)) as pieces:
                         async for piece in pieces:
                             yield piece
@@ -139,16 +139,16 @@ class OpenAI:
         }
 
 
-def _bound(way: str, prompt: Prompt) -> dict[str, Any]:
+def _bound(via: str, prompt: Prompt) -> dict[str, Any]:
     """What binds an answer to the form; `json_object` carries the schema for llama.cpp."""
-    if way == "json_schema":
+    if via == "json_schema":
         schema = {"name": _SCHEMA_NAME, "strict": True, "schema": prompt.schema}
         return {
-            "response_format": {"type": way, "json_schema": schema},
+            "response_format": {"type": via, "json_schema": schema},
             "stream_options": {"include_usage": True},
         }
-    if way == "json_object":
-        return {"response_format": {"type": way, "schema": prompt.schema}}
+    if via == "json_object":
+        return {"response_format": {"type": via, "schema": prompt.schema}}
     return {}
 
 
@@ -166,7 +166,7 @@ async def _pieces(response: httpx.Response) -> AsyncGenerator[Piece]:
             for choice in (chunk.choices or [])[:1]:
                 if choice.thinks:
                     thought = True
-                    yield Thought()
+                    yield Reasoning()
                 if choice.content:
                     spoke = True
                     yield choice.content

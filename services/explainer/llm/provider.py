@@ -75,11 +75,11 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Thought:
+class Reasoning:
     """The model thinks aloud beside its answer; what it thinks is not read."""
 
 
-Piece = str | Thought | Usage
+Piece = str | Reasoning | Usage
 
 
 class Provider(Protocol):

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reaching:
+class ConnectionLimits:
     """How servers are reached.
 
     Attributes:
@@ -35,7 +35,7 @@ class Reaching:
 
 @asynccontextmanager
 async def open_providers(
-    endpoints: Sequence[Endpoint], reaching: Reaching
+    endpoints: Sequence[Endpoint], reaching: ConnectionLimits
 ) -> AsyncIterator[tuple[Provider, ...]]:
     """The providers in the order given; redirects and proxies of the environment are not used."""
     async with AsyncExitStack() as stack:
@@ -60,7 +60,7 @@ def _provider(endpoint: Endpoint, http: httpx.AsyncClient) -> Provider:
     return Ollama(http=http, endpoint=endpoint)
 
 
-def _client(reaching: Reaching) -> httpx.AsyncClient:
+def _client(reaching: ConnectionLimits) -> httpx.AsyncClient:
     transport = GuardedTransport(
         httpx.AsyncHTTPTransport(trust_env=False),
         private_hosts=reaching.private_hosts,

@@ -45,7 +45,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class StatedClaim:
     """A verified claim in words, and the evidence it stands on. `kind` is its tag."""
 
     kind: str
@@ -82,7 +82,7 @@ class Explanation:
     state: State
     verdict: Verdict
     text: Text
-    claims: tuple[Said, ...] = ()
+    claims: tuple[StatedClaim, ...] = ()
     confidence: float = 0.0
     suspects: tuple[NamedSuspect, ...] = ()
     evidence: tuple[Evidence, ...] = ()

@@ -25,7 +25,7 @@ class Reason(StrEnum):
     GAVE_UP = "gave_up"
 
 
-class Way(StrEnum):
+class CallKind(StrEnum):
     """By which way something is called. ENTRY: nobody called that was seen."""
 
     CALL = "call"
@@ -90,7 +90,7 @@ class Call:
     caller_operation: str = ""
     service: str
     operation: str
-    way: Way = Way.CALL
+    via: CallKind = CallKind.CALL
     is_outward: bool = False
     observed: CallCounts = NEVER
     usual: CallCounts = NEVER
@@ -145,7 +145,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lines:
+class LogLines:
     """Log lines of one pattern, warnings and worse."""
 
     evidence_id: str = ""
@@ -181,7 +181,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class Coverage:
     """What the counts of one side rest on. `minutes` of which none were seen are no past."""
 
     minutes: int = 0
@@ -203,12 +203,12 @@ class Traces:
     start_ms: int = 0
     end_ms: int = 0
     looks: int = 1
-    observed: Counted = Counted()
-    usual: Counted = Counted()
+    observed: Coverage = Coverage()
+    usual: Coverage = Coverage()
     calls: tuple[Call, ...] = ()
     origins: tuple[Origin, ...] = ()
     shapes: tuple[Shape, ...] = ()
-    lines: tuple[Lines, ...] = ()
+    lines: tuple[LogLines, ...] = ()
     versions: tuple[Version, ...] = ()
 
     @cached_property

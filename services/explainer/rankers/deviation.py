@@ -78,20 +78,22 @@ def _measured(window: SeriesWindow, towards: int) -> Deviation:
     if not usual.any() or not inside.any():
         return UNCHANGED
     recent = values[_just_before(times, window)]
-    ways = (1, -1) if towards == 0 else (towards,)
+    signs = (1, -1) if towards == 0 else (towards,)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = [_along(way, times[inside], values[inside], values[usual], recent) for way in ways]
+        found = [
+            _along(sign, times[inside], values[inside], values[usual], recent) for sign in signs
+        ]
     return max(found, key=lambda each: each.size)
 
 
-def _along(way: int, times: Timestamps, seen: Values, usual: Values, recent: Values) -> Deviation:
-    reached = _often_reached(usual * way, seen.size)
-    rise = _rise(times, seen * way, np.sort(usual * way), recent * way, reached)
+def _along(sign: int, times: Timestamps, seen: Values, usual: Values, recent: Values) -> Deviation:
+    reached = _often_reached(usual * sign, seen.size)
+    rise = _rise(times, seen * sign, np.sort(usual * sign), recent * sign, reached)
     return replace(
         rise,
-        direction=way * rise.direction,
-        baseline=way * rise.baseline,
-        observed=way * rise.observed,
+        direction=sign * rise.direction,
+        baseline=sign * rise.baseline,
+        observed=sign * rise.observed,
     )
 
 

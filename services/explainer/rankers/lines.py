@@ -17,7 +17,7 @@ import numpy as np
 
 from services.explainer.model.case import Case
 from services.explainer.model.ranking import Ranking, Reason
-from services.explainer.model.traces import Lines, Traces
+from services.explainer.model.traces import LogLines, Traces
 from services.explainer.rankers.counts import as_robust
 from services.explainer.rankers.ranking import ranking
 from services.explainer.rankers.systems import systems_of
@@ -26,7 +26,7 @@ DOUBT: Final = 0.25
 """Weight of what may never name somebody alone: even the farthest stays below `MIDDLE`."""
 
 
-def new_lines(traces: Traces) -> list[tuple[Lines, float]]:
+def new_lines(traces: Traces) -> list[tuple[LogLines, float]]:
     """Patterns with how unlikely so many lines are, in standard deviations, the least likely first.
 
     Lines are counted per request of the system that their service belongs to.

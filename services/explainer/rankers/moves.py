@@ -51,8 +51,8 @@ class Move:
 @lru_cache(_TEXTS_KEPT)
 def _text(metric: str, found: Deviation) -> str:
     """Several rankers say the same of a series, and of each of many like subjects."""
-    way = {1: "rose", -1: "fell", 0: "stayed"}[found.direction]
-    return f"{metric} {way} from {found.baseline:.4g} to {found.observed:.4g}, {_how_far(found)}"
+    verb = {1: "rose", -1: "fell", 0: "stayed"}[found.direction]
+    return f"{metric} {verb} from {found.baseline:.4g} to {found.observed:.4g}, {_how_far(found)}"
 
 
 def _how_far(found: Deviation) -> str:

@@ -27,7 +27,7 @@ from services.explainer.model.traces import Origin, Traces
 from services.explainer.model.traces import Reason as Why
 from services.explainer.rankers.counts import as_robust
 from services.explainer.rankers.ranking import ranking
-from services.explainer.rankers.systems import DOMINANT, ENOUGH, Behind, System, systems_of
+from services.explainer.rankers.systems import DOMINANT, ENOUGH, AddressOwners, System, systems_of
 
 HOW: Final = {
     Why.EXCEPTION: "exception",
@@ -40,7 +40,7 @@ HOW: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Excess:
+class ErrorExcess:
     """Errors beyond what is usual in one place.
 
     Attributes:
@@ -56,10 +56,10 @@ class Excess:
     beyond: float
 
 
-def excesses(traces: Traces) -> list[Excess]:
+def excesses(traces: Traces) -> list[ErrorExcess]:
     """What is beyond the usual, the least likely first."""
     systems = systems_of(traces)
-    behind = Behind(traces, systems)
+    behind = AddressOwners(traces, systems)
     questions = len(traces.origins) * traces.looks
     found = []
     for each in traces.origins:
@@ -70,7 +70,7 @@ def excesses(traces: Traces) -> list[Excess]:
             continue  # nobody knows who that is
         system = systems[service]
         found.append(
-            Excess(
+            ErrorExcess(
                 origin=each,
                 service=service,
                 system=system,
@@ -126,7 +126,7 @@ def _part(own: float, failing: float, system: System) -> float:
     return min(1.0, own / failing / DOMINANT) * touched
 
 
-def _reason(excess: Excess) -> Reason:
+def _reason(excess: ErrorExcess) -> Reason:
     return Reason(
         text=f"errors begin in it: {said(excess.origin)}",
         evidence_id=excess.origin.evidence_id,
@@ -140,6 +140,6 @@ def said(origin: Origin) -> str:
     return f"{how} {origin.detail}" if origin.detail else how
 
 
-def shown(found: Sequence[Excess], at_most: int, least: float) -> list[Excess]:
+def shown(found: Sequence[ErrorExcess], at_most: int, least: float) -> list[ErrorExcess]:
     """Those that are unlikely enough to be worth a piece of evidence."""
     return [each for each in found if each.sigmas >= least][:at_most]

@@ -22,7 +22,7 @@ import numpy as np
 
 from services.explainer.model.case import Case
 from services.explainer.model.ranking import Ranking, Reason
-from services.explainer.model.traces import DirectCall, Shape, Traces, Way
+from services.explainer.model.traces import CallKind, DirectCall, Shape, Traces
 from services.explainer.model.traces import Reason as Why
 from services.explainer.rankers.counts import as_robust
 from services.explainer.rankers.ranking import ranking
@@ -35,7 +35,7 @@ SEVERAL: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
+class ShapeChange:
     """A shape that comes more often than it used to.
 
     Attributes:
@@ -52,7 +52,7 @@ class Changed:
     adds: tuple[str, ...] = ()
 
 
-def changed_shapes(traces: Traces) -> list[Changed]:
+def changed_shapes(traces: Traces) -> list[ShapeChange]:
     """What is beyond the usual, the least likely first."""
     failed, given_up, unseen = _failed_calls(traces), _given_up(traces), _callers_unseen(traces)
     commonest, slower = _commonest(traces.shapes), _slower(traces)
@@ -75,7 +75,7 @@ def changed_shapes(traces: Traces) -> list[Changed]:
             continue
         answers = System(services=frozenset(), observed=each.observed_total, usual=each.usual_total)
         found.append(
-            Changed(
+            ShapeChange(
                 shape=each,
                 sigmas=answers.surprise(own, each.usual, questions),
                 share=own / each.observed_total - each.usual / each.usual_total,
@@ -117,14 +117,14 @@ def _callers_unseen(traces: Traces) -> Mapping[tuple[str, str], float]:
     Others usually call it, and now it seems to be asked by nobody: then answers of those others
     only seem to lack the call.
     """
-    called = {(each.service, each.operation) for each in traces.calls if each.way is Way.CALL}
+    called = {(each.service, each.operation) for each in traces.calls if each.via is CallKind.CALL}
     systems = systems_of(traces)
     return {
         (each.service, each.operation): max(
             0.0, each.observed.spans - systems[each.service].expected(each.usual.spans)
         )
         for each in traces.calls
-        if each.way is Way.ENTRY
+        if each.via is CallKind.ENTRY
         and (each.service, each.operation) in called
         and each.service in systems
     }
@@ -193,7 +193,7 @@ class PathChanged:
         return ranking(scores, reasons, ranker=self.name)
 
 
-def _reason(changed: Changed) -> Reason:
+def _reason(changed: ShapeChange) -> Reason:
     parts = [f"without {', '.join(changed.lacks)}"] if changed.lacks else []
     parts += [f"with more of {', '.join(changed.adds)}"] if changed.adds else []
     how = " and ".join(parts) or "by other calls"

@@ -109,7 +109,7 @@ WEIGHTS = Weights()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
+class Vote:
     """What one ranker says of a case, and how far it is to be trusted there."""
 
     ranking: Ranking
@@ -138,13 +138,13 @@ def rank(case: Case) -> Ranking:
     return decided(case, opinions(case), WEIGHTS)
 
 
-def opinions(case: Case) -> list[Opinion]:
+def opinions(case: Case) -> list[Vote]:
     """What each ranker says that has something to say of such a case."""
     suited = list(dict.fromkeys(r for s in sorted(symptoms_of(case)) for r in ROUTES[s]))
     traced = any("span_kind" in window.labels for window in case.series)
     traced |= bool(case.traces.calls)
     return [
-        Opinion(
+        Vote(
             ranking=ranker.rank(case),
             is_doubtful=bool(suited and ranker not in (*suited, *TRACED))
             or (traced and ranker in COARSE),
@@ -169,7 +169,7 @@ def symptoms_of(case: Case) -> frozenset[Symptom]:
     return frozenset(found)
 
 
-def decided(case: Case, said: Iterable[Opinion], weights: Weights) -> Ranking:
+def decided(case: Case, said: Iterable[Vote], weights: Weights) -> Ranking:
     """The ranking that these opinions come to."""
     weighted = [(each.ranking, each.weight(weights)) for each in said]
     merged = merge(weighted, itself=case.subject.service, second=weights.second)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.explainer.rankers.spans import Excess, Span
+from services.explainer.rankers.spans import Span, TimeExcess
 
 STEPS = 2000
 """Steps of projected gradient; the problems have a handful of unknowns."""
@@ -30,7 +30,7 @@ class Route:
     """A wait of `caller` and, by service, how plausible it is that this one was waited for."""
 
     caller: str
-    excess: Excess
+    excess: TimeExcess
     plausible: Mapping[str, float]
 
 

@@ -34,7 +34,7 @@ Counts = dict[int, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Excess:
+class TimeExcess:
     """Time one call takes longer than usual, on average over the calls.
 
     Attributes:
@@ -69,8 +69,8 @@ class Span:
     peer: str
     operation: str
     kind: str
-    own: Excess
-    whole: Excess
+    own: TimeExcess
+    whole: TimeExcess
     usual: float
     counts: Counts
     calls: float
@@ -112,14 +112,14 @@ def _span(key: SpanKey, windows: list[SeriesWindow]) -> Span:
     )
 
 
-def _excess(windows: Iterable[SeriesWindow], calls: float) -> Excess:
+def _excess(windows: Iterable[SeriesWindow], calls: float) -> TimeExcess:
     moves = [move_of(window, Measure.SELF_TIME) for window in windows]
     far = [move for move in moves if move.size > USUAL_SIGMAS]
     if not far:
-        return Excess()
+        return TimeExcess()
     longest, in_tail = max((_time(move), _in_tail(move)) for move in far)
     slow = calls * (TAIL_SHARE if in_tail else MEDIAN_SHARE)
-    return Excess(
+    return TimeExcess(
         time=longest,
         size=max(move.size for move in far),
         in_tail=in_tail,

@@ -11,7 +11,7 @@ from typing import Final
 
 from scipy.special import betainc
 
-from services.explainer.model.traces import Call, Traces, Way
+from services.explainer.model.traces import Call, CallKind, Traces
 from services.explainer.rankers.counts import PRIOR, sigmas_of
 
 ENOUGH: Final = 0.2
@@ -61,7 +61,7 @@ def systems_of(traces: Traces) -> Mapping[str, System]:
     Such a one was asked by all requests of those that use it.
     """
     groups = _connected(traces)
-    entries = [each for each in traces.calls if each.way is Way.ENTRY]
+    entries = [each for each in traces.calls if each.via is CallKind.ENTRY]
     found: dict[str, System] = {}
     for services in groups:
         own = [each for each in entries if each.service in services]
@@ -110,7 +110,7 @@ def _requests(spans: Iterable[int]) -> float:
 
 def _infrastructure(traces: Traces) -> Mapping[str, frozenset[str]]:
     """What sends no spans of its own, and who calls it."""
-    serving = {each.service for each in traces.calls if each.way in (Way.CALL, Way.ENTRY)}
+    serving = {each.service for each in traces.calls if each.via in (CallKind.CALL, CallKind.ENTRY)}
     serving |= {each.caller for each in traces.calls}
     users: dict[str, set[str]] = defaultdict(set)
     for caller, callee in traces.edges:
@@ -150,7 +150,7 @@ def _connected(traces: Traces) -> list[frozenset[str]]:
     return groups
 
 
-class Behind:
+class AddressOwners:
     """Which service is meant by an address, or by an operation that nobody served.
 
     A service that is gone sends no spans: its callers name its address, or the operation that they
@@ -166,12 +166,12 @@ class Behind:
         self._called: dict[tuple[str, str], list[Call]] = defaultdict(list)
         self._asked: dict[str, list[Call]] = defaultdict(list)
         for each in traces.calls:
-            if each.way in (Way.CALL, Way.ENTRY) and not each.is_outward:
+            if each.via in (CallKind.CALL, CallKind.ENTRY) and not each.is_outward:
                 self._served.add((each.service, each.operation))
-            if each.way is Way.CALL:
+            if each.via is CallKind.CALL:
                 self._answered[each.operation].add(each.service)
                 self._called[each.caller, each.caller_operation].append(each)
-            if each.way is Way.ADDRESS:
+            if each.via is CallKind.ADDRESS:
                 self._asked[each.service].append(each)
 
     def __call__(self, service: str, operation: str, caller: str = "") -> str:

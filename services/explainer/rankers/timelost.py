@@ -26,7 +26,7 @@ from services.explainer.rankers.measures import Measure
 from services.explainer.rankers.moves import moves_of
 from services.explainer.rankers.ranking import ranking
 from services.explainer.rankers.routes import Route, routes_of
-from services.explainer.rankers.spans import Excess, Span, spans_of
+from services.explainer.rankers.spans import Span, TimeExcess, spans_of
 
 STARVED_SIGMAS = 10.0
 """CPU this far above its baseline means that the process itself was held up."""
@@ -37,7 +37,7 @@ NOTICEABLE = 0.1
 RELEVANT_SHARE = 0.25
 """Time lost, as a share of the longest usual request, that is fully worth explaining."""
 
-Excesses = dict[str, Excess]
+Excesses = dict[str, TimeExcess]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +82,9 @@ def charged(routes: Sequence[Route]) -> Excesses:
     return found
 
 
-def _by_callee(routes: Sequence[Route]) -> Mapping[str, Mapping[str, Excess]]:
+def _by_callee(routes: Sequence[Route]) -> Mapping[str, Mapping[str, TimeExcess]]:
     """The longest wait of each caller for each service, less what it waits for the others."""
-    waits: dict[str, dict[str, Excess]] = defaultdict(dict)
+    waits: dict[str, dict[str, TimeExcess]] = defaultdict(dict)
     for caller in sorted({r.caller for r in routes}):
         mine = [r for r in routes if r.caller == caller]
         longest: Excesses = {}
@@ -110,7 +110,7 @@ def _inside(spans: Sequence[Span], own_waits: Sequence[Route]) -> Excesses:
 
 def _unexplained(
     service: str, inside: Excesses, waits: Excesses, spans: Sequence[Span], graph: ServiceGraph
-) -> Excess:
+) -> TimeExcess:
     called = [s for s in spans if s.kind == "server" and s.peer == service != s.service]
     callees = {s.service for s in called}.union(graph.callees(service)) - {service}
     below = [s.whole.time for s in called] + [waits[c].time for c in callees if c in waits]
@@ -123,13 +123,13 @@ def _starved(case: Case) -> frozenset[str]:
     return frozenset(s for s, moves in found.items() if moves[0].size > STARVED_SIGMAS)
 
 
-def _mattering(spans: Sequence[Span], found: Sequence[Excess]) -> float:
+def _mattering(spans: Sequence[Span], found: Sequence[TimeExcess]) -> float:
     """Time that counts fully: the longest found, or a fair share of a usual request if longer."""
     request = max((s.usual for s in spans if s.kind == "server"), default=0.0)
     return max([RELEVANT_SHARE * request, *(e.time for e in found)])
 
 
-def _score(excess: Excess, matters: float) -> float:
+def _score(excess: TimeExcess, matters: float) -> float:
     if matters <= 0:
         return 0.0
     return float(np.log1p(excess.size)) * excess.trust * excess.time / matters

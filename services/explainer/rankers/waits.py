@@ -22,11 +22,11 @@ import numpy as np
 
 from services.explainer.model.case import Case
 from services.explainer.model.ranking import Ranking, Reason
-from services.explainer.model.traces import Call, Durations, Traces, Way
+from services.explainer.model.traces import Call, CallKind, Durations, Traces
 from services.explainer.rankers.deviation import MOST_SIGMAS, NORMAL_P95, USUAL_SIGMAS
 from services.explainer.rankers.ranking import ranking
 from services.explainer.rankers.spans import DOUBTFUL_CALLS, MEDIAN_SHARE
-from services.explainer.rankers.systems import Behind, System, systems_of
+from services.explainer.rankers.systems import AddressOwners, System, systems_of
 from services.explainer.rankers.timelost import RELEVANT_SHARE
 
 LEAST_SPREAD: Final = 0.1
@@ -37,7 +37,7 @@ SLOWEST_SHARE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Longer:
+class AddedWait:
     """Time that one edge takes beyond what is usual.
 
     Attributes:
@@ -70,7 +70,7 @@ class _Times:
     usual: Durations
 
 
-def longer(traces: Traces) -> list[Longer]:
+def longer(traces: Traces) -> list[AddedWait]:
     """What takes longer than usual, the most lost time first.
 
     What slows all of a system alike, such as a machine that is short of time, is no fault of one.
@@ -89,7 +89,7 @@ def longer(traces: Traces) -> list[Longer]:
 
 
 def _measured(traces: Traces, systems: Mapping[str, System]) -> Iterator[_Times]:
-    behind = Behind(traces, systems)
+    behind = AddressOwners(traces, systems)
     for calls in _by_operation(traces.calls):
         busiest = max(
             calls, key=lambda call: (call.usual.spans, call.caller, call.caller_operation)
@@ -124,7 +124,7 @@ def _slowdown(times: Sequence[_Times]) -> float:
     return max(1.0, grown[(len(grown) - 1) // 2]) if grown else 1.0
 
 
-def _order(found: Longer) -> tuple[float, str, str, str, str, bool]:
+def _order(found: AddedWait) -> tuple[float, str, str, str, str, bool]:
     call = found.call
     return (
         -found.lost,
@@ -140,7 +140,7 @@ def _by_operation(calls: Iterable[Call]) -> list[list[Call]]:
     """The calls of each operation that was served, whoever made them."""
     found: dict[tuple[str, str], list[Call]] = defaultdict(list)
     for each in calls:
-        if each.way in (Way.CALL, Way.ENTRY, Way.MESSAGING):
+        if each.via in (CallKind.CALL, CallKind.ENTRY, CallKind.MESSAGING):
             found[each.service, each.operation].append(each)
     return [found[key] for key in sorted(found)]
 
@@ -172,7 +172,7 @@ def _usual_wait(call: Call, charged: str, traces: Traces) -> Durations:
     return most.usual.duration
 
 
-def _longer(times: _Times, system: System, slowdown: float) -> Longer | None:
+def _longer(times: _Times, system: System, slowdown: float) -> AddedWait | None:
     observed, usual = times.observed, times.usual
     due = replace(
         usual, p50=slowdown * usual.p50, p95=slowdown * usual.p95, sum=slowdown * usual.sum
@@ -184,7 +184,7 @@ def _longer(times: _Times, system: System, slowdown: float) -> Longer | None:
     slow = observed.count * share
     if size <= USUAL_SIGMAS:
         return None
-    return Longer(
+    return AddedWait(
         call=times.call,
         service=times.service,
         is_wait=times.is_wait,
@@ -238,13 +238,13 @@ def _request(traces: Traces, system: System) -> float:
     entries = [
         each.usual.duration
         for each in traces.calls
-        if each.way is Way.ENTRY and each.service in system.services
+        if each.via is CallKind.ENTRY and each.service in system.services
     ]
     count = sum(each.count for each in entries)
     return sum(each.sum for each in entries) / count if count else 0.0
 
 
-def _reason(found: Longer) -> Reason:
+def _reason(found: AddedWait) -> Reason:
     text = f"{found.call.operation} takes longer itself"
     if found.is_wait:
         text = f"{found.call.caller} waits longer for it"

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from mesh.errors import NotFound
 from mesh.postgres import guard
+from services.explainer.batching import Batcher
 from services.explainer.model.explanation import State, Verdict
-from services.explainer.together import Together
 
 if TYPE_CHECKING:
     import asyncpg
@@ -65,7 +65,7 @@ class OwnershipLostError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class FinalState:
     """What is committed together with the last frame."""
 
     state: State
@@ -76,14 +76,14 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _FrameRun:
     """Frames of one explanation that follow each other; the last one with `ending`, if any."""
 
     explanation_id: UUID
     owner: UUID
     after: int
     frames: Sequence[bytes]
-    ending: Ending | None = None
+    ending: FinalState | None = None
 
     def rows(self) -> Iterator[tuple[UUID, int, bytes, bool]]:
         """Explanation, sequence, frame, and whether the result follows."""
@@ -98,7 +98,7 @@ class Frames:
     def __init__(self, pool: "Pool") -> None:
         """Uses `pool` for each question."""
         self._pool = pool
-        self._writing = Together(self._write)
+        self._writing = Batcher(self._write)
 
     async def append(
         self, explanation_id: UUID, owner: UUID, after: int, frames: Sequence[bytes]
@@ -108,7 +108,7 @@ class Frames:
         Raises:
             OwnershipLostError: `owner` no longer runs it.
         """
-        await self._writing.do(_Part(explanation_id, owner, after, frames))
+        await self._writing.do(_FrameRun(explanation_id, owner, after, frames))
 
     async def finish(
         self,
@@ -116,7 +116,7 @@ class Frames:
         owner: UUID,
         after: int,
         frames: Sequence[bytes],
-        ending: Ending,
+        ending: FinalState,
     ) -> None:
         """Commits the last frames together with the end.
 
@@ -125,9 +125,9 @@ class Frames:
         Raises:
             OwnershipLostError: `owner` no longer runs it, or it is finished already.
         """
-        await self._writing.do(_Part(explanation_id, owner, after, frames, ending))
+        await self._writing.do(_FrameRun(explanation_id, owner, after, frames, ending))
 
-    async def _write(self, parts: Sequence[_Part]) -> list[Exception | None]:
+    async def _write(self, parts: Sequence[_FrameRun]) -> list[Exception | None]:
         """In one transaction; those of a lost explanation are left out."""
         ids = [each.explanation_id for each in parts]
         with guard("write_frames"):
@@ -167,7 +167,7 @@ class Frames:
         return frames, rows[0]["state"] != State.RUNNING and len(rows) < _PAGE
 
 
-async def _end(connection: "Connection", ended: Sequence[tuple[UUID, Ending]]) -> None:
+async def _end(connection: "Connection", ended: Sequence[tuple[UUID, FinalState]]) -> None:
     await connection.execute(_ENTER_LOG)
     values = [(id, e.state, e.verdict, e.result, e.headline, e.trace_id) for id, e in ended]
     await connection.execute(_FINISH, *zip(*values, strict=True))

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from mesh.errors import Unavailable
 from mesh.postgres import guard
+from services.explainer.batching import Batcher
 from services.explainer.model.explanation import Group
-from services.explainer.together import Together
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -77,7 +77,7 @@ WHERE e.explanation_id = $1
 """
 
 
-class Fate(StrEnum):
+class TurnOutcome(StrEnum):
     """What came of the turn to be worded."""
 
     ASKING = "asking"
@@ -93,7 +93,7 @@ class Groups:
         """A group goes on while the next one comes within `window_s`, an hour at most."""
         self._pool = pool
         self._window_s = window_s
-        self._joining = Together(self._join)
+        self._joining = Batcher(self._join)
 
     async def join(self, explanation_id: UUID, key: str) -> Group:
         """The group of an explanation: that of `key` while it goes on, else a new one.
@@ -132,10 +132,12 @@ class Groups:
         """The same, but None where `words` would take the turn for this one."""
         return await self._holder(explanation_id, key, group_id, take=False)
 
-    async def fate(self, explanation_id: UUID) -> Fate:
+    async def fate(self, explanation_id: UUID) -> TurnOutcome:
         """What came of the turn of an explanation, as far as it is known now."""
         with guard("read_fate"):
-            return Fate(await self._pool.fetchval(_FATE, explanation_id) or Fate.UNWORDED)
+            return TurnOutcome(
+                await self._pool.fetchval(_FATE, explanation_id) or TurnOutcome.UNWORDED
+            )
 
     async def _holder(
         self, explanation_id: UUID, key: str, group_id: UUID, *, take: bool

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mesh.postgres import guard
-from services.explainer.together import Together
+from services.explainer.batching import Batcher
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -68,7 +68,7 @@ class Incidents:
         """Uses `pool` for each question."""
         self._pool = pool
         self._available = False
-        self._writing = Together(self._write)
+        self._writing = Batcher(self._write)
 
     async def available(self) -> bool:
         """Whether this database can look for likeness at all."""

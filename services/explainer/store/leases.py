@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 from mesh.errors import AlreadyExists, Unavailable
 from mesh.postgres import guard
+from services.explainer.batching import Batcher
 from services.explainer.model.explanation import Lease
 from services.explainer.model.subjects import SubjectKind, SubjectRef
-from services.explainer.together import Together
 
 if TYPE_CHECKING:
     import asyncpg
@@ -114,7 +114,7 @@ class Leases:
         """A lease that is not renewed for `lease_s` may be taken over."""
         self._pool = pool
         self._lease_s = lease_s
-        self._beginning = Together(self._begin_many)
+        self._beginning = Batcher(self._begin_many)
 
     async def begin(
         self,

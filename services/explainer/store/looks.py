@@ -40,7 +40,7 @@ class Finished:
     result: bytes
 
 
-class Looks:
+class LookStore:
     """Hands out turns."""
 
     def __init__(self, pool: "Pool") -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from mesh.clock import Clock
 from mesh.errors import SensusError
 from services.explainer import metrics
-from services.explainer.store.old import Old
+from services.explainer.store.retention import RetentionStore
 
 EVERY_S: Final = 600.0
 
@@ -18,10 +18,10 @@ class Retention:
     """A worker. Any number of replicas may run it: each batch is deleted by one of them."""
 
     def __init__(
-        self, old: Old, *, explanations_days: float, frames_days: float, clock: Clock
+        self, store: RetentionStore, *, explanations_days: float, frames_days: float, clock: Clock
     ) -> None:
         """Explanations, with all that hangs on them, are kept `explanations_days`."""
-        self._old = old
+        self._store = store
         self._explanations_days = explanations_days
         self._frames_days = frames_days
         self._clock = clock
@@ -39,10 +39,10 @@ class Retention:
 
     async def once(self) -> None:
         """Deletes everything that is too old now, in batches."""
-        while frames := await self._old.forget_frames(self._frames_days):
+        while frames := await self._store.forget_frames(self._frames_days):
             metrics.FORGOTTEN.labels("frame").inc(frames)
             await asyncio.sleep(0)
-        while explanations := await self._old.forget_explanations(self._explanations_days):
+        while explanations := await self._store.forget_explanations(self._explanations_days):
             metrics.FORGOTTEN.labels("explanation").inc(explanations)
             await asyncio.sleep(0)
-        await self._old.forget_context(self._explanations_days)
+        await self._store.forget_context(self._explanations_days)

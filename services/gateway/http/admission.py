@@ -12,7 +12,7 @@ _RESERVED: Final = 64
 """Connections beyond the limits, which only probes may use."""
 
 
-class Guest(Protocol):
+class AdmittedConnection(Protocol):
     """A connection, as far as its admission goes."""
 
     address: str
@@ -26,7 +26,7 @@ class _Address:
     """The connections of one address; `waiting` are those without a request, longest first."""
 
     count: int = 0
-    waiting: "OrderedDict[Guest, None]" = field(default_factory=OrderedDict)
+    waiting: "OrderedDict[AdmittedConnection, None]" = field(default_factory=OrderedDict)
 
 
 class Admission:
@@ -45,9 +45,9 @@ class Admission:
         self._proxies = tuple(proxies)
         self._count = 0
         self._addresses: dict[str, _Address] = {}
-        self._reserve: OrderedDict[Guest, None] = OrderedDict()
+        self._reserve: OrderedDict[AdmittedConnection, None] = OrderedDict()
 
-    def admit(self, guest: Guest) -> bool:
+    def admit(self, guest: AdmittedConnection) -> bool:
         """Takes a new connection in, which waits for a request; False when for probes only."""
         if not self._has_room(guest.address):
             self._into_reserve(guest)
@@ -58,16 +58,16 @@ class Admission:
         self._count += 1
         return True
 
-    def busy(self, guest: Guest) -> None:
+    def busy(self, guest: AdmittedConnection) -> None:
         """Notes that it has a request: it does not give way."""
         if address := self._addresses.get(guest.address):
             address.waiting.pop(guest, None)
 
-    def waiting(self, guest: Guest) -> None:
+    def waiting(self, guest: AdmittedConnection) -> None:
         """Notes that an admitted connection has no request any more."""
         self._addresses[guest.address].waiting[guest] = None
 
-    def leave(self, guest: Guest, *, admitted: bool) -> None:
+    def leave(self, guest: AdmittedConnection, *, admitted: bool) -> None:
         """Forgets a connection, `admitted` as `admit` said."""
         if not admitted:
             self._reserve.pop(guest, None)
@@ -89,7 +89,7 @@ class Admission:
         fullest = max(self._addresses.values(), key=lambda each: len(each.waiting), default=None)
         return fullest is not None and _made_way(fullest, "limit")
 
-    def _into_reserve(self, guest: Guest) -> None:
+    def _into_reserve(self, guest: AdmittedConnection) -> None:
         if len(self._reserve) >= _RESERVED:
             oldest = next(iter(self._reserve))
             oldest.cut("reserve")

@@ -12,7 +12,6 @@ from uvicorn.server import ServerState
 from mesh.errors import InvalidInput, SensusError
 from services.gateway.http.admission import Admission
 from services.gateway.http.corked import Corked
-from services.gateway.http.patience import Patience
 from services.gateway.http.problems import (
     BodyTooSlow,
     HeadTooLarge,
@@ -20,6 +19,7 @@ from services.gateway.http.problems import (
     TargetTooLong,
     problem_response,
 )
+from services.gateway.http.timeouts import Timeouts
 from services.gateway.metrics import CONNECTIONS, CONNECTIONS_CUT
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
@@ -56,13 +56,13 @@ class Connection(HttpToolsProtocol):
         _loop: Any = None,
         *,
         admission: Admission,
-        patience: Patience,
+        timeouts: Timeouts,
     ) -> None:
         """Made by uvicorn, save for the last two."""
         super().__init__(config, server_state, app_state, _loop)
         self.address = ""
         self._admission = admission
-        self._patience = patience
+        self._timeouts = timeouts
         self._is_admitted = False
         self._is_gone = False
         self._is_refused = False
@@ -80,7 +80,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]
         self.address = self.client[0] if self.client else ""
         self._is_admitted = self._admission.admit(self)
-        self._due(self._patience.head_s)
+        self._due(self._timeouts.head_s)
         CONNECTIONS.inc()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -102,11 +102,11 @@ class Connection(HttpToolsProtocol):
         if self._is_whole or self._is_refused or self._is_answered():
             self.cut("slow_reader" if self._unsent_bytes else "idle")
         elif self._is_head_open:
-            self._refuse(HeadTooSlow(f"send the whole head within {self._patience.head_s:g} s"))
+            self._refuse(HeadTooSlow(f"send the whole head within {self._timeouts.head_s:g} s"))
         elif self.flow.read_paused:
-            self._due(self._patience.body_part_s)
+            self._due(self._timeouts.body_part_s)
         else:
-            most = f"{self._patience.body_part_s:g} s and all within {self._patience.body_s:g} s"
+            most = f"{self._timeouts.body_part_s:g} s and all within {self._timeouts.body_s:g} s"
             self._refuse(BodyTooSlow(f"send each part of the body within {most}"))
 
     def data_received(self, data: bytes) -> None:
@@ -129,7 +129,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._is_head_open, self._is_whole, self._head_bytes = True, False, 0
         if self.cycle is None or self.cycle.response_complete:
-            self._due(self._patience.head_s)
+            self._due(self._timeouts.head_s)
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
@@ -157,15 +157,15 @@ class Connection(HttpToolsProtocol):
         if not self._is_admitted:
             self.scope[PROBES_ONLY] = True  # type: ignore[typeddict-unknown-key]
             self.cycle.keep_alive = False
-        self._body_ends_s = self.loop.time() + self._patience.body_s
-        self._due(self._patience.body_part_s)
+        self._body_ends_s = self.loop.time() + self._timeouts.body_s
+        self._due(self._timeouts.body_part_s)
         self._admission.busy(self)
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
         super().on_body(body)
         if not self.cycle.response_complete:
-            self._due(self._patience.body_part_s)
+            self._due(self._timeouts.body_part_s)
             self._due_s = min(self._due_s, self._body_ends_s)
 
     def on_message_complete(self) -> None:
@@ -185,20 +185,20 @@ class Connection(HttpToolsProtocol):
         if is_last and self._last_answer and not self.transport.is_closing():
             self._close_with(self._last_answer)
         elif self.transport.is_closing() or (is_last and not self._is_whole):
-            self._due(self._patience.rest_s)
+            self._due(self._timeouts.rest_s)
         elif is_last:
             self._wait()
 
     def pause_writing(self) -> None:
         """The peer reads slower than we write."""
         super().pause_writing()
-        self._due(self._patience.reader_s)
+        self._due(self._timeouts.reader_s)
 
     def resume_writing(self) -> None:
         """The peer has read on."""
         super().resume_writing()
         is_answered = self.cycle is None or self.cycle.response_complete
-        self._due_s = self.loop.time() + self._patience.keep_alive_s if is_answered else _NEVER
+        self._due_s = self.loop.time() + self._timeouts.keep_alive_s if is_answered else _NEVER
 
     def _go_on(self) -> None:
         """As in uvicorn, but without a timer per answer: `check` ends idle connections."""
@@ -210,7 +210,7 @@ class Connection(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
 
     def _wait(self) -> None:
-        self._due(self._patience.keep_alive_s)
+        self._due(self._timeouts.keep_alive_s)
         if self._is_admitted and not self._is_gone:
             self._admission.waiting(self)
 
@@ -232,7 +232,7 @@ class Connection(HttpToolsProtocol):
         has_read = self._unsent_bytes - self.transport.get_write_buffer_size()
         if has_read < min(_READER_BYTES, self._unsent_bytes or 1):
             return False
-        self._due(self._patience.reader_s)
+        self._due(self._timeouts.reader_s)
         return True
 
     def _count_head(self, size_bytes: int) -> None:
@@ -285,7 +285,7 @@ class Connection(HttpToolsProtocol):
     def _close_with(self, answer: bytes) -> None:
         self.transport.write(answer)
         self.transport.close()
-        self._due(self._patience.rest_s)
+        self._due(self._timeouts.rest_s)
 
 
 def _written(refusal: SensusError) -> bytes:

@@ -95,7 +95,7 @@ class PathNotFound(NotFound):
         self.message = f"nothing is served at {path[:200]!r}: {nearest}"
 
 
-class NothingYet(NotFound):
+class EmptyCollection(NotFound):
     """The newest of a kind was asked for, and there is none."""
 
     def __init__(self, kind: str) -> None:

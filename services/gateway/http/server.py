@@ -17,13 +17,13 @@ from mesh.serving import BindError, ServerDied
 from mesh.serving.own_call import HttpLiveness, OwnCall
 from services.gateway.http.admission import Admission
 from services.gateway.http.connection import Connection
-from services.gateway.http.patience import Patience
+from services.gateway.http.timeouts import Timeouts
 
 _BACKLOG: Final = 1024
 _ACCEPTED_AT_ONCE: Final = 64
 """A flood of connections must not hold the loop."""
 _CHECK_S: Final = 1.0
-_PATIENCE: Final = Patience()
+_TIMEOUTS: Final = Timeouts()
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class HttpServer:
         admission: Admission,
         drain: Drain,
         leave: Callable[[], None],
-        patience: Patience = _PATIENCE,
+        timeouts: Timeouts = _TIMEOUTS,
     ) -> None:
         """`leave` makes /readyz say no. Port 0 takes a free one.
 
@@ -76,9 +76,9 @@ class HttpServer:
                 server_header=False,
                 proxy_headers=False,
                 ws="none",
-                http=_protocol(admission, patience),
+                http=_protocol(admission, timeouts),
                 backlog=_ACCEPTED_AT_ONCE,
-                timeout_keep_alive=patience.keep_alive_s,
+                timeout_keep_alive=timeouts.keep_alive_s,
             )
         )
         self._serving: asyncio.Task[None] | None = None
@@ -154,8 +154,8 @@ class HttpServer:
             raise BindError(message) from error
 
 
-def _protocol(admission: Admission, patience: Patience) -> Any:
-    return partial(Connection, admission=admission, patience=patience)
+def _protocol(admission: Admission, timeouts: Timeouts) -> Any:
+    return partial(Connection, admission=admission, timeouts=timeouts)
 
 
 def raise_file_limit(wanted: int) -> int:

@@ -63,7 +63,7 @@ class SentWebhook(msgspec.Struct, kw_only=True):
 
 
 @dataclass(slots=True)
-class Reading:
+class AlertReader:
     """One alert that is being read, and what was found wrong with it on the way."""
 
     warnings: list[tuple[str, str]] = field(default_factory=list)
@@ -101,7 +101,7 @@ def read_notice(body: bytes) -> SentNotice:
     raise _no_alerts()
 
 
-def read_alert(raw: Raw, around: Fields, reading: Reading) -> alert_pb2.Alert:
+def read_alert(raw: Raw, around: Fields, reading: AlertReader) -> alert_pb2.Alert:
     """One alert.
 
     Raises:
@@ -131,7 +131,7 @@ def _listed(raw: Raw) -> Sequence[Raw]:
     return [] if content == b"null" else [raw]
 
 
-def _labels(said: Fields, around: Fields, reading: Reading) -> list[series_pb2.Label]:
+def _labels(said: Fields, around: Fields, reading: AlertReader) -> list[series_pb2.Label]:
     """The alert's own labels; without any, those that the whole notice has in common."""
     labels = _texts("labels", said, reading)
     for shared in ("commonlabels", "grouplabels"):
@@ -140,7 +140,7 @@ def _labels(said: Fields, around: Fields, reading: Reading) -> list[series_pb2.L
     return [series_pb2.Label(name=name, value=value) for name, value in labels.items()]
 
 
-def _annotations(said: Fields, around: Fields, reading: Reading) -> list[series_pb2.Label]:
+def _annotations(said: Fields, around: Fields, reading: AlertReader) -> list[series_pb2.Label]:
     texts = _texts("annotations", said, reading)
     for folded in _GRAFANA_ALERT_FIELDS.keys() & said.keys():
         texts.setdefault(_GRAFANA_ALERT_FIELDS[folded], _text(said[folded]) or "")
@@ -150,7 +150,7 @@ def _annotations(said: Fields, around: Fields, reading: Reading) -> list[series_
     return [series_pb2.Label(name=name, value=text) for name, text in texts.items() if text]
 
 
-def _texts(name: str, fields: Fields, reading: Reading) -> dict[str, str]:
+def _texts(name: str, fields: Fields, reading: AlertReader) -> dict[str, str]:
     """An object of texts; numbers and the like are taken as they are written, null as absent."""
     raw = fields.get(name, Raw(b"null"))
     try:
@@ -160,7 +160,7 @@ def _texts(name: str, fields: Fields, reading: Reading) -> dict[str, str]:
     return texts
 
 
-def _texts_of_other_form(name: str, raw: Raw, reading: Reading) -> dict[str, str]:
+def _texts_of_other_form(name: str, raw: Raw, reading: AlertReader) -> dict[str, str]:
     members = _object(raw)
     if members is None:
         members = dict(_pairs(raw))
@@ -183,7 +183,7 @@ def _pairs(raw: Raw) -> Iterator[tuple[str, Raw]]:
             yield name, member.get("value", Raw(b"null"))
 
 
-def _state(said: Fields, around: Fields, reading: Reading) -> alert_pb2.AlertState.ValueType:
+def _state(said: Fields, around: Fields, reading: AlertReader) -> alert_pb2.AlertState.ValueType:
     """As the alert says; else resolved when its notice is; else its end decides."""
     word = _state_word(said.get("status"))
     if word and word not in _STATE_BY_WORD:
@@ -203,7 +203,7 @@ def _state_word(raw: Raw | None) -> str:
     return (text or "").strip().lower().removeprefix("alert_state_")
 
 
-def _read_time(name: str, said: Fields, stamp: Timestamp, reading: Reading) -> None:
+def _read_time(name: str, said: Fields, stamp: Timestamp, reading: AlertReader) -> None:
     raw = said.get(name.lower())
     text = _text(raw)
     if raw is None or not text or not text.strip():

@@ -10,7 +10,7 @@ from mesh.errors import InvalidInput, Violation
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.gateway.http.bodies import off_loop
 from services.gateway.intake.alert_calls import ALERTS_PER_CALL, BYTES_PER_CALL, AlertCalls
-from services.gateway.intake.alert_forms import Reading, read_alert, read_notice
+from services.gateway.intake.alert_forms import AlertReader, read_alert, read_notice
 from services.gateway.intake.outcome import Outcome, Refusal, by_index
 from services.gateway.intake.plain_alerts import read_plain
 from services.gateway.metrics import ALERT_WARNINGS, ALERTS_POSTED
@@ -22,7 +22,7 @@ WARNINGS_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mended:
+class AlertCorrections:
     """What was mended in one alert that was taken; `index` is its place in the request."""
 
     index: int
@@ -39,7 +39,7 @@ class AlertOutcome(Outcome):
     """
 
     ids: list[str] = field(default_factory=list)
-    warnings: list[Mended] = field(default_factory=list)
+    warnings: list[AlertCorrections] = field(default_factory=list)
 
 
 async def write_alerts(
@@ -89,7 +89,7 @@ def _read_leniently(body: bytes) -> tuple[pb.WriteAlertsRequest, list[int], Aler
     request, places = pb.WriteAlertsRequest(), []
     outcome = AlertOutcome(count=len(notice.alerts), ids=[""] * len(notice.alerts))
     for index, raw in enumerate(notice.alerts):
-        reading = Reading()
+        reading = AlertReader()
         try:
             request.alerts.append(read_alert(raw, notice.around, reading))
             places.append(index)
@@ -97,7 +97,7 @@ def _read_leniently(body: bytes) -> tuple[pb.WriteAlertsRequest, list[int], Aler
             refusal = Refusal(index=index, reason=error.reason, message=error.message)
             outcome.refusals.append(refusal)
         outcome.warnings.extend(
-            Mended(index=index, reason=reason, message=message)
+            AlertCorrections(index=index, reason=reason, message=message)
             for reason, message in reading.warnings
         )
     return request, places, outcome
@@ -135,6 +135,6 @@ def _add(outcome: AlertOutcome, answer: pb.WriteAlertsResponse, places: list[int
         for error in answer.errors
     )
     outcome.warnings.extend(
-        Mended(index=places[each.index], reason=each.reason, message=each.message)
+        AlertCorrections(index=places[each.index], reason=each.reason, message=each.message)
         for each in answer.warnings
     )

@@ -24,7 +24,7 @@ _NESTED_MESSAGE, _NESTED_ENUM = 3, 4
 Path = tuple[int, ...]
 
 
-class _Named(Protocol):
+class _NamedDescriptor(Protocol):
     @property
     def name(self) -> str: ...
 
@@ -95,7 +95,9 @@ def _of_service(
     yield from _members(service.method, (*path, _METHOD), name)
 
 
-def _members(members: Sequence[_Named], path: Path, scope: str) -> Iterator[tuple[Path, str]]:
+def _members(
+    members: Sequence[_NamedDescriptor], path: Path, scope: str
+) -> Iterator[tuple[Path, str]]:
     for place, member in enumerate(members):
         yield (*path, place), f"{scope}.{member.name}"
 

@@ -20,7 +20,7 @@ from services.gateway.convert import (
 )
 from services.gateway.http.bodies import json_response
 from services.gateway.http.endpoint import Endpoint, Operation, Rate, principal_of
-from services.gateway.http.problems import NothingYet
+from services.gateway.http.problems import EmptyCollection
 from services.gateway.http.queries import PAGE_NAMES, Page, integer, only, page_parameters
 
 _READ: Final = Policy(any_of=frozenset({"read:analysis"}))
@@ -92,7 +92,7 @@ class AnalysisRoutes:
         listed = await self.clients.unary(LIST_EXPLANATIONS, wanted, principal)
         ids, next_token = explanation_ids(listed)
         if not ids and not page.token:
-            raise NothingYet("explanation")
+            raise EmptyCollection("explanation")
         found = await asyncio.gather(*(self._explanation(each, principal) for each in ids))
         return found, next_token
 

@@ -48,7 +48,7 @@ class PasswordChange(msgspec.Struct, rename="camel", kw_only=True, forbid_unknow
     new_password: str
 
 
-class Me(msgspec.Struct, rename="camel", kw_only=True):
+class CurrentUser(msgspec.Struct, rename="camel", kw_only=True):
     """Who the token says you are."""
 
     subject: str
@@ -89,7 +89,7 @@ _PASSWORD: Final = Operation(
     body=PasswordChange,
     status=204,
 )
-_ME: Final = Operation(tag="Identity", name="GetMe", summary="Tells who calls", answer=Me)
+_ME: Final = Operation(tag="Identity", name="GetMe", summary="Tells who calls", answer=CurrentUser)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ class AuthRoutes:
         account = await self.sessions.accounts.find(name) if is_user else None
         ends_at_s = principal.expires_at_s
         return json_response(
-            Me(
+            CurrentUser(
                 subject=principal.subject,
                 user_name=name if is_user else "",
                 role=account.role if account else "",

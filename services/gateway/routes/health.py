@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mesh.auth import PUBLIC
-from services.gateway.health import DATABASE, SERVICES, STORAGE, Component, Surroundings
+from services.gateway.health import DATABASE, SERVICES, STORAGE, Component, Dependencies
 from services.gateway.http.bodies import json_response
 from services.gateway.http.endpoint import Endpoint, Handle, Operation
 from services.gateway.intake.tally import Tally
@@ -90,7 +90,7 @@ _METRICS: Final = Operation(
 class HealthRoutes:
     """Probes and scrapes; open to all, without details of what failed."""
 
-    surroundings: Surroundings
+    dependencies: Dependencies
     tally: Tally
     has_metrics: bool
     exposition: "Exposition" = field(default_factory=lambda: Exposition())
@@ -106,7 +106,7 @@ class HealthRoutes:
         ]
 
     async def _health(self, request: Request) -> Response:
-        components = self.surroundings.components()
+        components = self.dependencies.components()
         status = _overall(components)
         report = HealthReport(
             status=status,
@@ -124,7 +124,7 @@ class HealthRoutes:
         return json_response(Standing(status="alive"))
 
     async def _ready(self, request: Request) -> Response:
-        if self.surroundings.is_ready:
+        if self.dependencies.is_ready:
             return json_response(Standing(status="ready"))
         return json_response(Standing(status="not ready"), 503)
 

@@ -56,7 +56,7 @@ class ItemWarning(msgspec.Struct, kw_only=True):
     message: str
 
 
-class SamplesTaken(msgspec.Struct, kw_only=True):
+class SamplesResult(msgspec.Struct, kw_only=True):
     """What became of the samples. All counted ones are durable."""
 
     accepted: int
@@ -64,7 +64,7 @@ class SamplesTaken(msgspec.Struct, kw_only=True):
     errors: list[ItemError]
 
 
-class AlertsTaken(SamplesTaken, rename="camel", kw_only=True):
+class AlertsResult(SamplesResult, rename="camel", kw_only=True):
     """What became of the alerts; the ids by index, empty where nothing is stored."""
 
     warnings: list[ItemWarning]
@@ -84,7 +84,7 @@ def _alerts_operation(name: str) -> Operation:
             "them again."
         ),
         body=SentWebhook | list[SentAlert],
-        answer=AlertsTaken,
+        answer=AlertsResult,
     )
 
 
@@ -100,7 +100,7 @@ _METRICS: Final = Operation(
         "it is sent within a day; 422 when the key came with another body."
     ),
     body=SentItem | list[SentItem],
-    answer=SamplesTaken,
+    answer=SamplesResult,
     parameters=(
         {
             "name": "Idempotency-Key",
@@ -189,7 +189,7 @@ class IntakeRoutes:
 
 def _alerts_taken(outcome: AlertOutcome) -> Response:
     return json_response(
-        AlertsTaken(
+        AlertsResult(
             accepted=outcome.accepted,
             duplicates=outcome.duplicates,
             errors=[_error(refusal) for refusal in outcome.refusals],
@@ -204,7 +204,7 @@ def _alerts_taken(outcome: AlertOutcome) -> Response:
 
 def _samples_taken(outcome: Outcome) -> Response:
     return json_response(
-        SamplesTaken(
+        SamplesResult(
             accepted=outcome.accepted,
             duplicates=outcome.duplicates,
             errors=[_error(refusal) for refusal in outcome.refusals],

@@ -59,7 +59,7 @@ class Window:
 
 
 @dataclass(slots=True)
-class _Ahead:
+class _Prepaid:
     """Requests of a caller that are counted in Redis already and have not come yet."""
 
     left: int
@@ -85,7 +85,7 @@ class RateLimiter:
         self._prefix = f"sensus:{installation}:rate:"
         self._clock = clock
         self._ask_again_at_s = 0.0
-        self._ahead: LRUCache[str, _Ahead] = LRUCache(_CALLERS)
+        self._ahead: LRUCache[str, _Prepaid] = LRUCache(_CALLERS)
 
     async def take(self, key: str, limit: int) -> Window | None:
         """Counts one request of `key`; None when nobody can count."""
@@ -106,7 +106,7 @@ class RateLimiter:
             return None
         remaining = max(0, limit - used)
         if taken:
-            self._ahead[key] = _Ahead(taken - 1, remaining, taken, now_s + _AHEAD_S)
+            self._ahead[key] = _Prepaid(taken - 1, remaining, taken, now_s + _AHEAD_S)
         return Window(limit=limit, remaining=remaining + max(0, taken - 1), wait_s=wait_us / 1e6)
 
     async def _slide(self, key: str, limit: int, wanted: int) -> tuple[int, int, int]:
@@ -117,7 +117,7 @@ class RateLimiter:
         return int(answer[0]), int(answer[1]), int(answer[2])
 
 
-def _wanted(ahead: _Ahead | None, now_s: float) -> int:
+def _wanted(ahead: _Prepaid | None, now_s: float) -> int:
     if ahead is None or now_s >= ahead.until_s:
         return 1
     return max(1, min(2 * ahead.taken, _AHEAD_MOST, ahead.remaining // _AHEAD_SHARE))

@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from google.protobuf.message import Message
 
-from services.gateway.transcoding.merging import Merged
+from services.gateway.transcoding.merging import MergedFrame
 from services.gateway.transcoding.rules import RESUME_FIELDS
 
 NDJSON: Final = "application/x-ndjson"
@@ -20,7 +20,7 @@ class Framing(Protocol):
         """One frame of the method."""
         ...
 
-    def merged(self, merged: Merged, json: bytes) -> bytes:
+    def merged(self, merged: MergedFrame, json: bytes) -> bytes:
         """One frame of one of several watches."""
         ...
 
@@ -48,7 +48,7 @@ class ServerSentEvents:
         head = f"id: {place}\n" if place else ""
         return f"{head}event: {_kind(message)}\ndata: ".encode() + json + b"\n\n"
 
-    def merged(self, merged: Merged, json: bytes) -> bytes:
+    def merged(self, merged: MergedFrame, json: bytes) -> bytes:
         """The id holds the cursors of all watches."""
         head = f"id: {merged.place}\nevent: {merged.kind}\ndata: "
         return head.encode() + merged.body(json) + b"\n\n"
@@ -75,7 +75,7 @@ class JsonLines:
         """One line."""
         return json + b"\n"
 
-    def merged(self, merged: Merged, json: bytes) -> bytes:
+    def merged(self, merged: MergedFrame, json: bytes) -> bytes:
         """One line."""
         return merged.body(json) + b"\n"
 

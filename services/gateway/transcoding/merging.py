@@ -35,7 +35,7 @@ _REFUSALS: Final = (InvalidInput, OutOfRange, PermissionDenied, Unauthenticated)
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _WatchResult:
     """What a watch yielded, or why it yields nothing; silent when only its cursor is of use."""
 
     topic: str
@@ -45,7 +45,7 @@ class _Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Merged:
+class MergedFrame:
     """One frame of one watch, or what keeps the watch from having any.
 
     Attributes:
@@ -82,7 +82,7 @@ class Merged:
 
 
 def cursors_of(place: str) -> Cursors:
-    """What `Merged.place` wrote.
+    """What `MergedFrame.place` wrote.
 
     Raises:
         InvalidInput: It did not write this.
@@ -106,13 +106,13 @@ class MergedCall:
     def __init__(self, watches: "Mapping[str, Callable[[int | None], Call]]", at: Cursors) -> None:
         """`watches` open a watch after a cursor; None begins with what comes now."""
         self._delivered = dict(at)
-        self._queue: asyncio.Queue[_Found] = asyncio.Queue(_QUEUED_MOST)
+        self._queue: asyncio.Queue[_WatchResult] = asyncio.Queue(_QUEUED_MOST)
         self._tasks = [
             asyncio.ensure_future(self._follow(topic, watch, at.get(topic)))
             for topic, watch in watches.items()
         ]
 
-    async def read(self) -> Merged:
+    async def read(self) -> MergedFrame:
         """The next frame of any watch; the first of each says that it is watched.
 
         Its cursors are of what was read before it, never of what still waits in the queue: who
@@ -128,7 +128,7 @@ class MergedCall:
             if found.frame is not None:
                 self._delivered[found.topic] = found.frame.cursor
             if not found.is_silent:
-                return Merged(
+                return MergedFrame(
                     topic=found.topic,
                     cursors=dict(self._delivered),
                     frame=found.frame,
@@ -153,12 +153,12 @@ class MergedCall:
                         cursor = frame.cursor
                         is_silent = frame.WhichOneof("frame") in _SILENT
                         is_silent = is_silent and is_watching and not is_away
-                        await self._queue.put(_Found(topic, frame=frame, is_silent=is_silent))
+                        await self._queue.put(_WatchResult(topic, frame=frame, is_silent=is_silent))
                         is_watching, is_away = True, False
             except SensusError as error:
                 is_refused = isinstance(error, _REFUSALS)
                 if is_refused or not is_away:
-                    await self._queue.put(_Found(topic, error=error))
+                    await self._queue.put(_WatchResult(topic, error=error))
                 if is_refused:
                     return
                 is_away = True

@@ -15,7 +15,7 @@ from services.gateway.metrics import OPEN_STREAMS
 from services.gateway.transcoding.answers import to_json
 from services.gateway.transcoding.frames import Event, Frames, open_frames
 from services.gateway.transcoding.framing import Framing
-from services.gateway.transcoding.merging import Merged, MergedCall
+from services.gateway.transcoding.merging import MergedCall, MergedFrame
 
 if TYPE_CHECKING:
     from services.gateway.clients import Call
@@ -53,7 +53,9 @@ class StreamResponse(Response):
                 if first is not Event.GONE:
                     await self._answer(first, frames, send)
 
-    async def _answer(self, first: Message | Merged | Event, frames: Frames, send: Send) -> None:
+    async def _answer(
+        self, first: Message | MergedFrame | Event, frames: Frames, send: Send
+    ) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
         try:
@@ -62,7 +64,7 @@ class StreamResponse(Response):
         except TimeoutError:
             return
 
-    async def _pump(self, event: Message | Merged | Event, frames: Frames, send: Send) -> None:
+    async def _pump(self, event: Message | MergedFrame | Event, frames: Frames, send: Send) -> None:
         while event not in (Event.END, Event.DRAINING, Event.GONE):
             await self._send(send, await self._written(event))
             try:
@@ -73,10 +75,10 @@ class StreamResponse(Response):
         if isinstance(event, Event) and event is not Event.GONE:
             await self._end(send, event.value, {})
 
-    async def _written(self, event: Message | Merged | Event) -> bytes:
+    async def _written(self, event: Message | MergedFrame | Event) -> bytes:
         if isinstance(event, Event):
             return self._framing.keepalive()
-        if isinstance(event, Merged):
+        if isinstance(event, MergedFrame):
             body = await to_json(event.frame) if event.frame else _json(event.error)
             return self._framing.merged(event, body)
         return self._framing.frame(event, await to_json(event))

@@ -14,7 +14,7 @@ from mesh.auth import current_principal
 from mesh.errors import InvalidInput, Violation
 from mesh.selector import Selector, SelectorError, parse
 from sensus.core.v1 import series_pb2
-from services.incidents.keeper.acts import Request
+from services.incidents.keeper.actions import Request
 
 MAX_PAGE_SIZE: Final = 1000
 _DEFAULT_PAGE_SIZE: Final = 100

@@ -6,7 +6,7 @@ from mesh.publisher import Frame
 from sensus.incidents.v1 import incident_pb2 as pb
 from sensus.incidents.v1 import incidents_service_pb2 as service_pb
 from services.incidents.convert.common import labels, maybe_timestamp, timestamp
-from services.incidents.keeper.acts import etag_of
+from services.incidents.keeper.actions import etag_of
 from services.incidents.lifecycle.labels import routing_labels
 from services.incidents.model.incident import Cause, Event, Incident, Member
 from services.incidents.store.log import LoggedEvent

@@ -7,13 +7,13 @@ from itertools import chain
 from services.incidents.correlator.bursts import Burst, Fit, Graph
 from services.incidents.correlator.rules import Rule, rule_for
 from services.incidents.correlator.settings import Settings
-from services.incidents.correlator.state import Held, Member, RuleGroup, State
+from services.incidents.correlator.state import LastMembership, Member, RuleGroup, State
 from services.incidents.model.change import (
-    Background,
+    BackgroundNoise,
     Change,
-    Ended,
     Joined,
     JoinReason,
+    MemberEnded,
     Placement,
 )
 
@@ -43,7 +43,7 @@ def correlate(
     placed = _place(state, change, graph, rules, now_ms, settings)
     if isinstance(placed, Joined):
         state.firing_by_id[change.member_id] = Member(placed.incident_id, change.fingerprint)
-        state.held_by_fingerprint[change.fingerprint] = Held(placed.incident_id)
+        state.held_by_fingerprint[change.fingerprint] = LastMembership(placed.incident_id)
     return placed
 
 
@@ -66,7 +66,7 @@ def merge(state: State, from_id: str, into_id: str) -> None:
         state.put(burst)
     state.touched_groups.update(k for k, v in state.rule_groups.items() if v.incident_id == from_id)
     groups, held, firing = state.rule_groups, state.held_by_fingerprint, state.firing_by_id
-    places: Iterable[RuleGroup | Held | Member]
+    places: Iterable[RuleGroup | LastMembership | Member]
     places = chain(groups.values(), held.values(), firing.values())
     for place in places:
         if place.incident_id == from_id:
@@ -85,11 +85,13 @@ def move(state: State, fingerprints: Sequence[str], from_id: str, into_id: str) 
             member.incident_id = into_id
 
 
-def _end(state: State, change: Change) -> Ended | None:
+def _end(state: State, change: Change) -> MemberEnded | None:
     member = state.firing_by_id.pop(change.member_id, None)
     if member is None or change.end_ms is None:
         return None
-    return Ended(member_id=change.member_id, incident_id=member.incident_id, end_ms=change.end_ms)
+    return MemberEnded(
+        member_id=change.member_id, incident_id=member.incident_id, end_ms=change.end_ms
+    )
 
 
 def _place(
@@ -148,7 +150,7 @@ def _by_burst(state: State, change: Change, graph: Graph, settings: Settings) ->
     if not is_busy:
         background.note(change.fingerprint, time_ms, settings.memory_ms)
     if is_chronic:
-        return Background(change=change)
+        return BackgroundNoise(change=change)
     state.left_alone_ms = time_ms
     return _open(state, change)
 

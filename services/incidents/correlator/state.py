@@ -7,7 +7,7 @@ from services.incidents.correlator.bursts import Burst
 
 
 @dataclass(slots=True)
-class Held:
+class LastMembership:
     """Where a fingerprint was last: it belongs there until `until_ms`; None while that is open."""
 
     incident_id: str
@@ -36,7 +36,7 @@ class State:
 
     bursts: dict[str, Burst] = field(default_factory=dict)
     rule_groups: dict[str, RuleGroup] = field(default_factory=dict)
-    held_by_fingerprint: dict[str, Held] = field(default_factory=dict)
+    held_by_fingerprint: dict[str, LastMembership] = field(default_factory=dict)
     firing_by_id: dict[str, Member] = field(default_factory=dict)
     background: Background = field(default_factory=Background)
     environments: dict[str, dict[str, Burst]] = field(default_factory=dict)

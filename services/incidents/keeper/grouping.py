@@ -21,7 +21,7 @@ from services.incidents.lifecycle.joining import SURE, explained, lost, merged, 
 from services.incidents.lifecycle.members import begun, member_of, members_changed
 from services.incidents.lifecycle.timers import due
 from services.incidents.lifecycle.times import Times
-from services.incidents.model.change import Background, Change, Ended, Joined, Kind, over
+from services.incidents.model.change import BackgroundNoise, Change, Joined, Kind, MemberEnded, over
 from services.incidents.model.incident import (
     SENSUS,
     Cause,
@@ -32,7 +32,7 @@ from services.incidents.model.incident import (
     Member,
 )
 from services.incidents.store.knowledge import load, save
-from services.incidents.store.writing import Writing, writing
+from services.incidents.store.transaction import IncidentTransaction, writing
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -81,7 +81,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Touched:
+class _IncidentChange:
     """What one batch does to one incident."""
 
     first: Joined | None = None
@@ -209,7 +209,7 @@ class Grouping:
         self._state = await load(self._pool, now_ms, settings.reopen_ms, settings.memory_ms)
         self._stale = False
 
-    async def _catch_up(self, current: Writing) -> None:
+    async def _catch_up(self, current: IncidentTransaction) -> None:
         """Learns what people did since the last batch."""
         if current.last_event == self._seen:
             return
@@ -235,9 +235,9 @@ class Grouping:
                 reopen(self._state, event.incident_id)
 
     async def _place(
-        self, current: Writing, changes: Sequence[Change], now_ms: int
-    ) -> dict[str, _Touched]:
-        touched: dict[str, _Touched] = defaultdict(_Touched)
+        self, current: IncidentTransaction, changes: Sequence[Change], now_ms: int
+    ) -> dict[str, _IncidentChange]:
+        touched: dict[str, _IncidentChange] = defaultdict(_IncidentChange)
         background: list[Change] = []
         for change in changes:
             placed = correlate(self._state, change, self.graph, self.rules, now_ms, self._settings)
@@ -246,9 +246,9 @@ class Grouping:
                 one.first = one.first or placed
                 one.joined[change.member_id] = placed
                 one.ended.pop(change.member_id, None)
-            elif isinstance(placed, Ended):
+            elif isinstance(placed, MemberEnded):
                 touched[placed.incident_id].ended[placed.member_id] = placed.end_ms
-            elif isinstance(placed, Background):
+            elif isinstance(placed, BackgroundNoise):
                 background.append(change)
         metrics.BACKGROUND.inc(len(background))
         await current.load(touched)
@@ -256,9 +256,9 @@ class Grouping:
 
     async def _change(
         self,
-        current: Writing,
+        current: IncidentTransaction,
         incident_id: str,
-        touched: _Touched,
+        touched: _IncidentChange,
         stored: Mapping[str, tuple[str, Member]],
         now_ms: int,
     ) -> None:
@@ -289,14 +289,16 @@ class Grouping:
             self._learn(events)
 
     async def _explain_joined(
-        self, current: Writing, touched: dict[str, _Touched], now_ms: int
+        self, current: IncidentTransaction, touched: dict[str, _IncidentChange], now_ms: int
     ) -> None:
         ids = {member: key for key, each in touched.items() for member in each.joined}
         for row in await current.connection.fetch(_CAUSES, list(ids)):
             cause = msgspec.json.decode(row["body"], type=Cause)
             await self._show(current, ids[cause.member_id], cause, now_ms)
 
-    async def _show(self, current: Writing, incident_id: str, cause: Cause, now_ms: int) -> None:
+    async def _show(
+        self, current: IncidentTransaction, incident_id: str, cause: Cause, now_ms: int
+    ) -> None:
         before = await current.resolved(incident_id)
         event = explained(before, cause, now_ms) if before else None
         if before is None or event is None:
@@ -306,7 +308,7 @@ class Grouping:
             await self._propose(current, after, cause.first_suspect, now_ms)
 
     async def _propose(
-        self, current: Writing, incident: Incident, suspect: str, now_ms: int
+        self, current: IncidentTransaction, incident: Incident, suspect: str, now_ms: int
     ) -> None:
         """Merges by itself only what gave no notice yet."""
         near = self._times.alike_ms

@@ -9,13 +9,13 @@ from services.incidents.correlator.rules import Rule
 from services.incidents.lifecycle.events import fold
 from services.incidents.lifecycle.members import begun, member_of, members_changed
 from services.incidents.lifecycle.times import Times
-from services.incidents.model.change import Background, Change, Ended, Joined
+from services.incidents.model.change import BackgroundNoise, Change, Joined, MemberEnded
 
 _SHOWN = 20
 
 
 @dataclass(slots=True)
-class Previewed:
+class PreviewIncident:
     """An incident as it would be."""
 
     first: Joined
@@ -36,7 +36,7 @@ class Previewed:
 class Preview:
     """All incidents there would be, oldest first."""
 
-    incidents: Sequence[Previewed]
+    incidents: Sequence[PreviewIncident]
     member_count: int
     background_count: int
 
@@ -45,7 +45,7 @@ def preview(
     changes: Sequence[Change], rules: Sequence[Rule], graph: Graph, settings: Settings, times: Times
 ) -> Preview:
     """Places all changes anew, as time passed then."""
-    state, found, waiting = State(), dict[str, Previewed](), dict[str, Previewed]()
+    state, found, waiting = State(), dict[str, PreviewIncident](), dict[str, PreviewIncident]()
     background = members = 0
     for change in changes:
         now_ms = change.start_ms if change.end_ms is None else change.end_ms
@@ -53,22 +53,22 @@ def preview(
         placed = correlate(state, change, graph, rules, now_ms, settings)
         members += change.end_ms is None
         if isinstance(placed, Joined):
-            one = found.setdefault(placed.incident_id, Previewed(placed))
+            one = found.setdefault(placed.incident_id, PreviewIncident(placed))
             one.joined.append(placed)
             one.firing += 1
             waiting.pop(placed.incident_id, None)
-        elif isinstance(placed, Ended):
+        elif isinstance(placed, MemberEnded):
             one = found[placed.incident_id]
             one.firing -= 1
             if not one.firing:
                 one.over_ms = now_ms
                 waiting[placed.incident_id] = one
-        background += isinstance(placed, Background)
+        background += isinstance(placed, BackgroundNoise)
     return Preview(incidents=[*found.values()], member_count=members, background_count=background)
 
 
 def _settle(
-    state: State, waiting: dict[str, Previewed], now_ms: int, settings: Settings, times: Times
+    state: State, waiting: dict[str, PreviewIncident], now_ms: int, settings: Settings, times: Times
 ) -> None:
     """Resolves what was over for long enough; `waiting` is in the order in which it ended."""
     for incident_id in list(waiting):

@@ -90,7 +90,7 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class MemberEnded:
     """A member of an incident ended."""
 
     member_id: str
@@ -99,10 +99,10 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Background:
+class BackgroundNoise:
     """What fires all the time opens no incident."""
 
     change: Change
 
 
-Placement = Joined | Ended | Background
+Placement = Joined | MemberEnded | BackgroundNoise

@@ -6,7 +6,7 @@ import grpc
 
 from sensus.incidents.v1 import incidents_service_pb2 as pb
 from sensus.incidents.v1 import incidents_service_pb2_grpc as pb_grpc
-from services.incidents.servicer.acts import ActMethods
+from services.incidents.servicer.actions import ActionMethods
 from services.incidents.servicer.parts import Parts
 from services.incidents.servicer.postmortems import PostmortemMethods
 from services.incidents.servicer.reading import ReadingMethods
@@ -16,7 +16,9 @@ from services.incidents.servicer.silences import SilenceMethods
 FULL_NAME: Final = pb.DESCRIPTOR.services_by_name["IncidentsService"].full_name
 
 
-class IncidentsServicer(ReadingMethods, ActMethods, RuleMethods, SilenceMethods, PostmortemMethods):
+class IncidentsServicer(
+    ReadingMethods, ActionMethods, RuleMethods, SilenceMethods, PostmortemMethods
+):
     """Answers from the store: any replica answers for all."""
 
     def __init__(self, parts: Parts) -> None:

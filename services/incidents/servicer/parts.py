@@ -7,7 +7,7 @@ from mesh.clock import Clock
 from mesh.publisher import Publisher
 from services.incidents.clients.callgraph import CallGraph
 from services.incidents.correlator import Settings
-from services.incidents.keeper.acts import Acts
+from services.incidents.keeper.actions import Actions
 from services.incidents.lifecycle.times import Times
 from services.incidents.store.history import HistoryStore
 from services.incidents.store.incidents import IncidentStore
@@ -27,7 +27,7 @@ class Parts:
     silences: SilenceStore
     postmortems: PostmortemStore
     history: HistoryStore
-    acts: Acts
+    actions: Actions
     publisher: Publisher[LoggedEvent]
     clock: Clock
     settings: Settings

@@ -9,8 +9,8 @@ from services.incidents.convert import common
 from services.incidents.lifecycle import people
 from services.incidents.lifecycle.postmortem import postmortem
 from services.incidents.servicer.parts import Parts
-from services.incidents.store.postmortems import Saved, save
-from services.incidents.store.writing import Writing
+from services.incidents.store.postmortems import StoredPostmortem, save
+from services.incidents.store.transaction import IncidentTransaction
 
 _TEXT_MAX: Final = 200_000
 _EVENTS_MAX: Final = 1000
@@ -34,18 +34,18 @@ class PostmortemMethods(pb_grpc.IncidentsServiceServicer):
     ) -> pb.SavePostmortemResponse:
         """Keeps a text."""
         said = common.text("text", request.text, _TEXT_MAX, "INVALID_TEXT", least=1)
-        acts, asked, etag = self._parts.acts, common.asked(request), request.etag
+        actions, asked, etag = self._parts.actions, common.asked(request), request.etag
         id = common.text("incident_id", request.incident_id, 100, "INVALID_TEXT")
 
-        async def work(current: Writing, now_ms: int) -> bytes:
-            before = await acts.one(current, id)
+        async def work(current: IncidentTransaction, now_ms: int) -> bytes:
+            before = await actions.one(current, id)
             key = before.incident_id
             await save(current.connection, key, said, etag, asked.actor, now_ms)
             event = people.saved_postmortem(before, asked.actor, now_ms)
-            await acts.act(current, [event], asked.actor)
+            await actions.act(current, [event], asked.actor)
             return key.encode()
 
-        key = (await acts.run(asked, work)).decode()
+        key = (await actions.run(asked, work)).decode()
         return pb.SavePostmortemResponse(postmortem=await self._postmortem(key))
 
     async def _postmortem(self, incident_id: str) -> pb.Postmortem:
@@ -57,7 +57,7 @@ class PostmortemMethods(pb_grpc.IncidentsServiceServicer):
         events = await store.timeline(key, 2**31 - 1, _EVENTS_MAX)
         members = await store.members(key, (0, ""), _MEMBERS_MAX)
         draft, claims = postmortem(found, events[::-1], [each for _, each in members])
-        saved: Saved = await self._parts.postmortems.get(key)
+        saved: StoredPostmortem = await self._parts.postmortems.get(key)
         return pb.Postmortem(
             incident_id=key,
             draft=draft,

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from sensus.incidents.v1 import incidents_service_pb2 as pb
 from sensus.incidents.v1 import incidents_service_pb2_grpc as pb_grpc
 from services.incidents.convert import common, rules
-from services.incidents.keeper.preview import Preview, Previewed, preview
+from services.incidents.keeper.preview import Preview, PreviewIncident, preview
 from services.incidents.servicer.parts import Parts
 from services.incidents.store import rules as store
-from services.incidents.store.writing import Writing
+from services.incidents.store.transaction import IncidentTransaction
 
 _SPAN_MS = 31 * 86_400_000
 _SHOWN = 20
@@ -33,11 +33,11 @@ class RuleMethods(pb_grpc.IncidentsServiceServicer):
         """Adds a rule."""
         wanted, asked = rules.stored_rule(request.rule), common.asked(request)
 
-        async def work(current: Writing, _: int) -> bytes:
+        async def work(current: IncidentTransaction, _: int) -> bytes:
             made = await store.add(current.connection, wanted, asked.actor)
             return rules.rule(made).SerializeToString()
 
-        answer = pb.GroupingRule.FromString(await self._parts.acts.run(asked, work))
+        answer = pb.GroupingRule.FromString(await self._parts.actions.run(asked, work))
         return pb.CreateGroupingRuleResponse(rule=answer)
 
     async def UpdateGroupingRule(  # noqa: N802
@@ -47,11 +47,11 @@ class RuleMethods(pb_grpc.IncidentsServiceServicer):
         rule_id = common.text("rule_id", request.rule_id, 100, "INVALID_RULE", least=1)
         wanted, asked = rules.stored_rule(request.rule, rule_id), common.asked(request)
 
-        async def work(current: Writing, _: int) -> bytes:
+        async def work(current: IncidentTransaction, _: int) -> bytes:
             put = await store.put(current.connection, wanted, asked.actor)
             return rules.rule(put).SerializeToString()
 
-        answer = pb.GroupingRule.FromString(await self._parts.acts.run(asked, work))
+        answer = pb.GroupingRule.FromString(await self._parts.actions.run(asked, work))
         return pb.UpdateGroupingRuleResponse(rule=answer)
 
     async def DeleteGroupingRule(  # noqa: N802
@@ -61,11 +61,11 @@ class RuleMethods(pb_grpc.IncidentsServiceServicer):
         rule_id = common.text("rule_id", request.rule_id, 100, "INVALID_RULE", least=1)
         asked = common.asked(request)
 
-        async def work(current: Writing, _: int) -> bytes:
+        async def work(current: IncidentTransaction, _: int) -> bytes:
             await store.delete(current.connection, rule_id, asked.actor)
             return b""
 
-        await self._parts.acts.run(asked, work)
+        await self._parts.actions.run(asked, work)
         return pb.DeleteGroupingRuleResponse()
 
     async def PreviewGrouping(  # noqa: N802
@@ -107,7 +107,7 @@ def _span(request: pb.PreviewGroupingRequest, now_ms: int) -> tuple[int, int]:
     return start, end
 
 
-def _previewed(each: Previewed, now_in: dict[str, str]) -> pb.PreviewedIncident:
+def _previewed(each: PreviewIncident, now_in: dict[str, str]) -> pb.PreviewedIncident:
     shown = [joined.change.member_id for joined in each.joined[:_SHOWN]]
     return pb.PreviewedIncident(
         start_time=common.timestamp(each.first.change.start_ms),

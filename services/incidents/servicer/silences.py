@@ -9,7 +9,7 @@ from sensus.incidents.v1 import incidents_service_pb2_grpc as pb_grpc
 from services.incidents.convert import common, silences
 from services.incidents.servicer.parts import Parts
 from services.incidents.store import silences as store
-from services.incidents.store.writing import Writing
+from services.incidents.store.transaction import IncidentTransaction
 
 _LAST: Final = 2**62
 _LOST_MAX: Final = 1000
@@ -27,11 +27,11 @@ class SilenceMethods(pb_grpc.IncidentsServiceServicer):
         asked = common.asked(request)
         wanted = silences.silence(request.silence, asked.actor, self._parts.clock.now_ms())
 
-        async def work(current: Writing, _: int) -> bytes:
+        async def work(current: IncidentTransaction, _: int) -> bytes:
             made = await store.put(current.connection, wanted, asked.actor, "silence.create")
             return silences.silence_message(made).SerializeToString()
 
-        answer = pb.Silence.FromString(await self._parts.acts.run(asked, work))
+        answer = pb.Silence.FromString(await self._parts.actions.run(asked, work))
         return pb.CreateSilenceResponse(silence=answer)
 
     async def ListSilences(  # noqa: N802
@@ -56,11 +56,11 @@ class SilenceMethods(pb_grpc.IncidentsServiceServicer):
         asked = common.asked(request)
         silence_id = common.text("silence_id", request.silence_id, 100, "INVALID_SILENCE")
 
-        async def work(current: Writing, now_ms: int) -> bytes:
+        async def work(current: IncidentTransaction, now_ms: int) -> bytes:
             over = await store.expire(current.connection, silence_id, asked.actor, now_ms)
             return silences.silence_message(over).SerializeToString()
 
-        answer = pb.Silence.FromString(await self._parts.acts.run(asked, work))
+        answer = pb.Silence.FromString(await self._parts.actions.run(asked, work))
         return pb.ExpireSilenceResponse(silence=answer)
 
     async def ImportSilences(  # noqa: N802
@@ -71,7 +71,7 @@ class SilenceMethods(pb_grpc.IncidentsServiceServicer):
         now_ms = self._parts.clock.now_ms()
         found, lost = silences.from_alertmanager(request.alertmanager_json, asked.actor, now_ms)
 
-        async def work(current: Writing, _: int) -> bytes:
+        async def work(current: IncidentTransaction, _: int) -> bytes:
             for each in found:
                 known = await store.imported(current.connection, each.imported_id)
                 wanted = msgspec.structs.replace(each, silence_id=known)
@@ -79,4 +79,4 @@ class SilenceMethods(pb_grpc.IncidentsServiceServicer):
             answer = pb.ImportSilencesResponse(imported=len(found), lost=lost[:_LOST_MAX])
             return answer.SerializeToString()
 
-        return pb.ImportSilencesResponse.FromString(await self._parts.acts.run(asked, work))
+        return pb.ImportSilencesResponse.FromString(await self._parts.actions.run(asked, work))

@@ -14,7 +14,7 @@ from services.incidents.lifecycle.labels import routing_labels
 from services.incidents.lifecycle.times import Times
 from services.incidents.model.incident import Event, Incident, IncidentState, Member
 from services.incidents.store.rows import COLUMNS, incident_of, member_of
-from services.incidents.store.writing import apply_members, put_incidents
+from services.incidents.store.transaction import apply_members, put_incidents
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

@@ -9,13 +9,13 @@ import msgspec
 from mesh.postgres import guard
 from services.incidents.correlator.background import Background, Rate
 from services.incidents.correlator.bursts import Burst
-from services.incidents.correlator.state import Held, Member, RuleGroup, State
+from services.incidents.correlator.state import LastMembership, Member, RuleGroup, State
 from services.incidents.model.incident import SENSUS, IncidentState
 from services.incidents.store.rows import incident_of
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
-    from services.incidents.store.writing import Connection
+    from services.incidents.store.transaction import Connection
 
 _SAVE: Final = """
 INSERT INTO incidents.correlator (body) VALUES ($1)
@@ -181,7 +181,7 @@ async def load(pool: "Pool", now_ms: int, reopen_ms: int, memory_ms: int) -> Sta
     for row in firing:
         state.firing_by_id[row["member_id"]] = Member(row["incident_id"], row["fingerprint"])
     for row in held:
-        place = Held(row["incident_id"], until[row["incident_id"]])
+        place = LastMembership(row["incident_id"], until[row["incident_id"]])
         state.held_by_fingerprint[row["fingerprint"]] = place
     return state
 

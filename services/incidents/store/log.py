@@ -11,7 +11,7 @@ from mesh.notices import Notices, listening
 from mesh.postgres import guard
 from services.incidents.model.incident import Event, Incident
 from services.incidents.store.rows import incident_of
-from services.incidents.store.writing import CHANNEL
+from services.incidents.store.transaction import CHANNEL
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

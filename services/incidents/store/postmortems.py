@@ -8,7 +8,7 @@ from mesh.postgres import guard
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
-    from services.incidents.store.writing import Connection
+    from services.incidents.store.transaction import Connection
 
 _GET: Final = """
 SELECT text, actor, save_ms, revision FROM incidents.postmortem WHERE incident_id = $1
@@ -21,7 +21,7 @@ ON CONFLICT (incident_id) DO UPDATE SET text = excluded.text, actor = excluded.a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Saved:
+class StoredPostmortem:
     """A text and who wrote it; `revision` 0 when nobody has."""
 
     text: str = ""
@@ -42,24 +42,24 @@ class PostmortemStore:
         """Borrows connections of `pool`."""
         self._pool = pool
 
-    async def get(self, incident_id: str) -> Saved:
+    async def get(self, incident_id: str) -> StoredPostmortem:
         """The text of an incident."""
         with guard("get_postmortem"):
             row = await self._pool.fetchrow(_GET, incident_id)
-        return Saved(**dict(row)) if row else Saved()
+        return StoredPostmortem(**dict(row)) if row else StoredPostmortem()
 
 
 async def save(
     connection: "Connection", incident_id: str, text: str, etag: str, actor: str, now_ms: int
-) -> Saved:
+) -> StoredPostmortem:
     """Keeps a text.
 
     Raises:
         Conflict: ETAG_STALE, another one was saved since.
     """
     row = await connection.fetchrow(_GET, incident_id)
-    before = Saved(**dict(row)) if row else Saved()
+    before = StoredPostmortem(**dict(row)) if row else StoredPostmortem()
     if etag != before.etag:
         raise Conflict("another text was saved: read it again", reason="ETAG_STALE")
     await connection.execute(_PUT, incident_id, text, actor, now_ms)
-    return Saved(text=text, actor=actor, save_ms=now_ms, revision=before.revision + 1)
+    return StoredPostmortem(text=text, actor=actor, save_ms=now_ms, revision=before.revision + 1)

@@ -14,7 +14,7 @@ from services.incidents.correlator.rules import Rule
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
-    from services.incidents.store.writing import Connection
+    from services.incidents.store.transaction import Connection
 
 RULES_MAX: Final = 100
 _ALL: Final = "SELECT body FROM incidents.rule ORDER BY priority, name"

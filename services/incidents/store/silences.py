@@ -15,11 +15,11 @@ from services.incidents.lifecycle.joining import silenced
 from services.incidents.lifecycle.times import Times
 from services.incidents.model.incident import SENSUS
 from services.incidents.store.rows import incident_of
-from services.incidents.store.writing import writing
+from services.incidents.store.transaction import writing
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
-    from services.incidents.store.writing import Connection
+    from services.incidents.store.transaction import Connection
 
 LIVE_MAX: Final = 10_000
 FOREVER_MS: Final = 2**62

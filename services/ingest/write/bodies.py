@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
-from mesh.budget import ByteBudget, Held
+from mesh.budget import ByteBudget, Reservation
 from mesh.errors import InvalidInput, Overloaded
 from mesh.telemetry import traceparent
 from services.ingest.metrics import BODIES_REFUSED
@@ -32,7 +32,9 @@ _IN_MEMORY: Final = 6
 class Room:
     """The bytes that one body may take. They are free again when nothing works on it any more."""
 
-    def __init__(self, body: bytes, held: Held, reader: Executor, loops: CompiledLoops) -> None:
+    def __init__(
+        self, body: bytes, held: Reservation, reader: Executor, loops: CompiledLoops
+    ) -> None:
         """`held` is given back by `leave`."""
         self._loops = loops
         self._body = body

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from mesh.budget import ByteBudget, Held
+from mesh.budget import ByteBudget, Reservation
 from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.errors import InvalidInput, Overloaded, Unavailable
@@ -98,7 +98,7 @@ class _Room:
         self._budget = budget
         self._caller = caller
         self._next_bytes = _RESERVED_MOST_BYTES
-        self._reserved: Held | None = None
+        self._reserved: Reservation | None = None
         self._idle: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
@@ -122,7 +122,7 @@ class _Room:
             loop = asyncio.get_running_loop()
             self._idle = loop.call_later(_RESERVED_S, self._reserved.shrink, _RESERVED_BYTES)
 
-    def take(self, batch: Incoming | BatchRefused) -> Held:
+    def take(self, batch: Incoming | BatchRefused) -> Reservation:
         """The room of the batch that has come: what was reserved, made as large as it is.
 
         It is in memory, so it does not wait: while it did, others would be read into the room that
@@ -136,7 +136,7 @@ class _Room:
         held.resize(size)
         return held
 
-    def _handed_on(self) -> Held | None:
+    def _handed_on(self) -> Reservation | None:
         held, self._reserved = self._reserved, None
         if self._idle is not None:
             self._idle.cancel()
@@ -193,7 +193,9 @@ class _Stream:
             rule = f"more than {credit} batches in flight: wait for acks before sending more"
             raise Overloaded(rule, reason="CREDIT_EXCEEDED")
 
-    async def _answer(self, sequence: int, batch: Resolved | BatchRefused, held: Held) -> None:
+    async def _answer(
+        self, sequence: int, batch: Resolved | BatchRefused, held: Reservation
+    ) -> None:
         ack = await self._ack(sequence, batch)
         del batch
         held.shrink(ack.size_bytes)

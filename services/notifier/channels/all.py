@@ -6,7 +6,7 @@ from typing import Final
 
 from services.notifier.channels.apprise import AppriseChannel
 from services.notifier.channels.email import EmailChannel
-from services.notifier.channels.http import Reaching, open_http
+from services.notifier.channels.http import ConnectionLimits, open_http
 from services.notifier.channels.message import Channel
 from services.notifier.channels.pagerduty import PagerDutyChannel
 from services.notifier.channels.secrets import Secrets
@@ -27,7 +27,9 @@ RATES: Final[Mapping[str, Rate]] = {
 
 
 @asynccontextmanager
-async def open_channels(reaching: Reaching, secrets: Secrets) -> AsyncIterator[dict[str, Channel]]:
+async def open_channels(
+    reaching: ConnectionLimits, secrets: Secrets
+) -> AsyncIterator[dict[str, Channel]]:
     """All of them, over one client of HTTP."""
     async with open_http(reaching) as http:
         yield {

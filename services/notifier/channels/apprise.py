@@ -59,18 +59,18 @@ def _tell(library: Any, url: str, message: Message) -> Outcome:
     service = library.Apprise.instantiate(url, suppress_exceptions=True)
     if service is None:
         return Outcome(error="apprise does not know this kind of address", is_final=True)
-    words = message.words
-    lines = words.body.splitlines() if words.body else [words.summary]
-    if not words.body:
-        lines += [f"{name}: {value}" for name, value in words.facts]
+    notice_text = message.notice_text
+    lines = notice_text.body.splitlines() if notice_text.body else [notice_text.summary]
+    if not notice_text.body:
+        lines += [f"{name}: {value}" for name, value in notice_text.facts]
         lines += [*message.members[:50]]
     body = "\n".join(inert(line, 1000) for line in lines if line) or "-"
-    if words.link:
-        body = f"{body}\n{words.link}"
+    if notice_text.link:
+        body = f"{body}\n{notice_text.link}"
     kind = "success" if message.is_resolved else _TYPES[message.notice.severity]
     told = service.notify(
         body=body,
-        title=inert(words.title),
+        title=inert(notice_text.title),
         notify_type=kind,
         body_format=library.NotifyFormat.TEXT,
         interpret_escapes=False,

@@ -11,7 +11,7 @@ from typing import Final
 import aiosmtplib
 
 from mesh.outbound import AddressRefused, checked
-from services.notifier.channels.http import Reaching
+from services.notifier.channels.http import ConnectionLimits
 from services.notifier.channels.message import Message
 from services.notifier.channels.secrets import Secrets
 from services.notifier.model.incident import Severity
@@ -35,7 +35,7 @@ _PAGE: Final = (
 class EmailChannel:
     """Sends by SMTP, a connection per mail."""
 
-    def __init__(self, secrets: Secrets, reaching: Reaching) -> None:
+    def __init__(self, secrets: Secrets, reaching: ConnectionLimits) -> None:
         """Mail servers are reached by the same rules as web servers."""
         self._secrets = secrets
         self._reaching = reaching
@@ -117,7 +117,7 @@ def mail_of(way: Email, message: Message) -> EmailMessage:
     domain = sender[1].rpartition("@")[2] or "sensus.invalid"
     mail["From"] = _address(sender)
     mail["To"] = [_address(parseaddr(each)) for each in way.to.split(",")]
-    mail["Subject"] = one_line(message.words.title, _SUBJECT_CHARS_MAX)
+    mail["Subject"] = one_line(message.notice_text.title, _SUBJECT_CHARS_MAX)
     mail["Date"] = formatdate(message.now_ms / 1000)
     mail["Message-ID"] = f"<notice.{message.notice.notice_id}@{domain}>"
     root = f"<incident.{_safe(message.thread)}@{domain}>"
@@ -126,8 +126,8 @@ def mail_of(way: Email, message: Message) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     if message.notice.severity is Severity.CRITICAL:
         mail["X-Priority"] = "1"
-    mail.set_content(plain(message.words, message.members))
-    if way.html and not message.words.body:
+    mail.set_content(plain(message.notice_text, message.members))
+    if way.html and not message.notice_text.body:
         mail.add_alternative(_html(message), subtype="html")
     return mail
 
@@ -138,19 +138,19 @@ def _address(parsed: tuple[str, str]) -> Address:
 
 
 def _html(message: Message) -> str:
-    words = message.words
-    parts = [f"<p>{for_html(words.summary, 2000)}</p>"] if words.summary else []
+    notice_text = message.notice_text
+    parts = [f"<p>{for_html(notice_text.summary, 2000)}</p>"] if notice_text.summary else []
     rows = "".join(
         f"<tr><td><b>{for_html(name, 100)}</b></td><td>{for_html(value, 500)}</td></tr>"
-        for name, value in words.facts
+        for name, value in notice_text.facts
     )
     parts += [f"<table>{rows}</table>"] if rows else []
     members = "".join(f"<li>{for_html(each)}</li>" for each in message.members[:_MEMBERS_MAX])
     parts += [f"<ul>{members}</ul>"] if members else []
-    if words.link:
-        link = for_html(words.link, 2000).replace("\u200b", "")
+    if notice_text.link:
+        link = for_html(notice_text.link, 2000).replace("\u200b", "")
         parts.append(f'<p><a href="{link}">Open the incident</a></p>')
-    return _PAGE.format(title=for_html(words.title), rest="".join(parts))
+    return _PAGE.format(title=for_html(notice_text.title), rest="".join(parts))
 
 
 def _safe(thread: str) -> str:

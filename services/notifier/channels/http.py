@@ -33,7 +33,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reaching:
+class ConnectionLimits:
     """How servers are reached.
 
     Attributes:
@@ -92,7 +92,7 @@ class Http:
 
 
 @asynccontextmanager
-async def open_http(reaching: Reaching) -> AsyncIterator[Http]:
+async def open_http(reaching: ConnectionLimits) -> AsyncIterator[Http]:
     """A client whose connections lead to checked addresses only."""
     transport = GuardedTransport(
         httpx.AsyncHTTPTransport(trust_env=False, limits=_ONE_REQUEST_EACH),

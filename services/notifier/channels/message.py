@@ -6,7 +6,7 @@ from typing import Final, Protocol
 from services.notifier.model.incident import Incident, State
 from services.notifier.model.notices import Kind, Notice, Outcome
 from services.notifier.routing.receivers import Integration
-from services.notifier.texts.wording import Words
+from services.notifier.texts.wording import NoticeText
 
 ANSWER_BYTES_MAX: Final = 1024
 
@@ -23,7 +23,7 @@ class Message:
     """
 
     notice: Notice
-    words: Words
+    notice_text: NoticeText
     now_ms: int
     reference: str = ""
     members: tuple[str, ...] = ()

@@ -40,17 +40,17 @@ class PagerDutyChannel:
 
 def event_of(message: Message) -> dict[str, Any]:
     """The event without its key. What is escalated or worse is triggered anew under one key."""
-    words, incident = message.words, message.incident
-    details = {inert(name, 100): inert(value, 1000) for name, value in words.facts}
-    if words.summary:
-        details["summary"] = inert(words.summary, 2000)
-    if words.body:
-        details["text"] = "\n".join(inert(line, 2000) for line in words.body.splitlines())
+    notice_text, incident = message.notice_text, message.incident
+    details = {inert(name, 100): inert(value, 1000) for name, value in notice_text.facts}
+    if notice_text.summary:
+        details["summary"] = inert(notice_text.summary, 2000)
+    if notice_text.body:
+        details["text"] = "\n".join(inert(line, 2000) for line in notice_text.body.splitlines())
     event: dict[str, Any] = {
         "event_action": _action(message),
         "dedup_key": f"sensus-{message.thread}"[:KEY_CHARS_MAX],
         "payload": {
-            "summary": inert(words.title, SUMMARY_CHARS_MAX) or "-",
+            "summary": inert(notice_text.title, SUMMARY_CHARS_MAX) or "-",
             "severity": str(message.notice.severity),
             "source": inert(_source(message), 200),
             "component": inert(incident.services[0], 200) if incident and incident.services else "",
@@ -60,9 +60,9 @@ def event_of(message: Message) -> dict[str, Any]:
             "custom_details": details,
         },
     }
-    if words.link:
-        event["links"] = [{"href": words.link, "text": "Open the incident"}]
-        event["client_url"] = words.link
+    if notice_text.link:
+        event["links"] = [{"href": notice_text.link, "text": "Open the incident"}]
+        event["client_url"] = notice_text.link
         event["client"] = "Sensus"
     return event
 

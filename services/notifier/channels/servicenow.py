@@ -49,7 +49,7 @@ class ServiceNowChannel:
 
     async def _found(self, way: ServiceNow, message: Message) -> tuple[str, Outcome]:
         """The record's id; "" where there is none."""
-        asked = urlencode(
+        query = urlencode(
             {
                 "sysparm_query": f"correlation_id={_correlation(message)}",
                 "sysparm_fields": "sys_id",
@@ -58,7 +58,7 @@ class ServiceNowChannel:
             quote_via=quote,
         )
         answer = await self._http.send(
-            "GET", f"{self._url(way)}?{asked}", headers=self._headers(way)
+            "GET", f"{self._url(way)}?{query}", headers=self._headers(way)
         )
         if not answer.outcome.is_sent:
             return "", answer.outcome
@@ -110,7 +110,7 @@ def _correlation(message: Message) -> str:
 def _record(message: Message) -> dict[str, Any]:
     urgency = _URGENCY[message.notice.severity]
     return {
-        "short_description": for_journal(message.words.title, SHORT_CHARS_MAX),
+        "short_description": for_journal(message.notice_text.title, SHORT_CHARS_MAX),
         "description": _text(message),
         "urgency": urgency,
         "impact": urgency,
@@ -121,13 +121,15 @@ def _record(message: Message) -> dict[str, Any]:
 
 def _note(way: ServiceNow, message: Message) -> dict[str, Any]:
     note: dict[str, Any] = {
-        "work_notes": f"{for_journal(message.words.title, 300)}\n{_text(message)}"[:TEXT_CHARS_MAX]
+        "work_notes": f"{for_journal(message.notice_text.title, 300)}\n{_text(message)}"[
+            :TEXT_CHARS_MAX
+        ]
     }
     if message.is_resolved:
         note |= {
             "state": RESOLVED,
             "close_code": way.close_code,
-            "close_notes": for_journal(message.words.title, 1000),
+            "close_notes": for_journal(message.notice_text.title, 1000),
         }
     else:
         note["urgency"] = _URGENCY[message.notice.severity]
@@ -135,14 +137,14 @@ def _note(way: ServiceNow, message: Message) -> dict[str, Any]:
 
 
 def _text(message: Message) -> str:
-    words = message.words
-    if words.body:
-        lines = [for_journal(line, 2000) for line in words.body.splitlines()]
+    notice_text = message.notice_text
+    if notice_text.body:
+        lines = [for_journal(line, 2000) for line in notice_text.body.splitlines()]
     else:
-        lines = [for_journal(words.summary, 2000)] if words.summary else []
-        lines += [f"{for_journal(n, 100)}: {for_journal(v, 500)}" for n, v in words.facts]
-    if words.link:
-        lines.append(words.link)
+        lines = [for_journal(notice_text.summary, 2000)] if notice_text.summary else []
+        lines += [f"{for_journal(n, 100)}: {for_journal(v, 500)}" for n, v in notice_text.facts]
+    if notice_text.link:
+        lines.append(notice_text.link)
     return "\n".join(lines)[:TEXT_CHARS_MAX]
 
 

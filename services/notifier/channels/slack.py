@@ -104,7 +104,7 @@ def _outcome(body: bytes, outcome: Outcome) -> Outcome:
 
 
 def _body(channel: str, message: Message) -> dict[str, Any]:
-    title = for_slack(message.words.title, TITLE_CHARS_MAX)
+    title = for_slack(message.notice_text.title, TITLE_CHARS_MAX)
     return {
         "channel": channel,
         "text": title,
@@ -117,24 +117,26 @@ def _body(channel: str, message: Message) -> dict[str, Any]:
 
 
 def _blocks(title: str, message: Message) -> list[dict[str, Any]]:
-    words = message.words
+    notice_text = message.notice_text
     blocks = [_section(f"*{title}*" if title else "-")]
-    if words.body:
-        blocks.append(_section("\n".join(for_slack(x, 2000) for x in words.body.splitlines())))
+    if notice_text.body:
+        blocks.append(
+            _section("\n".join(for_slack(x, 2000) for x in notice_text.body.splitlines()))
+        )
         return blocks
-    if words.summary:
-        blocks.append(_section(for_slack(words.summary, 1500)))
+    if notice_text.summary:
+        blocks.append(_section(for_slack(notice_text.summary, 1500)))
     rows = [
         f"*{for_slack(name, 60)}*: {for_slack(value, FIELD_CHARS_MAX)}"
-        for name, value in words.facts
+        for name, value in notice_text.facts
     ]
     rows += [f"• {for_slack(each, FIELD_CHARS_MAX)}" for each in message.members[:_MEMBERS_MAX]]
     if len(message.members) > _MEMBERS_MAX:
         rows.append(f"and {len(message.members) - _MEMBERS_MAX} more")
     if rows:
         blocks.append(_section("\n".join(rows)))
-    if words.link:
-        blocks.append(_section(f"<{words.link}|Open the incident>"))
+    if notice_text.link:
+        blocks.append(_section(f"<{notice_text.link}|Open the incident>"))
     return blocks
 
 

@@ -65,12 +65,12 @@ def sensus_form(message: Message) -> dict[str, Any]:
         "transition": notice.transition,
         "receiver": notice.receiver,
         "instead_of": notice.instead_of,
-        "title": message.words.title,
-        "summary": message.words.summary,
-        "text": message.words.body,
+        "title": message.notice_text.title,
+        "summary": message.notice_text.summary,
+        "text": message.notice_text.body,
         "event_time": _time(notice.event_ms),
         "sent_time": _time(message.now_ms),
-        "url": message.words.link,
+        "url": message.notice_text.link,
         "digest": list(message.members),
         "incident": _incident(incident) if incident else None,
     }
@@ -85,7 +85,10 @@ def alertmanager_form(message: Message) -> dict[str, Any]:
     written = ", ".join(f'{name}="{value}"' for name, value in sorted(groups.items()))
     start = _time(incident.start_ms or incident.open_ms) if incident else _time(message.now_ms)
     end = _time(incident.resolve_ms or message.notice.event_ms) if incident else _NO_END
-    annotations = {"summary": message.words.title, "description": message.words.summary}
+    annotations = {
+        "summary": message.notice_text.title,
+        "description": message.notice_text.summary,
+    }
     return {
         "version": "4",
         "groupKey": f"{message.notice.content.route}:{{{written}}}#{message.thread}",
@@ -95,7 +98,7 @@ def alertmanager_form(message: Message) -> dict[str, Any]:
         "groupLabels": groups,
         "commonLabels": incident.labels if incident else sets[0],
         "commonAnnotations": annotations,
-        "externalURL": message.words.link or message.public_url,
+        "externalURL": message.notice_text.link or message.public_url,
         "alerts": [
             {
                 "status": status,
@@ -103,7 +106,7 @@ def alertmanager_form(message: Message) -> dict[str, Any]:
                 "annotations": annotations,
                 "startsAt": start,
                 "endsAt": end if status == "resolved" else _NO_END,
-                "generatorURL": message.words.link,
+                "generatorURL": message.notice_text.link,
                 "fingerprint": hashlib.sha256(
                     msgspec.json.encode(sorted(labels.items()))
                 ).hexdigest()[:16],
@@ -124,7 +127,7 @@ def agent_form(message: Message) -> dict[str, Any]:
         "anomaly": {
             "type": _type(labels.get("__name__") or labels.get("alertname") or ""),
             "severity": str(message.notice.severity),
-            "message": message.words.title,
+            "message": message.notice_text.title,
             "value": _number(labels.get("value", "")),
             "threshold": _number(labels.get("threshold", "")),
         },
@@ -145,7 +148,7 @@ def _alert_labels(message: Message) -> list[dict[str, str]]:
         return [dict(each) for each in incident.member_labels] or [own]
     if message.notice.kind is Kind.DIGEST:
         return [{"alertname": title} for title in message.members]
-    return [{"alertname": message.words.title, "severity": str(message.notice.severity)}]
+    return [{"alertname": message.notice_text.title, "severity": str(message.notice.severity)}]
 
 
 def _incident(incident: Incident) -> dict[str, Any]:

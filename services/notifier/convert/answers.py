@@ -23,10 +23,10 @@ from services.notifier.routing.receivers import (
 )
 from services.notifier.routing.references import is_reference
 from services.notifier.routing.tree import Match
-from services.notifier.store import Queue, StoredRouting, Way, WayState
+from services.notifier.store import IntegrationKey, Queue, StoredRouting, WayState
 from services.notifier.texts.inert import inert
 from services.notifier.texts.plain import plain
-from services.notifier.texts.wording import Words
+from services.notifier.texts.wording import NoticeText
 
 _SEVERITY: Final = {
     Severity.INFO: series_pb2.SEVERITY_INFO,
@@ -82,7 +82,7 @@ def notice_message(notice: Notice) -> notice_pb2.Notice:
 
 
 def match_message(
-    match: Match, receiver: Receiver | None, held_by: str, texts: Sequence[tuple[str, Words]]
+    match: Match, receiver: Receiver | None, held_by: str, texts: Sequence[tuple[str, NoticeText]]
 ) -> notifier_service_pb2.RouteMatch:
     """One route that an incident takes."""
     route = match.route
@@ -101,20 +101,22 @@ def match_message(
         repeat_interval=_duration(route.repeat_interval_s),
         previews=[
             notifier_service_pb2.NoticePreview(
-                integration=integration, title=inert(words.title), text=plain(words)
+                integration=integration,
+                title=inert(notice_text.title),
+                text=plain(notice_text),
             )
-            for integration, words in texts
+            for integration, notice_text in texts
         ],
     )
 
 
 def receiver_message(
-    receiver: Receiver, states: dict[Way, WayState], queues: dict[Way, Queue]
+    receiver: Receiver, states: dict[IntegrationKey, WayState], queues: dict[IntegrationKey, Queue]
 ) -> notifier_service_pb2.Receiver:
     """One receiver with how its integrations are."""
     found = []
     for name, integration in receiver.integrations.items():
-        way = Way(receiver=receiver.name, integration=name)
+        way = IntegrationKey(receiver=receiver.name, integration=name)
         found.append(
             _integration(name, integration, states.get(way, WayState()), queues.get(way, Queue()))
         )

@@ -9,7 +9,7 @@ from sensus.notifier.v1 import notice_pb2, notifier_service_pb2
 from services.notifier.convert.pages import invalid
 from services.notifier.model.notices import NoticeState
 from services.notifier.routing.text import Faults
-from services.notifier.store import Wanted
+from services.notifier.store import NoticeFilter
 
 TEXT_CHARS_MAX: Final = 512
 REQUEST_ID_CHARS_MAX: Final = 128
@@ -26,9 +26,9 @@ _STATE: Final = {
 }
 
 
-def wanted_of(request: notifier_service_pb2.ListNoticesRequest) -> Wanted:
+def wanted_of(request: notifier_service_pb2.ListNoticesRequest) -> NoticeFilter:
     """Which notices are listed. An id that cannot be one finds none."""
-    return Wanted(
+    return NoticeFilter(
         incident_id=_text(request.incident_id),
         receiver=_text(request.receiver),
         state=str(_STATE.get(request.state, "")),

@@ -5,7 +5,7 @@ from enum import Enum, auto
 from itertools import groupby
 from uuid import UUID
 
-from services.notifier.decisions.plan import Known, match_for
+from services.notifier.decisions.plan import StoredState, match_for
 from services.notifier.model.incident import Incident
 from services.notifier.model.notices import Kind, Notice
 
@@ -19,7 +19,7 @@ class Verdict(Enum):
 
 
 def judge(
-    notices: Sequence[Notice], incident: Incident, known: Known
+    notices: Sequence[Notice], incident: Incident, known: StoredState
 ) -> list[tuple[UUID, Verdict]]:
     """A verdict for each; of those to one integration only the newest can still matter.
 
@@ -34,7 +34,7 @@ def judge(
 
 
 def _judged(
-    way: tuple[str, str], group: list[Notice], incident: Incident, known: Known
+    way: tuple[str, str], group: list[Notice], incident: Incident, known: StoredState
 ) -> Iterator[tuple[UUID, Verdict]]:
     *older, newest = group
     match = match_for(known.holds.routing, incident, way[0])

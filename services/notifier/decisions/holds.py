@@ -9,7 +9,7 @@ from services.notifier.routing.tree import Route, Routing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holds:
+class HoldRules:
     """What is known when it is asked. `inhibitor` is the incident that holds this one back."""
 
     routing: Routing

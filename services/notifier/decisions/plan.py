@@ -4,7 +4,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Final
 
-from services.notifier.decisions.holds import Holds
+from services.notifier.decisions.holds import HoldRules
 from services.notifier.model.incident import Incident, State
 from services.notifier.model.notices import Content, Event, Kind, NewNotice
 from services.notifier.model.timers import Timer, TimerKind
@@ -46,11 +46,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class StoredState:
     """What is stored of the incident. `told` are the ways that heard of it."""
 
     told: Set[Way] = frozenset()
-    holds: Holds
+    holds: HoldRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Plan:
     timers_end: bool = False
 
 
-def plan(change: Change, known: Known, *, cause_wait_s: float = 0.0) -> Plan:
+def plan(change: Change, known: StoredState, *, cause_wait_s: float = 0.0) -> Plan:
     """The notices and timers of one change.
 
     Args:
@@ -105,7 +105,7 @@ def notices_of(
     incident: Incident,
     event: Event,
     match: Match,
-    known: Known,
+    known: StoredState,
     *,
     transition: int,
     step: str = "",
@@ -155,7 +155,7 @@ def _one_per_receiver(matches: list[Match]) -> list[Match]:
     return list({match.route.receiver: match for match in reversed(matches)}.values())[::-1]
 
 
-def _to_the_told(change: Change, known: Known, matches: list[Match]) -> Iterator[NewNotice]:
+def _to_the_told(change: Change, known: StoredState, matches: list[Match]) -> Iterator[NewNotice]:
     assert change.kind is not None  # noqa: S101
     for receiver in sorted({receiver for receiver, _ in known.told}):
         match = match_for(known.holds.routing, change.incident, receiver)
@@ -174,7 +174,7 @@ def _to_the_told(change: Change, known: Known, matches: list[Match]) -> Iterator
                 yield notice
 
 
-def _edits(change: Change, known: Known) -> Iterator[NewNotice]:
+def _edits(change: Change, known: StoredState) -> Iterator[NewNotice]:
     """What was sent is edited where that is possible; it makes no noise, so nothing holds it."""
     for receiver, integration in sorted(known.told):
         match = match_for(known.holds.routing, change.incident, receiver)

@@ -15,7 +15,7 @@ Draw = Callable[[float, float], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryLimits:
     """For how long a notice is tried, from when it was to go out."""
 
     critical_s: float = 24 * 3600.0
@@ -40,6 +40,6 @@ def wait_s(attempt: int, outcome: Outcome, draw: Draw = random.uniform) -> float
     return max(draw(0.0, ceiling), outcome.retry_after_s)
 
 
-def is_over(severity: Severity, age_s: float, outcome: Outcome, patience: Patience) -> bool:
+def is_over(severity: Severity, age_s: float, outcome: Outcome, retry_limits: RetryLimits) -> bool:
     """Whether a failed notice is given up: trying is useless, or has lasted long enough."""
-    return outcome.is_final or age_s >= patience.of(severity)
+    return outcome.is_final or age_s >= retry_limits.of(severity)

@@ -12,12 +12,12 @@ from mesh.drain import Drain
 from mesh.errors import SensusError
 from services.notifier import metrics
 from services.notifier.channels.all import FOLDS, RATES
-from services.notifier.delivery.attendance import Attendance
+from services.notifier.delivery.replicas import ReplicaWatch
 from services.notifier.delivery.sender import Sender
 from services.notifier.feed import RoutingFeed
 from services.notifier.model.notices import Kind, Outcome
 from services.notifier.routing.receivers import channel_of
-from services.notifier.store import Claim, Claims, Settlements, Way
+from services.notifier.store import Claim, Claims, IntegrationKey, Settlements
 
 _AT_ONCE: Final = 64
 _SETTLE_AGAIN_S: Final = 0.2
@@ -37,7 +37,7 @@ class Deliveries:
         settlements: Settlements,
         sender: Sender,
         feed: RoutingFeed,
-        attendance: Attendance,
+        replicas: ReplicaWatch,
         *,
         owner: UUID,
         clock: Clock,
@@ -47,7 +47,7 @@ class Deliveries:
     ) -> None:
         """Looks every `poll_s` for what is due; a claim is settled within `lease_s` or lost.
 
-        Claims as `owner`, while `attendance` shows it to other replicas.
+        Claims as `owner`, while `replicas` shows it to other replicas.
         """
         self._claims = claims
         self._settlements = settlements
@@ -57,16 +57,16 @@ class Deliveries:
         self._drain = drain
         self._poll_s = poll_s
         self._lease_s = lease_s
-        self._attendance = attendance
+        self._replicas = replicas
         self._owner = owner
-        self._busy: dict[Way, asyncio.Task[None]] = {}
+        self._busy: dict[IntegrationKey, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Runs for ever; when it is stopped, what is under way is finished and settled."""
-        async with self._attendance.kept():
+        async with self._replicas.kept():
             try:
                 while True:
-                    if self._attendance.is_seen and not self._drain.started:
+                    if self._replicas.is_seen and not self._drain.started:
                         await self._look()
                     await self._clock.sleep(self._poll_s)
             finally:
@@ -85,10 +85,10 @@ class Deliveries:
                 self._busy[way] = task
                 task.add_done_callback(partial(self._done, way))
 
-    def _done(self, way: Way, _: "asyncio.Task[None]") -> None:
+    def _done(self, way: IntegrationKey, _: "asyncio.Task[None]") -> None:
         self._busy.pop(way, None)
 
-    async def _serve(self, way: Way) -> None:
+    async def _serve(self, way: IntegrationKey) -> None:
         """Delivers to one integration until nothing is due there."""
         try:
             if not self._feed.routing.has(way.receiver, way.integration):
@@ -101,7 +101,7 @@ class Deliveries:
         except Exception:
             logger.exception("delivery failed", extra={"receiver": way.receiver})
 
-    async def _claim(self, way: Way) -> Claim | None:
+    async def _claim(self, way: IntegrationKey) -> Claim | None:
         channel = channel_of(way.integration)
         receiver = self._feed.routing.receivers.get(way.receiver)
         rate = (receiver.rate if receiver else None) or RATES.get(channel)

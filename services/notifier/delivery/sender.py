@@ -17,9 +17,9 @@ from services.notifier.routing.receivers import Integration, channel_of
 from services.notifier.routing.references import references
 from services.notifier.routing.tree import Routing
 from services.notifier.store import Claim
+from services.notifier.texts.custom import CustomTexts
 from services.notifier.texts.facts import facts_of
-from services.notifier.texts.own import OwnTexts
-from services.notifier.texts.wording import words_of
+from services.notifier.texts.wording import compose_notice
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Sender:
 
     channels: Mapping[str, Channel]
     secrets: Secrets
-    own_texts: OwnTexts
+    custom_texts: CustomTexts
     clock: Clock
     public_url: str
     within_s: float
@@ -88,7 +88,7 @@ class Sender:
     async def _message(self, claim: Claim, way: Integration, routing: Routing) -> Message:
         notice = claim.notice
         now_ms = self.clock.now_ms()
-        words = words_of(
+        notice_text = compose_notice(
             notice.kind,
             notice.title,
             notice.content,
@@ -96,12 +96,12 @@ class Sender:
             public_url=self.public_url,
         )
         facts = facts_of(
-            words, notice.content.incident, notice.kind, notice.receiver, claim.members
+            notice_text, notice.content.incident, notice.kind, notice.receiver, claim.members
         )
-        words = await self.own_texts.over(words, way, routing, facts)
+        notice_text = await self.custom_texts.over(notice_text, way, routing, facts)
         return Message(
             notice=notice,
-            words=words,
+            notice_text=notice_text,
             now_ms=now_ms,
             reference=claim.reference,
             members=claim.members,

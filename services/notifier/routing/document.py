@@ -146,12 +146,16 @@ class _Reader:
             self._faults.add(f"{path}.name", "be at most 200 characters, all of them printable")
         for key in node.keys() - {"name", "rate", *_LISTS}:
             self._faults.add(f"{path}.{key}", f"not be there: known are {', '.join(_LISTS)}")
-        ways: dict[str, Integration] = {}
+        integration_store: dict[str, Integration] = {}
         for key, kind in _LISTS.items():
             for index, each in enumerate(node.get(key) or []):
                 if (way := self._integration(each, kind, f"{path}.{key}[{index}]")) is not None:
-                    ways[f"{CHANNELS[kind]}[{index}]"] = way
-        return Receiver(name=name, integrations=ways, rate=self._rate(node, ways, path))
+                    integration_store[f"{CHANNELS[kind]}[{index}]"] = way
+        return Receiver(
+            name=name,
+            integrations=integration_store,
+            rate=self._rate(node, integration_store, path),
+        )
 
     def _integration(self, node: Any, kind: type[Integration], path: str) -> Integration | None:
         way = convert(node, kind, path, self._faults)
@@ -163,7 +167,7 @@ class _Reader:
         return way
 
     def _rate(
-        self, node: dict[str, Any], ways: Mapping[str, Integration], path: str
+        self, node: dict[str, Any], integration_store: Mapping[str, Integration], path: str
     ) -> Rate | None:
         if "rate" not in node:
             return None
@@ -174,7 +178,7 @@ class _Reader:
         if found.notices < 1 or per_s <= 0:
             self._faults.add(f"{path}.rate", "be at least one notice in a time, as in 10 per 1m")
             return None
-        if any(not isinstance(way, _CAN_FOLD) for way in ways.values()):
+        if any(not isinstance(way, _CAN_FOLD) for way in integration_store.values()):
             message = "not be there: PagerDuty and ServiceNow take no digests; split the receiver"
             self._faults.add(f"{path}.rate", message)
         return Rate(notices=found.notices, per_s=per_s)

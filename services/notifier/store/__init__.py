@@ -2,36 +2,36 @@
 
 from services.notifier.store.changes import Changes
 from services.notifier.store.claims import Claim, Claims
-from services.notifier.store.held import Held
+from services.notifier.store.held import HeldNotices
 from services.notifier.store.incidents import Incidents
-from services.notifier.store.notices import Notices, Wanted, check_over
-from services.notifier.store.old import Old
-from services.notifier.store.presence import Presence, Present
+from services.notifier.store.integrations import IntegrationStore, Queue, WayState
+from services.notifier.store.notices import NoticeFilter, Notices, check_over
+from services.notifier.store.presence import Presence, PresenceLock
+from services.notifier.store.retention import RetentionStore
 from services.notifier.store.routings import Routings, StoredRouting
-from services.notifier.store.rows import Way
-from services.notifier.store.settlements import Settled, Settlements
+from services.notifier.store.rows import IntegrationKey
+from services.notifier.store.settlements import Settlement, Settlements
 from services.notifier.store.timers import Timers
-from services.notifier.store.ways import Queue, Ways, WayState
 
 __all__ = [
     "Changes",
     "Claim",
     "Claims",
-    "Held",
+    "HeldNotices",
     "Incidents",
+    "IntegrationKey",
+    "IntegrationStore",
+    "NoticeFilter",
     "Notices",
-    "Old",
     "Presence",
-    "Present",
+    "PresenceLock",
     "Queue",
+    "RetentionStore",
     "Routings",
-    "Settled",
+    "Settlement",
     "Settlements",
     "StoredRouting",
     "Timers",
-    "Wanted",
-    "Way",
     "WayState",
-    "Ways",
     "check_over",
 ]

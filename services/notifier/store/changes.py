@@ -8,7 +8,7 @@ import msgspec
 
 from mesh.errors import Unavailable
 from mesh.postgres import guard
-from services.notifier.decisions.plan import Change, Known, Plan
+from services.notifier.decisions.plan import Change, Plan, StoredState
 from services.notifier.model.incident import Incident
 from services.notifier.routing.tree import Routing
 from services.notifier.store.fallback import insert_with_copies
@@ -82,7 +82,7 @@ class Changes:
         change: Change,
         routing: Routing,
         now_ms: int,
-        decide: Callable[[Change, Known], Plan],
+        decide: Callable[[Change, StoredState], Plan],
     ) -> int:
         """One change, whole or not at all; how many notices it gave.
 

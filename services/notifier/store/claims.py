@@ -8,7 +8,7 @@ from mesh.postgres import guard
 from services.notifier.model.notices import Kind, Notice
 from services.notifier.routing.receivers import Rate
 from services.notifier.store.digests import fold
-from services.notifier.store.rows import COLUMNS, Way, notice_of
+from services.notifier.store.rows import COLUMNS, IntegrationKey, notice_of
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -82,12 +82,14 @@ class Claims:
         self._pool = pool
         self._lease_s = lease_s
 
-    async def ready(self) -> list[Way]:
+    async def ready(self) -> list[IntegrationKey]:
         """Ways for which something is due."""
         with guard("ready_ways"):
-            return [Way(**dict(row)) for row in await self._pool.fetch(_READY)]
+            return [IntegrationKey(**dict(row)) for row in await self._pool.fetch(_READY)]
 
-    async def claim(self, way: Way, owner: UUID, rate: Rate | None, *, folds: bool) -> Claim | None:
+    async def claim(
+        self, way: IntegrationKey, owner: UUID, rate: Rate | None, *, folds: bool
+    ) -> Claim | None:
         """The next notice of a way; None when none may go out now.
 
         Args:
@@ -111,7 +113,9 @@ class Claims:
                     await connection.execute(_SPEND, *place)
                 return await self._claimed(connection, notice_of(row), owner)
 
-    async def _has_token(self, connection: "Connection", way: Way, rate: Rate, folds: bool) -> bool:
+    async def _has_token(
+        self, connection: "Connection", way: IntegrationKey, rate: Rate, folds: bool
+    ) -> bool:
         per_token_s = rate.per_s / rate.notices
         fill = (way.receiver, way.integration, float(rate.notices), 1 / per_token_s)
         tokens: float = await connection.fetchval(_FILL, *fill)

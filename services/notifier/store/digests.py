@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from services.notifier.model.notices import Content, Event
-from services.notifier.store.rows import Way
+from services.notifier.store.rows import IntegrationKey
 
 if TYPE_CHECKING:
     from services.notifier.store.rows import Connection
@@ -48,7 +48,7 @@ WHERE d.notice_id = $1
 """
 
 
-async def fold(connection: "Connection", way: Way, *, wait_s: float) -> None:
+async def fold(connection: "Connection", way: IntegrationKey, *, wait_s: float) -> None:
     """Puts all that is due for a way into one digest, which goes out in `wait_s`.
 
     In the caller's transaction, which holds the row of the way. Less than two notices wait.

@@ -31,7 +31,7 @@ UPDATE notifier.notice SET state = 'dropped' WHERE notice_id = ANY($1::uuid[]) A
 """
 
 
-class Held:
+class HeldNotices:
     """Looks again at what is held back."""
 
     def __init__(self, pool: "Pool") -> None:

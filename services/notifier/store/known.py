@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
-from services.notifier.decisions.holds import Holds
-from services.notifier.decisions.plan import Known
+from services.notifier.decisions.holds import HoldRules
+from services.notifier.decisions.plan import StoredState
 from services.notifier.model.incident import Incident
 from services.notifier.routing.tree import Routing
 from services.notifier.store.inhibition import inhibitor_of
@@ -21,11 +21,11 @@ WHERE incident_id = $1 AND kind = ANY($2::text[])
 
 async def known_of(
     connection: "Connection", incident: Incident, routing: Routing, now_ms: int
-) -> Known:
+) -> StoredState:
     """Who heard of an incident, and what holds it back."""
     rows = await connection.fetch(_TOLD, incident.incident_id, list(TOLD_KINDS))
     inhibitor = await inhibitor_of(connection, routing, incident)
-    return Known(
+    return StoredState(
         told=frozenset((row["receiver"], row["integration"]) for row in rows),
-        holds=Holds(routing=routing, now_ms=now_ms, inhibitor=inhibitor),
+        holds=HoldRules(routing=routing, now_ms=now_ms, inhibitor=inhibitor),
     )

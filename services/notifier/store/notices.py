@@ -32,7 +32,7 @@ SELECT * FROM (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class NoticeFilter:
     """Which notices; empty fields stand for any."""
 
     incident_id: str = ""
@@ -47,11 +47,11 @@ class Notices:
         """Uses `pool` for each question."""
         self._pool = pool
 
-    async def page(self, wanted: Wanted, before_seq: int, limit: int) -> list[Notice]:
+    async def page(self, wanted: NoticeFilter, before_seq: int, limit: int) -> list[Notice]:
         """Notices decided before one, the newest first, without attempts."""
-        asked = (wanted.incident_id, wanted.receiver, wanted.state, before_seq, limit)
+        queries = (wanted.incident_id, wanted.receiver, wanted.state, before_seq, limit)
         with guard("list_notices"):
-            return [notice_of(row) for row in await self._pool.fetch(_LIST, *asked)]
+            return [notice_of(row) for row in await self._pool.fetch(_LIST, *queries)]
 
     async def get(self, notice_id: UUID) -> Notice:
         """One notice with its attempts.

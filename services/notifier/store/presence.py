@@ -41,20 +41,20 @@ class Presence:
         self._pool = pool
 
     @asynccontextmanager
-    async def held(self, owner: UUID) -> AsyncIterator["Present"]:
+    async def held(self, owner: UUID) -> AsyncIterator["PresenceLock"]:
         """`owner` is there, for the block or until the connection is lost."""
         with guard("enter_presence"):
             connection = await self._pool.acquire()
         try:
             with guard("enter_presence"):
                 await connection.execute(_ENTER, _SPACE, owner)
-            yield Present(connection)
+            yield PresenceLock(connection)
         finally:
             give_up(connection)  # and the lock with it, also where the server is away
             await self._pool.release(connection)
 
 
-class Present:
+class PresenceLock:
     """Asks over the connection that holds the lock: while it answers, the lock is held."""
 
     def __init__(self, connection: "Connection") -> None:

@@ -62,7 +62,7 @@ _decode_incident: Final = msgspec.json.Decoder(Incident).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class IntegrationKey:
     """One integration of one receiver."""
 
     receiver: str

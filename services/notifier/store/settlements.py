@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mesh.postgres import guard
-from services.notifier.decisions.retry import Patience, is_over, wait_s
+from services.notifier.decisions.retry import RetryLimits, is_over, wait_s
 from services.notifier.model.incident import Severity
 from services.notifier.model.notices import Content, Event, Kind, NewNotice, Notice, Outcome
 from services.notifier.routing.tree import Routing
@@ -58,7 +58,7 @@ ON CONFLICT (incident_id, receiver, integration) DO UPDATE SET reference = $4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settlement:
     """What came of it. `is_opened` is whether the way is left alone from now on."""
 
     counted: bool
@@ -69,14 +69,14 @@ class Settled:
 class Settlements:
     """Writes what became of attempts; who lost the claim writes nothing."""
 
-    def __init__(self, pool: "Pool", patience: Patience) -> None:
+    def __init__(self, pool: "Pool", retry_limits: RetryLimits) -> None:
         """Uses `pool` for each question."""
         self._pool = pool
-        self._patience = patience
+        self._retry_limits = retry_limits
 
     async def settle(
         self, claim: Claim, outcome: Outcome, latency_ms: float, routing: Routing
-    ) -> Settled:
+    ) -> Settlement:
         """Keeps the outcome of a claim, whole or not at all."""
         notice = claim.notice
         with guard("settle_notice"):
@@ -86,20 +86,20 @@ class Settlements:
                 failures = way["failures"] if way else 0
                 pause_s = way["pause_s"] if way else 0.0
                 over = not outcome.is_sent and is_over(
-                    notice.severity, notice.age_s, outcome, self._patience
+                    notice.severity, notice.age_s, outcome, self._retry_limits
                 )
                 if not await self._moved(connection, claim, outcome, over):
-                    return Settled(counted=False)
+                    return Settlement(counted=False)
                 await self._end(connection, notice, outcome, latency_ms)
                 if outcome.is_sent:
                     await self._well(connection, notice, outcome)
-                    return Settled(counted=True)
+                    return Settlement(counted=True)
                 opened = await self._unwell(connection, notice, outcome, failures, pause_s)
                 if opened:
                     await self._tell_fallback(connection, notice, outcome, routing)
                 elif over:
                     await insert(connection, copies(routing, [again(notice)]))
-                return Settled(counted=True, is_given_up=over, is_opened=opened)
+                return Settlement(counted=True, is_given_up=over, is_opened=opened)
 
     async def _moved(
         self, connection: "Connection", claim: Claim, outcome: Outcome, over: bool

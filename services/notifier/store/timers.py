@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from mesh.postgres import guard
-from services.notifier.decisions.due import Due
-from services.notifier.decisions.plan import Known
+from services.notifier.decisions.due import DueNotices
+from services.notifier.decisions.plan import StoredState
 from services.notifier.model.incident import Incident
 from services.notifier.model.timers import Timer, TimerKind
 from services.notifier.routing.tree import Routing
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mesh.postgres import Pool
     from services.notifier.store.rows import Connection
 
-Decide = Callable[[Timer, Incident, Known], Due]
+Decide = Callable[[Timer, Incident, StoredState], DueNotices]
 
 _BATCH: Final = 100
 _ADD: Final = """

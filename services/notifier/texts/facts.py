@@ -8,18 +8,22 @@ import msgspec
 from services.notifier.model.incident import Incident
 from services.notifier.model.notices import Kind
 from services.notifier.texts.inert import inert
-from services.notifier.texts.wording import Words
+from services.notifier.texts.wording import NoticeText
 
 
 def facts_of(
-    words: Words, incident: Incident | None, kind: Kind, receiver: str, members: Sequence[str] = ()
+    notice_text: NoticeText,
+    incident: Incident | None,
+    kind: Kind,
+    receiver: str,
+    members: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Facts of a notice about an incident, or about none."""
     found: dict[str, Any] = _harmless(
         {
-            "title": words.title,
-            "summary": words.summary,
-            "facts": dict(words.facts),
+            "title": notice_text.title,
+            "summary": notice_text.summary,
+            "facts": dict(notice_text.facts),
             "kind": str(kind),
             "severity": str(incident.severity) if incident else "info",
             "receiver": receiver,
@@ -28,7 +32,7 @@ def facts_of(
             "labels": incident.labels if incident else {},
         }
     )
-    return found | {"link": words.link}
+    return found | {"link": notice_text.link}
 
 
 def _harmless(value: Any) -> Any:

@@ -89,9 +89,9 @@ def main() -> None:
     signal.signal(signal.SIGPROF, _stop)
     render({"warm": "{% for b in [1] %}{{ 'a' ~ b | upper }}{% endfor %}"}, {})
     for line in sys.stdin:
-        asked = json.loads(line)
+        queries = json.loads(line)
         try:
-            answer = _bounded(lambda asked=asked: render(asked["texts"], asked["facts"]))  # type: ignore[misc]
+            answer = _bounded(lambda queries=queries: render(queries["texts"], queries["facts"]))  # type: ignore[misc]
         except _TookTooLongError:
             answer = {"error": f"takes more than {round(CPU_S * 1000)} ms: is there a loop?"}
         sys.stdout.write(json.dumps(answer) + "\n")

@@ -34,7 +34,7 @@ class Templates:
         """
         question = msgspec.json.encode({"texts": dict(texts), "facts": dict(facts)}) + b"\n"
         async with self._turn:
-            answer = await self._asked(question)
+            answer = await self._queries(question)
         if error := answer.get("error"):
             raise TemplateFault(str(error))
         return dict(answer["texts"])
@@ -46,7 +46,7 @@ class Templates:
             child.kill()
             await child.wait()
 
-    async def _asked(self, question: bytes) -> dict[str, Any]:
+    async def _queries(self, question: bytes) -> dict[str, Any]:
         child = await self._started()
         assert child.stdin is not None  # noqa: S101
         assert child.stdout is not None  # noqa: S101

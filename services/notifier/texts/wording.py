@@ -17,7 +17,7 @@ _SUSPECTS_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class NoticeText:
     """A notice in words. All of it may hold foreign text: each channel makes that inert.
 
     Attributes:
@@ -41,12 +41,14 @@ def title_of(kind: Kind, incident: Incident, event: Event) -> str:
     return one_line(f"[{incident.severity.upper()}] {lead}: {incident.title}", TITLE_CHARS_MAX)
 
 
-def words_of(kind: Kind, title: str, content: Content, *, age_s: float, public_url: str) -> Words:
+def compose_notice(
+    kind: Kind, title: str, content: Content, *, age_s: float, public_url: str
+) -> NoticeText:
     """All that a notice says; `age_s` is from the event to now."""
     incident = content.incident
     if incident is None:
-        return Words(title=title, summary=content.event.text)
-    return Words(
+        return NoticeText(title=title, summary=content.event.text)
+    return NoticeText(
         title=title,
         summary=_summary(incident),
         facts=tuple(_facts(kind, incident, content.event, age_s)),

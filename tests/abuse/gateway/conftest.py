@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from mesh.drain import Drain
 from services.gateway.http.admission import Admission
-from services.gateway.http.patience import Patience
 from services.gateway.http.server import HttpServer
+from services.gateway.http.timeouts import Timeouts
 from tests.gateway.conftest import (  # noqa: F401 - fixtures
     Running,
     admin,
@@ -27,7 +27,7 @@ from tests.gateway.conftest import (  # noqa: F401 - fixtures
     start,
 )
 
-SHORT = Patience(head_s=0.5, body_part_s=0.5, body_s=2.0, rest_s=0.5, reader_s=1.0, keep_alive_s=1)
+SHORT = Timeouts(head_s=0.5, body_part_s=0.5, body_s=2.0, rest_s=0.5, reader_s=1.0, keep_alive_s=1)
 
 
 class Wire:
@@ -94,7 +94,7 @@ async def served(
         admission=Admission(most=most, most_per_address=most_per_address, proxies=()),
         drain=Drain(),
         leave=lambda: None,
-        patience=SHORT,
+        timeouts=SHORT,
     )
     yield await server.start()
     await server.stop(0, 1)

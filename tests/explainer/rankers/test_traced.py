@@ -12,14 +12,14 @@ from services.explainer.model.traces import (
     UNKNOWN,
     Call,
     CallCounts,
+    CallKind,
     DirectCall,
-    Lines,
+    LogLines,
     Origin,
     Reason,
     Shape,
     Traces,
     Version,
-    Way,
 )
 from services.explainer.rankers.confidence import MIDDLE
 from services.explainer.rankers.deploys import NearDeploy
@@ -69,7 +69,7 @@ def any_traces(draw: st.DrawFn) -> Traces:
         origins=[origin(s, draw(NUMBERS), draw(NUMBERS), why) for s, why in reasons],
         shapes=shapes(draw(NUMBERS), draw(NUMBERS)),
         lines=[
-            Lines(service=s, text="late", observed=draw(NUMBERS), usual=draw(NUMBERS))
+            LogLines(service=s, text="late", observed=draw(NUMBERS), usual=draw(NUMBERS))
             for s in draw(st.sets(some))
         ],
         versions=[
@@ -152,7 +152,11 @@ def test_another_system_of_the_company_changes_nothing(service: str, errors: int
     """Its requests are not ours: however many there are, what fails here stays as large a part."""
     own = traces(origins=[origin(service, errors)])
     other = Call(
-        service="mail", operation="send", way=Way.ENTRY, observed=counts(9000), usual=counts(90000)
+        service="mail",
+        operation="send",
+        via=CallKind.ENTRY,
+        observed=counts(9000),
+        usual=counts(90000),
     )
     beside = replace(own, calls=(*own.calls, other))
     assert FirstToFail().rank(case(beside)) == FirstToFail().rank(case(own))
@@ -161,13 +165,13 @@ def test_another_system_of_the_company_changes_nothing(service: str, errors: int
 def test_a_database_that_two_systems_use_does_not_make_them_one() -> None:
     using = [
         Call(
-            caller=by, caller_operation="x", service="redis", operation="GET", way=Way.DATABASE,
-            observed=counts(OBSERVED), usual=counts(USUAL),
+            caller=by, caller_operation="x", service="redis", operation="GET",
+            via=CallKind.DATABASE, observed=counts(OBSERVED), usual=counts(USUAL),
         )
         for by in ("web", "mail")
     ]  # fmt: skip
     mail = Call(
-        service="mail", operation="x", way=Way.ENTRY, observed=counts(500), usual=counts(5000)
+        service="mail", operation="x", via=CallKind.ENTRY, observed=counts(500), usual=counts(5000)
     )
     found = traces([*calls(), mail, *using], origins=[origin("pay", 40)])
     systems = systems_of(found)
@@ -184,12 +188,16 @@ def test_what_another_system_waits_for_a_database_says_nothing_of_ours() -> None
     def uses(by: str, waits: float, errors: int) -> Call:
         return Call(
             caller=by, caller_operation="GET /buy", service="redis", operation="GET",
-            way=Way.DATABASE, observed=counts(OBSERVED, wait=waits, errors=errors),
+            via=CallKind.DATABASE, observed=counts(OBSERVED, wait=waits, errors=errors),
             usual=counts(USUAL),
         )  # fmt: skip
 
     mail = Call(
-        service="mail", operation="GET /buy", way=Way.ENTRY, observed=counts(90), usual=counts(900)
+        service="mail",
+        operation="GET /buy",
+        via=CallKind.ENTRY,
+        observed=counts(90),
+        usual=counts(900),
     )
     failed = Origin(service="redis", operation="GET", observed=90)
     found = traces([*calls(), mail, uses("web", 0.002, 0), uses("mail", 2.0, 90)], [failed])
@@ -211,9 +219,12 @@ def test_answers_that_nobody_waited_for_are_no_change_of_path() -> None:
 
 
 def test_the_same_operation_of_another_system_is_not_who_is_gone() -> None:
-    found = gone(Way.ADDRESS, "web", "Charge")
+    found = gone(CallKind.ADDRESS, "web", "Charge")
     other = [
-        Call(service="shop", operation="GET /", way=Way.ENTRY, observed=counts(9), usual=counts(9)),
+        Call(
+            service="shop", operation="GET /",
+            via=CallKind.ENTRY, observed=counts(9), usual=counts(9),
+        ),
         Call(
             caller="shop", caller_operation="GET /", service="bank", operation="Charge",
             observed=counts(9), usual=counts(9),
@@ -233,7 +244,7 @@ def test_calls_whose_own_begin_was_lost_do_not_make_the_caller_answer_them(
 ) -> None:
     """The span around the call came too late: the call stands alone, as if `web` began with it."""
     alone = Call(
-        service="web", operation="Charge", way=Way.ENTRY, is_outward=True,
+        service="web", operation="Charge", via=CallKind.ENTRY, is_outward=True,
         observed=counts(9), usual=counts(90),
     )  # fmt: skip
     failed = Origin(service="web", operation="Charge", reason=reason, observed=60)
@@ -259,7 +270,7 @@ def test_short_answers_are_not_charged_where_the_call_failed() -> None:
         caller_operation="Reserve",
         service="redis",
         operation="redis GET",
-        way=Way.DATABASE,
+        via=CallKind.DATABASE,
         observed=counts(OBSERVED, errors=40),
         usual=counts(USUAL),
     )
@@ -296,7 +307,7 @@ def test_calls_that_were_seen_without_their_caller_lack_in_no_answer(
         )
         for called, observed, usual in ((both, OBSERVED - 40, USUAL), (frozenset(), 40, 0))
     ]  # fmt: skip
-    alone = Call(service="pay", operation="Charge", way=Way.ENTRY, observed=counts(lost))
+    alone = Call(service="pay", operation="Charge", via=CallKind.ENTRY, observed=counts(lost))
     found = traces([*calls(), alone], shapes=made)
     assert named(PathChanged().rank(case(found))) == expected
 
@@ -339,14 +350,14 @@ def test_what_slows_all_alike_is_the_fault_of_none(times: float) -> None:
     assert named(rank(case(traces(calls(one_more))))) == "pay"
 
 
-def gone(way: Way, service: str, operation: str) -> Traces:
+def gone(via: CallKind, service: str, operation: str) -> Traces:
     """Pay answers nobody any more; its caller's spans name an address, or what it asked for."""
     unanswered = Call(
         caller="web",
         caller_operation="GET /buy",
         service=service,
         operation=operation,
-        way=way,
+        via=via,
         observed=counts(OBSERVED, errors=OBSERVED),
     )
     made = [*calls({("web", "pay"): CallCounts()}), unanswered]
@@ -364,13 +375,13 @@ def gone(way: Way, service: str, operation: str) -> Traces:
     ("service", "operation"), [("10.0.0.9:7070", "POST"), ("web", "Charge"), ("pay:7070", "Charge")]
 )
 def test_a_service_that_is_gone_is_named_and_not_its_address(service: str, operation: str) -> None:
-    assert named(rank(case(gone(Way.ADDRESS, service, operation)))) == "pay"
+    assert named(rank(case(gone(CallKind.ADDRESS, service, operation)))) == "pay"
 
 
 def test_an_address_that_was_always_one_keeps_its_name() -> None:
-    found = gone(Way.ADDRESS, "bank.example:443", "POST")
+    found = gone(CallKind.ADDRESS, "bank.example:443", "POST")
     usual = tuple(
-        replace(each, usual=counts(USUAL)) if each.way is Way.ADDRESS else each
+        replace(each, usual=counts(USUAL)) if each.via is CallKind.ADDRESS else each
         for each in (*calls(), found.calls[-1])
     )
     assert named(rank(case(replace(found, calls=usual)))) == "bank.example:443"
@@ -379,8 +390,8 @@ def test_an_address_that_was_always_one_keeps_its_name() -> None:
 def test_whom_nobody_names_is_no_suspect_and_ties_no_systems_together() -> None:
     """Many senders do not say whom they call: that is not one service that all of them call."""
     nameless = [
-        Call(caller=by, caller_operation="x", service=UNKNOWN, operation="POST", way=Way.ADDRESS,
-             observed=counts(OBSERVED, wait=3.0), usual=counts(USUAL))
+        Call(caller=by, caller_operation="x", service=UNKNOWN, operation="POST",
+             via=CallKind.ADDRESS, observed=counts(OBSERVED, wait=3.0), usual=counts(USUAL))
         for by in ("web", "mail")
     ]  # fmt: skip
     failed = Origin(service=UNKNOWN, reason=Reason.UNREACHABLE, observed=OBSERVED)

@@ -6,16 +6,16 @@ from services.explainer.model.case import Case, ServiceGraph, Subject
 from services.explainer.model.traces import (
     Call,
     CallCounts,
-    Counted,
+    CallKind,
+    Coverage,
     DirectCall,
     Durations,
-    Lines,
+    LogLines,
     Origin,
     Reason,
     Shape,
     Traces,
     Version,
-    Way,
 )
 
 OBSERVED, USUAL = 100, 1000
@@ -62,7 +62,7 @@ def calls(changed: Mapping[tuple[str, str], CallCounts] | None = None) -> tuple[
             caller_operation=operation,
             service=callee,
             operation=called,
-            way=Way.CALL if caller else Way.ENTRY,
+            via=CallKind.CALL if caller else CallKind.ENTRY,
             observed=(changed or {}).get((caller, callee), counts(OBSERVED)),
             usual=counts(USUAL),
         )
@@ -74,15 +74,15 @@ def traces(
     made: Sequence[Call] | None = None,
     origins: Sequence[Origin] = (),
     shapes: Sequence[Shape] = (),
-    lines: Sequence[Lines] = (),
+    lines: Sequence[LogLines] = (),
     versions: Sequence[Version] = (),
 ) -> Traces:
     """Both sides, of the calls of the shop unless others are given."""
     return Traces(
         start_ms=START_MS,
         end_ms=START_MS + 2 * MINUTE_MS,
-        observed=Counted(minutes=2, traces=OBSERVED, spans=4 * OBSERVED),
-        usual=Counted(minutes=20, traces=USUAL, spans=4 * USUAL),
+        observed=Coverage(minutes=2, traces=OBSERVED, spans=4 * OBSERVED),
+        usual=Coverage(minutes=20, traces=USUAL, spans=4 * USUAL),
         calls=tuple(calls() if made is None else made),
         origins=tuple(origins),
         shapes=tuple(shapes),

@@ -4,7 +4,7 @@ from services.explainer.evidence.sources.context import NearbyChanges, ReportedC
 from services.explainer.evidence.sources.incidents import PastIncidents
 from services.explainer.evidence.sources.moved import MovedSeries
 from services.explainer.evidence.sources.nearby import Nearby
-from services.explainer.evidence.sources.reader import Reach, Reader, sharing
+from services.explainer.evidence.sources.reader import Reader, ReadLimits, sharing
 from services.explainer.evidence.sources.source import Findings, Source
 from services.explainer.evidence.sources.subject import SubjectSeries
 from services.explainer.evidence.sources.traces import ComparedTraces
@@ -16,7 +16,7 @@ __all__ = [
     "Nearby",
     "NearbyChanges",
     "PastIncidents",
-    "Reach",
+    "ReadLimits",
     "Reader",
     "ReportedCalls",
     "Source",

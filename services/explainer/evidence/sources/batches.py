@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mesh.selector import METRIC_NAME, written, written_any
+from services.explainer.batching import Batcher
 from services.explainer.model.subjects import SeriesSamples
-from services.explainer.together import Together
 
 _READS_MAX: Final = 32
 _LISTED_CHARS_MAX: Final = 1500
@@ -55,13 +55,13 @@ class Batches:
     def __init__(self, ask: Ask) -> None:
         """`ask` gets a selector; None means that more series match it than are read."""
         self._ask = ask
-        self._by_kind: dict[tuple[object, ...], Together[Read, Found]] = {}
+        self._by_kind: dict[tuple[object, ...], Batcher[Read, Found]] = {}
 
     async def samples(self, read: Read) -> Found:
         """The series of `read`; None when they are more than are read. Raises what `ask` does."""
         together = self._by_kind.get(read.kind)
         if together is None:
-            together = self._by_kind[read.kind] = Together(self._answers, most=_READS_MAX)
+            together = self._by_kind[read.kind] = Batcher(self._answers, most=_READS_MAX)
         try:
             return await together.do(read)
         finally:

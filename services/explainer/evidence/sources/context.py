@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from services.explainer.evidence.sources.reader import Reach, Shared
+from services.explainer.evidence.sources.reader import ReadLimits, Shared
 from services.explainer.evidence.sources.source import Findings
 from services.explainer.model.subjects import SubjectFacts
 from services.explainer.store.context import Context
@@ -13,7 +13,7 @@ class NearbyChanges:
     """Changes that took effect before the event, or shortly after it."""
 
     context: Context
-    reach: Reach
+    reach: ReadLimits
     shared: Shared = field(default_factory=Shared)
     name: str = "changes nearby"
 

@@ -71,7 +71,7 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class ReadLimits:
     """How far and how much to look around an event.
 
     Attributes:
@@ -112,7 +112,7 @@ class Reader:
 
     ingest: IngestClient
     detector: DetectorClient
-    reach: Reach
+    reach: ReadLimits
     shared: Shared = field(default_factory=Shared)
     batches: Batches = field(init=False)
 

@@ -9,7 +9,7 @@ from mesh.clock import Clock
 from mesh.deadline import time_remaining
 from mesh.errors import SensusError
 from services.explainer.clients import TopologyClient
-from services.explainer.evidence.sources.reader import MINUTE_MS, Reach, Shared
+from services.explainer.evidence.sources.reader import MINUTE_MS, ReadLimits, Shared
 from services.explainer.evidence.sources.source import Findings
 from services.explainer.evidence.traces import ORIGINS_SHOWN_MAX, WORTH_SHOWING, example_piece
 from services.explainer.model.evidence import Evidence
@@ -47,7 +47,7 @@ class ComparedTraces:
     """
 
     topology: TopologyClient
-    reach: Reach
+    reach: ReadLimits
     clock: Clock
     trace_url: str = ""
     shared: Shared = field(default_factory=Shared)

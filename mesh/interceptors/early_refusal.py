@@ -7,7 +7,7 @@ from mesh.errors import SensusError
 from mesh.interceptors.auth import Metadata, bearer_token
 
 
-class Strangers:
+class EarlyRefusal:
     """Tells a unary request whose token is worth nothing without receiving its message.
 
     grpcio receives and decodes the message of a unary request before any handler runs: without this

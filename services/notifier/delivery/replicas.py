@@ -10,7 +10,7 @@ from uuid import UUID
 from mesh.clients.frames import stopped
 from mesh.clock import Clock
 from mesh.errors import SensusError
-from services.notifier.store import Presence, Present
+from services.notifier.store import Presence, PresenceLock
 
 _EVERY_S: Final = 1.0
 _AGAIN_S: Final = 0.2
@@ -20,7 +20,7 @@ GRACE_S: Final = 3.0
 logger = logging.getLogger(__name__)
 
 
-class Attendance:
+class ReplicaWatch:
     """One replica's view of all."""
 
     def __init__(self, presence: Presence, owner: UUID, clock: Clock) -> None:
@@ -54,7 +54,7 @@ class Attendance:
                 self.is_seen = False
             await self._clock.sleep(_AGAIN_S)
 
-    async def _watch(self, present: Present) -> None:
+    async def _watch(self, present: PresenceLock) -> None:
         while True:
             absent, now_s = await present.absent(), self._clock.monotonic_s()
             since_s = {each: self._absent_since_s.get(each, now_s) for each in absent}

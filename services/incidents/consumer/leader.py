@@ -18,7 +18,7 @@ from services.incidents.keeper.grouping import Grouping
 from services.incidents.store.lease import LeaseStore
 from services.incidents.store.rules import RuleStore
 from services.incidents.store.silences import Silencing
-from services.incidents.store.writing import Lost
+from services.incidents.store.transaction import LeaseLost
 
 _TICK_S: Final = 1.0
 _TURN_S: Final = 2.0
@@ -39,7 +39,7 @@ class Parts:
     watches: Sequence[Watch]
 
 
-class Leading:
+class Leader:
     """A worker of every replica."""
 
     def __init__(self, parts: Parts, clock: Clock, drain: Drain, *, lease_s: float) -> None:
@@ -96,7 +96,7 @@ class Leading:
                 if cursor is None:
                     cursor = await self._begin(watch, grouping, turn)
                 await watched(watch, grouping, turn, cursor, waits.reset)
-            except Lost:
+            except LeaseLost:
                 raise
             except Gap as error:
                 logger.warning("a log has a gap", extra={"cause": error.message})

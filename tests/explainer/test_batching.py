@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from mesh.errors import Unavailable
-from services.explainer.together import Together
+from services.explainer.batching import Batcher
 
 
 class Works:
@@ -30,7 +30,7 @@ class Works:
 
 async def test_what_comes_while_something_is_under_way_goes_together_in_the_next() -> None:
     works = Works()
-    together = Together(works.double, most=3)
+    together = Batcher(works.double, most=3)
     first = asyncio.create_task(together.do(1))
     await works.reached.wait()
     later = [asyncio.create_task(together.do(number)) for number in (2, 3, 4, 5)]
@@ -44,7 +44,7 @@ async def test_what_comes_while_something_is_under_way_goes_together_in_the_next
 async def test_what_is_refused_or_fails_unforeseen_takes_nothing_from_the_others() -> None:
     works = Works()
     works.may.set()
-    together = Together(works.double)
+    together = Batcher(works.double)
     answers = await asyncio.gather(*map(together.do, (1, -1, 13, 2)), return_exceptions=True)
     assert [answers[0], answers[3]] == [2, 4]
     assert [type(each) for each in answers[1:3]] == [ValueError, KeyError]
@@ -53,7 +53,7 @@ async def test_what_is_refused_or_fails_unforeseen_takes_nothing_from_the_others
 async def test_what_is_away_is_away_for_all_who_came_and_for_no_later_one() -> None:
     works = Works()
     works.may.set()
-    together = Together(works.double)
+    together = Batcher(works.double)
     answers = await asyncio.gather(*map(together.do, (1, 7)), return_exceptions=True)
     assert {type(each) for each in answers} == {Unavailable}
     assert await together.do(1) == 2
@@ -61,7 +61,7 @@ async def test_what_is_away_is_away_for_all_who_came_and_for_no_later_one() -> N
 
 async def test_who_gives_up_before_its_turn_is_left_out() -> None:
     works = Works()
-    together = Together(works.double)
+    together = Batcher(works.double)
     first = asyncio.create_task(together.do(1))
     await works.reached.wait()
     leaving, staying = (asyncio.create_task(together.do(number)) for number in (2, 3))

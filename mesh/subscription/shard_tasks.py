@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Held:
+class _ShardTask:
     shard: int
     epoch: int
     task: "asyncio.Task[None] | None" = None
@@ -22,7 +22,7 @@ class _Held:
     acked: int = 0
 
 
-class Holdings:
+class ShardTasks:
     """Owns one task per shard. A task that fails in an unforeseen way fails the stream."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Holdings:
         self._holder = holder
         self._credit = credit
         self._send = send
-        self._held_by_shard: dict[int, _Held] = {}
+        self._held_by_shard: dict[int, _ShardTask] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def assign(self, shard: int, epoch: int) -> None:
@@ -49,7 +49,7 @@ class Holdings:
             if before.epoch >= epoch:
                 return
             self._drop(before)
-        held = _Held(shard=shard, epoch=epoch)
+        held = _ShardTask(shard=shard, epoch=epoch)
         self._held_by_shard[shard] = held
         held.task = asyncio.create_task(self._hold(held), name=f"shard {shard}")
         self._tasks.add(held.task)
@@ -102,7 +102,7 @@ class Holdings:
         self._held_by_shard.clear()
         self._show()
 
-    async def _hold(self, held: _Held) -> None:
+    async def _hold(self, held: _ShardTask) -> None:
         note = {"shard": held.shard, "epoch": held.epoch}
         try:
             worker = await self._open(held)
@@ -115,7 +115,7 @@ class Holdings:
         self._drop(held)
         self._send(frames.release(held.shard, held.epoch))
 
-    async def _open(self, held: _Held) -> ShardWorker:
+    async def _open(self, held: _ShardTask) -> ShardWorker:
         held.worker = await self._subscriber.open(
             held.shard,
             held.epoch,
@@ -127,7 +127,7 @@ class Holdings:
         self._send(frames.start(held.shard, held.epoch, held.acked))
         return held.worker
 
-    def _committed(self, held: _Held, cursor: int, free: Amount) -> None:
+    def _committed(self, held: _ShardTask, cursor: int, free: Amount) -> None:
         if cursor != held.acked:
             held.acked = cursor
             self._send(frames.ack(held.shard, cursor))
@@ -140,7 +140,7 @@ class Holdings:
             self._credit.give_back(amount)
             self._send(frames.credit(amount))
 
-    def _drop(self, held: _Held) -> None:
+    def _drop(self, held: _ShardTask) -> None:
         if self._held_by_shard.get(held.shard) is held:
             del self._held_by_shard[held.shard]
         if held.worker is not None:

@@ -8,7 +8,7 @@ from typing import Final
 from mesh.clock import Clock
 from mesh.errors import FailedPrecondition, NotFound
 from services.notifier.channels.secrets import SecretFault, Secrets
-from services.notifier.decisions.holds import Holds
+from services.notifier.decisions.holds import HoldRules
 from services.notifier.feed import RoutingFeed
 from services.notifier.model.incident import Incident, Severity, State
 from services.notifier.model.notices import Content, Event, Kind, NewNotice, Notice
@@ -18,10 +18,10 @@ from services.notifier.routing.text import Faults
 from services.notifier.routing.tree import Match, Routing
 from services.notifier.store import Incidents, Notices, check_over
 from services.notifier.store.fallback import again
+from services.notifier.texts.custom import CustomTexts
 from services.notifier.texts.facts import facts_of
-from services.notifier.texts.own import OwnTexts
 from services.notifier.texts.templates import TemplateFault, Templates
-from services.notifier.texts.wording import Words, title_of, words_of
+from services.notifier.texts.wording import NoticeText, compose_notice, title_of
 
 _EXAMPLE: Final = Incident(
     incident_id="example",
@@ -34,7 +34,7 @@ _EXAMPLE: Final = Incident(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Queries:
     """Answers, with all that is needed for it."""
 
     feed: RoutingFeed
@@ -67,7 +67,7 @@ class Asked:
             incident = _incident_of(labels)
         inhibitor = await self.incidents.inhibitor(routing, incident)
         now_ms = time_ms or self.clock.now_ms()
-        holds = Holds(routing=routing, now_ms=now_ms, inhibitor=inhibitor)
+        holds = HoldRules(routing=routing, now_ms=now_ms, inhibitor=inhibitor)
         return incident, [
             (match, holds.of(Kind.OPENED, incident, match.route))
             for match in routing.matches(incident.labels, incident.member_labels)
@@ -75,17 +75,19 @@ class Asked:
 
     async def worded(
         self, routing: Routing, incident: Incident, receiver: str
-    ) -> list[tuple[str, Words]]:
+    ) -> list[tuple[str, NoticeText]]:
         """What each integration of a receiver would get when the incident opens."""
         event = Event(time_ms=incident.open_ms or self.clock.now_ms())
         title = title_of(Kind.OPENED, incident, event)
         content = Content(event=event, incident=incident)
-        words = words_of(Kind.OPENED, title, content, age_s=0.0, public_url=self.public_url)
-        facts = facts_of(words, incident, Kind.OPENED, receiver)
+        notice_text = compose_notice(
+            Kind.OPENED, title, content, age_s=0.0, public_url=self.public_url
+        )
+        facts = facts_of(notice_text, incident, Kind.OPENED, receiver)
         found = routing.receivers.get(receiver)
-        texts = OwnTexts(templates=self.templates)
+        texts = CustomTexts(templates=self.templates)
         return [
-            (name, await texts.over(words, way, routing, facts))
+            (name, await texts.over(notice_text, way, routing, facts))
             for name, way in (found.integrations.items() if found else ())
         ]
 
@@ -138,8 +140,8 @@ class Asked:
         return await self.notices.add(tests, action="receiver.test", subject=receiver)
 
     async def _try_templates(self, routing: Routing, faults: Faults) -> None:
-        words = Words(title=_EXAMPLE.title, facts=(("state", str(_EXAMPLE.state)),))
-        facts = facts_of(words, _EXAMPLE, Kind.OPENED, "example")
+        notice_text = NoticeText(title=_EXAMPLE.title, facts=(("state", str(_EXAMPLE.state)),))
+        facts = facts_of(notice_text, _EXAMPLE, Kind.OPENED, "example")
         for name, receiver in routing.receivers.items():
             for integration, way in receiver.integrations.items():
                 for field in ("title", "text"):

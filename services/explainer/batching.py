@@ -20,7 +20,7 @@ class _Waiting(Generic[Item, Result]):
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
 
-class Together(Generic[Item, Result]):
+class Batcher(Generic[Item, Result]):
     """Works on one part at a time: what comes meanwhile goes together in the next.
 
     So nobody waits for company, and the busier it is, the more is done at once.

@@ -11,7 +11,7 @@ import pytest
 from mesh import errors, wire
 from mesh.auth import Policy
 from mesh.clients import closing
-from mesh.interceptors.unread import Unread
+from mesh.interceptors.send_budget import SendBudget
 from tests.mesh.conftest import ECHO, Echo, method
 
 ANSWER_BYTES = 1024 * 1024
@@ -35,10 +35,10 @@ async def one(request: bytes, context: Any) -> AsyncIterator[bytes]:
 async def test_streams_of_a_caller_that_reads_nothing_hold_a_bounded_number_of_bytes(
     serve: Any, connect: Any, minter: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counting: list[Unread] = []
-    keep = Unread.__init__
+    counting: list[SendBudget] = []
+    keep = SendBudget.__init__
 
-    def kept(self: Unread, budget: Any) -> None:
+    def kept(self: SendBudget, budget: Any) -> None:
         budget._all_bytes, budget._patience_s = 24 * ANSWER_BYTES, 0.5
         counting.append(self)
         keep(self, budget)
@@ -49,7 +49,7 @@ async def test_streams_of_a_caller_that_reads_nothing_hold_a_bounded_number_of_b
         """Of a busy process gRPC guesses a slow network, and takes gigabytes ahead for it."""
         return [*options(config), ("grpc.http2.bdp_probe", 0)]
 
-    monkeypatch.setattr(Unread, "__init__", kept)
+    monkeypatch.setattr(SendBudget, "__init__", kept)
     monkeypatch.setattr(wire, "client_options", small_windows)
     echo = Echo(server_stream={"Endless": endless, "One": one})
     echo.policies = {method("Endless"): SMALL, method("One"): SMALL}

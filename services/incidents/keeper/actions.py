@@ -14,7 +14,7 @@ from services.incidents.lifecycle import joining, people
 from services.incidents.lifecycle.members import members_changed, opened
 from services.incidents.lifecycle.times import Times
 from services.incidents.model.incident import Event, EventKind, Incident, IncidentState, Member
-from services.incidents.store.writing import Writing, writing
+from services.incidents.store.transaction import IncidentTransaction, writing
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -46,11 +46,11 @@ class Request:
         return hashlib.sha256(self.actor.encode() + b"\0" + self.content).digest()
 
 
-Work = Callable[[Writing, int], Awaitable[bytes]]
+Work = Callable[[IncidentTransaction, int], Awaitable[bytes]]
 """Does it within a transaction at a time; gives the answer as it is kept."""
 
 
-class Acts:
+class Actions:
     """Each method gives what the answer is made of."""
 
     def __init__(self, pool: "Pool", clock: Clock, times: Times) -> None:
@@ -80,7 +80,7 @@ class Acts:
                 await current.connection.execute(_KEEP, *values)
         return answer
 
-    async def one(self, current: Writing, incident_id: str) -> Incident:
+    async def one(self, current: IncidentTransaction, incident_id: str) -> Incident:
         """The incident, or the one that it is part of; what only gathers is not there yet."""
         found = await current.resolved(incident_id)
         if found is None:
@@ -88,7 +88,11 @@ class Acts:
         return found
 
     async def act(
-        self, current: Writing, events: Sequence[Event], actor: str, new: Incident | None = None
+        self,
+        current: IncidentTransaction,
+        events: Sequence[Event],
+        actor: str,
+        new: Incident | None = None,
     ) -> Incident:
         """Writes events of one incident, with an entry of the audit log for the first."""
         after = current.append(events, new)
@@ -105,7 +109,13 @@ class Acts:
         return after
 
     async def update(
-        self, current: Writing, incident_id: str, etag: str, actor: str, now_ms: int, **to: object
+        self,
+        current: IncidentTransaction,
+        incident_id: str,
+        etag: str,
+        actor: str,
+        now_ms: int,
+        **to: object,
     ) -> Incident:
         """Changes fields of what nobody else has changed since.
 
@@ -119,7 +129,12 @@ class Acts:
         return await self.act(current, [event], actor)
 
     async def merge(
-        self, current: Writing, into_id: str, ids: Sequence[str], actor: str, now_ms: int
+        self,
+        current: IncidentTransaction,
+        into_id: str,
+        ids: Sequence[str],
+        actor: str,
+        now_ms: int,
     ) -> Incident:
         """Makes incidents part of one.
 
@@ -143,7 +158,7 @@ class Acts:
             current.append([each])
         return current.incidents[into_id]
 
-    async def _unmerged(self, current: Writing, incident_id: str) -> Incident:
+    async def _unmerged(self, current: IncidentTransaction, incident_id: str) -> Incident:
         await current.load([incident_id])
         found = current.incidents.get(incident_id)
         if found is None:
@@ -154,7 +169,12 @@ class Acts:
         return found
 
     async def split(
-        self, current: Writing, incident_id: str, ids: Sequence[str], actor: str, now_ms: int
+        self,
+        current: IncidentTransaction,
+        incident_id: str,
+        ids: Sequence[str],
+        actor: str,
+        now_ms: int,
     ) -> tuple[Incident, Incident]:
         """Takes members out: the incident that they leave, and the new one.
 
@@ -186,7 +206,7 @@ class Acts:
         return after, made
 
     async def undo(
-        self, current: Writing, incident_id: str, event_id: int, actor: str, now_ms: int
+        self, current: IncidentTransaction, incident_id: str, event_id: int, actor: str, now_ms: int
     ) -> Incident:
         """Takes a change back.
 
@@ -214,7 +234,7 @@ class Acts:
         return await self.act(current, [people.undo(before, done, actor, now_ms)], actor)
 
     async def _unmerge(
-        self, current: Writing, other: Incident, done: Event, actor: str, now_ms: int
+        self, current: IncidentTransaction, other: Incident, done: Event, actor: str, now_ms: int
     ) -> Incident:
         into_id = done.related_ids[0]
         into = await self._unmerged(current, into_id)

@@ -80,11 +80,11 @@ INSERT INTO incidents.cursor VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET cu
 """
 
 
-class Lost(Unavailable):
+class LeaseLost(Unavailable):
     """Another replica has the lease."""
 
 
-class Writing:
+class IncidentTransaction:
     """An open transaction; nobody else writes meanwhile.
 
     `incidents` holds those that were read or changed, as they stand by now.
@@ -161,7 +161,7 @@ class Writing:
 @asynccontextmanager
 async def writing(
     pool: "Pool", times: Times, operation: str, *, lease: tuple[str, int] | None = None
-) -> AsyncIterator[Writing]:
+) -> AsyncIterator[IncidentTransaction]:
     """A transaction that has the head of the log.
 
     Raises:
@@ -173,8 +173,8 @@ async def writing(
             row = await connection.fetchrow(_LOCK)
             assert row is not None  # noqa: S101
             if lease is not None and (row["owner"], row["fence"]) != lease:
-                raise Lost("another replica has the lease by now")
-            current = Writing(connection, row["last_event"], times)
+                raise LeaseLost("another replica has the lease by now")
+            current = IncidentTransaction(connection, row["last_event"], times)
             yield current
             await current.flush()
     metrics.count(current.written)

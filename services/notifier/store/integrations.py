@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mesh.postgres import guard
-from services.notifier.store.rows import Way
+from services.notifier.store.rows import IntegrationKey
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -42,28 +42,28 @@ class Queue:
     oldest_s: float = 0.0
 
 
-class Ways:
+class IntegrationStore:
     """Questions about integrations."""
 
     def __init__(self, pool: "Pool") -> None:
         """Uses `pool` for each question."""
         self._pool = pool
 
-    async def states(self) -> dict[Way, WayState]:
+    async def states(self) -> dict[IntegrationKey, WayState]:
         """Those that were ever used."""
         with guard("list_ways"):
             rows = await self._pool.fetch(_ALL)
         return {_way(row): WayState(**_rest(row)) for row in map(dict, rows)}
 
-    async def queues(self) -> dict[Way, Queue]:
+    async def queues(self) -> dict[IntegrationKey, Queue]:
         """Those for which something waits."""
         with guard("count_waiting"):
             rows = await self._pool.fetch(_WAITING)
         return {_way(row): Queue(**_rest(row)) for row in map(dict, rows)}
 
 
-def _way(row: dict[str, object]) -> Way:
-    return Way(receiver=str(row["receiver"]), integration=str(row["integration"]))
+def _way(row: dict[str, object]) -> IntegrationKey:
+    return IntegrationKey(receiver=str(row["receiver"]), integration=str(row["integration"]))
 
 
 def _rest(row: dict[str, object]) -> dict[str, Any]:

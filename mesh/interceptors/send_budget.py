@@ -14,7 +14,7 @@ from mesh.interceptors.around import (
 )
 
 
-class Unread:
+class SendBudget:
     """Counts each answer of a stream from before it is written until the peer has room for it.
 
     A caller who reads nothing uses up its share. Then its other streams end with

@@ -8,17 +8,17 @@ from sensus.incidents.v1 import incident_pb2
 from sensus.incidents.v1 import incidents_service_pb2 as pb
 from sensus.incidents.v1 import incidents_service_pb2_grpc as pb_grpc
 from services.incidents.convert import common, incidents, requests
-from services.incidents.keeper.acts import Request
+from services.incidents.keeper.actions import Request
 from services.incidents.lifecycle import people
 from services.incidents.model.incident import Event, Incident
 from services.incidents.servicer.parts import Parts
-from services.incidents.store.writing import Writing
+from services.incidents.store.transaction import IncidentTransaction
 
 _MOST_SPLIT: Final = 1000
 _Decide = Callable[[Incident, str, int], Event | None]
 
 
-class ActMethods(pb_grpc.IncidentsServiceServicer):
+class ActionMethods(pb_grpc.IncidentsServiceServicer):
     """Each is one commit, with an entry of the audit log."""
 
     _parts: Parts
@@ -28,13 +28,13 @@ class ActMethods(pb_grpc.IncidentsServiceServicer):
     ) -> pb.UpdateIncidentResponse:
         """Title, owner, severity."""
         to, etag, asked = requests.updated(request), request.etag, common.asked(request)
-        acts, id = self._parts.acts, _id(request.incident_id)
+        actions, id = self._parts.actions, _id(request.incident_id)
 
-        async def work(current: Writing, now_ms: int) -> bytes:
-            after = await acts.update(current, id, etag, asked.actor, now_ms, **to)
+        async def work(current: IncidentTransaction, now_ms: int) -> bytes:
+            after = await actions.update(current, id, etag, asked.actor, now_ms, **to)
             return _kept(after)
 
-        return pb.UpdateIncidentResponse(incident=_read(await acts.run(asked, work)))
+        return pb.UpdateIncidentResponse(incident=_read(await actions.run(asked, work)))
 
     async def Acknowledge(  # noqa: N802
         self, request: pb.AcknowledgeRequest, context: object
@@ -86,27 +86,27 @@ class ActMethods(pb_grpc.IncidentsServiceServicer):
     ) -> pb.AddNoteResponse:
         """A text for the timeline."""
         said = common.text("text", request.text, 10_000, "INVALID_NOTE", least=1)
-        acts, asked, id = self._parts.acts, common.asked(request), _id(request.incident_id)
+        actions, asked, id = self._parts.actions, common.asked(request), _id(request.incident_id)
 
-        async def work(current: Writing, now_ms: int) -> bytes:
-            event = people.note(await acts.one(current, id), asked.actor, now_ms, said)
-            await acts.act(current, [event], asked.actor)
+        async def work(current: IncidentTransaction, now_ms: int) -> bytes:
+            event = people.note(await actions.one(current, id), asked.actor, now_ms, said)
+            await actions.act(current, [event], asked.actor)
             return incidents.event(event).SerializeToString()
 
-        answer = incident_pb2.IncidentEvent.FromString(await acts.run(asked, work))
+        answer = incident_pb2.IncidentEvent.FromString(await actions.run(asked, work))
         return pb.AddNoteResponse(event=answer)
 
     async def MergeIncidents(  # noqa: N802
         self, request: pb.MergeIncidentsRequest, context: object
     ) -> pb.MergeIncidentsResponse:
         """Several become part of one."""
-        acts, asked, id = self._parts.acts, common.asked(request), _id(request.incident_id)
+        actions, asked, id = self._parts.actions, common.asked(request), _id(request.incident_id)
         ids = [_id(each) for each in request.incident_ids]
 
-        async def work(current: Writing, now_ms: int) -> bytes:
-            return _kept(await acts.merge(current, id, ids, asked.actor, now_ms))
+        async def work(current: IncidentTransaction, now_ms: int) -> bytes:
+            return _kept(await actions.merge(current, id, ids, asked.actor, now_ms))
 
-        return pb.MergeIncidentsResponse(incident=_read(await acts.run(asked, work)))
+        return pb.MergeIncidentsResponse(incident=_read(await actions.run(asked, work)))
 
     async def SplitIncident(  # noqa: N802
         self, request: pb.SplitIncidentRequest, context: object
@@ -114,42 +114,42 @@ class ActMethods(pb_grpc.IncidentsServiceServicer):
         """Members leave for a new one."""
         if not 1 <= len(request.member_ids) <= _MOST_SPLIT:
             raise common.invalid("member_ids", f"name 1 to {_MOST_SPLIT}", "INVALID_SPLIT")
-        acts, asked, id = self._parts.acts, common.asked(request), _id(request.incident_id)
+        actions, asked, id = self._parts.actions, common.asked(request), _id(request.incident_id)
         ids = [common.text("member_ids", each, 200, "INVALID_SPLIT") for each in request.member_ids]
 
-        async def work(current: Writing, now_ms: int) -> bytes:
-            left, made = await acts.split(current, id, ids, asked.actor, now_ms)
+        async def work(current: IncidentTransaction, now_ms: int) -> bytes:
+            left, made = await actions.split(current, id, ids, asked.actor, now_ms)
             answer = pb.SplitIncidentResponse(
                 incident=incidents.incident(left), new_incident=incidents.incident(made)
             )
             return answer.SerializeToString()
 
-        return pb.SplitIncidentResponse.FromString(await acts.run(asked, work))
+        return pb.SplitIncidentResponse.FromString(await actions.run(asked, work))
 
     async def UndoChange(  # noqa: N802
         self, request: pb.UndoChangeRequest, context: object
     ) -> pb.UndoChangeResponse:
         """Takes a change back."""
-        acts, asked, id = self._parts.acts, common.asked(request), _id(request.incident_id)
+        actions, asked, id = self._parts.actions, common.asked(request), _id(request.incident_id)
         event_id = min(request.event_id, 2**62)
 
-        async def work(current: Writing, now_ms: int) -> bytes:
-            return _kept(await acts.undo(current, id, event_id, asked.actor, now_ms))
+        async def work(current: IncidentTransaction, now_ms: int) -> bytes:
+            return _kept(await actions.undo(current, id, event_id, asked.actor, now_ms))
 
-        return pb.UndoChangeResponse(incident=_read(await acts.run(asked, work)))
+        return pb.UndoChangeResponse(incident=_read(await actions.run(asked, work)))
 
     async def _act(
         self, asked: Request, incident_id: str, decide: _Decide
     ) -> incident_pb2.Incident:
-        acts, id = self._parts.acts, _id(incident_id)
+        actions, id = self._parts.actions, _id(incident_id)
 
-        async def work(current: Writing, now_ms: int) -> bytes:
-            before = await acts.one(current, id)
+        async def work(current: IncidentTransaction, now_ms: int) -> bytes:
+            before = await actions.one(current, id)
             event = decide(before, asked.actor, now_ms)
-            after = await acts.act(current, [event], asked.actor) if event else before
+            after = await actions.act(current, [event], asked.actor) if event else before
             return _kept(after)
 
-        return _read(await acts.run(asked, work))
+        return _read(await actions.run(asked, work))
 
 
 def _id(incident_id: str) -> str:

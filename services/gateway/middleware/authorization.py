@@ -20,7 +20,7 @@ from services.gateway.model import Caller
 _CONNECTIONS_RETRY_AFTER_S: Final = 5.0
 
 
-class Admitted:
+class AuthorizationMiddleware:
     """Lets the endpoint answer whom its guard lets pass. Whatever is wrong is raised."""
 
     def __init__(

@@ -10,10 +10,10 @@ from mesh.clock import Clock
 from mesh.errors import SensusError
 from services.notifier import metrics
 from services.notifier.decisions.due import due
-from services.notifier.decisions.retry import Patience
+from services.notifier.decisions.retry import RetryLimits
 from services.notifier.feed import RoutingFeed
 from services.notifier.routing.receivers import channel_of
-from services.notifier.store import Held, Old, Timers, Ways
+from services.notifier.store import HeldNotices, IntegrationStore, RetentionStore, Timers
 
 TIMERS_EVERY_S: Final = 1.0
 HELD_EVERY_S: Final = 2.0
@@ -24,15 +24,15 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rounds:
+class Housekeeping:
     """All of them."""
 
     timers: Timers
-    held: Held
-    old: Old
-    ways: Ways
+    held: HeldNotices
+    retention: RetentionStore
+    integration_store: IntegrationStore
     feed: RoutingFeed
-    patience: Patience
+    retry_limits: RetryLimits
     clock: Clock
     retention_days: float
 
@@ -55,7 +55,10 @@ class Rounds:
 
     async def look_at_queues(self) -> None:
         """Measures what waits, and gives up what waits too long."""
-        queues, states = await self.ways.queues(), await self.ways.states()
+        queues, states = (
+            await self.integration_store.queues(),
+            await self.integration_store.states(),
+        )
         waiting: dict[str, int] = {}
         opened: dict[str, int] = {}
         for way, queue in queues.items():
@@ -68,12 +71,12 @@ class Rounds:
             metrics.WAITING.labels(channel).set(waiting.get(channel, 0))
             metrics.CIRCUITS.labels(channel).set(opened.get(channel, 0))
         metrics.OLDEST.set(max((queue.oldest_s for queue in queues.values()), default=0.0))
-        while given_up := await self.old.give_up(self.patience, self.feed.routing):
+        while given_up := await self.retention.give_up(self.retry_limits, self.feed.routing):
             logger.error("notices given up", extra={"notices": given_up})
 
     async def forget(self) -> None:
         """Deletes what is too old, in batches."""
-        while forgotten := await self.old.forget(self.retention_days):
+        while forgotten := await self.retention.forget(self.retention_days):
             metrics.FORGOTTEN.inc(forgotten)
             await asyncio.sleep(0)
 

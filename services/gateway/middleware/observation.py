@@ -14,7 +14,7 @@ from services.gateway.middleware import access_log, correlation, rate_limit, sec
 from services.gateway.middleware.tracing import note_answer, server_span
 
 
-class Observed:
+class ObservationMiddleware:
     """Finds the endpoint, gives the request an id and a span, and notes what became of it.
 
     Streams are timed to their end; X-Process-Time is the time to the headers.

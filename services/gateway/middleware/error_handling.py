@@ -14,7 +14,7 @@ from services.gateway.middleware.answer_time import Deadline
 from services.gateway.middleware.errors import shown
 
 
-class Guarded:
+class ErrorMiddleware:
     """Maps exceptions, bounds the body, and answers 503 where the answer is late.
 
     Once the answer has begun there is nothing to map: it is cut off. Costs a request one timer and
@@ -30,7 +30,7 @@ class Guarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
         deadline = Deadline(self._within_s, scope, receive, send)
-        passage = _Passage(receive, send, deadline, self._max_bytes)
+        passage = _Exchange(receive, send, deadline, self._max_bytes)
         try:
             body_limit.check_claim(scope, self._max_bytes)
             return await self._app(scope, passage.receive, passage.send)
@@ -48,7 +48,7 @@ class Guarded:
         return await answer(scope, receive, send)
 
 
-class _Passage:
+class _Exchange:
     """Both directions of one request, between the endpoint and the wire."""
 
     __slots__ = ("_body_bytes", "_deadline", "_max_bytes", "_receive", "_send", "has_begun")

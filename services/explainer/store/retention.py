@@ -45,7 +45,7 @@ _CONTEXT = (
 )
 
 
-class Old:
+class RetentionStore:
     """What may be forgotten."""
 
     def __init__(self, pool: "Pool") -> None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from mesh.postgres import guard
-from services.notifier.decisions.retry import Patience
+from services.notifier.decisions.retry import RetryLimits
 from services.notifier.routing.tree import Routing
 from services.notifier.store.fallback import again, copies
 from services.notifier.store.rows import COLUMNS, insert, notice_of
@@ -34,7 +34,7 @@ UPDATE notifier.notice SET state = 'failed' WHERE seq = ANY(ARRAY(
 """  # noqa: S608
 
 
-class Old:
+class RetentionStore:
     """What may be forgotten or given up."""
 
     def __init__(self, pool: "Pool") -> None:
@@ -48,11 +48,13 @@ class Old:
             await self._pool.execute(_INCIDENTS, days)
         return int(done.rpartition(" ")[2])
 
-    async def give_up(self, patience: Patience, routing: Routing) -> int:
+    async def give_up(self, retry_limits: RetryLimits, routing: Routing) -> int:
         """Gives up a batch that waits too long, also what was never tried; how many."""
         with guard("give_up_notices"):
             async with self._pool.acquire() as connection, connection.transaction():
-                rows = await connection.fetch(_GIVE_UP, patience.critical_s, patience.other_s)
+                rows = await connection.fetch(
+                    _GIVE_UP, retry_limits.critical_s, retry_limits.other_s
+                )
                 found = [again(notice_of(row)) for row in rows]
                 await insert(connection, copies(routing, found))
         return len(rows)
