@@ -26,11 +26,13 @@ from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 from services.detector import metrics
 from services.detector.clients.ingest import IngestClient
+from services.detector.clients.metadata import MetadataClient
 from services.detector.config import Config
 from services.detector.consumer import Consumer, DetectorSubscriber
 from services.detector.detectors.compilation import compile_kernels
 from services.detector.feeds.feed import Following
 from services.detector.feeds.forests import ForestFeed
+from services.detector.feeds.metric_types import MetricTypeFeed
 from services.detector.feeds.rulebook import RuleFeed
 from services.detector.feeds.strictness import StrictnessFeed
 from services.detector.servicer import DetectorServicer
@@ -70,6 +72,8 @@ class Detector:
     forests: ForestFeed
     rules: RuleFeed
     live: LiveFigures
+    types: MetricTypeFeed
+    metadata: MetadataClient
     strictness: StrictnessFeed
     checkpoints: CheckpointStore
     history: IngestClient
@@ -122,8 +126,9 @@ async def _assemble(
     evaluator = Evaluator(models, versions, history, clock)
     needs = Needs(samples=config.warmup_samples, wait_s=config.warmup_s)
     strictness = StrictnessFeed(FeedbackStore(pool))
-    rules = RuleFeed(RuleStore(pool))
-    feeds = Following([forests, rules, strictness], clock)
+    rules, metadata = RuleFeed(RuleStore(pool)), MetadataClient(ingest)
+    types = MetricTypeFeed(metadata)
+    feeds = Following([forests, rules, strictness, types], clock)
     keeper = Keeper(
         trainer=Trainer(models, needs, clock),
         evaluator=evaluator,
@@ -141,6 +146,7 @@ async def _assemble(
         shadow=forests.shadow,
         seen=live.add,
         rules=rules.rules,
+        types=types.types,
         strictness=strictness.by_series,
         clock=clock,
         batch_samples=config.batch_samples,
@@ -180,6 +186,8 @@ async def _assemble(
         evaluator=evaluator,
         history=history,
         model=forests.model,
+        rules_in_force=rules.rules,
+        types=types.types,
         drain=drain,
         publisher=publisher,
         clock=clock,
@@ -202,6 +210,8 @@ async def _assemble(
         drain=drain,
         forests=forests,
         rules=rules,
+        types=types,
+        metadata=metadata,
         live=live,
         strictness=strictness,
         checkpoints=checkpoints,

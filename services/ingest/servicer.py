@@ -157,10 +157,11 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
     ) -> pb.ListMetadataResponse:
         size = common.page_size(request.page_size)
         name = query.metric(request.metric)
-        question = ("metadata", name)
+        since_ms = query.changed_since_ms(request)
+        question = ("metadata", name) if since_ms is None else ("metadata", name, since_ms)
         after = position_in(request.page_token, question, NAME) or ""
-        found = await self._parts.metadata.page(name, after, size + 1)
-        token = token_after(question, found[size - 1].name) if len(found) > size else ""
+        found = await self._parts.metadata.page(name, after, size + 1, since_ms)
+        token = token_after(question, found[size - 1].said.name) if len(found) > size else ""
         return pb.ListMetadataResponse(
             metadata=map(query.metadata, found[:size]), next_page_token=token
         )

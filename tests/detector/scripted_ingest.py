@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2
 from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
@@ -51,6 +52,9 @@ class ScriptedIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         self.heartbeat_interval = Duration(seconds=5)
         self.heartbeats = True
         self.reassigns = False
+        self.metadata: list[ingest_pb.MetricMetadata] = []
+        self.metadata_refusals: list[grpc.StatusCode] = []
+        self.asked_since: list[Timestamp | None] = []
         self.changed = asyncio.Condition()
 
     @property
@@ -94,6 +98,20 @@ class ScriptedIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         """Waits until the whole log of the shard is acked."""
         head = self.log_by_shard[shard][-1].cursor
         await self.until(lambda: self.acked_by_shard.get(shard) == head)
+
+    async def ListMetadata(
+        self, request: ingest_pb.ListMetadataRequest, context: Any
+    ) -> ingest_pb.ListMetadataResponse:
+        """What is said of metrics, one a page."""
+        if self.metadata_refusals:
+            await context.abort(self.metadata_refusals.pop(0), "refused")
+        first = int(request.page_token or 0)
+        if not first:
+            is_since = request.HasField("changed_since")
+            self.asked_since.append(request.changed_since if is_since else None)
+        more = str(first + 1) if first + 1 < len(self.metadata) else ""
+        page = self.metadata[first : first + 1]
+        return ingest_pb.ListMetadataResponse(metadata=page, next_page_token=more)
 
     async def Subscribe(
         self, request_iterator: AsyncIterator[ingest_pb.SubscribeRequest], context: Any

@@ -45,6 +45,7 @@ def anomaly_message(anomaly: Anomaly, *, with_contributions: bool) -> detector_p
         reason=reason_of(anomaly),
         over_budget=found.over_budget,
         series_kind=detector_pb.SeriesKind.ValueType(found.series_kind),
+        series_kind_source=detector_pb.SeriesKindSource.ValueType(found.series_kind_source),
     )
     if found.shared != NO_LABEL:
         name, value = found.shared

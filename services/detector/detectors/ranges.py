@@ -31,17 +31,18 @@ def expected_ranges(
     points: int,
     forest: Forest | None,
     settings: Settings,
-    is_counter: bool = False,
+    declared: int = kinds.GAUGE,
 ) -> Ranges:
     """Ranges from `start_ms` to before `end_ms`; what comes before is learnt.
+
+    `declared` says what the series is, as in `Engine.declare`.
 
     Of more than `points` samples the one farthest outside its range is taken from each of `points`
     equal spans. Cost: that of the engine, about 2 microseconds a sample.
     """
     engine = Engine(forest=forest, settings=settings)
     rows = np.full(len(values), engine.add_series(1), dtype=np.int32)
-    if is_counter:
-        engine.declare(np.zeros(1, np.int32), np.array([kinds.DECLARED], np.uint8))
+    engine.declare(np.zeros(1, np.int32), np.array([declared], np.uint8))
     scores = engine.process(rows, timestamps_ms, values)
     inside = (timestamps_ms >= start_ms) & (timestamps_ms < end_ms)
     shown = np.flatnonzero(inside & np.isfinite(scores.expected_low))

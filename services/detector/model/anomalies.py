@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Final
 
-from services.detector.model.samples import Labels, SeriesKind
+from services.detector.model.samples import Labels, SeriesKind, SeriesKindSource
 
 LAST_SAMPLE: Final = "seconds_since_last_sample"
 """What a silence says beside its length: by the timestamp of the sample, not by its arrival."""
@@ -64,6 +64,7 @@ class Finding:
         listed: Whether it is kept when it is a member of another one; otherwise it is counted.
         over_budget: Whether it would be a warning, or critical, but for the budget of warnings.
         series_kind: As what a value was scored; unknown for other kinds of anomalies.
+        series_kind_source: Who says so.
     """
 
     anomaly_id: str
@@ -85,6 +86,7 @@ class Finding:
     listed: bool = True
     over_budget: bool = False
     series_kind: SeriesKind = SeriesKind.UNKNOWN
+    series_kind_source: SeriesKindSource = SeriesKindSource.UNKNOWN
 
 
 class EndReason(IntEnum):

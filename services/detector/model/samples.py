@@ -78,6 +78,16 @@ class SeriesKind(IntEnum):
     COUNTER = 2
 
 
+class SeriesKindSource(IntEnum):
+    """Who says of what kind a series is; numbers as in the contract and in the store."""
+
+    UNKNOWN = 0
+    VALUES = 1
+    NAME = 2
+    METADATA = 3
+    RULE = 4
+
+
 def is_counter(labels: Labels) -> bool:
     """Whether a series is named like a counter of Prometheus and OpenMetrics."""
     return labels.get("__name__", "").endswith(("_total", "_bucket"))

@@ -1,6 +1,6 @@
 """DetectorService, one file per subject: check, ask, encode."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from mesh.clock import Clock
@@ -9,7 +9,9 @@ from mesh.publisher import Publisher
 from services.detector.clients.ingest import IngestClient
 from services.detector.detectors.engine import Settings
 from services.detector.model.anomalies import Entry
+from services.detector.model.metric_types import MetricTypes
 from services.detector.model.models import ActiveModel
+from services.detector.model.rules import Rule
 from services.detector.servicer.anomalies import AnomalyMethods
 from services.detector.servicer.feedback import FeedbackMethods
 from services.detector.servicer.models import ModelMethods
@@ -44,6 +46,8 @@ class DetectorServicer(
         evaluator: Evaluator,
         history: IngestClient,
         model: Callable[[], ActiveModel | None],
+        rules_in_force: Callable[[], Sequence[Rule]],
+        types: Callable[[], MetricTypes],
         publisher: Publisher[Entry],
         drain: Drain,
         clock: Clock,
@@ -61,6 +65,8 @@ class DetectorServicer(
         self._evaluator = evaluator
         self._history = history
         self._model = model
+        self._rules_in_force = rules_in_force
+        self._types = types
         self._drain = drain
         self._publisher = publisher
         self._clock = clock

@@ -1,7 +1,7 @@
 """Where stored series were expected: ask, replay, encode."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
@@ -17,8 +17,11 @@ from services.detector.clients.ingest import IngestClient
 from services.detector.convert import ranges as convert
 from services.detector.detectors.engine import Settings
 from services.detector.detectors.ranges import expected_ranges
+from services.detector.model.metric_types import MetricTypes
 from services.detector.model.models import ActiveModel
-from services.detector.model.samples import is_counter
+from services.detector.model.rules import Rule
+from services.detector.model.samples import Labels
+from services.detector.shards.declared_kinds import DeclaredKinds
 from services.detector.store import StatusStore
 
 LEARNT_MS: Final = 7 * 86_400_000
@@ -35,6 +38,8 @@ class RangeMethods(detector_service_pb2_grpc.DetectorServiceServicer):
     _status: StatusStore
     _history: IngestClient
     _model: Callable[[], ActiveModel | None]
+    _rules_in_force: Callable[[], Sequence[Rule]]
+    _types: Callable[[], MetricTypes]
     _clock: Clock
     _threads: Executor
     _settings: Settings
@@ -60,7 +65,14 @@ class RangeMethods(detector_service_pb2_grpc.DetectorServiceServicer):
             points=wanted.points,
             forest=model.forest if model else None,
             settings=replace(self._settings, alerts_per_week=None),
-            is_counter=is_counter(labels),
+            declared=self._declared(labels),
         )
         loop = asyncio.get_running_loop()
         return convert.ranges_message(await loop.run_in_executor(self._threads, replayed))
+
+    def _declared(self, labels: Labels) -> int:
+        """What the engine is to take the series for."""
+        kinds = DeclaredKinds()
+        kinds.use(self._rules_in_force(), self._types())
+        declared, _ = kinds.of([labels])
+        return int(declared[0])

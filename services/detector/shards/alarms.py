@@ -19,9 +19,10 @@ from services.detector.model.anomalies import (
     ranked,
 )
 from services.detector.model.groups import sender_of
-from services.detector.model.samples import Labels, Samples, SeriesKind
+from services.detector.model.samples import Labels, Samples, SeriesKind, SeriesKindSource
 
 F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
 F64 = npt.NDArray[np.float64]
 Parts = tuple[Contribution, ...]
@@ -35,22 +36,28 @@ def alarms(
     rows: I32,
     scores: Scores,
     labels_of: Callable[[int], Labels],
+    kind_sources: U8,
     model_version: int,
 ) -> list[Finding]:
-    """One anomaly for each sample with an alert; `rows` are those of the samples in the engine."""
+    """One anomaly for each sample with an alert; `rows` are those of the samples in the engine.
+
+    `kind_sources` says of every row of the engine who says of what kind its series is.
+    """
     indices = np.flatnonzero(scores.alert > 0)
     if not len(indices):
         return []
     features = scores.features[indices]
     shares = engine.contributions(features)
     counted = engine.counters()[rows[indices]].tolist()
+    sources = kind_sources[rows[indices]].tolist()
     found = list[Finding]()
     for k, index in enumerate(indices.tolist()):
         by_features = contributions(features[k], shares[k])
         parts = (_BY_DRIFT,) if scores.drifted[index] else by_features
         labels = labels_of(int(samples.series_ids[index]))
         kind = SeriesKind.COUNTER if counted[k] else SeriesKind.GAUGE
-        found.append(_alarm(index, samples, scores, labels, parts, kind, model_version))
+        of_kind = kind, SeriesKindSource(sources[k])
+        found.append(_alarm(index, samples, scores, labels, parts, of_kind, model_version))
     return found
 
 
@@ -60,7 +67,7 @@ def _alarm(
     scores: Scores,
     labels: Labels,
     parts: Parts,
-    kind: SeriesKind,
+    of_kind: tuple[SeriesKind, SeriesKindSource],
     model_version: int,
 ) -> Finding:
     series_id, event_ms = int(samples.series_ids[index]), int(samples.timestamps_ms[index])
@@ -80,7 +87,8 @@ def _alarm(
         contributions=parts,
         model_version=model_version,
         shared=sender_of(labels),
-        series_kind=kind,
+        series_kind=of_kind[0],
+        series_kind_source=of_kind[1],
     )
 
 

@@ -20,6 +20,7 @@ from services.detector.model.anomalies import (
     Kind,
 )
 from services.detector.model.checkpoints import Changes, Checkpoint, Watched
+from services.detector.model.metric_types import NOTHING_SAID, MetricTypes
 from services.detector.model.model_life import Live
 from services.detector.model.models import ActiveModel
 from services.detector.model.rules import Rule
@@ -92,11 +93,13 @@ class ShardScorer:
             self._model, self._shadow = model, shadow
             self._observer = Observer(model, shadow) if model else None
 
-    def use_rules(self, rules: Sequence[Rule]) -> None:
-        """Watches the next samples by `rules`, and takes series for what these say."""
+    def use_rules(self, rules: Sequence[Rule], types: MetricTypes = NOTHING_SAID) -> None:
+        """Watches the next samples by `rules`, and takes series for what these or `types` say."""
         self._rules.use([rule for rule in rules if rule.has_threshold])
-        if self._kinds.use(rules):
-            self._declare(0)
+        may_differ = self._kinds.use(rules, types)
+        if may_differ is not None:
+            known = enumerate(self._series.labels_from(0))
+            self._declare([row for row, labels in known if may_differ(labels)])
 
     def use_strictness(self, by_series: Mapping[int, Strictness]) -> None:
         """Asks this of the alarms of the next samples; those that do not pass stay silent."""
@@ -145,7 +148,8 @@ class ShardScorer:
         silences = [*heard.untold, *lasting]
         silent, unseen = self._silences.findings(silences), self._silences.value_ends(silences)
         version = self._model.version if self._model else 0
-        loud = alarms(self._engine, samples, rows, scores, self._series.labels_of, version)
+        labels_of, sources = self._series.labels_of, self._kind_sources
+        loud = alarms(self._engine, samples, rows, scores, labels_of, sources, version)
         beyond, within = self._beyond_thresholds(samples, rows, fresh, scores)
         found = [*loud, *beyond, *silent]
         found.sort(key=lambda each: (each.event_ms, each.series_id, each.kind, each.anomaly_id))
@@ -211,6 +215,7 @@ class ShardScorer:
         self._warm = np.array([each.warm for each in checkpoint.series], dtype=np.bool_)
         self._warm[self.lost_states] = False
         self._changed = np.zeros(len(self._series), dtype=np.bool_)
+        _, self._kind_sources = self._kinds.of(self._series.labels_from(0))
         self._stored_series = len(self._series)
         if checkpoint.watched is not None:
             until_ms = checkpoint.watched.until_ms
@@ -230,18 +235,19 @@ class ShardScorer:
             new = np.zeros(len(series_ids), dtype=np.bool_)
             self._warm = np.concatenate([self._warm, new])
             self._changed = np.concatenate([self._changed, new])
-            self._declare(first)
+            self._kind_sources = np.concatenate([self._kind_sources, new.astype(np.uint8)])
+            self._declare(range(first, first + len(series_ids)))
             self._watch(series_ids, [labels_by_id[each] for each in series_ids])
             self._require()
 
-    def _declare(self, first: int) -> None:
-        """Tells the engine what the series from row `first` on are said to be.
+    def _declare(self, chosen: Sequence[int]) -> None:
+        """Tells the engine what the series in these rows are said to be.
 
         Those that start over are in their warm-up again, and what was abnormal of them is over.
         """
-        labels = self._series.labels_from(first)
-        rows = np.arange(first, first + len(labels), dtype=np.int32)
-        anew = self._engine.declare(rows, self._kinds.of(labels))
+        rows, labels = np.array(chosen, dtype=np.int32), self._series.labels_from(0)
+        declared, self._kind_sources[rows] = self._kinds.of([labels[row] for row in chosen])
+        anew = self._engine.declare(rows, declared)
         self._warm[anew], self._changed[anew] = False, True
         ids, newest_ms = self._series.ids_of(anew), self._engine.newest_ms()[anew].tolist()
         ends = [forgotten(*each) for each in zip(ids, repeat(Kind.VALUE), newest_ms, strict=False)]

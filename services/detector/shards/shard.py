@@ -20,6 +20,7 @@ from services.detector import metrics
 from services.detector.detectors.strictness import Strictness
 from services.detector.model.anomalies import End, Finding
 from services.detector.model.checkpoints import Changes, Watched
+from services.detector.model.metric_types import MetricTypes
 from services.detector.model.model_life import Live
 from services.detector.model.models import ActiveModel
 from services.detector.model.rules import Rule
@@ -47,6 +48,7 @@ class Terms:
         training_rows_interval_s: Between two times that the training rows are stored while a
             model is active; without one they are stored with every checkpoint.
         rules: Gives the rules that are enabled now.
+        types: Gives what senders say of their metrics.
         strictness: Gives what feedback asks of alarms, by series.
     """
 
@@ -56,6 +58,7 @@ class Terms:
     shadow: Callable[[], ActiveModel | None]
     seen: Callable[[Mapping[int, Live]], None]
     rules: Callable[[], Sequence[Rule]]
+    types: Callable[[], MetricTypes]
     strictness: Callable[[], Mapping[int, Strictness]]
     clock: Clock
     batch_samples: int
@@ -231,10 +234,11 @@ class ShardWorker:
     async def _sweep(self) -> None:
         """Looks for series that fell silent while the shard was watched."""
         self._watch.is_due = False
-        rules, until_ms, since_ms = self._terms.rules(), self._watch.until_ms, self._watch.since_ms
+        rules, types = self._terms.rules(), self._terms.types()
+        until_ms, since_ms = self._watch.until_ms, self._watch.since_ms
 
         def sweep() -> tuple[list[Finding], list[End]]:
-            self._scorer.use_rules(rules)
+            self._scorer.use_rules(rules, types)
             return self._scorer.sweep(until_ms, since_ms)
 
         loop = asyncio.get_running_loop()
@@ -257,11 +261,11 @@ class ShardWorker:
         """All that costs time by series or sample: what is asked now, then the batch."""
         terms, labels_by_id, since_ms = self._terms, self._labels_by_id, self._watch.since_ms
         model, shadow, rules = terms.model(), terms.shadow(), terms.rules()
-        strictness = terms.strictness()
+        strictness, types = terms.strictness(), terms.types()
 
         def score() -> Outcome:
             self._scorer.use_model(model, shadow)
-            self._scorer.use_rules(rules)
+            self._scorer.use_rules(rules, types)
             self._scorer.use_strictness(strictness)
             return self._scorer.score(samples, cursor, labels_by_id, since_ms)
 

@@ -32,17 +32,19 @@ WHERE lead_id IS NULL AND end_time IS NULL
 _ADD: Final = """
 INSERT INTO detector.anomaly (cursor, anomaly_id, series_id, labels, kind, severity, event_time,
     value, raw_score, alert_score, expected_low, expected_high, contributions, model_version,
-    traceparent, source, shared_name, shared_value, lead_id, over_budget, series_kind)
+    traceparent, source, shared_name, shared_value, lead_id, over_budget, series_kind,
+    series_kind_source)
 SELECT nextval('detector.anomaly_cursor'), id, series, labels, kind, severity,
     timestamptz 'epoch' + event_ms * interval '1 millisecond',
     value, raw, alert, low, high, contributions, version, trace, source, name, shared, lead,
-    over_budget, series_kind
+    over_budget, series_kind, kind_source
 FROM unnest($1::text[], $2::bigint[], $3::jsonb[], $4::smallint[], $5::smallint[], $6::bigint[],
     $7::float8[], $8::float8[], $9::float8[], $10::float8[], $11::float8[], $12::jsonb[],
     $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
-    $19::boolean[], $20::smallint[])
+    $19::boolean[], $20::smallint[], $21::smallint[])
     AS found (id, series, labels, kind, severity, event_ms, value, raw, alert, low, high,
-        contributions, version, trace, source, name, shared, lead, over_budget, series_kind)
+        contributions, version, trace, source, name, shared, lead, over_budget, series_kind,
+        kind_source)
 ON CONFLICT (anomaly_id) DO NOTHING
 RETURNING lead_id
 """
@@ -151,7 +153,7 @@ async def _end(connection: "Connection", ends: Sequence[End]) -> None:
 
 def _columns(found: Iterable[Placed]) -> list[list[Any]]:
     rows = [_row(each.finding, each.lead_id) for each in found]
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(20)]
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(21)]
 
 
 def _row(found: Finding, lead_id: str | None) -> tuple[Any, ...]:
@@ -175,4 +177,5 @@ def _row(found: Finding, lead_id: str | None) -> tuple[Any, ...]:
         lead_id,
         found.over_budget,
         found.series_kind,
+        found.series_kind_source,
     )

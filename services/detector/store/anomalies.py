@@ -20,7 +20,7 @@ from services.detector.model.anomalies import (
     Severity,
     ranked,
 )
-from services.detector.model.samples import SeriesKind
+from services.detector.model.samples import SeriesKind, SeriesKindSource
 from services.detector.store.announcing import CHANNEL
 
 if TYPE_CHECKING:
@@ -183,6 +183,7 @@ def _anomaly(row: asyncpg.Record) -> Anomaly:
         shared=(row["shared_name"], row["shared_value"]),
         over_budget=row["over_budget"],
         series_kind=SeriesKind(row["series_kind"]),
+        series_kind_source=SeriesKindSource(row["series_kind_source"]),
     )
     end_time = row["end_time"]
     return Anomaly(

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.ingest.convert.common import invalid, is_time, selector, series, time_ms
 from services.ingest.model.alerts import AlertState, Severity
-from services.ingest.model.metadata import Metadata
+from services.ingest.model.metadata import Known
 from services.ingest.model.samples import SeriesSamples
 from services.ingest.query.samples import SampleQuery
 from services.ingest.store.alerts import AlertFilter
@@ -83,10 +83,26 @@ def metric(name: str) -> str:
     return name
 
 
-def metadata(known: Metadata) -> pb.MetricMetadata:
+def changed_since_ms(request: pb.ListMetadataRequest) -> int | None:
+    """Since when what changed is asked for; None for everything.
+
+    Raises:
+        InvalidInput: INVALID_TIME_RANGE.
+    """
+    if not request.HasField("changed_since"):
+        return None
+    return _time("changed_since", request.changed_since)
+
+
+def metadata(known: Known) -> pb.MetricMetadata:
     """What is known of a metric, for the wire."""
-    type = pb.MetricType.Value(f"METRIC_TYPE_{known.type.name}" if known.type.value else UNKNOWN)
-    return pb.MetricMetadata(metric=known.name, type=type, unit=known.unit, help=known.help)
+    said = known.said
+    type = pb.MetricType.Value(f"METRIC_TYPE_{said.type.name}" if said.type.value else UNKNOWN)
+    update_time = Timestamp()
+    update_time.FromDatetime(known.update_time)
+    return pb.MetricMetadata(
+        metric=said.name, type=type, unit=said.unit, help=said.help, update_time=update_time
+    )
 
 
 def alert_filter(request: pb.ListAlertsRequest) -> AlertFilter:

@@ -1,6 +1,7 @@
 """What a sender says of a metric: its type, its unit, what it means."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Final
 
@@ -33,6 +34,14 @@ class Metadata:
     type: MetricType
     unit: str
     help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is stored of a metric, and when it was first said or last changed."""
+
+    said: Metadata
+    update_time: datetime
 
 
 def metadata(name: str, type: int, unit: bytes, help: bytes) -> Metadata | None:

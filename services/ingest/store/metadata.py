@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from mesh.postgres import guard
-from services.ingest.model.metadata import Metadata, MetricType
+from services.ingest.model.metadata import Known, Metadata, MetricType
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -30,8 +30,14 @@ SET type = excluded.type, unit = excluded.unit, help = excluded.help, update_tim
 WHERE (metric.type, metric.unit, metric.help) <> (excluded.type, excluded.unit, excluded.help)
 """
 _LIST: Final = """
-SELECT name, type, unit, help FROM ingest.metric
+SELECT name, type, unit, help, update_time FROM ingest.metric
 WHERE name > $1 AND ($2 = '' OR name = $2) ORDER BY name LIMIT $3
+"""
+_LIST_CHANGED: Final = """
+SELECT name, type, unit, help, update_time FROM ingest.metric
+WHERE name > $1 AND ($2 = '' OR name = $2)
+    AND update_time >= timestamptz 'epoch' + $4::bigint * interval '1 millisecond'
+ORDER BY name LIMIT $3
 """
 
 
@@ -65,10 +71,22 @@ class MetadataStore:
                 self._most_of_caller,
             )
 
-    async def page(self, name: str, after: str, limit: int) -> list[Metadata]:
-        """Metrics by name from behind `after`; with a `name` that one alone."""
+    async def page(
+        self, name: str, after: str, limit: int, changed_since_ms: int | None = None
+    ) -> list[Known]:
+        """Metrics by name from behind `after`; with a `name` that one alone.
+
+        With `changed_since_ms` those of which something was said or changed then or later.
+        """
         with guard("list_metadata"):
-            rows = await self._pool.fetch(_LIST, after, name, limit)
+            if changed_since_ms is None:
+                rows = await self._pool.fetch(_LIST, after, name, limit)
+            else:
+                rows = await self._pool.fetch(_LIST_CHANGED, after, name, limit, changed_since_ms)
         return [
-            Metadata(row["name"], MetricType(row["type"]), row["unit"], row["help"]) for row in rows
+            Known(
+                Metadata(row["name"], MetricType(row["type"]), row["unit"], row["help"]),
+                row["update_time"],
+            )
+            for row in rows
         ]

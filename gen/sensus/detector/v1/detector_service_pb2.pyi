@@ -75,6 +75,38 @@ SERIES_KIND_COUNTER: SeriesKind.ValueType  # 2
 """A total that only grows and now and then begins again: what counts is its growth per second."""
 Global___SeriesKind: _TypeAlias = SeriesKind  # noqa: Y015
 
+class _SeriesKindSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SeriesKindSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SeriesKindSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SERIES_KIND_SOURCE_UNSPECIFIED: _SeriesKindSource.ValueType  # 0
+    """Not known, or not said."""
+    SERIES_KIND_SOURCE_VALUES: _SeriesKindSource.ValueType  # 1
+    """Its values: what grows and begins again as counters do is one, anything else a gauge."""
+    SERIES_KIND_SOURCE_NAME: _SeriesKindSource.ValueType  # 2
+    """Its name: one that ends in _total or _bucket is a counter's."""
+    SERIES_KIND_SOURCE_METADATA: _SeriesKindSource.ValueType  # 3
+    """Its sender, by the type of its metric in OTLP or remote write: a counter, a gauge, the counts of a histogram or of a summary."""
+    SERIES_KIND_SOURCE_RULE: _SeriesKindSource.ValueType  # 4
+    """A rule."""
+
+class SeriesKindSource(_SeriesKindSource, metaclass=_SeriesKindSourceEnumTypeWrapper):
+    """SeriesKindSource is who says of what kind a series is; a later one here outdoes all before it."""
+
+SERIES_KIND_SOURCE_UNSPECIFIED: SeriesKindSource.ValueType  # 0
+"""Not known, or not said."""
+SERIES_KIND_SOURCE_VALUES: SeriesKindSource.ValueType  # 1
+"""Its values: what grows and begins again as counters do is one, anything else a gauge."""
+SERIES_KIND_SOURCE_NAME: SeriesKindSource.ValueType  # 2
+"""Its name: one that ends in _total or _bucket is a counter's."""
+SERIES_KIND_SOURCE_METADATA: SeriesKindSource.ValueType  # 3
+"""Its sender, by the type of its metric in OTLP or remote write: a counter, a gauge, the counts of a histogram or of a summary."""
+SERIES_KIND_SOURCE_RULE: SeriesKindSource.ValueType  # 4
+"""A rule."""
+Global___SeriesKindSource: _TypeAlias = SeriesKindSource  # noqa: Y015
+
 class _AnomalyEndReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -275,6 +307,7 @@ class Anomaly(_message.Message):
     MEMBERS_FIELD_NUMBER: _builtins.int
     OVER_BUDGET_FIELD_NUMBER: _builtins.int
     SERIES_KIND_FIELD_NUMBER: _builtins.int
+    SERIES_KIND_SOURCE_FIELD_NUMBER: _builtins.int
     anomaly_id: _builtins.str
     """Identity, derived from series, time and kind: a replay of the same input gives the same one."""
     series_id: _builtins.int
@@ -311,6 +344,8 @@ class Anomaly(_message.Message):
     """As what the value was scored: of a counter `value` and `expected` are its growth per second. Unspecified for anomalies of other kinds
     than VALUE. A rule with a series_kind corrects it.
     """
+    series_kind_source: Global___SeriesKindSource.ValueType
+    """Who says that it is of this kind. Unspecified where series_kind is, and of anomalies older than this field."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_series_pb2.Label]:
         """The label set of the series, sorted by name, "__name__" included."""
@@ -384,10 +419,11 @@ class Anomaly(_message.Message):
         members: _abc.Iterable[Global___AnomalyMember] | None = ...,
         over_budget: _builtins.bool = ...,
         series_kind: Global___SeriesKind.ValueType = ...,
+        series_kind_source: Global___SeriesKindSource.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "end_time", b"end_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "nearest_earlier", b"nearest_earlier", "shared_label", b"shared_label"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_score", b"alert_score", "anomaly_id", b"anomaly_id", "commit_time", b"commit_time", "contributions", b"contributions", "cursor", b"cursor", "end_reason", b"end_reason", "end_time", b"end_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "kind", b"kind", "labels", b"labels", "lead_anomaly_id", b"lead_anomaly_id", "members", b"members", "model_version", b"model_version", "nearest_earlier", b"nearest_earlier", "over_budget", b"over_budget", "raw_score", b"raw_score", "reason", b"reason", "series_count", b"series_count", "series_id", b"series_id", "series_kind", b"series_kind", "severity", b"severity", "shared_label", b"shared_label", "traceparent", b"traceparent", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_score", b"alert_score", "anomaly_id", b"anomaly_id", "commit_time", b"commit_time", "contributions", b"contributions", "cursor", b"cursor", "end_reason", b"end_reason", "end_time", b"end_time", "event_time", b"event_time", "expected", b"expected", "feedback", b"feedback", "kind", b"kind", "labels", b"labels", "lead_anomaly_id", b"lead_anomaly_id", "members", b"members", "model_version", b"model_version", "nearest_earlier", b"nearest_earlier", "over_budget", b"over_budget", "raw_score", b"raw_score", "reason", b"reason", "series_count", b"series_count", "series_id", b"series_id", "series_kind", b"series_kind", "series_kind_source", b"series_kind_source", "severity", b"severity", "shared_label", b"shared_label", "traceparent", b"traceparent", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1150,9 +1186,7 @@ class Rule(_message.Message):
     enabled: _builtins.bool
     """Whether the rule works. Default true."""
     series_kind: Global___SeriesKind.ValueType
-    """What the series are, whatever their name and their values say: names that end in _total or _bucket are counters, and what
-    grows and begins again as counters do. Of several rules the first by name counts. A series of which this changes starts over.
-    """
+    """What the series are, whatever their sender, their name and their values say, see SeriesKindSource. Of several rules the first by name counts. A series of which this changes starts over."""
     @_builtins.property
     def hold_duration(self) -> _duration_pb2.Duration:
         """How long the value must stay beyond the threshold, by the time of the samples. Default 0, at most a day."""

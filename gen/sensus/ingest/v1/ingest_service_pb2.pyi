@@ -2109,6 +2109,7 @@ class MetricMetadata(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     UNIT_FIELD_NUMBER: _builtins.int
     HELP_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
     metric: _builtins.str
     """Its name, as in "__name__"; of a histogram or summary the name before _count and _sum."""
     type: Global___MetricType.ValueType
@@ -2117,6 +2118,10 @@ class MetricMetadata(_message.Message):
     """As the sender writes it: seconds, By, {request}; at most 64 characters."""
     help: _builtins.str
     """What it means; at most 1000 characters."""
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When all this was first said so, or changed last."""
+
     def __init__(
         self,
         *,
@@ -2124,10 +2129,11 @@ class MetricMetadata(_message.Message):
         type: Global___MetricType.ValueType = ...,
         unit: _builtins.str = ...,
         help: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["help", b"help", "metric", b"metric", "type", b"type", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["help", b"help", "metric", b"metric", "type", b"type", "unit", b"unit", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2142,22 +2148,30 @@ class ListMetadataRequest(_message.Message):
     METRIC_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CHANGED_SINCE_FIELD_NUMBER: _builtins.int
     metric: _builtins.str
     """Name of one metric; empty for all."""
     page_size: _builtins.int
     """Default 100, at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before; other fields must stay the same."""
+    @_builtins.property
+    def changed_since(self) -> _timestamp_pb2.Timestamp:
+        """Only metrics of which something was first said, or changed, at or after this time; absent for all. Who follows what is said asks
+        from a minute before the newest update_time on: what was said at once becomes visible one after the other.
+        """
+
     def __init__(
         self,
         *,
         metric: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        changed_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_since", b"changed_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_since", b"changed_since", "metric", b"metric", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

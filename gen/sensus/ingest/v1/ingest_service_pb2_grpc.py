@@ -209,7 +209,7 @@ class IngestServiceServicer:
     def ListMetadata(self, request, context):
         """ListMetadata lists what senders say of their metrics, ordered by name. The newest word stays.
 
-        Errors: INVALID_ARGUMENT (INVALID_METRIC, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+        Errors: INVALID_ARGUMENT (INVALID_METRIC, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -103,7 +103,7 @@ class IngestServiceStub:
     ListMetadata: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListMetadataRequest, _ingest_service_pb2.ListMetadataResponse]
     """ListMetadata lists what senders say of their metrics, ordered by name. The newest word stays.
 
-    Errors: INVALID_ARGUMENT (INVALID_METRIC, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+    Errors: INVALID_ARGUMENT (INVALID_METRIC, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
     """
     ListAlerts: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListAlertsRequest, _ingest_service_pb2.ListAlertsResponse]
     """ListAlerts lists alert episodes, newest start first.
@@ -213,7 +213,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
     ListMetadata: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListMetadataRequest, _ingest_service_pb2.ListMetadataResponse]  # type: ignore[assignment]
     """ListMetadata lists what senders say of their metrics, ordered by name. The newest word stays.
 
-    Errors: INVALID_ARGUMENT (INVALID_METRIC, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+    Errors: INVALID_ARGUMENT (INVALID_METRIC, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
     """
     ListAlerts: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListAlertsRequest, _ingest_service_pb2.ListAlertsResponse]  # type: ignore[assignment]
     """ListAlerts lists alert episodes, newest start first.
@@ -368,7 +368,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ingest_service_pb2.ListMetadataResponse, _abc.Awaitable[_ingest_service_pb2.ListMetadataResponse]]:
         """ListMetadata lists what senders say of their metrics, ordered by name. The newest word stays.
 
-        Errors: INVALID_ARGUMENT (INVALID_METRIC, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+        Errors: INVALID_ARGUMENT (INVALID_METRIC, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
         """
 
     @_abc_1.abstractmethod
