@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
+import pytest
 
 from mesh.auth import TokenMinter
 from mesh.interceptors import client_interceptors
@@ -210,3 +212,15 @@ async def _stop(service: Running) -> None:
     for result in await asyncio.gather(*service.tasks.values(), return_exceptions=True):
         if isinstance(result, Exception):
             raise result
+
+
+def refusal(error: grpc.aio.AioRpcError) -> str:
+    """The reason in the details of a status."""
+    found = re.findall(rb"[A-Z]+(?:_[A-Z]+)+", str(error.trailing_metadata()).encode())
+    return b" ".join(found).decode()
+
+
+async def refused(call: Any, reason: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    assert reason in refusal(caught.value), caught.value

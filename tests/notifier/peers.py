@@ -218,3 +218,26 @@ async def served_hook() -> AsyncIterator[Hook]:
 def failing(status: int, **headers: str) -> Answer:
     """Answers with a status."""
     return lambda taken: JSONResponse({"error": "no"}, status_code=status, headers=headers)
+
+
+def webhook_routing(hook: Hook, more: str = "", route: str = "") -> str:
+    """A routing with one webhook."""
+    return f"""
+route:
+  receiver: hook
+{route}
+receivers:
+- name: hook
+  webhook_configs: [{{url: '{hook.url}/a'}}]
+{more}
+"""
+
+
+def kinds(hook: Hook) -> list[str]:
+    """What the hook was told, in order."""
+    return [each.json["kind"] for each in hook.taken]
+
+
+def one_receiver(configs: str) -> str:
+    """A routing to one receiver with these integrations."""
+    return f"route: {{receiver: r}}\nreceivers:\n- name: r\n{configs}"

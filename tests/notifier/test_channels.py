@@ -1,18 +1,13 @@
 """Each channel against a server that takes what the real one takes."""
 
-import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from starlette.responses import PlainTextResponse
 
 from sensus.incidents.v1 import incident_pb2
@@ -26,6 +21,7 @@ from tests.notifier.peers import (
     Hook,
     Log,
     failing,
+    one_receiver,
     served,
 )
 from tests.notifier.services import PagerDutyServer, ServiceNowServer, SlackServer
@@ -37,131 +33,11 @@ HOSTILE = (
 )
 
 
-def to(configs: str) -> str:
-    """A routing to one receiver with these integrations."""
-    return f"route: {{receiver: r}}\nreceivers:\n- name: r\n{configs}"
-
-
 def secret(tmp_path: Path, value: str) -> str:
     """A reference to a secret in a file."""
     file = tmp_path / f"secret-{hashlib.sha256(value.encode()).hexdigest()[:8]}"
     file.write_text(value + "\n")
     return f"file:{file}"
-
-
-class Mailbox:
-    """A mail server's store."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-        self.ids: set[str] = set()
-        self.refusal = ""
-        self.refused = 0
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Takes a mail, or refuses it as it is told."""
-        assert isinstance(envelope.content, bytes)
-        parsed: Any = message_from_bytes(envelope.content, policy=policy.default)
-        self.ids.add(parsed["Message-ID"])
-        if self.refusal:
-            self.refused += 1
-            return self.refusal
-        self.mails.append(parsed)
-        return "250 taken"
-
-
-@pytest.fixture
-async def mailbox() -> AsyncIterator[tuple[Mailbox, int]]:
-    """A running mail server; its store and its port."""
-    box = Mailbox()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(box, hostname="mail.example", enable_SMTPUTF8=True), host="127.0.0.1", port=0
-    )
-    async with server:
-        yield box, server.sockets[0].getsockname()[1]
-
-
-def mail_routing(port: int, more: str = "") -> str:
-    """A routing to the mail server."""
-    return to(
-        f"  email_configs: [{{to: 'ops@example.com', from: 'Sensus <sensus@example.com>', "
-        f"smarthost: '127.0.0.1:{port}', require_tls: false{more}}}]\n"
-    )
-
-
-async def test_mails_of_an_incident_are_one_thread(
-    notifier: Running, log: Log, mailbox: tuple[Mailbox, int]
-) -> None:
-    box, port = mailbox
-    await notifier.route(mail_routing(port))
-    await log.tell("i1", "OPENED")
-    await log.tell("i1", "RESOLVED", state=RESOLVED)
-    await notifier.until(lambda found: [n.state for n in found] == [SENT, SENT])
-    first, second = box.mails
-    assert first["References"] == second["References"] == "<incident.i1@example.com>"
-    assert first["Message-ID"] != second["Message-ID"]
-    assert first["Subject"].startswith("[CRITICAL] opened: checkout fails")
-    assert first["To"] == "ops@example.com"
-    html = first.get_body(("html",))
-    assert html is not None
-    assert 'href="https://sensus.example/incidents/i1"' in html.get_content()
-
-
-async def test_hostile_text_breaks_no_header_of_a_mail_and_makes_no_link(
-    notifier: Running, log: Log, mailbox: tuple[Mailbox, int]
-) -> None:
-    box, port = mailbox
-    await notifier.route(mail_routing(port))
-    await log.tell("i1", "OPENED", title=HOSTILE, labels={"x": HOSTILE, "y": "<script>a</script>"})
-    await notifier.until(lambda found: [n.state for n in found] == [SENT])
-    (mail,) = box.mails
-    assert mail["Bcc"] is None
-    assert "\n" not in mail["Subject"]
-    for kind in ("plain", "html"):
-        part = mail.get_body((kind,))
-        assert part is not None
-        text = part.get_content()
-        assert "http://evil" not in text
-        assert "\u202e" not in text
-        if kind == "html":
-            assert "<b>x" not in text
-            assert "<script>" not in text
-
-
-@pytest.mark.parametrize(
-    ("refusal", "state", "attempts"),
-    [("550 no such user", FAILED, 1), ("451 later", SENT, 2)],
-    ids=["final", "for-now"],
-)
-async def test_mail_server_says_itself_what_is_final(
-    notifier: Running,
-    log: Log,
-    mailbox: tuple[Mailbox, int],
-    refusal: str,
-    state: int,
-    attempts: int,
-) -> None:
-    box, port = mailbox
-    box.refusal = refusal
-    await notifier.route(mail_routing(port))
-    await log.tell("i1", "OPENED")
-    await notifier.until(lambda _: box.refused > 0)
-    if state == SENT:
-        box.refusal = ""
-    (notice,) = await notifier.until(lambda found: [n.state for n in found] == [state])
-    assert notice.attempt_count >= attempts
-    assert len(box.ids) == 1
-
-
-async def test_mail_without_tls_is_not_sent_unless_somebody_says_so(
-    notifier: Running, log: Log, mailbox: tuple[Mailbox, int]
-) -> None:
-    box, port = mailbox
-    await notifier.route(mail_routing(port).replace(", require_tls: false", ""))
-    await log.tell("i1", "OPENED")
-    (notice,) = await notifier.until(lambda found: [n.state for n in found] == [FAILED])
-    assert "TLS" in (await notifier.get(notice.notice_id)).attempts[0].error
-    assert box.mails == []
 
 
 async def test_slack_message_is_edited_and_answered_in_its_thread(
@@ -171,7 +47,9 @@ async def test_slack_message_is_edited_and_answered_in_its_thread(
     async with served(slack.handle) as url:
         token = secret(tmp_path, slack.token)
         await notifier.route(
-            to(f"  slack_configs: [{{token: '{token}', channel: '#ops', api_url: '{url}/api'}}]\n")
+            one_receiver(
+                f"  slack_configs: [{{token: '{token}', channel: '#ops', api_url: '{url}/api'}}]\n"
+            )
         )
         await log.tell("i1", "OPENED", title=HOSTILE, severity=WARNING, labels={"a": HOSTILE})
         cause = incident_pb2.Cause(root_cause="the disk is full")
@@ -200,7 +78,9 @@ async def test_slack_refusal_is_final_though_its_status_is_200(
     async with served(slack.handle) as url:
         token = secret(tmp_path, slack.token)
         await notifier.route(
-            to(f"  slack_configs: [{{token: '{token}', channel: '#ops', api_url: '{url}/api'}}]\n")
+            one_receiver(
+                f"  slack_configs: [{{token: '{token}', channel: '#ops', api_url: '{url}/api'}}]\n"
+            )
         )
         await log.tell("i1", "OPENED")
         (notice,) = await notifier.until(lambda found: [n.state for n in found] == [FAILED])
@@ -216,7 +96,9 @@ async def test_pagerduty_incident_is_one_by_its_key(
     async with served(server.handle) as url:
         key = secret(tmp_path, server.routing_key)
         await notifier.route(
-            to(f"  pagerduty_configs: [{{routing_key: '{key}', url: '{url}/v2/enqueue'}}]\n")
+            one_receiver(
+                f"  pagerduty_configs: [{{routing_key: '{key}', url: '{url}/v2/enqueue'}}]\n"
+            )
         )
         long = {f"label{number}": "x" * 2000 for number in range(60)}
         await log.tell("i1", "OPENED", title="x" * 3000, labels=long)
@@ -235,7 +117,7 @@ async def test_servicenow_record_is_made_once_and_then_written_on(
     async with served(server.handle) as url:
         password = secret(tmp_path, server.password)
         await notifier.route(
-            to(
+            one_receiver(
                 f"  servicenow_configs: [{{url: '{url}', username: {server.user}, "
                 f"password: '{password}'}}]\n"
             )
@@ -256,7 +138,7 @@ async def test_webhook_is_signed_with_the_secret_and_never_shows_it(
 ) -> None:
     key, token = secret(tmp_path, "k3y"), secret(tmp_path, "t0ken")
     await notifier.route(
-        to(
+        one_receiver(
             f"  webhook_configs: [{{url: '{hook.url}', secret: '{key}', "
             f"authorization: '{token}'}}]\n"
         )
@@ -280,7 +162,7 @@ async def test_secret_that_a_server_sends_back_is_written_down_nowhere(
         status_code=status,
     )
     await notifier.route(
-        to(f"  webhook_configs: [{{url: '{address}', authorization: '{token}'}}]\n")
+        one_receiver(f"  webhook_configs: [{{url: '{address}', authorization: '{token}'}}]\n")
     )
     await log.tell("i1", "OPENED")
     await hook.until(1)
@@ -325,7 +207,9 @@ AGENT_SCHEMA = {
 
 
 async def test_agent_form_is_exactly_the_contract(notifier: Running, log: Log, hook: Hook) -> None:
-    await notifier.route(to(f"  webhook_configs: [{{url: '{hook.url}', format: agent}}]\n"))
+    await notifier.route(
+        one_receiver(f"  webhook_configs: [{{url: '{hook.url}', format: agent}}]\n")
+    )
     labels = {"__name__": "node_cpu_usage", "host": "web-1", "value": "97.5"}
     await log.tell("i1", "OPENED", labels=labels, environment="prod")
     await log.tell("i2", "OPENED")
@@ -360,7 +244,9 @@ async def test_alertmanager_form_has_the_group_and_its_alerts(
 async def test_alertmanager_form_says_how_many_alerts_it_leaves_out(
     notifier: Running, log: Log, hook: Hook
 ) -> None:
-    await notifier.route(to(f"  webhook_configs: [{{url: '{hook.url}', format: alertmanager}}]\n"))
+    await notifier.route(
+        one_receiver(f"  webhook_configs: [{{url: '{hook.url}', format: alertmanager}}]\n")
+    )
     members = [{"alertname": f"a{number}"} for number in range(60)]
     await log.tell("i1", "OPENED", members=members, member_count=70)
     (taken,) = await hook.until(1)
@@ -379,7 +265,7 @@ async def test_what_will_never_do_is_not_tried_again(
     notifier: Running, log: Log, hook: Hook, status: int, headers: dict[str, str], error: str
 ) -> None:
     hook.answer = failing(status, **headers)
-    await notifier.route(to(f"  webhook_configs: [{{url: '{hook.url}'}}]\n"))
+    await notifier.route(one_receiver(f"  webhook_configs: [{{url: '{hook.url}'}}]\n"))
     await log.tell("i1", "OPENED")
     (notice,) = await notifier.until(lambda found: [n.state for n in found] == [FAILED])
     (attempt,) = (await notifier.get(notice.notice_id)).attempts
@@ -392,7 +278,7 @@ async def test_what_may_pass_is_tried_again_when_the_server_says(
     notifier: Running, log: Log, hook: Hook, status: int
 ) -> None:
     hook.answer = failing(status, **{"Retry-After": "2"})
-    await notifier.route(to(f"  webhook_configs: [{{url: '{hook.url}'}}]\n"))
+    await notifier.route(one_receiver(f"  webhook_configs: [{{url: '{hook.url}'}}]\n"))
     await log.tell("i1", "OPENED")
     (notice,) = await notifier.until(
         lambda found: (
@@ -411,7 +297,7 @@ async def test_what_may_pass_is_tried_again_when_the_server_says(
 
 async def test_private_address_is_not_asked(start: Any, log: Log, hook: Hook) -> None:
     notifier = await start(private_hosts=())
-    await notifier.route(to(f"  webhook_configs: [{{url: '{hook.url}'}}]\n"))
+    await notifier.route(one_receiver(f"  webhook_configs: [{{url: '{hook.url}'}}]\n"))
     await log.tell("i1", "OPENED")
     (notice,) = await notifier.until(lambda found: [n.state for n in found] == [FAILED])
     error = (await notifier.get(notice.notice_id)).attempts[0].error

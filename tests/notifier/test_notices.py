@@ -19,34 +19,17 @@ from tests.notifier.peers import (
     WARNING,
     Hook,
     Log,
+    kinds,
+    webhook_routing,
 )
 
 SENT = notice_pb2.NOTICE_STATE_SENT
-DROPPED = notice_pb2.NOTICE_STATE_DROPPED
-
-
-def one(hook: Hook, more: str = "", route: str = "") -> str:
-    """A routing with one webhook."""
-    return f"""
-route:
-  receiver: hook
-{route}
-receivers:
-- name: hook
-  webhook_configs: [{{url: '{hook.url}/a'}}]
-{more}
-"""
-
-
-def kinds(hook: Hook) -> list[str]:
-    """What the hook was told, in order."""
-    return [each.json["kind"] for each in hook.taken]
 
 
 async def test_opened_incident_is_told_once_with_its_cause(
     notifier: Running, log: Log, hook: Hook
 ) -> None:
-    await notifier.route(one(hook))
+    await notifier.route(webhook_routing(hook))
     cause = incident_pb2.Cause(root_cause="the disk of db-1 is full", confidence=0.9)
     await log.tell("i1", "OPENED", cause=cause, services=["checkout"])
     (taken,) = await hook.until(1)
@@ -63,7 +46,7 @@ async def test_opened_incident_is_told_once_with_its_cause(
 
 async def test_first_notice_waits_for_the_cause(start: Start, log: Log, hook: Hook) -> None:
     notifier = await start(explanation_wait_s=60.0)
-    await notifier.route(one(hook))
+    await notifier.route(webhook_routing(hook))
     await log.tell("i1", "OPENED")
     await notifier.until(lambda found: len(found) == 1)
     assert not hook.taken
@@ -78,7 +61,7 @@ async def test_first_notice_tells_of_alerts_that_came_while_it_waited(
     start: Start, log: Log, hook: Hook
 ) -> None:
     notifier = await start(explanation_wait_s=60.0)
-    await notifier.route(one(hook))
+    await notifier.route(webhook_routing(hook))
     await log.tell("i1", "OPENED", members=[{"alertname": "A"}], member_count=1)
     both = [{"alertname": "A"}, {"alertname": "B"}]
     await log.tell("i1", "MEMBERS", members=both, member_count=2, transition=False)
@@ -92,7 +75,7 @@ async def test_first_notice_goes_without_a_cause_that_does_not_come(
     start: Start, log: Log, hook: Hook
 ) -> None:
     notifier = await start(explanation_wait_s=1.0)
-    await notifier.route(one(hook))
+    await notifier.route(webhook_routing(hook))
     await log.tell("i1", "OPENED")
     await notifier.until(lambda found: [n.state for n in found] == [SENT])
     assert hook.taken[0].json["incident"]["cause"] is None
@@ -102,7 +85,7 @@ async def test_cause_hurries_no_group_that_the_route_lets_wait(
     start: Start, log: Log, hook: Hook, sql: Any
 ) -> None:
     notifier = await start(explanation_wait_s=20.0)
-    await notifier.route(one(hook, route="  group_wait: 50s"))
+    await notifier.route(webhook_routing(hook, route="  group_wait: 50s"))
     await log.tell("i1", "OPENED")
     cause = incident_pb2.Cause(root_cause="the disk of db-1 is full", confidence=0.9)
     await log.tell("i1", "EXPLAINED", cause=cause, transition=False)
@@ -134,7 +117,7 @@ async def test_cause_hurries_no_group_that_the_route_lets_wait(
 async def test_transition_is_told_to_who_was_told_of_the_incident(
     notifier: Running, log: Log, hook: Hook, event: str, fields: dict[str, object], kind: str
 ) -> None:
-    await notifier.route(one(hook))
+    await notifier.route(webhook_routing(hook))
     await log.tell("i1", "OPENED", severity=WARNING)
     await log.tell("i1", event, **fields)  # type: ignore[arg-type]
     await hook.until(2)
@@ -144,7 +127,7 @@ async def test_transition_is_told_to_who_was_told_of_the_incident(
 async def test_return_is_told_as_again_and_later_as_flapping(
     notifier: Running, log: Log, hook: Hook
 ) -> None:
-    await notifier.route(one(hook))
+    await notifier.route(webhook_routing(hook))
     await log.tell("i1", "OPENED")
     await log.tell("i1", "RESOLVED", state=RESOLVED)
     await log.tell("i1", "REOPENED")
@@ -155,7 +138,7 @@ async def test_return_is_told_as_again_and_later_as_flapping(
 
 
 async def test_what_gives_no_notice_tells_nobody(notifier: Running, log: Log, hook: Hook) -> None:
-    await notifier.route(one(hook))
+    await notifier.route(webhook_routing(hook))
     await log.tell("i1", "OPENED")
     for event in ("EXPLAINED", "SETTLING", "FLAPPED", "MEMBERS", "NOTE", "MUTED", "UNMUTED"):
         state = SETTLING if event == "SETTLING" else incident_pb2.INCIDENT_STATE_OPEN
@@ -163,152 +146,6 @@ async def test_what_gives_no_notice_tells_nobody(notifier: Running, log: Log, ho
     await log.tell("i2", "OPENED")
     await hook.until(2)
     assert [each.json["incident"]["incident_id"] for each in hook.taken] == ["i1", "i2"]
-
-
-async def test_who_was_not_told_of_it_hears_nothing_of_its_end(
-    notifier: Running, log: Log, hook: Hook, sql: Any
-) -> None:
-    await log.tell("i1", "OPENED")  # nobody is routed yet
-    async with asyncio.timeout(60):
-        while await sql.fetchval("SELECT cursor FROM notifier.cursor") != 1:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-    await notifier.route(one(hook))
-    await log.tell("i1", "RESOLVED", state=RESOLVED)
-    await log.tell("i2", "OPENED")
-    await hook.until(1)
-    assert [each.json["incident"]["incident_id"] for each in hook.taken] == ["i2"]
-
-
-@pytest.mark.parametrize("event", ["ACKNOWLEDGED", "RESOLVED", "MERGED"])
-async def test_who_was_not_told_of_its_begin_hears_nothing_of_what_follows(
-    notifier: Running, log: Log, hook: Hook, event: str
-) -> None:
-    other = f"- {{name: other, webhook_configs: [{{url: '{hook.url}/other'}}]}}"
-    await notifier.route(
-        one(
-            hook,
-            other,
-            """
-  routes: [{receiver: other, matchers: ['team="b"']}]
-""",
-        )
-    )
-    await log.tell("i1", "OPENED", labels={"team": "a"})
-    state = {"ACKNOWLEDGED": ACKNOWLEDGED, "RESOLVED": RESOLVED, "MERGED": MERGED}[event]
-    await log.tell("i1", event, labels={"team": "b"}, state=state)
-    await log.tell("i2", "OPENED", labels={"team": "b"})
-    await hook.until(3)
-    assert {(t.path, t.json["incident"]["incident_id"]) for t in hook.taken} == {
-        ("/a", "i1"),
-        ("/other", "i2"),
-    }
-
-
-async def test_what_was_told_before_a_silence_is_not_told_again_at_its_end(
-    notifier: Running, log: Log, hook: Hook
-) -> None:
-    await notifier.route(one(hook))
-    await log.tell("i1", "OPENED")
-    await log.tell("i1", "SILENCED", silence_ids=["s1"], transition=False)
-    await log.tell("i1", "UNSILENCED", silence_ids=[], transition=False)
-    await log.tell("i2", "OPENED")
-    await notifier.until(lambda found: [n.state for n in found] == [SENT, SENT])
-    assert [each.json["incident"]["incident_id"] for each in hook.taken] == ["i1", "i2"]
-
-
-async def test_what_still_fires_when_its_silence_ends_is_told_then(
-    notifier: Running, log: Log, hook: Hook
-) -> None:
-    await notifier.route(one(hook))
-    await log.tell("i1", "OPENED", severity=WARNING, silence_ids=["s1"])
-    await log.tell("i1", "WORSENED", severity=CRITICAL)
-    await notifier.until(lambda found: len(found) == 2)
-    assert not hook.taken
-    await log.tell("i1", "UNSILENCED", silence_ids=[], transition=False)
-    await notifier.until(lambda found: {n.state for n in found} <= {SENT, DROPPED})
-    assert kinds(hook) == ["worsened"]
-
-
-async def test_end_of_a_muted_incident_is_told_all_the_same(
-    notifier: Running, log: Log, hook: Hook
-) -> None:
-    await notifier.route(one(hook))
-    await log.tell("i1", "OPENED", severity=WARNING)
-    mute = incident_pb2.Mute(until_resolved=True)
-    await log.tell("i1", "MUTED", mute=mute, transition=False)
-    await log.tell("i1", "WORSENED", severity=CRITICAL)
-    await log.tell("i1", "RESOLVED", state=RESOLVED)
-    await hook.until(2)
-    assert kinds(hook) == ["opened", "resolved"]
-    held = [n for n in await notifier.notices() if n.held_by]
-    assert [n.held_by for n in held] == ["the incident is muted"]
-
-
-async def test_what_opened_while_it_was_muted_is_told_when_the_mute_ends(
-    notifier: Running, log: Log, hook: Hook
-) -> None:
-    await notifier.route(one(hook))
-    await log.tell("i1", "OPENED", mute=incident_pb2.Mute(until_resolved=True))
-    await notifier.until(lambda found: len(found) == 1)
-    assert kinds(hook) == []
-    await log.tell("i1", "UNMUTED", mute=None, transition=False)
-    await hook.until(1)
-    assert kinds(hook) == ["opened"]
-
-
-async def test_what_was_over_before_its_silence_ended_is_dropped(
-    notifier: Running, log: Log, hook: Hook
-) -> None:
-    await notifier.route(one(hook))
-    await log.tell("i1", "OPENED", silence_ids=["s1"])
-    await log.tell("i1", "RESOLVED", state=RESOLVED, silence_ids=[])
-    found = await notifier.until(
-        lambda found: [n.state for n in found] == [notice_pb2.NOTICE_STATE_DROPPED]
-    )
-    assert found[0].held_by == "silences hold all of its alerts back"
-    assert kinds(hook) == []
-
-
-async def test_inhibited_incident_is_told_when_its_inhibitor_is_over(
-    notifier: Running, log: Log, hook: Hook
-) -> None:
-    rule = """
-inhibit_rules: [{source_match: {kind: power}, target_match: {kind: disk}, equal: [dc]}]
-"""
-    await notifier.route(one(hook, rule))
-    await log.tell("power", "OPENED", labels={"kind": "power", "dc": "a"})
-    await log.tell("disk", "OPENED", labels={"kind": "disk", "dc": "a"})
-    await log.tell("other", "OPENED", labels={"kind": "disk", "dc": "b"})
-    await hook.until(2)
-    found = await notifier.notices(incident_id="disk")
-    assert [n.held_by for n in found] == ["inhibited by incident power"]
-    await log.tell("power", "RESOLVED", state=RESOLVED)
-    await hook.until(4)
-    told = [each.json["incident"]["incident_id"] for each in hook.taken]
-    assert sorted(told[2:]) == ["disk", "power"]
-
-
-async def test_inhibition_asks_by_labels_and_not_for_every_open_incident(
-    notifier: Running, log: Log, hook: Hook, sql: Any
-) -> None:
-    """Of a thousand open incidents those that can hold it back are read, by an index."""
-    rule = """
-inhibit_rules: [{source_match: {kind: power}, target_match: {kind: disk}, equal: [dc]}]
-"""
-    await notifier.route(one(hook, rule))
-    await sql.execute(
-        "INSERT INTO notifier.incident (incident_id, is_over, document, labels) "
-        "SELECT 'x' || n, false, 'no JSON: whoever reads it fails', "
-        "jsonb_build_object('kind', 'power', 'dc', n::text) FROM generate_series(1, 1000) n"
-    )
-    await log.tell("power", "OPENED", labels={"kind": "power", "dc": "a"})
-    await log.tell("disk", "OPENED", labels={"kind": "disk", "dc": "a"})
-    await log.tell("other", "OPENED", labels={"kind": "disk", "dc": "b"})
-    await hook.until(2)
-    assert [n.held_by for n in await notifier.notices(incident_id="disk")] == [
-        "inhibited by incident power"
-    ]
-    assert [n.held_by for n in await notifier.notices(incident_id="other")] == [""]
 
 
 async def test_preview_tells_who_would_be_told_in_which_words_and_tells_nobody(
@@ -353,7 +190,7 @@ async def test_repeated_and_escalated_unless_somebody_acknowledges(
   escalate: [{after: 1s, receiver: boss}]
 """
     boss = f"- {{name: boss, webhook_configs: [{{url: '{hook.url}/boss'}}]}}"
-    await notifier.route(one(hook, boss, route))
+    await notifier.route(webhook_routing(hook, boss, route))
     await log.tell("i1", "OPENED")
     await log.tell("i2", "OPENED")
     await log.tell("i2", "ACKNOWLEDGED", state=ACKNOWLEDGED, owner="user:anna")
@@ -385,7 +222,7 @@ async def test_order_per_incident_and_receiver_is_kept_over_failures(
         return PlainTextResponse("-", status_code=next(refused, 200))
 
     hook.answer = answer  # type: ignore[assignment]
-    await notifier.route(one(hook))
+    await notifier.route(webhook_routing(hook))
     await log.tell("i1", "OPENED", severity=WARNING)
     await log.tell("i1", "WORSENED", severity=CRITICAL)
     await log.tell("i1", "RESOLVED", state=RESOLVED)
@@ -395,7 +232,7 @@ async def test_order_per_incident_and_receiver_is_kept_over_failures(
 
 async def test_two_replicas_tell_once(start: Start, log: Log, hook: Hook) -> None:
     first = await start()
-    await first.route(one(hook))
+    await first.route(webhook_routing(hook))
     await start()
     for number in range(40):
         await log.tell(f"i{number}", "OPENED")
@@ -409,7 +246,7 @@ async def test_replica_that_has_not_read_the_routing_yet_tells_a_new_receiver(
 ) -> None:
     late = await start(without=("routing", "incidents"))
     first = await start(without=("deliveries",))
-    await first.route(one(hook))
+    await first.route(webhook_routing(hook))
     await log.tell("i1", "OPENED")
     await late.until(lambda found: [n.state for n in found] == [SENT])
     assert kinds(hook) == ["opened"]
@@ -432,7 +269,7 @@ receivers:
 async def test_trace_of_the_alert_leads_to_the_notice(
     notifier: Running, log: Log, hook: Hook
 ) -> None:
-    await notifier.route(one(hook))
+    await notifier.route(webhook_routing(hook))
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     await log.tell("i1", "OPENED", traceparent=f"00-{trace}-00f067aa0ba902b7-01")
     found = await notifier.until(lambda found: len(found) == 1)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from services.explainer.model.case import Case, ServiceGraph, Subject
+from services.explainer.model.ranking import Ranking
 from services.explainer.model.traces import (
     Call,
     CallCounts,
@@ -136,3 +137,8 @@ def shapes(early: int, usual_early: int = 0) -> tuple[Shape, ...]:
         )
         for made, observed, usual in told
     )
+
+
+def named(found: Ranking) -> str:
+    """Who is named; "" for nobody."""
+    return "" if found.abstained else found.suspects[0].entity
