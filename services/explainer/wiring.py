@@ -37,6 +37,7 @@ from services.explainer.evidence.sources import (
     MovedSeries,
     Nearby,
     NearbyChanges,
+    OwnExemplars,
     PastIncidents,
     Reader,
     ReportedCalls,
@@ -185,8 +186,8 @@ async def _assemble(
     ingest, detector = IngestClient(peers.ingest), DetectorClient(peers.detector)
     context, incidents = Context(pool), Incidents(pool)
     reader = Reader(ingest=ingest, detector=detector, reach=config.reach)
-    traces = _traces(config, peers, clock)
-    evidence = _sources(reader, traces, context, incidents)
+    traced = (_exemplars(config, reader), *_traces(config, peers, clock))
+    evidence = _sources(reader, traced, context, incidents)
 
     def work(asking: FormSource, memory: Incidents | None = None) -> Pipeline:
         return Pipeline(
@@ -270,8 +271,12 @@ def _traces(config: Config, peers: Peers, clock: Clock) -> tuple[Source, ...]:
     return (ComparedTraces(topology=client, reach=config.reach, clock=clock, trace_url=url),)
 
 
+def _exemplars(config: Config, reader: Reader) -> Source:
+    return OwnExemplars(ingest=reader.ingest, reach=reader.reach, trace_url=config.trace_url)
+
+
 def _sources(
-    reader: Reader, traces: tuple[Source, ...], context: Context, incidents: Incidents
+    reader: Reader, traced: tuple[Source, ...], context: Context, incidents: Incidents
 ) -> Sources:
     """Every source of evidence."""
     most = reader.reach.nearby_max
@@ -285,7 +290,7 @@ def _sources(
         reported=(
             NearbyChanges(context=context, reach=reader.reach),
             ReportedCalls(context=context),
-            *traces,
+            *traced,
             PastIncidents(incidents=incidents),
         ),
     )

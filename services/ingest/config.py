@@ -78,7 +78,7 @@ class Config(CommonConfig):
 
     examples: Annotated[
         Literal["masked", "off"],
-        Meta(description="Whether a few errors are kept as examples, masked; off for none"),
+        Meta(description="Whether a few errors and exemplars are kept, masked; off for none"),
     ] = "masked"
     max_caller_events_per_s: Annotated[
         int, Meta(ge=1, description="Spans and records a second of one caller to one process")

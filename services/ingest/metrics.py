@@ -26,8 +26,13 @@ BODIES_REFUSED: Final = Counter(
 )
 EXEMPLARS_SKIPPED: Final = Counter(
     "sensus_exemplars_skipped_total",
-    "Exemplars of remote write that came and are not kept. Above 0: send_exemplars is on for "
-    "nothing.",
+    "Exemplars that came and are not kept: without the id of a trace, too old, or more than "
+    "1,000 a minute of one caller. Rising: look at what the sender's exemplars hold.",
+)
+EXEMPLARS_KEPT: Final = Counter(
+    "sensus_exemplars_kept_total",
+    "Exemplars that are kept, or give way to a greater one of their minute. Flat while senders "
+    "trace: explanations of anomalies lead to no trace of their series.",
 )
 EVENTS_RECEIVED: Final = Counter(
     "sensus_events_received_total",

@@ -34,6 +34,7 @@ from services.ingest.convert.page_tokens import (
     position_in,
     token_after,
 )
+from services.ingest.query.exemplars import ExemplarQuerying
 from services.ingest.query.samples import Querying
 from services.ingest.store.alert_log import LoggedAlert
 from services.ingest.store.alerts import AlertStore
@@ -73,6 +74,7 @@ class Parts:
     replica_labels: frozenset[str]
     alert_log: Publisher[LoggedAlert]
     querying: Querying
+    exemplars: ExemplarQuerying
     subscriptions: Subscriptions
     series: SeriesStore
     metadata: MetadataStore
@@ -138,6 +140,12 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
         wanted = query.sample_query(request, self._parts.clock.now_ms())
         async for part in self._parts.querying.samples(wanted):
             yield query.samples(part)
+
+    async def QueryExemplars(  # noqa: N802
+        self, request: pb.QueryExemplarsRequest, context: object
+    ) -> pb.QueryExemplarsResponse:
+        wanted = query.exemplar_query(request, self._parts.clock.now_ms())
+        return query.exemplars(await self._parts.exemplars.exemplars(wanted))
 
     async def ListSeries(  # noqa: N802
         self, request: pb.ListSeriesRequest, context: object

@@ -26,6 +26,7 @@ from services.ingest.config import Config
 from services.ingest.event_wiring import EventParts, event_parts
 from services.ingest.model.samples import Segment
 from services.ingest.publisher import Publisher
+from services.ingest.query.exemplars import ExemplarQuerying
 from services.ingest.query.samples import Querying
 from services.ingest.servicer import ALWAYS_TRACED, FULL_NAME, Parts, access, register
 from services.ingest.store import log_reader
@@ -34,6 +35,7 @@ from services.ingest.store.alerts import AlertStore
 from services.ingest.store.chunks import ChunkStore
 from services.ingest.store.deliveries import DeliveryStore
 from services.ingest.store.episodes import EpisodeStore
+from services.ingest.store.exemplars import ExemplarStore
 from services.ingest.store.expiry import ExpiryStore
 from services.ingest.store.installation import Installation
 from services.ingest.store.leases import LeaseStore
@@ -61,6 +63,7 @@ from services.ingest.upkeep.unrepeated import Unrepeated
 from services.ingest.write.bodies import Bodies
 from services.ingest.write.committer import Committer
 from services.ingest.write.compiled_loops import CompiledLoops
+from services.ingest.write.exemplars import ExemplarWrites
 from services.ingest.write.intake import Intake
 from services.ingest.write.metadata_notes import MetadataNotes
 from services.ingest.write.otlp import OtlpWrites
@@ -207,9 +210,10 @@ async def _assemble(core: _Core, events: EventParts, identity: Identity) -> Inge
     notes = MetadataNotes(MetadataStore(pool))
     loops = CompiledLoops()
     bodies = Bodies(intake, notes, ByteBudget(), core.body_reader, loops)
-    register(_parts(core, events, intake, bodies), server.grpc)
+    exemplars = _exemplars(core)
+    register(_parts(core, events, intake, RemoteWrites(bodies, exemplars)), server.grpc)
     event_writes = events.writes(config, bodies, clock)
-    collector.register(OtlpWrites(bodies), event_writes, server.grpc)
+    collector.register(OtlpWrites(bodies, exemplars), event_writes, server.grpc)
     return Ingest(
         server=server,
         workers={
@@ -243,7 +247,17 @@ def _intake(core: _Core) -> Intake:
     return Intake(core.committer, StoredRows(core.pool), config.limits(), rates, clock)
 
 
-def _parts(core: _Core, events: EventParts, intake: Intake, bodies: Bodies) -> Parts:
+def _exemplars(core: _Core) -> ExemplarWrites:
+    config = core.config
+    return ExemplarWrites(
+        ExemplarStore(core.pool),
+        core.clock,
+        takes=config.examples == "masked",
+        future_ms=config.limits().future_ms,
+    )
+
+
+def _parts(core: _Core, events: EventParts, intake: Intake, remote_writes: RemoteWrites) -> Parts:
     clock, pool = core.clock, core.pool
     deliveries = DeliveryStore(pool, absent_after_s=core.config.lease_ttl_s)
     alerts = AlertStore(pool)
@@ -258,7 +272,7 @@ def _parts(core: _Core, events: EventParts, intake: Intake, bodies: Bodies) -> P
             grace_s=core.drain_grace_s,
             budget=ByteBudget(patience_s=_WRITERS_PATIENCE_S),
         ),
-        remote_writes=RemoteWrites(bodies),
+        remote_writes=remote_writes,
         episodes=Episodes(NoticeCommitter(episodes, clock), alerts, core.bell),
         severity_words=SeverityWords(
             core.config.alert_severity_labels, core.config.alert_severities
@@ -266,6 +280,7 @@ def _parts(core: _Core, events: EventParts, intake: Intake, bodies: Bodies) -> P
         replica_labels=frozenset(core.config.alert_replica_labels),
         alert_log=core.alert_log,
         querying=Querying(SeriesStore(pool), SampleStore(pool, core.tail)),
+        exemplars=ExemplarQuerying(SeriesStore(pool), ExemplarStore(pool)),
         subscriptions=_subscriptions(core, events, deliveries),
         series=SeriesStore(pool),
         metadata=MetadataStore(pool),

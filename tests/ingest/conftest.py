@@ -23,6 +23,7 @@ DELETE FROM ingest.batch;
 DELETE FROM ingest.chunk;
 DELETE FROM ingest.caller;
 DELETE FROM ingest.metric;
+DELETE FROM ingest.exemplar;
 DELETE FROM ingest.running_total;
 DELETE FROM ingest.series;
 DELETE FROM ingest.head;

@@ -70,6 +70,7 @@ def _claims(facts: Facts) -> Iterator[Claim]:
         if piece.evidence_id not in cited:
             said = _of_subject(piece, facts)
             yield from (each for each in said if not (is_silent and isinstance(each, Silent)))
+    yield from (ForExample(p.evidence_id) for p in facts.evidence if p.is_sampled)
     for piece in facts.evidence:
         if piece.is_exhausted and piece.evidence_id not in cited and facts.is_tied(piece):
             yield Exhausted(piece.evidence_id)
@@ -118,7 +119,8 @@ def _of_traces(facts: Facts, cited: Collection[str]) -> Iterator[Claim]:
     tied = [piece for piece in facts.of_kind(*_OF_TRACES) if facts.is_tied(piece)]
     failing = {p.labels.get("service") for p in tied if p.kind is EvidenceKind.ORIGIN_ERRORS}
     told = {facts.suspects[0].suspect.entity} if facts.suspects else failing
-    examples = [p for p in facts.of_kind(EvidenceKind.EXAMPLE) if p.labels.get("service") in told]
+    told_of = [p for p in facts.of_kind(EvidenceKind.EXAMPLE) if not p.is_sampled]
+    examples = [piece for piece in told_of if piece.labels.get("service") in told]
     yield from (ForExample(id) for id in _first(examples)[:1])
     for kind, claim in _OF_TRACES.items():
         pieces = [p for p in tied if p.kind is kind and p.evidence_id not in cited]

@@ -288,7 +288,8 @@ def _for_example(claim: ForExample, facts: Facts) -> str:
     piece = _piece(claim.evidence, facts)
     trace_id = piece.labels.get("trace_id")
     trace = f" (trace {plain(trace_id)})" if trace_id else ""
-    return _cited(f"For example in {place_of(piece)}: {title_of(piece)}{trace}", claim.evidence)
+    where = "" if piece.is_sampled else f" in {place_of(piece)}:"
+    return _cited(f"For example{where} {title_of(piece)}{trace}", claim.evidence)
 
 
 def _missing(claim: Missing, facts: Facts) -> str:

@@ -18,6 +18,7 @@ from sensus.ingest.v1 import ingest_service_pb2_grpc as pb_grpc
 from services.explainer.model.names import plain
 from services.explainer.model.promql import bound_of_rule, metrics_in_words, metrics_of_rule
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts, SubjectKind, SubjectRef
+from services.explainer.model.traces import Exemplar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,23 @@ class IngestClient:
         with translated():
             answer = await self._stub.ListAlerts(request)
         return await asyncio.to_thread(lambda: [alert_facts(alert) for alert in answer.alerts])
+
+    async def exemplars(self, selector: str, start_ms: int, end_ms: int) -> list[Exemplar]:
+        """Exemplars from `start_ms` up to `end_ms` of the series that match.
+
+        Raises:
+            Overloaded: TOO_MANY_SERIES.
+        """
+        request = pb.QueryExemplarsRequest(
+            selector=selector, start_time=stamp(start_ms), end_time=stamp(end_ms)
+        )
+        with translated():
+            answer = await self._stub.QueryExemplars(request)
+        return [
+            Exemplar(time_ms=each.time.ToMilliseconds(), value=each.value, trace_id=each.trace_id)
+            for series in answer.series
+            for each in series.exemplars
+        ]
 
     async def samples(
         self,

@@ -7,10 +7,19 @@ from typing import Any, Final
 
 from services.explainer.evidence.figures import since_event
 from services.explainer.model.case import Change
-from services.explainer.model.evidence import Evidence, EvidenceKind, Figure
+from services.explainer.model.evidence import SAMPLED, Evidence, EvidenceKind, Figure
 from services.explainer.model.names import plain
 from services.explainer.model.subjects import SubjectFacts
-from services.explainer.model.traces import Call, Example, LogLines, Origin, Shape, Traces, Version
+from services.explainer.model.traces import (
+    Call,
+    Example,
+    Exemplar,
+    LogLines,
+    Origin,
+    Shape,
+    Traces,
+    Version,
+)
 from services.explainer.rankers.deviation import USUAL_SIGMAS
 from services.explainer.rankers.lines import new_lines
 from services.explainer.rankers.origins import ErrorExcess, excesses, said, shown
@@ -120,6 +129,23 @@ def example_piece(example: Example, trace_url: str) -> Evidence:
         ),
         reference_id=example.example_id,
         link=trace_url.replace("{trace_id}", example.trace_id) if is_traced else "",
+    )
+
+
+def exemplar_piece(exemplar: Exemplar, facts: SubjectFacts, trace_url: str) -> Evidence:
+    """One request behind the subject's series, with where its trace is shown."""
+    trace_id = exemplar.trace_id if _TRACE_ID.fullmatch(exemplar.trace_id) else ""
+    service = facts.labels.get("service") or facts.labels.get("job", "")
+    return Evidence(
+        kind=EvidenceKind.EXAMPLE,
+        source=f"ingest QueryExemplars {plain(facts.metric, 200)}",
+        title=f"a request that counts in {plain(facts.metric)}",
+        start_ms=exemplar.time_ms,
+        end_ms=exemplar.time_ms,
+        labels=_labels(service=service, trace_id=trace_id),
+        figures=(Figure(name=SAMPLED, value=exemplar.value),),
+        reference_id=trace_id,
+        link=trace_url.replace("{trace_id}", trace_id) if trace_id else "",
     )
 
 

@@ -32,6 +32,9 @@ class EvidenceKind(StrEnum):
     MISSING = "missing"
 
 
+SAMPLED: Final = "sampled"
+"""Figure of an example that is a request behind the subject's own series: its value."""
+
 COUNTED: Final = (EvidenceKind.ORIGIN_ERRORS, EvidenceKind.CALL_SHAPE, EvidenceKind.CALL_WAIT)
 """What was counted of traces and differs from what is usual."""
 
@@ -103,6 +106,11 @@ class Evidence:
     def is_measured(self) -> bool:
         """Whether it is a series of which is known what is usual and what was observed."""
         return bool(self.figure("baseline") and self.figure("observed"))
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether it is an example of the subject's own series."""
+        return self.kind is EvidenceKind.EXAMPLE and self.figure(SAMPLED) is not None
 
     @property
     def is_counted(self) -> bool:

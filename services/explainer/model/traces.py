@@ -167,6 +167,15 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exemplar:
+    """One request that a sender gave as an example of a series."""
+
+    time_ms: int
+    value: float
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """One error as it was told, masked. `frames` has the innermost last."""
 

@@ -1,6 +1,6 @@
 """OTLP metrics in JSON as the protobuf message that ingest reads.
 
-Descriptions, scopes and exemplars with their ids are not looked at.
+Descriptions, scopes and attributes of exemplars are not looked at.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,9 +35,18 @@ class _Point(Camel):
     flags: Integer = 0
 
 
+class _Exemplar(Camel):
+    time_unix_nano: Integer = 0
+    as_double: Number | None = None
+    as_int: Integer | None = None
+    trace_id: str = ""
+    span_id: str = ""
+
+
 class _NumberPoint(_Point):
     as_double: Number | None = None
     as_int: Integer | None = None
+    exemplars: Sequence[_Exemplar] = ()
 
 
 class _HistogramPoint(_Point):
@@ -45,6 +54,7 @@ class _HistogramPoint(_Point):
     sum: Number | None = None
     bucket_counts: Sequence[Integer] = ()
     explicit_bounds: Sequence[Number] = ()
+    exemplars: Sequence[_Exemplar] = ()
 
 
 class _Buckets(Camel):
@@ -60,6 +70,7 @@ class _ExponentialPoint(_Point):
     zero_threshold: Number = 0.0
     positive: _Buckets | None = None
     negative: _Buckets | None = None
+    exemplars: Sequence[_Exemplar] = ()
 
 
 class _Quantile(Camel):
@@ -176,6 +187,11 @@ def _points(made: Any, sent: Sequence[Any], fill: Callable[[Any, Any], None]) ->
 
 
 def _number(made: metrics_pb2.NumberDataPoint, sent: _NumberPoint) -> None:
+    _value(made, sent)
+    _exemplars(made.exemplars, sent.exemplars)
+
+
+def _value(made: Any, sent: _NumberPoint | _Exemplar) -> None:
     if sent.as_int is not None:
         value = int(sent.as_int)
         if _LEAST <= value <= _MOST:
@@ -190,6 +206,7 @@ def _histogram(made: metrics_pb2.HistogramDataPoint, sent: _HistogramPoint) -> N
         made.sum = float(sent.sum)
     made.bucket_counts.extend(map(int, sent.bucket_counts))
     made.explicit_bounds.extend(map(float, sent.explicit_bounds))
+    _exemplars(made.exemplars, sent.exemplars)
 
 
 def _exponential(made: metrics_pb2.ExponentialHistogramDataPoint, sent: _ExponentialPoint) -> None:
@@ -201,6 +218,17 @@ def _exponential(made: metrics_pb2.ExponentialHistogramDataPoint, sent: _Exponen
         if buckets:
             side.offset = int(buckets.offset)
             side.bucket_counts.extend(map(int, buckets.bucket_counts))
+    _exemplars(made.exemplars, sent.exemplars)
+
+
+def _exemplars(made: Any, sent: Sequence[_Exemplar]) -> None:
+    for each in sent:
+        try:
+            trace_id, span_id = bytes.fromhex(each.trace_id), bytes.fromhex(each.span_id)
+        except ValueError:  # an example that leads nowhere costs no point
+            continue
+        one = made.add(time_unix_nano=int(each.time_unix_nano), trace_id=trace_id, span_id=span_id)
+        _value(one, each)
 
 
 def _summary(made: metrics_pb2.SummaryDataPoint, sent: _SummaryPoint) -> None:

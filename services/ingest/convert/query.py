@@ -5,17 +5,22 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from mesh.selector import Selector
 from sensus.ingest.v1 import ingest_service_pb2 as pb
 from services.ingest.convert.common import invalid, is_time, selector, series, time_ms
 from services.ingest.model.alerts import AlertState, Severity
+from services.ingest.model.exemplars import Exemplar
 from services.ingest.model.metadata import Known
 from services.ingest.model.samples import SeriesSamples
+from services.ingest.query.exemplars import ExemplarQuery, SeriesExemplars
 from services.ingest.query.samples import SampleQuery
 from services.ingest.store.alerts import AlertFilter
 
 _MAX_RANGE_MS: Final = 31 * 86_400_000
 _DEFAULT_SERIES: Final = 1000
 _MAX_SERIES: Final = 20_000
+_DEFAULT_TRACED: Final = 100
+_MAX_TRACED: Final = 200
 _LONGEST_NAME: Final = 256
 UNKNOWN: Final = "METRIC_TYPE_UNSPECIFIED"
 _MAX_POINTS: Final = 10_000
@@ -28,9 +33,59 @@ def sample_query(request: pb.QuerySamplesRequest, now_ms: int) -> SampleQuery:
     Raises:
         InvalidInput: INVALID_SELECTOR, INVALID_TIME_RANGE or INVALID_MAX_POINTS.
     """
-    wanted = selector(request.selector)
+    start_ms, end_ms = _range(request, now_ms)
+    return SampleQuery(
+        selector=_some_series(request.selector),
+        start_ms=start_ms,
+        end_ms=end_ms,
+        max_series=min(request.max_series or _DEFAULT_SERIES, _MAX_SERIES),
+        newest=request.max_samples_per_series,
+        points=_max_points(request.max_points),
+    )
+
+
+def exemplar_query(request: pb.QueryExemplarsRequest, now_ms: int) -> ExemplarQuery:
+    """What is asked of the exemplars.
+
+    Raises:
+        InvalidInput: INVALID_SELECTOR or INVALID_TIME_RANGE.
+    """
+    start_ms, end_ms = _range(request, now_ms)
+    return ExemplarQuery(
+        selector=_some_series(request.selector),
+        start_ms=start_ms,
+        end_ms=end_ms,
+        max_series=min(request.max_series or _DEFAULT_TRACED, _MAX_TRACED),
+    )
+
+
+def exemplars(found: list[SeriesExemplars]) -> pb.QueryExemplarsResponse:
+    """Exemplars by series for the wire."""
+    return pb.QueryExemplarsResponse(
+        series=[
+            pb.SeriesExemplars(series=series(each.series), exemplars=map(_exemplar, each.exemplars))
+            for each in found
+        ]
+    )
+
+
+def _exemplar(each: Exemplar) -> pb.Exemplar:
+    made = pb.Exemplar(value=each.value, trace_id=each.trace_id, span_id=each.span_id)
+    made.time.FromMilliseconds(each.time_ms)
+    return made
+
+
+def _some_series(text: str) -> Selector:
+    wanted = selector(text)
     if not wanted.matchers:
         raise invalid("selector", "name a metric or at least one label", "INVALID_SELECTOR")
+    return wanted
+
+
+def _range(
+    request: pb.QuerySamplesRequest | pb.QueryExemplarsRequest, now_ms: int
+) -> tuple[int, int]:
+    """First time, and the time before which it ends."""
     if not request.HasField("start_time"):
         raise invalid("start_time", "is required", "INVALID_TIME_RANGE")
     start_ms = _time("start_time", request.start_time)
@@ -39,14 +94,7 @@ def sample_query(request: pb.QuerySamplesRequest, now_ms: int) -> SampleQuery:
         raise invalid("end_time", "must not be before start_time", "INVALID_TIME_RANGE")
     if end_ms - start_ms > _MAX_RANGE_MS:
         raise invalid("end_time", "at most 31 days after start_time", "INVALID_TIME_RANGE")
-    return SampleQuery(
-        selector=wanted,
-        start_ms=start_ms,
-        end_ms=end_ms,
-        max_series=min(request.max_series or _DEFAULT_SERIES, _MAX_SERIES),
-        newest=request.max_samples_per_series,
-        points=_max_points(request.max_points),
-    )
+    return start_ms, end_ms
 
 
 def _max_points(asked: int) -> int:

@@ -29,6 +29,7 @@ def answer(written: RemoteWritten) -> pb.RemoteWriteResponse:
     return pb.RemoteWriteResponse(
         samples=written.samples,
         histograms=written.histograms,
+        exemplars=written.exemplars,
         duplicate=written.ack.duplicate,
         rejected=len(written.ack.refused),
         errors=map(error, written.ack.refusals),

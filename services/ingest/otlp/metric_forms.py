@@ -19,10 +19,15 @@ from services.ingest.wire.trees import Message, Table, Tables
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of metric: its field in Metric, and the number of attributes in its points."""
+    """A kind of metric: its field in Metric, and the fields of attributes and exemplars in points.
+
+    Attributes:
+        exemplars: 0 where points have none.
+    """
 
     field: int
     attributes: int
+    exemplars: int
     message: Any
     type: MetricType
     is_gauge: bool = False
@@ -30,17 +35,21 @@ class Kind:
 
 
 _NUMBER_POINT: Final = metrics_pb2.NumberDataPoint
-GAUGE: Final = Kind(5, 7, _NUMBER_POINT, MetricType.GAUGE, is_gauge=True)
-SUM: Final = Kind(7, 7, _NUMBER_POINT, MetricType.GAUGE)
-COUNTER: Final = Kind(7, 7, _NUMBER_POINT, MetricType.COUNTER, is_counter=True)
-HISTOGRAM: Final = Kind(9, 9, metrics_pb2.HistogramDataPoint, MetricType.HISTOGRAM)
-EXPONENTIAL: Final = Kind(10, 1, metrics_pb2.ExponentialHistogramDataPoint, MetricType.HISTOGRAM)
-SUMMARY: Final = Kind(11, 7, metrics_pb2.SummaryDataPoint, MetricType.SUMMARY)
+GAUGE: Final = Kind(5, 7, 5, _NUMBER_POINT, MetricType.GAUGE, is_gauge=True)
+SUM: Final = Kind(7, 7, 5, _NUMBER_POINT, MetricType.GAUGE)
+COUNTER: Final = Kind(7, 7, 5, _NUMBER_POINT, MetricType.COUNTER, is_counter=True)
+HISTOGRAM: Final = Kind(9, 9, 8, metrics_pb2.HistogramDataPoint, MetricType.HISTOGRAM)
+EXPONENTIAL: Final = Kind(
+    10, 1, 11, metrics_pb2.ExponentialHistogramDataPoint, MetricType.HISTOGRAM
+)
+SUMMARY: Final = Kind(11, 7, 0, metrics_pb2.SummaryDataPoint, MetricType.SUMMARY)
 KINDS: Final = (GAUGE, SUM, COUNTER, HISTOGRAM, EXPONENTIAL, SUMMARY)
 
+EXEMPLAR: Final = Message()
 POINT: Final = Message(
     numbers={"time": fixed64(3), "double": fixed64(4), "int": fixed64(6), "flags": varint(8)},
     runs={"attributes": (chunk(7),)},
+    parts={chunk(5): EXEMPLAR},
 )
 _NUMBERS: Final = Message(
     numbers={"temporality": varint(2), "monotonic": varint(3)}, parts={chunk(1): POINT}
@@ -113,6 +122,10 @@ class Metrics:
         kinds = is_sum * KINDS.index(SUM) + is_monotonic * (KINDS.index(COUNTER) - 1)
         data = Data(found.parents, kinds.astype(np.int64), found.int64("temporality") * is_sum)
         return data, self._tables[POINT]
+
+    def exemplars(self) -> Spans:
+        """Those of gauges and sums; whose they are is the point."""
+        return self._tables[EXEMPLAR].whole()
 
     def distributions(self, kind: Kind) -> Spans:
         """The data of histograms or summaries; whose they are is the metric."""

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from services.ingest.histograms import HistogramSteps
 from services.ingest.label_sets import MOST, LabelSets
 from services.ingest.model.definitions import definition
+from services.ingest.model.exemplars import MOST_OF_BODY, Exemplar
 from services.ingest.model.foreign import NO_RECORD, ForeignBatch
 from services.ingest.model.labels import METRIC_NAME, LabelsRefused, SeriesKey
 from services.ingest.model.metadata import Metadata, metadata, name_of
@@ -18,6 +19,7 @@ from services.ingest.model.writes import Definition
 from services.ingest.naming import labels_of, metric_name
 from services.ingest.otlp import points as kinds
 from services.ingest.otlp.attributes import labelled, pairs
+from services.ingest.otlp.exemplars import exemplars
 from services.ingest.otlp.metric_forms import (
     BODY,
     EXPONENTIAL,
@@ -45,12 +47,16 @@ class OtlpMetrics:
 
     Attributes:
         targets: Resources of which `batch` has `target_info`, and the hour for which it holds.
+        exemplars: How many were sent.
+        examples: Those of them that lead to a trace.
     """
 
     batch: ForeignBatch
     metrics: Metrics
     metadata: Sequence[Metadata]
     targets: Mapping[int, int]
+    exemplars: int
+    examples: Sequence[Exemplar]
 
 
 class _Body:
@@ -64,6 +70,14 @@ class _Body:
         self.rows = Rows()
         self.places: list[Int64s] = []
         self.met: dict[Metadata, None] = {}
+        self.exemplars = 0
+        self.examples: list[Exemplar] = []
+
+    def add_exemplars(self, spans: Spans, definitions: Sequence[Definition]) -> None:
+        """Takes the exemplars of some points, whose label sets are given."""
+        if len(spans):
+            self.exemplars += len(spans)
+            self.examples += exemplars(self.metrics.body, spans, definitions)
 
 
 class OtlpMetricsReader:
@@ -94,7 +108,9 @@ class OtlpMetricsReader:
         if len(batch.values):
             targets = self._add_targets(body, int(batch.timestamps_ms.max()))
             batch = body.rows.batch(batch.places) if targets else batch
-        return OtlpMetrics(batch, metrics, [*body.met], targets)
+        return OtlpMetrics(
+            batch, metrics, [*body.met], targets, body.exemplars, body.examples[:MOST_OF_BODY]
+        )
 
     def committed(self, found: OtlpMetrics) -> None:
         """Notes that the rows of a body are durable; until then `target_info` is read again."""
@@ -111,6 +127,7 @@ class OtlpMetricsReader:
         unclear = kinds.without_temporality(data.temporality) & (data.kinds > 0)
         broken = found.broken | unclear[owners]
         body.rows.add_points(definitions, found, is_delta[owners], broken, _NO_VALUE)
+        body.add_exemplars(body.metrics.exemplars(), definitions)
         body.places.append(data.metrics[owners])
 
     def _add_distributions(self, body: _Body, kind: Kind) -> None:
@@ -132,6 +149,8 @@ class OtlpMetricsReader:
             read = kinds.explicit if kind is HISTOGRAM else kinds.exponential
             body.rows.add_histograms(definitions, *read(raw, points, temporality), self._steps)
         body.places.append(data.metrics[owners])
+        if kind.exemplars:
+            body.add_exemplars(points.spans(chunk(kind.exemplars)), definitions)
 
     def _add_summaries(
         self, body: _Body, definitions: Sequence[Definition], points: Fields

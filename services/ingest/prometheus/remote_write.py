@@ -13,11 +13,13 @@ import numpy as np
 from services.ingest.histograms import HistogramSteps
 from services.ingest.label_sets import LabelSets
 from services.ingest.model.definitions import decoded
+from services.ingest.model.exemplars import Exemplar
 from services.ingest.model.foreign import ForeignBatch
 from services.ingest.model.labels import LabelsRefused
 from services.ingest.model.metadata import Metadata, metadata, name_of
 from services.ingest.model.samples import Int64s
 from services.ingest.model.writes import Definition
+from services.ingest.prometheus.exemplars import exemplars_v1, exemplars_v2
 from services.ingest.prometheus.native import native_histograms
 from services.ingest.rows import Rows
 from services.ingest.wire.fields import (
@@ -62,6 +64,8 @@ class RemoteWriteBody:
 
     Attributes:
         metadata: Of metrics whose label sets were met for the first time, or that were told alone.
+        exemplars: How many were sent.
+        examples: Those of them that lead to a trace.
     """
 
     batch: ForeignBatch
@@ -69,6 +73,7 @@ class RemoteWriteBody:
     samples: int
     histograms: int
     exemplars: int
+    examples: Sequence[Exemplar]
 
 
 class RemoteWriteReader:
@@ -93,7 +98,9 @@ class RemoteWriteReader:
             runs, spans, lambda places: [_labels(spans.one(runs, place)) for place in places]
         )
         met = _metadata_alone(body, tables[_METADATA])
-        return self._body(body, tables, definitions, met)
+        exemplars = tables[_EXEMPLAR].whole()
+        examples = exemplars_v1(body, exemplars, definitions) if len(exemplars) else ()
+        return self._body(body, tables, definitions, met, examples)
 
     def read_v2(self, body: bytes) -> RemoteWriteBody:
         """An io.prometheus.write.v2.Request.
@@ -121,7 +128,9 @@ class RemoteWriteReader:
             return found
 
         definitions = self._by_symbols.of(packed, keys, read)
-        return self._body(body, tables, definitions, met)
+        exemplars = tables[_EXEMPLAR].whole()
+        examples = exemplars_v2(body, exemplars, definitions, symbols) if len(exemplars) else ()
+        return self._body(body, tables, definitions, met, examples)
 
     def _body(
         self,
@@ -129,6 +138,7 @@ class RemoteWriteReader:
         tables: Tables,
         definitions: Sequence[Definition],
         met: Sequence[Metadata],
+        examples: Sequence[Exemplar],
     ) -> RemoteWriteBody:
         samples, native = tables[_SAMPLE], tables[_HISTOGRAM].whole()
         owners, rows = samples.parents, Rows()
@@ -141,6 +151,7 @@ class RemoteWriteReader:
             samples=len(samples),
             histograms=len(native),
             exemplars=len(tables[_EXEMPLAR]),
+            examples=examples,
         )
 
 

@@ -22,6 +22,11 @@ WHERE seen_at < $1 AND NOT EXISTS (
 RETURNING name
 """
 _DEAD_LETTERS: Final = "DELETE FROM ingest.delivery WHERE bury_time < $1 RETURNING 1"
+_EXEMPLARS: Final = """
+DELETE FROM ingest.exemplar WHERE time_ms < greatest($1, (
+    SELECT time_ms FROM ingest.exemplar ORDER BY time_ms DESC OFFSET $2 - 1 LIMIT 1))
+RETURNING 1
+"""
 _LOCK: Final = "SELECT 1 FROM ingest.alert_head FOR UPDATE"
 # An episode stays while a subscription has yet to read or to ack one of its changes.
 _EPISODES: Final = """
@@ -63,6 +68,11 @@ class ExpiryStore:
         """Deletes dead letters that nobody has redriven; how many."""
         with guard("drop_dead_letters"):
             return len(await self._pool.fetch(_DEAD_LETTERS, _moment(buried_before_ms)))
+
+    async def drop_exemplars(self, before_ms: int, most: int) -> int:
+        """Deletes exemplars older than that, and than the newest `most`; how many."""
+        with guard("drop_exemplars"):
+            return len(await self._pool.fetch(_EXEMPLARS, before_ms, most))
 
     async def drop_episodes(self, ended_before_ms: int, most: int) -> int:
         """Deletes up to `most` resolved episodes with their changes, oldest first; how many.

@@ -1,4 +1,4 @@
-"""Lets go of ended episodes, old dead letters and subscriptions that nobody uses."""
+"""Lets go of ended episodes, old dead letters and exemplars, and unused subscriptions."""
 
 import logging
 from typing import Final
@@ -7,10 +7,13 @@ from mesh.clock import Clock
 from mesh.errors import Conflict, Unavailable
 from services.ingest.config import Config
 from services.ingest.metrics import EXPIRED
+from services.ingest.model.exemplars import RETENTION_MS
 from services.ingest.store.expiry import ExpiryStore
 
 _EVERY_S: Final = 600.0
 _EPISODES_AT_ONCE: Final = 500
+_EXEMPLARS_MAX: Final = 100_000
+"""Of all series; what comes between two rounds is more."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,9 @@ class Expiry:
             logger.warning("a subscription was not used and is gone", extra={"subscription": name})
         before_ms = now_ms - self._alert_ms
         EXPIRED.labels("dead_letter").inc(await self._store.drop_dead_letters(before_ms))
+        exemplars_before_ms = now_ms - RETENTION_MS
+        dropped = await self._store.drop_exemplars(exemplars_before_ms, _EXEMPLARS_MAX)
+        EXPIRED.labels("exemplar").inc(dropped)
         await self._drop_episodes(before_ms)
 
     async def _drop_episodes(self, before_ms: int) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from services.ingest.model.foreign import ForeignAck
 from services.ingest.otlp.metrics import OtlpMetrics, OtlpMetricsReader
 from services.ingest.write.bodies import Bodies
+from services.ingest.write.exemplars import ExemplarWrites
 
 _KIND: Final = "otlp metrics"
 _SHOWN: Final = 3
@@ -23,9 +24,10 @@ class OtlpWritten:
 class OtlpWrites:
     """Takes requests for metrics."""
 
-    def __init__(self, bodies: Bodies) -> None:
-        """Writes through `bodies`."""
+    def __init__(self, bodies: Bodies, exemplars: ExemplarWrites) -> None:
+        """Writes points through `bodies`."""
         self._bodies = bodies
+        self._exemplars = exemplars
         self._reader = OtlpMetricsReader()
 
     async def write(self, caller: str, body: bytes) -> OtlpWritten:
@@ -42,6 +44,7 @@ class OtlpWrites:
             ack = await self._bodies.write(caller, _KIND, body, found.batch)
             self._reader.committed(found)
             self._bodies.notes.note(caller, found.metadata)
+            await self._exemplars.keep(caller, found.exemplars, found.examples)
         return _written(found, ack)
 
 

@@ -2,27 +2,29 @@
 
 from dataclasses import dataclass
 
-from services.ingest.metrics import EXEMPLARS_SKIPPED
 from services.ingest.model.foreign import ForeignAck
 from services.ingest.prometheus.remote_write import RemoteWriteBody, RemoteWriteReader
 from services.ingest.write.bodies import Bodies
+from services.ingest.write.exemplars import ExemplarWrites
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteWritten:
-    """Samples and histograms that are stored, and what was refused."""
+    """Samples, histograms and exemplars that are stored, and what was refused."""
 
     samples: int
     histograms: int
+    exemplars: int
     ack: ForeignAck
 
 
 class RemoteWrites:
     """Takes bodies of both versions."""
 
-    def __init__(self, bodies: Bodies) -> None:
-        """Writes through `bodies`."""
+    def __init__(self, bodies: Bodies, exemplars: ExemplarWrites) -> None:
+        """Writes samples through `bodies`."""
         self._bodies = bodies
+        self._exemplars = exemplars
         self._reader = RemoteWriteReader()
 
     async def write(self, caller: str, version: int, body: bytes) -> RemoteWritten:
@@ -40,14 +42,15 @@ class RemoteWrites:
             found = await room.read(read)
             ack = await self._bodies.write(caller, kind, body, found.batch)
             self._bodies.notes.note(caller, found.metadata)
-        EXEMPLARS_SKIPPED.inc(found.exemplars)
-        return _written(found, ack)
+            kept = await self._exemplars.keep(caller, found.exemplars, found.examples)
+        return _written(found, ack, kept)
 
 
-def _written(found: RemoteWriteBody, ack: ForeignAck) -> RemoteWritten:
+def _written(found: RemoteWriteBody, ack: ForeignAck, exemplars: int) -> RemoteWritten:
     bad_samples = int((ack.refused < found.samples).sum())
     return RemoteWritten(
         samples=found.samples - bad_samples,
         histograms=found.histograms - (len(ack.refused) - bad_samples),
+        exemplars=exemplars,
         ack=ack,
     )

@@ -29,6 +29,8 @@ class Ingest(ingest_grpc.IngestServiceServicer):
         self.nacked: list[ingest_pb.SubscribeNack] = []
         self.opened: list[ingest_pb.SubscribeOpen] = []
         self.queries: list[str] = []
+        self.exemplars: list[ingest_pb.Exemplar] = []
+        self.exemplar_queries: list[str] = []
         self.credit = 0
         self.in_flight = 0
         self.most_in_flight = 0
@@ -77,6 +79,17 @@ class Ingest(ingest_grpc.IngestServiceServicer):
         for start in range(0, len(parts), SERIES_PER_ANSWER):
             end = start + SERIES_PER_ANSWER
             yield ingest_pb.QuerySamplesResponse(series=parts[start:end])
+
+    async def QueryExemplars(
+        self, request: ingest_pb.QueryExemplarsRequest, context: Any
+    ) -> ingest_pb.QueryExemplarsResponse:
+        """Those of the script within the time, as of one series."""
+        self.exemplar_queries.append(request.selector)
+        await self.faults.meet("QueryExemplars")
+        start, end = request.start_time.ToMilliseconds(), request.end_time.ToMilliseconds()
+        found = [each for each in self.exemplars if start <= each.time.ToMilliseconds() < end]
+        one = ingest_pb.SeriesExemplars(exemplars=found)
+        return ingest_pb.QueryExemplarsResponse(series=[one] if found else [])
 
     async def Subscribe(
         self, requests: AsyncIterator[ingest_pb.SubscribeRequest], context: Any

@@ -2100,6 +2100,134 @@ class SeriesSamples(_message.Message):
 Global___SeriesSamples: _TypeAlias = SeriesSamples  # noqa: Y015
 
 @_typing.final
+class QueryExemplarsRequest(_message.Message):
+    """QueryExemplarsRequest asks for exemplars by series and time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    MAX_SERIES_FIELD_NUMBER: _builtins.int
+    selector: _builtins.str
+    """Required. Prometheus series selector, as of QuerySamples."""
+    max_series: _builtins.int
+    """Most series that may match. Default 100, at most 200."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Required. First time, inclusive."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Last time, exclusive. Default: now. At most 31 days after start_time."""
+
+    def __init__(
+        self,
+        *,
+        selector: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        max_series: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "max_series", b"max_series", "selector", b"selector", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryExemplarsRequest: _TypeAlias = QueryExemplarsRequest  # noqa: Y015
+
+@_typing.final
+class QueryExemplarsResponse(_message.Message):
+    """QueryExemplarsResponse holds the series that have any."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeriesExemplars]:
+        """By series_id."""
+
+    def __init__(
+        self,
+        *,
+        series: _abc.Iterable[Global___SeriesExemplars] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["series", b"series"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryExemplarsResponse: _TypeAlias = QueryExemplarsResponse  # noqa: Y015
+
+@_typing.final
+class SeriesExemplars(_message.Message):
+    """SeriesExemplars are exemplars of one series."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIES_FIELD_NUMBER: _builtins.int
+    EXEMPLARS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def series(self) -> _series_pb2.Series:
+        """The series."""
+
+    @_builtins.property
+    def exemplars(self) -> _containers.RepeatedCompositeFieldContainer[Global___Exemplar]:
+        """Oldest first, at most 60."""
+
+    def __init__(
+        self,
+        *,
+        series: _series_pb2.Series | None = ...,
+        exemplars: _abc.Iterable[Global___Exemplar] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["series", b"series"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exemplars", b"exemplars", "series", b"series"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SeriesExemplars: _TypeAlias = SeriesExemplars  # noqa: Y015
+
+@_typing.final
+class Exemplar(_message.Message):
+    """Exemplar is one request that a sender gave as an example of a series."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    SPAN_ID_FIELD_NUMBER: _builtins.int
+    value: _builtins.float
+    """What it took or added, in the unit of the series that it was sent with."""
+    trace_id: _builtins.str
+    """Its trace, 32 hexadecimal digits; ids of 64 bits are filled up with zeros."""
+    span_id: _builtins.str
+    """Its span, 16 hexadecimal digits; empty where the sender does not tell it."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was measured."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        value: _builtins.float = ...,
+        trace_id: _builtins.str = ...,
+        span_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["span_id", b"span_id", "time", b"time", "trace_id", b"trace_id", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Exemplar: _TypeAlias = Exemplar  # noqa: Y015
+
+@_typing.final
 class MetricMetadata(_message.Message):
     """MetricMetadata is what a sender says of a metric."""
 

@@ -71,6 +71,11 @@ class IngestServiceStub:
                 request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.QuerySamplesRequest.SerializeToString,
                 response_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.QuerySamplesResponse.FromString,
                 _registered_method=True)
+        self.QueryExemplars = channel.unary_unary(
+                '/sensus.ingest.v1.IngestService/QueryExemplars',
+                request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.QueryExemplarsRequest.SerializeToString,
+                response_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.QueryExemplarsResponse.FromString,
+                _registered_method=True)
         self.ListSeries = channel.unary_unary(
                 '/sensus.ingest.v1.IngestService/ListSeries',
                 request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListSeriesRequest.SerializeToString,
@@ -197,6 +202,18 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def QueryExemplars(self, request, context):
+        """QueryExemplars returns exemplars of every series that matches the selector: single requests with the id of their trace, which
+        senders gave as examples. The series of one histogram, and a counter, have theirs in common: `x_count`, `x_sum`, `x_bucket`,
+        `x{quantile}`, `x_total`. Of each minute the one with the greatest value is kept, of the last 60 minutes that had any, for 7 days.
+
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when more series match
+        than max_series.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSeries(self, request, context):
         """ListSeries lists stored series by label matchers, ordered by series_id.
 
@@ -299,6 +316,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.QuerySamples,
                     request_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.QuerySamplesRequest.FromString,
                     response_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.QuerySamplesResponse.SerializeToString,
+            ),
+            'QueryExemplars': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryExemplars,
+                    request_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.QueryExemplarsRequest.FromString,
+                    response_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.QueryExemplarsResponse.SerializeToString,
             ),
             'ListSeries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSeries,
@@ -505,6 +527,33 @@ class IngestService:
             '/sensus.ingest.v1.IngestService/QuerySamples',
             sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.QuerySamplesRequest.SerializeToString,
             sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.QuerySamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryExemplars(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.ingest.v1.IngestService/QueryExemplars',
+            sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.QueryExemplarsRequest.SerializeToString,
+            sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.QueryExemplarsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -95,6 +95,14 @@ class IngestServiceStub:
     Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE, INVALID_MAX_POINTS); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when
     more series match than max_series.
     """
+    QueryExemplars: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.QueryExemplarsRequest, _ingest_service_pb2.QueryExemplarsResponse]
+    """QueryExemplars returns exemplars of every series that matches the selector: single requests with the id of their trace, which
+    senders gave as examples. The series of one histogram, and a counter, have theirs in common: `x_count`, `x_sum`, `x_bucket`,
+    `x{quantile}`, `x_total`. Of each minute the one with the greatest value is kept, of the last 60 minutes that had any, for 7 days.
+
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when more series match
+    than max_series.
+    """
     ListSeries: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListSeriesRequest, _ingest_service_pb2.ListSeriesResponse]
     """ListSeries lists stored series by label matchers, ordered by series_id.
 
@@ -204,6 +212,14 @@ class IngestServiceAsyncStub(IngestServiceStub):
 
     Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE, INVALID_MAX_POINTS); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when
     more series match than max_series.
+    """
+    QueryExemplars: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.QueryExemplarsRequest, _ingest_service_pb2.QueryExemplarsResponse]  # type: ignore[assignment]
+    """QueryExemplars returns exemplars of every series that matches the selector: single requests with the id of their trace, which
+    senders gave as examples. The series of one histogram, and a counter, have theirs in common: `x_count`, `x_sum`, `x_bucket`,
+    `x{quantile}`, `x_total`. Of each minute the one with the greatest value is kept, of the last 60 minutes that had any, for 7 days.
+
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when more series match
+    than max_series.
     """
     ListSeries: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListSeriesRequest, _ingest_service_pb2.ListSeriesResponse]  # type: ignore[assignment]
     """ListSeries lists stored series by label matchers, ordered by series_id.
@@ -347,6 +363,20 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE, INVALID_MAX_POINTS); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when
         more series match than max_series.
+        """
+
+    @_abc_1.abstractmethod
+    def QueryExemplars(
+        self,
+        request: _ingest_service_pb2.QueryExemplarsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.QueryExemplarsResponse, _abc.Awaitable[_ingest_service_pb2.QueryExemplarsResponse]]:
+        """QueryExemplars returns exemplars of every series that matches the selector: single requests with the id of their trace, which
+        senders gave as examples. The series of one histogram, and a counter, have theirs in common: `x_count`, `x_sum`, `x_bucket`,
+        `x{quantile}`, `x_total`. Of each minute the one with the greatest value is kept, of the last 60 minutes that had any, for 7 days.
+
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_TIME_RANGE); RESOURCE_EXHAUSTED (TOO_MANY_SERIES) when more series match
+        than max_series.
         """
 
     @_abc_1.abstractmethod

@@ -1,6 +1,7 @@
 """Where evidence comes from: one source per file, each may fail alone."""
 
 from services.explainer.evidence.sources.context import NearbyChanges, ReportedCalls
+from services.explainer.evidence.sources.exemplars import OwnExemplars
 from services.explainer.evidence.sources.incidents import PastIncidents
 from services.explainer.evidence.sources.moved import MovedSeries
 from services.explainer.evidence.sources.nearby import Nearby
@@ -15,6 +16,7 @@ __all__ = [
     "MovedSeries",
     "Nearby",
     "NearbyChanges",
+    "OwnExemplars",
     "PastIncidents",
     "ReadLimits",
     "Reader",
