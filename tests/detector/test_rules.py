@@ -12,9 +12,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh import selector
 from mesh.errors import from_rpc_error
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
+from services.agent.machine import Machine
 from services.detector.model.anomalies import EndReason, Finding, Kind, Severity
 from services.detector.model.checkpoints import Checkpoint, Episode, StoredSeries
 from services.detector.model.rules import Rule
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from mesh.postgres import Pool
 
 ADMIN = ("admin",)
+FRESH = 6
+"""Rules of a fresh installation."""
 RULE = Rule(
     rule_id="r", name="made high", selector="made", comparison=1,
     warning=80.0, critical=95.0, hysteresis=5.0,
@@ -187,8 +191,33 @@ def test_rule_that_is_gone_ends_its_episodes() -> None:
 async def test_fresh_installation_has_rules_for_cpu_memory_and_disk(pool: "Pool") -> None:
     rules = await RuleStore(pool).all()
     assert [(each.name, each.warning, each.critical) for each in rules] == [
-        ("CPU usage", 80.0, 95.0), ("Disk usage", 90.0, 95.0), ("Memory usage", 85.0, 95.0),
+        ("CPU usage", 80.0, 95.0), ("CPU usage (agent)", 0.8, 0.95),
+        ("Disk usage", 90.0, 95.0), ("Disk usage (agent)", 0.9, 0.95),
+        ("Memory usage", 85.0, 95.0), ("Memory usage (agent)", 0.85, 0.95),
     ]  # fmt: skip
+
+
+async def test_fresh_installation_watches_what_the_agent_reads_and_no_image(pool: "Pool") -> None:
+    """Each share that it sends is under one rule; images, which are always full, under none."""
+    rules = [(each.name, selector.parse(each.selector)) for each in await RuleStore(pool).all()]
+    shares = {
+        (value.name, *value.labels)
+        for value in Machine(top_processes=0).read().values
+        if value.name in {f"node_{of}_utilization_ratio" for of in ("cpu", "memory", "filesystem")}
+    }
+    watched = {
+        labels[0]: [
+            rule for rule, of in rules if of.matches({"__name__": labels[0], **dict(labels[1:])})
+        ]
+        for labels in shares
+    }
+    assert watched == {
+        "node_cpu_utilization_ratio": ["CPU usage (agent)"],
+        "node_memory_utilization_ratio": ["Memory usage (agent)"],
+        "node_filesystem_utilization_ratio": ["Disk usage (agent)"],
+    }
+    image = {"__name__": "node_filesystem_utilization_ratio", "fstype": "squashfs"}
+    assert not [rule for rule, of in rules if of.matches(image)]
 
 
 def a_message(**fields: Any) -> detector_pb.Rule:
@@ -218,7 +247,8 @@ async def test_rule_is_created_changed_by_mask_and_deleted(detector: RunningDete
         assert got.rule == changed
         await stub.DeleteRule(detector_pb.DeleteRuleRequest(rule_id=made.rule_id))
         names = [each.name for each in (await stub.ListRules(detector_pb.ListRulesRequest())).rules]
-        assert names == ["CPU usage", "Disk usage", "Memory usage"]
+        assert len(names) == FRESH
+        assert "made" not in names
 
 
 @pytest.mark.parametrize(
@@ -296,7 +326,7 @@ async def test_new_rule_works_within_seconds_and_survives_a_move(
         await stub.CreateRule(
             detector_pb.CreateRuleRequest(rule=a_message(warning=40.0)), wait_for_ready=True
         )
-    await eventually(lambda: len(detector.parts.rules.rules()) == 4)
+    await eventually(lambda: len(detector.parts.rules.rules()) == FRESH + 1)
     await ingest.write(delivery(0, 1, series_of([10.0, 45.0, 46.0])))
     await ingest.until_acked()
     ingest.revoke(ingest.stream, 0)
