@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from mesh.clock import SystemClock
 from services.gateway.config import Config
 from services.gateway.store.rate_limiter import RateLimiter
-from tests.gateway.conftest import Running, Start, reason_of
+from tests.gateway.conftest import ADMIN_PASSWORD, Running, Start, reason_of
 
 LIMITS = {"rate_metrics": 4, "rate_alerts": 3, "rate_analysis": 2, "rate_other": 5}
 KEY_LIMITS = LIMITS | {"rate_api_key": 7}
@@ -70,6 +70,18 @@ async def test_callers_do_not_share_a_window(start: Start) -> None:
         await burst(running.http, 3, "/api/v1/explanations", running.headers("admin"))
         other = await burst(running.http, 1, "/api/v1/explanations", running.headers("viewer"))
         assert other[0].status_code == 200
+
+
+async def test_a_log_in_does_not_use_up_what_a_token_of_the_same_person_may_ask(
+    start: Start,
+) -> None:
+    async with start(**LIMITS) as running:
+        login = await running.http.post("/api/v1/auth/token", auth=("admin", ADMIN_PASSWORD))
+        session = {"Authorization": f"Bearer {login.json()['access_token']}"}
+        asked = await burst(running.http, 9, "/api/v1/anomalies", session)
+        assert {answer.status_code for answer in asked} == {200}
+        answers = await burst(running.http, 6, "/api/v1/anomalies", running.headers("admin"))
+        assert [answer.status_code for answer in answers] == [200] * 5 + [429]
 
 
 async def test_strangers_count_by_address_and_are_limited_too(start: Start) -> None:

@@ -34,7 +34,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """Counts requests by caller and kind."""
+    """Counts requests by caller and kind; those of a log-in apart from the same person's tokens."""
 
     limiter: RateLimiter
     limits: Limits
@@ -46,7 +46,9 @@ class RateLimit:
             Overloaded: RATE_LIMITED. It is shown as 429, or as 503 to a webhook.
         """
         limit = self.limits.of(rate, caller)
-        window = await self.limiter.take(f"{rate}:{caller.name}", limit)
+        # an open console must not use up what the same person's programs may ask
+        kind = f"{rate}:login" if caller.is_login else rate
+        window = await self.limiter.take(f"{kind}:{caller.name}", limit)
         if window is None:
             return
         scope[_WINDOW] = window
