@@ -7,6 +7,8 @@ from typing import Final
 
 _ENVIRONMENT: Final = ("environment", "env", "cluster", "namespace")
 _SERVICE: Final = ("service", "service_name", "app", "job", "instance", "host")
+_MACHINE_JOBS: Final = frozenset({"node", "node_exporter", "node-exporter"})
+"""Jobs that read machines: what is wrong there is wrong with one machine, not with the job."""
 _LONGEST: Final = 200
 
 
@@ -58,7 +60,12 @@ class Change:
 
     def __post_init__(self) -> None:
         """Reads where it happens."""
-        object.__setattr__(self, "service", first_of(self.labels, _SERVICE))
+        names = tuple(
+            each
+            for each in _SERVICE
+            if each != "job" or self.labels.get("job") not in _MACHINE_JOBS
+        )
+        object.__setattr__(self, "service", first_of(self.labels, names))
         object.__setattr__(self, "environment", first_of(self.labels, _ENVIRONMENT))
 
 
