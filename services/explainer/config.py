@@ -48,7 +48,7 @@ class Config(CommonConfig):
     explain_anomalies_min_severity: Annotated[
         Literal["none", "critical", "warning", "info"],
         Meta(description="Least severity of anomalies that are explained unasked; none for none"),
-    ] = "critical"
+    ] = "warning"
     jobs_max: Annotated[
         int, Meta(ge=1, description="Explanations made at once; more are refused for now")
     ] = 64

@@ -194,7 +194,7 @@ async def test_stream_that_drains_is_opened_again(explainer: Running, ingest: In
         await until(lambda: ingest.acked == ["d1"])
 
 
-async def test_critical_anomaly_is_explained_by_itself(
+async def test_anomaly_is_explained_by_itself(
     explainer: Running, detector: Detector
 ) -> None:
     async with working(explainer, "anomalies"):
@@ -203,7 +203,7 @@ async def test_critical_anomaly_is_explained_by_itself(
     (found,) = await explanations(explainer)
     assert found.subject == pb.Subject(anomaly_id="n1")
     assert detector.watched_after == [0]
-    assert detector.min_severities == [series_pb2.SEVERITY_CRITICAL]
+    assert detector.min_severities == [series_pb2.SEVERITY_WARNING]
 
 
 async def until_cursor(running: Running, cursor: int) -> None:
