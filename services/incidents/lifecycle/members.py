@@ -167,5 +167,9 @@ def _again(after: Incident, now_ms: int, times: Times) -> tuple[EventKind, bool,
 
 
 def _members_text(joined: int, ended: int) -> str:
-    parts = [f"{joined} joined"] * bool(joined) + [f"{ended} ended"] * bool(ended)
+    """`1 member joined`, `3 members joined, 2 ended`."""
+    first = joined or ended
+    members = f"{first} member{'s' * (first != 1)}"
+    parts = [f"{members} joined"] * bool(joined)
+    parts += [f"{ended if joined else members} ended"] * bool(ended)
     return ", ".join(parts)
