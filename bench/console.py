@@ -3,7 +3,7 @@
 1. Largest contentful paint and layout shift of the first page and of 10,000 alerts, cold.
 2. From a key to the next paint in that list.
 3. From an alert that is posted to the pixel that says so, without the slow network.
-4. With --heap-minutes: how the heap of an open page grows at four events a second.
+4. With --heap-minutes: how the heap of an open page grows at --events-per-s, four if not said.
 
     make bench-console      or   python -m bench.console [--rounds 5]
 """
@@ -25,7 +25,6 @@ from tests.console.conftest import CHROMIUM
 from tests.product import UNLIMITED, Door, started, webhook
 
 ALERTS = 10_000
-EVENTS_PER_S = 4
 SLOWER = 4
 NETWORK = {
     "offline": False,
@@ -56,19 +55,23 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description="How soon the console shows something.")
     parser.add_argument("--rounds", type=int, default=5, help="of each measurement")
     parser.add_argument("--heap-minutes", type=float, default=0, help="watch the heap so long")
+    parser.add_argument("--events-per-s", type=float, default=4, help="while the heap is watched")
+    parser.add_argument("--only-heap", action="store_true", help="leave out all else")
     options = parser.parse_args()
     rounds = options.rounds
     with tempfile.TemporaryDirectory(prefix="sensus-bench-") as directory:
         settings = {**UNLIMITED, "SENSUS_RATE_LOGIN": "100000"}
         async with started(Path(directory) / "data", settings=settings) as door:
-            await _fill(door)
+            if not options.only_heap:
+                await _fill(door)
             async with async_playwright() as api:
                 browser = await api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-                for path in ("/", "/alerts"):
-                    await _paints(browser, door, path, rounds)
-                await _arrival(browser, door, rounds)
+                if not options.only_heap:
+                    for path in ("/", "/alerts"):
+                        await _paints(browser, door, path, rounds)
+                    await _arrival(browser, door, rounds)
                 if options.heap_minutes:
-                    await _heap(browser, door, options.heap_minutes)
+                    await _heap(browser, door, options.heap_minutes, options.events_per_s)
                 await browser.close()
 
 
@@ -126,27 +129,28 @@ async def _arrival(browser: Any, door: Door, rounds: int) -> None:
     console.print(f"alert to pixel: p50 {statistics.median(spent_ms):.0f} ms, p95 {p95:.0f} ms")
 
 
-async def _heap(browser: Any, door: Door, minutes: float) -> None:
+async def _heap(browser: Any, door: Door, minutes: float, per_s: float) -> None:
     """What is left after collecting, on the page of alerts, of which 200 come and go."""
     page = await _window(browser, door)
     await page.goto(f"{door.product.run.gateway_url}/alerts")
     await page.locator(".liveness", has_text="live").wait_for()
     tools = await page.context.new_cdp_session(page)
     await tools.send("HeapProfiler.enable")
-    events, kept = round(minutes * 60 * EVENTS_PER_S), []
+    events, kept = round(minutes * 60 * per_s), []
+    began_s = time.monotonic()
     for number in range(events):
         status = "resolved" if (number // 200) % 2 else "firing"
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         labels = {"severity": "info", "service": f"heap{number % 200}"}
         notice = webhook("Heap", status=status, starts_at=now, **labels)
         (await door.http.post("/api/v1/alerts", json=notice)).raise_for_status()
-        await asyncio.sleep(1 / EVENTS_PER_S)
+        await asyncio.sleep(began_s + (number + 1) / per_s - time.monotonic())
         if number % max(1, events // 6) == events // 12:
             await tools.send("HeapProfiler.collectGarbage")
             used = (await tools.send("Runtime.getHeapUsage"))["usedSize"]
             kept.append(used / 1e6)
     shown = ", ".join(f"{each:.1f}" for each in kept)
-    console.print(f"heap over {minutes:g} minutes at {EVENTS_PER_S}/s: {shown} MB")
+    console.print(f"heap over {minutes:g} minutes at {per_s:g}/s: {shown} MB")
 
 
 async def _window(browser: Any, door: Door) -> Any:
