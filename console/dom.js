@@ -67,6 +67,36 @@ export function headRow(texts) {
   return h("thead", {}, h("tr", {}, ...texts.map((text) => h("th", { scope: "col" }, cell(text)))));
 }
 
+/**
+ * A table of a page's width; on a narrow screen each row is a card whose fields say what they are.
+ *
+ * @param {string[]} columns
+ * @param {(Child | Child[])[][]} list cells of each row, the first of which names it
+ * @param {string} [caption] for those who do not see it
+ */
+export function wideTable(columns, list, caption) {
+  return h(
+    "table",
+    { class: "wide" },
+    caption ? h("caption", { class: "visually-hidden" }, caption) : null,
+    headRow(columns),
+    h(
+      "tbody",
+      {},
+      ...list.map(([first, ...rest]) =>
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, ...[first].flat()),
+          ...rest.map((cell, index) =>
+            h("td", { "data-label": columns[index + 1] || null }, ...[cell].flat()),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
 /** Says something to who listens to the page. @param {string} text */
 export function say(text) {
   const status = document.getElementById("status");

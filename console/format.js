@@ -3,6 +3,11 @@
 /** @typedef {{name: string, value: string}} Label */
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const seconds = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+});
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
@@ -42,9 +47,9 @@ export function timeOf(time) {
 
 /** How long, in the one or two largest units. @param {number} milliseconds */
 export function span(milliseconds) {
-  const seconds = Math.max(0, Math.round(milliseconds / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
+  const whole = Math.max(0, Math.round(milliseconds / 1000));
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
   if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
   if (hours < 48)
@@ -66,6 +71,98 @@ export function figure(value) {
   return value.toLocaleString(undefined, { maximumFractionDigits: digits });
 }
 
+/** @type {[RegExp, [number, string][]][]} name of a metric, and its units from the largest down */
+const UNITS = [
+  [/_ratio$/, [[0.01, "%"]]],
+  [/_(percent|percentage|pct)$/, [[1, "%"]]],
+  [
+    /_bytes(_total)?$/,
+    [
+      [1e12, "TB"],
+      [1e9, "GB"],
+      [1e6, "MB"],
+      [1e3, "kB"],
+      [1, "B"],
+    ],
+  ],
+  [
+    /_bytes_per_second$/,
+    [
+      [1e9, "GB/s"],
+      [1e6, "MB/s"],
+      [1e3, "kB/s"],
+      [1, "B/s"],
+    ],
+  ],
+  [
+    /_seconds$/,
+    [
+      [1, "s"],
+      [1e-3, "ms"],
+      [1e-6, "µs"],
+    ],
+  ],
+  [/_(ms|milliseconds)$/, [[1, "ms"]]],
+];
+/** Seconds since the epoch are no duration. */
+const INSTANT_S = 1e9;
+
+/**
+ * How values of a metric are written: in the unit that its name ends with, as Prometheus asks of names.
+ *
+ * @param {string} name
+ * @returns {(value: number) => string}
+ */
+export function figureOf(name) {
+  const units = UNITS.find(([pattern]) => pattern.test(name))?.[1];
+  return (value) => {
+    const size = Math.abs(value);
+    if (!units || !Number.isFinite(value) || (name.endsWith("_seconds") && size >= INSTANT_S))
+      return figure(value);
+    const last = /** @type {[number, string]} */ (units[units.length - 1]);
+    const [unit, sign] = size ? (units.find(([each]) => size >= each) ?? last) : last;
+    return `${figure(Number((value / unit).toPrecision(3)))} ${sign}`;
+  };
+}
+
+/** Whether a metric is a share, of which nothing is the natural ground. @param {string} name */
+export function isShare(name) {
+  return /_(ratio|percent|percentage|pct)$/.test(name);
+}
+
+/**
+ * Text of the services, whose times are UTC, with times as the clock of the reader shows them.
+ *
+ * @param {string} text
+ * @param {number} nearMs about when it happened: tells the day where the text does not
+ * @returns {(string | HTMLTimeElement)[]}
+ */
+export function localTimes(text, nearMs) {
+  return text.split(/((?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d UTC)/).map((part, index) => {
+    if (index % 2 === 0) return part;
+    const [time, date] = part.replace(" UTC", "").split(" ").reverse();
+    const days = date ? [date] : [-1, 0, 1].map((each) => dayOf(nearMs + each * 86_400_000));
+    const found = days
+      .map((each) => Date.parse(`${each}T${time}Z`))
+      .sort((a, b) => Math.abs(a - nearMs) - Math.abs(b - nearMs))[0];
+    if (found === undefined || !Number.isFinite(found)) return part;
+    const element = timeOf(new Date(found).toISOString());
+    element.textContent = toTheSecond(new Date(found));
+    return element;
+  });
+}
+
+/** @param {number} milliseconds */
+function dayOf(milliseconds) {
+  return Number.isFinite(milliseconds) ? new Date(milliseconds).toISOString().slice(0, 10) : "";
+}
+
+/** @param {Date} date */
+function toTheSecond(date) {
+  const isToday = new Date(now()).toDateString() === date.toDateString();
+  return isToday ? seconds.format(date) : `${day.format(date)} ${seconds.format(date)}`;
+}
+
 /** @param {Label[] | undefined} labels @param {string} name */
 export function label(labels, name) {
   return labels?.find((each) => each.name === name)?.value ?? "";
@@ -85,6 +182,11 @@ export function selectorOf(labels) {
   const plain = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
   if (plain) return matchers.length ? `${name}{${matchers.join(",")}}` : name;
   return `{${[JSON.stringify(name), ...matchers].join(",")}}`;
+}
+
+/** Where a series is shown alone. @param {Label[]} labels */
+export function exploreOf(labels) {
+  return `/explore?selector=${encodeURIComponent(selectorOf(labels))}`;
 }
 
 /** @param {string} name */

@@ -13,8 +13,8 @@ const PAGES = [
   ["/services", "Services", "g s", "read:analysis"],
   ["/explore", "Explore", "g x", "read:samples"],
   ["/notices", "Notices", "g o", "read:notices"],
-  ["/rules", "Rules and models", "g r", "read:analysis"],
-  ["/people", "People and keys", "g p", "admin"],
+  ["/rules", "Rules", "g r", "read:analysis"],
+  ["/people", "People", "g p", "admin"],
 ];
 
 const top = /** @type {HTMLElement} */ (document.getElementById("top"));
@@ -54,7 +54,8 @@ function liveness() {
   const { state, away } = liveState();
   if (state === "cut") return h("span", { class: "liveness cut" }, "▲ not live: connecting again");
   if (away.length) return h("span", { class: "liveness cut" }, `▲ unavailable: ${away.join(", ")}`);
-  return h("span", { class: "liveness" }, state === "live" ? "● live" : "connecting");
+  const isLive = state === "live";
+  return h("span", { class: `liveness ${isLive ? "on" : ""}` }, isLive ? "● live" : "connecting");
 }
 
 function enter() {
@@ -72,8 +73,10 @@ async function expired() {
   stop();
   drawTop();
   if (location.pathname === "/login") return;
-  const { askAgain } = await import("./pages/login.js");
-  await askAgain();
+  // a release took the files of this page away: what was typed goes with them
+  const login = await import("./pages/login.js").catch(() => location.reload());
+  if (!login) return;
+  await login.askAgain();
   say("logged in again");
   drawTop();
   start();

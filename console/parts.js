@@ -1,8 +1,21 @@
 // Pieces that several pages show: severities, labels, incidents in a row, evidence, suspects.
 
 import { h, link } from "./dom.js";
-import { enumWord, label, ms, now, place, severityWord, since, timeOf } from "./format.js";
+import {
+  enumWord,
+  exploreOf,
+  label,
+  localTimes,
+  ms,
+  now,
+  place,
+  severityWord,
+  since,
+  timeOf,
+} from "./format.js";
 
+/** A reason that says itself what it is about. */
+const GROUP = /^\d+ series of /;
 /** An owner who has done nothing for so long is shown as silent. */
 const IDLE_MS = 30 * 60_000;
 
@@ -61,23 +74,40 @@ export function alertTitle(alert) {
 
 /** What an anomaly says, in one line. @param {any} anomaly */
 export function anomalyTitle(anomaly) {
-  return (
-    anomaly.reason || `${label(anomaly.labels, "__name__")} on ${place(anomaly.labels)} is abnormal`
-  );
+  const name = label(anomaly.labels, "__name__"),
+    where = place(anomaly.labels);
+  const what = where ? `${where} · ${name}` : name;
+  if (!anomaly.reason) return `${what} is abnormal`;
+  return GROUP.test(anomaly.reason) ? anomaly.reason : `${what}: ${anomaly.reason}`;
+}
+
+/** The same, with times as the reader's clock shows them. @param {any} anomaly */
+export function anomalyName(anomaly) {
+  return h("bdi", {}, ...localTimes(anomalyTitle(anomaly), ms(anomaly.eventTime)));
 }
 
 /**
- * Text in which [E1], [E2] link to the evidence below.
+ * Text in which [E1], [E2] link to the evidence below, and times are those of the reader's clock.
  *
  * @param {string} text
- * @param {any[]} [evidence]
+ * @param {any[]} evidence
+ * @param {string | undefined} time RFC 3339, about when it happened
  */
-export function cited(text, evidence = []) {
+export function cited(text, evidence, time) {
   const known = new Set(evidence.map((each) => each.evidenceId));
-  return text.split(/(\[E\d+\])/).map((part) => {
+  /** @type {(string | HTMLElement)[]} */
+  const parts = [];
+  for (const part of text.split(/(\[E\d+\])/)) {
     const id = part.slice(1, -1);
-    return known.has(id) ? h("a", { href: `#${id}`, class: "cite" }, part) : part;
-  });
+    if (known.has(id)) parts.push(h("a", { href: `#${id}`, class: "cite" }, part));
+    else parts.push(...localTimes(part, ms(time)));
+  }
+  return parts;
+}
+
+/** The same without marks of evidence, for where there is none to link to. @param {string} text @param {string | undefined} time */
+export function told(text, time) {
+  return localTimes(text.replace(/\s*\[E\d+\]/g, ""), ms(time));
 }
 
 /** @param {any[] | undefined} suspects */
@@ -139,6 +169,8 @@ function reference(evidence) {
     return link(`/anomalies/${encodeURIComponent(evidence.referenceId)}`, {}, "anomaly");
   if (kind === "alert")
     return link(`/alerts/${encodeURIComponent(evidence.referenceId)}`, {}, "alert");
+  if (label(evidence.labels, "__name__"))
+    return link(exploreOf(evidence.labels), {}, "chart");
   if (/^https?:\/\//.test(evidence.link ?? ""))
     return link(evidence.link, { target: "_blank", rel: "noreferrer" }, "trace");
   return null;

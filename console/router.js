@@ -31,6 +31,10 @@ const ROUTES = [
   [/^\/people$/, () => import("./pages/people.js")],
 ];
 
+const RENEWED = "sensus-renewed";
+/** Files that are missing right after this page was loaded anew are not there at all. */
+const RENEW_MS = 10_000;
+
 /** Fires "shown" with the path when another page is shown. */
 export const visits = new EventTarget();
 
@@ -73,7 +77,7 @@ export async function show() {
     const params = Object.fromEntries(
       Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value ?? "")]),
     );
-    const page = await found.load();
+    const page = await found.load().catch(renewed);
     if (signal.aborted) return;
     main.replaceChildren();
     await page.show({ main, params, query: new URLSearchParams(location.search), signal, title });
@@ -89,6 +93,16 @@ export async function show() {
       h("button", { type: "button", onclick: () => show() }, "Try again"),
     );
   }
+}
+
+/** A release took the files of this page away: the same path has new ones. @param {unknown} error @returns {never} */
+function renewed(error) {
+  const lastMs = Number(sessionStorage.getItem(RENEWED));
+  if (navigator.onLine && !(Date.now() - lastMs < RENEW_MS)) {
+    sessionStorage.setItem(RENEWED, String(Date.now()));
+    location.reload();
+  }
+  throw error;
 }
 
 /** Links inside the console change the page without loading it. */

@@ -4,7 +4,9 @@
 import { fill, h, say } from "./dom.js";
 import { counted } from "./format.js";
 
-const ROW_PX = 44;
+/** Two lines where the screen is narrow, as the style says. */
+const narrow = matchMedia("(max-width: 40rem)");
+const rowPx = () => (narrow.matches ? 64 : 44);
 const SPARE = 8;
 /** After so long without a hand on the page nothing is under the pointer: new rows show up. */
 const IDLE_MS = 60_000;
@@ -17,6 +19,7 @@ for (const kind of ["pointermove", "pointerdown", "keydown", "wheel"])
  * @template T
  * @typedef {object} RowOptions
  * @property {string} name what screen readers call the list
+ * @property {string} [kind] a class of the list
  * @property {string[]} columns
  * @property {(item: T) => string} keyOf
  * @property {(item: T) => (import("./dom.js").Child)[]} cells
@@ -43,24 +46,32 @@ export function rows(options) {
     { role: "row", class: "row head", "aria-rowindex": 1 },
     ...options.columns.map((text) => h("span", { role: "columnheader" }, text)),
   );
+  const heading = h("div", { role: "rowgroup" }, head);
   const scroller = h(
     "div",
     { class: "rows", role: "grid", "aria-label": options.name, tabindex: -1 },
-    h("div", { role: "rowgroup" }, head),
+    heading,
     body,
   );
   const news = h("button", { type: "button", class: "news", hidden: true });
-  const element = h("div", { class: "list" }, news, scroller);
+  const element = h("div", { class: `list ${options.kind ?? ""}` }, news, scroller);
 
   function draw() {
     const height = scroller.clientHeight || innerHeight;
-    const first = Math.max(0, Math.floor(scroller.scrollTop / ROW_PX) - SPARE);
+    const px = rowPx();
+    const first = Math.max(0, Math.floor(scroller.scrollTop / px) - SPARE);
     const last = Math.min(
       items.length,
-      first + Math.min(40, Math.ceil(height / ROW_PX)) + 2 * SPARE,
+      first + Math.min(40, Math.ceil(height / px)) + 2 * SPARE,
     );
-    scroller.setAttribute("aria-rowcount", String(items.length + 1));
     body.style.setProperty("--rows", String(items.length));
+    element.classList.toggle("bare", !items.length);
+    // what has no row is no grid
+    heading.hidden = !items.length;
+    scroller.setAttribute("role", items.length ? "grid" : "group");
+    body.setAttribute("role", items.length ? "rowgroup" : "none");
+    if (items.length) scroller.setAttribute("aria-rowcount", String(items.length + 1));
+    else scroller.removeAttribute("aria-rowcount");
     const shown = items.slice(first, last).map((item, index) => row(item, first + index));
     fill(
       body,
@@ -96,11 +107,12 @@ export function rows(options) {
     if (!items.length) return;
     const has = body.contains(document.activeElement);
     current = Math.min(items.length - 1, Math.max(0, has ? current + step : current));
-    const top = current * ROW_PX,
+    const px = rowPx(),
+      top = current * px,
       height = scroller.clientHeight;
     if (top < scroller.scrollTop) scroller.scrollTop = top;
-    else if (top + 2 * ROW_PX > scroller.scrollTop + height)
-      scroller.scrollTop = top + 2 * ROW_PX - height;
+    else if (top + 2 * px > scroller.scrollTop + height)
+      scroller.scrollTop = top + 2 * px - height;
     draw();
     focused()?.focus({ preventScroll: true });
   }
@@ -217,6 +229,8 @@ export function rows(options) {
       draw();
     },
     move,
+    /** The same rows, as time goes on. */
+    redraw: draw,
     items: () => items,
     current: () => items[current],
   };

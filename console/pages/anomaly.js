@@ -3,8 +3,8 @@
 import { get, post } from "../api.js";
 import { button, fill, h, headRow, link, say } from "../dom.js";
 import { enumWord, figure, label, ms, now, place, selectorOf, timeOf } from "../format.js";
-import { anomalyTitle, foreign, labelList, severity } from "../parts.js";
-import { samples, seriesChart } from "../series.js";
+import { anomalyName, anomalyTitle, foreign, labelList, severity } from "../parts.js";
+import { samples, seriesChart } from "../charts/series.js";
 import * as session from "../session.js";
 import { explanations } from "./explanation.js";
 
@@ -34,7 +34,7 @@ export async function show({ main, params, signal, title }) {
       timeOf(anomaly.eventTime),
       anomaly.endTime ? h("span", {}, " until ", timeOf(anomaly.endTime)) : " · goes on",
     ),
-    h("h1", {}, foreign(anomalyTitle(anomaly))),
+    h("h1", {}, anomalyName(anomaly)),
     labelList(anomaly.labels),
     h("h2", { class: "visually-hidden" }, "Chart"),
     series
@@ -107,11 +107,7 @@ function members(anomaly) {
 
 /** @param {string} path @param {any} anomaly */
 function feedback(path, anomaly) {
-  const element = h("div", {
-    class: "actions",
-    role: "group",
-    "aria-label": "Did it deserve attention?",
-  });
+  const element = h("div", { class: "actions", role: "group", "aria-labelledby": "deserved" });
   const draw = (/** @type {string | undefined} */ verdict) => {
     const given = verdict
       ? [h("span", {}, `You called it a ${enumWord(verdict, "ANOMALY_VERDICT")}.`)]
@@ -129,7 +125,7 @@ function feedback(path, anomaly) {
           ),
         )
       : [];
-    fill(element, ...ask, ...given);
+    fill(element, h("span", { id: "deserved" }, "Did it deserve attention?"), ...ask, ...given);
   };
   draw(anomaly.feedback?.verdict);
   return element;

@@ -1,7 +1,7 @@
 // A whole explanation: the cause, what was claimed, the suspects, the evidence.
 
 import { get, post } from "../api.js";
-import { button, h, link, say } from "../dom.js";
+import { button, fill, h, link, say } from "../dom.js";
 import { enumWord, timeOf } from "../format.js";
 import { cited, evidenceList, suspectList } from "../parts.js";
 import * as session from "../session.js";
@@ -56,25 +56,31 @@ export async function explanations(subject, signal) {
 
 /** @param {any} explanation @param {"h1" | "h2"} level */
 function body(explanation, level) {
-  const { evidence = [] } = explanation;
+  const { evidence = [], finishTime } = explanation;
+  const worded = (/** @type {string} */ text) => cited(text, evidence, finishTime);
   return [
     h(
       level,
       { id: "why" },
-      ...cited(explanation.rootCause || "No cause can be named from the evidence", evidence),
+      ...worded(explanation.rootCause || "No cause can be named from the evidence"),
     ),
     explanation.mitigation
-      ? h("p", {}, h("strong", {}, "First: "), ...cited(explanation.mitigation, evidence))
+      ? h("p", {}, h("strong", {}, "First: "), ...worded(explanation.mitigation))
       : "",
-    explanation.summary ? h("p", {}, ...cited(explanation.summary, evidence)) : "",
-    explanation.difference ? h("p", {}, ...cited(explanation.difference, evidence)) : "",
+    explanation.summary ? h("p", {}, ...worded(explanation.summary)) : "",
+    explanation.difference ? h("p", {}, ...worded(explanation.difference)) : "",
   ];
 }
 
 /** @param {string} path */
 function feedback(path) {
   if (!session.may("write:analysis")) return null;
-  const element = h("div", { class: "actions", role: "group", "aria-label": "Was it right?" });
+  const element = h(
+    "div",
+    { class: "actions", role: "group", "aria-labelledby": "right" },
+    h("span", { id: "right" }, "Was it right?"),
+  );
+  const thanks = h("span", { class: "by" });
   for (const [verdict, text] of [
     ["RIGHT", "Right"],
     ["PARTLY", "Partly"],
@@ -83,9 +89,11 @@ function feedback(path) {
     element.append(
       button(text ?? "", async () => {
         await post(`${path}/feedback`, { verdict: `FEEDBACK_VERDICT_${verdict}` });
+        fill(thanks, `Noted: ${(text ?? "").toLowerCase()}. Thank you.`);
         say("thank you");
       }),
     );
   }
+  element.append(thanks);
   return element;
 }

@@ -4,12 +4,12 @@ import { get } from "../api.js";
 import { fill, h, link, messageOf } from "../dom.js";
 import { counted, label, ms, now, place, selectorOf, timeOf } from "../format.js";
 import { onPage } from "../keys.js";
-import { anomalyTitle, foreign, severity } from "../parts.js";
+import { anomalyName, severity } from "../parts.js";
 import { setQuery } from "../router.js";
-import { firstSamples, seriesChart } from "../series.js";
+import { beginOf, firstSamples, refreshed, seriesChart, showCharts } from "../charts/series.js";
+import { vitals, vitalTitle } from "../charts/vitals.js";
 
 const MOST = 12;
-const REFRESH_MS = 15_000;
 const WEEK_MS = 7 * 86_400_000;
 /** @type {[string, string][]} */
 const SPANS = [
@@ -80,10 +80,12 @@ export async function show({ main, query, signal, title }) {
     const both = AbortSignal.any([signal, last.signal]);
     const endMs = now(),
       startMs = endMs - asked.spanS * 1000;
-    const text = asked.text || (await anyMetric(both));
-    if (!asked.text) selector.placeholder = text;
-    if (!text) return fill(found, "No series yet. ", link("/", {}, "How to send the first sample"));
     try {
+      if (!asked.text && !asked.before && (await drawVitals(both))) return;
+      const text = asked.text || (await anyMetric(both));
+      if (!asked.text) selector.placeholder = text;
+      if (!text)
+        return fill(found, "No series yet. ", link("/", {}, "How to send the first sample"));
       const [{ list, more }, { list: before }, marked] = await Promise.all([
         firstSamples(text, startMs, endMs, MOST, both),
         asked.before
@@ -105,47 +107,70 @@ export async function show({ main, query, signal, title }) {
         found,
         `${counted(list.length, "series", "series")} of ${text}${more ? ": there are more, narrow the selector" : ""}`,
       );
-      fill(
+      const beginMs = beginOf([...list, ...before.map(moved)], startMs, endMs);
+      await showCharts(
         charts,
-        ...list.map((series) => {
+        list.map((series) => {
           const marks = anomalous
             .filter((/** @type {any} */ each) => each.seriesId === series.seriesId)
             .map((/** @type {any} */ each) => ({ ms: ms(each.eventTime), text: each.reason }));
-          const past = before.find((each) => each.seriesId === series.seriesId)?.points;
+          const past = before.find((each) => each.seriesId === series.seriesId);
           const frame = {
-            startMs,
+            startMs: beginMs,
             endMs,
             marks,
-            before: past && {
-              times: past.times.map((time) => time + WEEK_MS),
-              values: past.values,
-            },
+            before: past && moved(past).points,
           };
-          return seriesChart(series, titleOf(series.labels, list), frame, both).element;
+          return seriesChart(series, titleOf(series.labels, list), frame, both);
         }),
+        both,
       );
-      fill(
-        anomalies,
-        ...anomalous.map((/** @type {any} */ each) =>
-          h(
-            "li",
-            {},
-            timeOf(each.eventTime),
-            " ",
-            severity(each.severity),
-            " ",
-            link(
-              `/anomalies/${encodeURIComponent(each.anomalyId)}`,
-              {},
-              foreign(anomalyTitle(each)),
-            ),
-          ),
-        ),
-      );
-      if (!anomalies.children.length) fill(anomalies, h("li", {}, "None."));
+      listAnomalies(anomalous);
     } catch (error) {
       if (!both.aborted) fill(found, h("span", { class: "fault" }, messageOf(error)));
     }
+  }
+
+  /** @param {any[]} list */
+  function listAnomalies(list) {
+    fill(
+      anomalies,
+      ...list.map((each) =>
+        h(
+          "li",
+          {},
+          timeOf(each.eventTime),
+          " ",
+          severity(each.severity),
+          " ",
+          link(
+            `/anomalies/${encodeURIComponent(each.anomalyId)}`,
+            {},
+            anomalyName(each),
+          ),
+        ),
+      ),
+    );
+    if (!list.length) fill(anomalies, h("li", { class: "none" }, "None."));
+  }
+
+  /** What the agents read, before anything was asked for; false where none does. @param {AbortSignal} within */
+  async function drawVitals(within) {
+    const { list, frame } = await vitals(asked.spanS * 1000, within);
+    if (!list.length) return false;
+    fill(found, "What the agent reads of its machine. A selector above shows anything else.");
+    await showCharts(
+      charts,
+      list.map((series) => seriesChart(series, vitalTitle(series), frame, within)),
+      within,
+    );
+    const { anomalies: recent = [] } = await get(
+      "/api/v1/anomalies",
+      { startTime: new Date(now() - asked.spanS * 1000).toISOString(), excludeMembers: true, pageSize: 20 },
+      within,
+    );
+    listAnomalies(recent);
+    return true;
   }
 
   /** Something to look at before anything was asked for. @param {AbortSignal} within */
@@ -165,13 +190,14 @@ export async function show({ main, query, signal, title }) {
     load();
   });
   onPage("/", "Selector", () => selector.focus());
-  const timer = setInterval(() => {
-    // what is read or pointed at stays as it is
-    if (!document.hidden && !main.querySelector(".charts:is(:hover, :focus-within, :has([open]))"))
-      load();
-  }, REFRESH_MS);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  refreshed(charts, load, signal);
   await Promise.all([load(), anyMetric(signal)]);
+}
+
+/** A week later. @param {import("../charts/series.js").Series} series */
+function moved(series) {
+  const times = series.points.times.map((time) => time + WEEK_MS);
+  return { ...series, points: { ...series.points, times } };
 }
 
 /** What tells a series from the others. @param {import("../format.js").Label[]} labels @param {{labels: import("../format.js").Label[]}[]} all */

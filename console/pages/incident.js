@@ -1,15 +1,16 @@
 // One incident: what, since when, why, who is on it, and what can be done.
 
-import { ApiError, get, patch, post, put, requestId } from "../api.js";
+import { ApiError, get, patch, post, requestId } from "../api.js";
 import { button, fill, h, link, messageOf, say } from "../dom.js";
-import { counted, enumWord, label, ms, now, place, selectorOf, timeOf } from "../format.js";
+import { counted, label, ms, now, place, selectorOf, severityWord, timeOf } from "../format.js";
 import { onPage } from "../keys.js";
 import { cited, evidenceList, foreign, severity, stateOf, suspectList } from "../parts.js";
 import { rows } from "../rows.js";
-import { samples, seriesChart } from "../series.js";
+import { beginOf, refreshed, samples, seriesChart, showCharts } from "../charts/series.js";
 import * as session from "../session.js";
 import { live } from "../stream.js";
 import { go } from "../router.js";
+import { eventList, noteForm, postmortemForm } from "./incident_record.js";
 
 const CHARTS = 6;
 const BEFORE_MS = 3600_000;
@@ -31,6 +32,8 @@ export async function show({ main, params, signal, title }) {
     timeline = h("ol", { class: "timeline" }),
     news = h("button", { type: "button", class: "news", hidden: true }),
     postmortem = h("div");
+  /** @type {any} */
+  let explanation = null;
   let unseen = 0,
     nextMembers = "",
     isReading = false,
@@ -42,15 +45,16 @@ export async function show({ main, params, signal, title }) {
     keyOf: (/** @type {any} */ each) => each.memberId,
     cells: (each) => [
       severity(each.severity),
-      foreign(label(each.labels, "alertname") || label(each.labels, "__name__")),
+      link(
+        memberPath(each),
+        { tabindex: -1 },
+        foreign(label(each.labels, "alertname") || label(each.labels, "__name__")),
+      ),
       foreign(place(each.labels)),
       timeOf(each.startTime),
       timeOf(each.endTime),
     ],
-    open: (each) =>
-      go(
-        `/${each.kind === "MEMBER_KIND_ALERT" ? "alerts" : "anomalies"}/${encodeURIComponent(each.memberId)}`,
-      ),
+    open: (each) => go(memberPath(each)),
     order: (a, b) => ms(a.startTime) - ms(b.startTime),
     more: moreMembers,
   });
@@ -65,7 +69,7 @@ export async function show({ main, params, signal, title }) {
       "section",
       { "aria-labelledby": "timeline" },
       h("h2", { id: "timeline" }, "Timeline"),
-      note(path, refresh),
+      noteForm(path, refresh),
       news,
       timeline,
     ),
@@ -118,13 +122,25 @@ export async function show({ main, params, signal, title }) {
 
   /** Shows the incident as it stands; what the pointer may be on stays in its place. */
   function draw() {
+    drawHead();
+    fill(actions, ...buttons());
+  }
+
+  function drawHead() {
     title(incident.title);
     fill(
       head,
-      h("p", { class: "facts" }, severity(incident.severity), " ", stateOf(incident)),
+      h(
+        "p",
+        { class: "facts" },
+        severity(incident.severity),
+        " ",
+        stateOf(incident),
+        " · since ",
+        timeOf(incident.startTime),
+      ),
       h("h1", {}, foreign(incident.title)),
     );
-    fill(actions, ...buttons());
   }
 
   function buttons() {
@@ -203,31 +219,7 @@ export async function show({ main, params, signal, title }) {
     const { events = [] } = await get(`${path}/timeline`, { pageSize: 100 }, signal);
     news.hidden = true;
     unseen = 0;
-    fill(
-      timeline,
-      events.map((/** @type {any} */ event) =>
-        h(
-          "li",
-          { "data-key": `event-${event.eventId}` },
-          timeOf(event.time),
-          " ",
-          h("strong", {}, enumWord(event.kind, "EVENT_KIND")),
-          " ",
-          foreign(event.text),
-          event.actor ? h("span", { class: "by" }, ` ${event.actor.replace(/^user:/, "")}`) : null,
-          event.canUndo && session.may("write:incidents")
-            ? button(
-                "Undo",
-                async () => {
-                  await post(`${path}:undo`, { eventId: event.eventId, requestId: requestId() });
-                  await refresh();
-                },
-                { class: "plain", "data-key": `undo-${event.eventId}` },
-              )
-            : null,
-        ),
-      ),
-    );
+    fill(timeline, eventList(events, path, refresh));
   }
 
   async function drawCause() {
@@ -241,29 +233,28 @@ export async function show({ main, params, signal, title }) {
           () => null,
         )
       : null;
+    explanation = found;
     const text = found ?? incident.cause;
     const evidence = found?.evidence ?? [];
+    const worded = (/** @type {string} */ of) => cited(of, evidence, incident.startTime);
     fill(
       cause,
-      text?.rootCause
-        ? h("p", { class: "cause" }, ...cited(text.rootCause, evidence))
-        : h("p", { class: "cause" }, "No cause is known yet."),
+      h("p", { class: "cause" }, ...(text?.rootCause ? worded(text.rootCause) : [unexplained()])),
       text?.mitigation
-        ? h("p", {}, h("strong", {}, "First: "), ...cited(text.mitigation, evidence))
+        ? h("p", {}, h("strong", {}, "First: "), ...worded(text.mitigation))
         : null,
       text?.summary
-        ? h(
-            "details",
-            {},
-            h("summary", {}, "What happened"),
-            h("p", {}, ...cited(text.summary, evidence)),
-          )
+        ? h("details", {}, h("summary", {}, "What happened"), h("p", {}, ...worded(text.summary)))
         : null,
       found
-        ? link(
-            `/explanations/${encodeURIComponent(found.explanationId)}`,
-            { "data-key": "explanation" },
-            "The whole explanation",
+        ? h(
+            "p",
+            {},
+            link(
+              `/explanations/${encodeURIComponent(found.explanationId)}`,
+              { "data-key": "explanation" },
+              "The whole explanation",
+            ),
           )
         : null,
     );
@@ -272,22 +263,28 @@ export async function show({ main, params, signal, title }) {
       suspectList(found?.suspects ?? incident.cause?.suspects),
       evidenceList(evidence),
     );
-    await drawCharts(found);
+    await drawCharts();
   }
 
-  /** The first suspects and the members on one axis. @param {any} explanation */
-  async function drawCharts(explanation) {
+  /** Anomalies that are not critical are explained when somebody asks. */
+  function unexplained() {
+    const isAsked = memberRows.items().some(
+      (/** @type {any} */ each) =>
+        each.kind === "MEMBER_KIND_ALERT" || severityWord(each.severity) === "critical",
+    );
+    return isAsked ? "No cause is known yet." : "No cause was looked for: none of it is critical.";
+  }
+
+  /** The first suspects and the members on one axis. */
+  async function drawCharts() {
     const endMs = incident.resolveTime
       ? Math.min(now(), ms(incident.resolveTime) + BEFORE_MS / 2)
       : now();
-    const frame = {
-      startMs: ms(incident.startTime) - BEFORE_MS,
-      endMs,
-      marks: (incident.changes ?? []).map((/** @type {any} */ each) => ({
-        ms: ms(each.time),
-        text: each.title,
-      })),
-    };
+    const marks = (incident.changes ?? []).map((/** @type {any} */ each) => ({
+      ms: ms(each.time),
+      text: each.title,
+    }));
+    const startMs = ms(incident.startTime) - BEFORE_MS;
     const moved = (explanation?.evidence ?? [])
       .filter((/** @type {any} */ each) => each.window && label(each.labels, "__name__"))
       .map((/** @type {any} */ each) => each.labels);
@@ -296,64 +293,38 @@ export async function show({ main, params, signal, title }) {
       .filter((/** @type {any} */ each) => each.kind === "MEMBER_KIND_ANOMALY")
       .map((/** @type {any} */ each) => each.labels);
     const selectors = [...new Set([...moved, ...own].map(selectorOf))].slice(0, CHARTS);
-    const drawn = await Promise.all(
-      selectors.map(async (selector) => {
-        const [series] = await samples(selector, frame.startMs, frame.endMs, {
-          most: 1,
-          signal,
-        }).catch(() => []);
-        return series
-          ? seriesChart(
-              series,
-              `${place(series.labels)} · ${label(series.labels, "__name__")}`,
-              frame,
-              signal,
-            ).element
-          : null;
-      }),
+    const found = await Promise.all(
+      selectors.map((selector) =>
+        samples(selector, startMs, endMs, { most: 1, signal }).catch(() => []),
+      ),
     );
-    fill(charts, ...drawn);
-    if (frame.marks.length)
-      charts.append(
-        h(
-          "ul",
-          { class: "marks" },
-          ...frame.marks.map((/** @type {any} */ mark) =>
-            h("li", {}, timeOf(new Date(mark.ms).toISOString()), " ", foreign(mark.text)),
-          ),
-        ),
-      );
+    const list = found.flat();
+    const frame = { startMs: beginOf(list, startMs, endMs), endMs, marks };
+    await showCharts(
+      charts,
+      list.map((series) => {
+        const name = `${place(series.labels)} · ${label(series.labels, "__name__")}`;
+        return seriesChart(series, name, frame, signal);
+      }),
+      signal,
+      marks.length
+        ? [
+            h(
+              "ul",
+              { class: "marks" },
+              ...marks.map((/** @type {any} */ mark) =>
+                h("li", {}, timeOf(new Date(mark.ms).toISOString()), " ", foreign(mark.text)),
+              ),
+            ),
+          ]
+        : [],
+    );
   }
 
   async function drawPostmortem() {
     // what is being written stays
     if (incident.state !== "INCIDENT_STATE_RESOLVED" || postmortem.hasChildNodes()) return;
-    const { postmortem: saved } = await get(`${path}/postmortem`, {}, signal);
-    const text = h(
-      "textarea",
-      { rows: 16, "aria-labelledby": "postmortem" },
-      saved.text || saved.draft || "",
-    );
-    fill(
-      postmortem,
-      h(
-        "section",
-        { "aria-labelledby": "postmortem" },
-        h("h2", { id: "postmortem" }, "Postmortem"),
-        text,
-        session.may("write:incidents")
-          ? button("Save", async () => {
-              const answer = await put(`${path}/postmortem`, {
-                text: text.value,
-                etag: saved.etag,
-                requestId: requestId(),
-              });
-              saved.etag = answer.postmortem?.etag ?? saved.etag;
-              say("saved");
-            })
-          : null,
-      ),
-    );
+    fill(postmortem, await postmortemForm(path, signal));
   }
 
   onPage("a", "Acknowledge", () => press("acknowledge"));
@@ -391,34 +362,21 @@ export async function show({ main, params, signal, title }) {
   news.addEventListener("click", () => refresh().catch((error) => say(messageOf(error))));
 
   draw();
+  refreshed(
+    charts,
+    () => {
+      if (incident.state === "INCIDENT_STATE_RESOLVED") return;
+      drawHead();
+      drawCharts().catch(() => {});
+    },
+    signal,
+  );
   memberRows.set(await readMembers(1));
   await Promise.all([drawCause(), drawTimeline(), drawPostmortem().catch(() => {})]);
 }
 
-/** @param {string} path @param {() => Promise<void>} refresh */
-function note(path, refresh) {
-  if (!session.may("write:incidents")) return null;
-  const text = h("input", { id: "note", maxlength: 10000, autocomplete: "off" });
-  const fault = h("p", { class: "fault", role: "alert" });
-  const form = h(
-    "form",
-    { class: "inline" },
-    h("label", { for: "note" }, "Note"),
-    text,
-    h("button", {}, "Add"),
-    fault,
-  );
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (!text.value.trim()) return;
-    await post(`${path}/notes`, { text: text.value, requestId: requestId() }).then(
-      () => {
-        text.value = "";
-        fill(fault);
-        return refresh();
-      },
-      (error) => fill(fault, messageOf(error)),
-    );
-  });
-  return form;
+/** @param {any} member */
+function memberPath(member) {
+  const kind = member.kind === "MEMBER_KIND_ALERT" ? "alerts" : "anomalies";
+  return `/${kind}/${encodeURIComponent(member.memberId)}`;
 }

@@ -1,10 +1,15 @@
 // What went where, how late, and who would get something.
 
 import { get, post, put, requestId } from "../api.js";
-import { button, fill, h, headRow, link, messageOf, say } from "../dom.js";
+import { button, fill, h, link, messageOf, say, wideTable } from "../dom.js";
 import { enumWord, timeOf } from "../format.js";
 import { foreign, severity } from "../parts.js";
 import * as session from "../session.js";
+
+const EXAMPLE = `route: {receiver: on-call}
+receivers:
+- name: on-call
+  slack_configs: [{api_url: '…', channel: '#incidents'}]`;
 
 /** @param {import("../router.js").Visit} visit */
 export async function show({ main, signal, title }) {
@@ -30,51 +35,33 @@ function sent(notices) {
       {},
       "Nothing was sent yet. A notice goes out when an incident opens, worsens or ends.",
     );
-  return h(
-    "table",
-    { class: "wide" },
-    h("caption", { class: "visually-hidden" }, "Notices, newest first"),
-    headRow(["When", "Severity", "What", "To", "State", ""]),
-    h(
-      "tbody",
-      {},
-      ...notices.map((each) =>
-        h(
-          "tr",
-          {},
-          h("td", {}, timeOf(each.createTime)),
-          h("td", {}, severity(each.severity)),
-          h(
-            "td",
-            {},
-            enumWord(each.kind, "NOTICE_KIND"),
-            ": ",
-            each.incidentId
-              ? link(`/incidents/${encodeURIComponent(each.incidentId)}`, {}, foreign(each.title))
-              : foreign(each.title),
-          ),
-          h("td", {}, foreign(`${each.receiver} (${each.integration})`)),
-          h(
-            "td",
-            {},
-            enumWord(each.state, "NOTICE_STATE"),
-            each.attemptCount > 1 ? ` after ${each.attemptCount} attempts` : "",
-            each.heldBy ? ` by ${each.heldBy}` : "",
-          ),
-          h(
-            "td",
-            {},
-            session.may("admin") && each.state === "NOTICE_STATE_FAILED"
-              ? button("Send again", () =>
-                  post(`/api/v1/notices/${encodeURIComponent(each.noticeId)}:resend`, {
-                    requestId: requestId(),
-                  }).then(() => say("it is sent again")),
-                )
-              : null,
-          ),
-        ),
-      ),
-    ),
+  return wideTable(
+    ["When", "Severity", "What", "To", "State", ""],
+    notices.map((each) => [
+      timeOf(each.createTime),
+      severity(each.severity),
+      [
+        enumWord(each.kind, "NOTICE_KIND"),
+        ": ",
+        each.incidentId
+          ? link(`/incidents/${encodeURIComponent(each.incidentId)}`, {}, foreign(each.title))
+          : foreign(each.title),
+      ],
+      foreign(`${each.receiver} (${each.integration})`),
+      [
+        enumWord(each.state, "NOTICE_STATE"),
+        each.attemptCount > 1 ? ` after ${each.attemptCount} attempts` : "",
+        each.heldBy ? ` by ${each.heldBy}` : "",
+      ],
+      session.may("admin") && each.state === "NOTICE_STATE_FAILED"
+        ? button("Send again", () =>
+            post(`/api/v1/notices/${encodeURIComponent(each.noticeId)}:resend`, {
+              requestId: requestId(),
+            }).then(() => say("it is sent again")),
+          )
+        : null,
+    ]),
+    "Notices, newest first",
   );
 }
 
@@ -115,7 +102,18 @@ function receiverTable(receivers) {
 /** @param {AbortSignal} signal */
 async function routing(signal) {
   const { routing: current } = await get("/api/v1/routing", {}, signal);
-  const text = h("textarea", { id: "routing", rows: 18, spellcheck: false }, current?.yaml ?? "");
+  const yaml = current?.yaml ?? "";
+  const text = h(
+    "textarea",
+    {
+      id: "routing",
+      rows: Math.min(30, Math.max(10, yaml.split("\n").length + 1)),
+      spellcheck: false,
+      placeholder: EXAMPLE,
+      "aria-describedby": "routing-help",
+    },
+    yaml,
+  );
   const labels = h("input", {
     id: "test-labels",
     placeholder: "severity=critical service=checkout",
@@ -161,15 +159,20 @@ async function routing(signal) {
   };
   return [
     h("h2", {}, "Routing"),
-    h("label", { for: "routing" }, "As in Alertmanager's file"),
+    h("label", { for: "routing" }, "Who is told of what"),
+    h(
+      "p",
+      { id: "routing-help", class: "facts" },
+      "A route and receivers, written as in Alertmanager's file; nothing is sent while it is empty.",
+    ),
     text,
+    h("div", { class: "actions" }, button("Save", save, { class: "main" })),
     h(
       "div",
       { class: "inline" },
-      h("label", { for: "test-labels" }, "Who would get"),
+      h("label", { for: "test-labels" }, "Who would be told of"),
       labels,
-      button("Test", test),
-      button("Save", save, { class: "main" }),
+      button("Try it", test),
     ),
     answer,
   ];

@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { h, fill, link } from "../dom.js";
 import { counted, ms, now, severityRank, severityWord, since, timeOf } from "../format.js";
 import { onPage } from "../keys.js";
-import { foreign, severity, stateOf } from "../parts.js";
+import { foreign, severity, stateOf, told } from "../parts.js";
 import { go } from "../router.js";
 import { rows } from "../rows.js";
 import * as session from "../session.js";
@@ -13,14 +13,18 @@ import { live } from "../stream.js";
 const OPEN = ["INCIDENT_STATE_OPEN", "INCIDENT_STATE_ACKNOWLEDGED", "INCIDENT_STATE_SETTLING"];
 const SETTLED_MS = 24 * 3600_000;
 const OPEN_MOST = 5000;
+/** How often what is told of ages is told anew. */
+const AGES_MS = 15_000;
 
 /** @param {import("../router.js").Visit} visit */
 export async function show({ main, signal, title }) {
   title("Now");
   const headline = h("h1", { id: "headline" }, "…");
+  const why = h("p", { class: "cause" });
   const list = rows({
     name: "Open incidents",
-    columns: ["Severity", "What", "State", "Since", "Alerts"],
+    kind: "incidents",
+    columns: ["Severity", "What", "State", "Since", "Members"],
     keyOf: (/** @type {any} */ each) => each.incidentId,
     order: urgency,
     open: (each) => go(`/incidents/${encodeURIComponent(each.incidentId)}`),
@@ -39,10 +43,17 @@ export async function show({ main, signal, title }) {
   });
   const quiet = h("div", { class: "quiet" });
   const settled = h("ul", { class: "plain-list" });
-  main.append(headline, list.element, h("h2", {}, "Settled in the last 24 hours"), settled);
+  main.append(headline, why, list.element, h("h2", {}, "Settled in the last 24 hours"), settled);
   onPage("j", "Next incident", () => list.move(1));
   onPage("k", "Previous incident", () => list.move(-1));
 
+  const status = async () => {
+    const [system, { series = [] }] = await Promise.all([
+      get("/api/v1/detector/status", {}, signal).catch(() => null),
+      get("/api/v1/series", { pageSize: 1 }, signal).catch(() => ({})),
+    ]);
+    return system && { ...system, hasSeries: series.length > 0 };
+  };
   const [open, done, system] = await Promise.all([
     openIncidents(signal),
     get(
@@ -54,11 +65,11 @@ export async function show({ main, signal, title }) {
       },
       signal,
     ),
-    get("/api/v1/detector/status", {}, signal).catch(() => null),
+    status(),
   ]);
-  quiet.append(...silence(system));
+  fill(quiet, ...silence(system));
   list.set(open);
-  headline.textContent = sentence(list.items());
+  conclude();
   fill(
     settled,
     (done.incidents ?? []).map((/** @type {any} */ each) =>
@@ -71,7 +82,26 @@ export async function show({ main, signal, title }) {
       ),
     ),
   );
-  if (!settled.children.length) fill(settled, h("li", {}, "Nothing."));
+  if (!settled.children.length) fill(settled, h("li", { class: "none" }, "Nothing."));
+
+  /** What is wrong, and why as far as it is known. */
+  function conclude() {
+    const open = list.items();
+    headline.textContent = sentence(open);
+    const worst = worstOf(open);
+    const known = worst?.cause?.rootCause;
+    fill(why, ...(known ? told(known, worst.startTime) : []));
+    why.hidden = !known;
+  }
+
+  const timer = setInterval(async () => {
+    if (document.hidden) return;
+    conclude();
+    list.redraw();
+    if (!list.items().length) fill(quiet, ...silence(await status()));
+  }, AGES_MS);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  if (!open.length) showVitals(main, signal);
 
   live.addEventListener(
     "incidents",
@@ -80,10 +110,18 @@ export async function show({ main, signal, title }) {
       if (!incident) return;
       if (OPEN.includes(incident.state)) list.update(incident);
       else list.drop(incident.incidentId);
-      headline.textContent = sentence(list.items());
+      conclude();
     },
     { signal },
   );
+}
+
+/** Something that lives, where nothing is wrong; behind all else, so that it moves nothing. */
+/** @param {HTMLElement} main @param {AbortSignal} signal */
+async function showVitals(main, signal) {
+  const { vitalSection } = await import("../charts/vitals.js");
+  const section = await vitalSection(signal).catch(() => "");
+  if (!signal.aborted && section) main.append(section);
 }
 
 /** All that is open: only then the worst is known. @param {AbortSignal} signal */
@@ -108,13 +146,19 @@ function urgency(a, b) {
   );
 }
 
+/** @param {any[]} open @returns {any} */
+function worstOf(open) {
+  return open.toSorted(urgency)[0];
+}
+
 /** @param {any[]} open */
 function sentence(open) {
   if (!open.length) return "Nothing is wrong that Sensus knows of";
   const mine = open.filter((each) => each.owner === session.user()?.subject).length;
-  const worst = open.toSorted(urgency)[0];
+  const worst = worstOf(open);
   const count = `${open.length >= OPEN_MOST ? "at least " : ""}${counted(open.length, "open incident")}`;
-  return `${count}${mine ? `, ${mine} yours` : ""}; worst (${severityWord(worst.severity)}): ${worst.title}, for ${since(worst.startTime)}`;
+  const which = open.length > 1 ? `worst (${severityWord(worst.severity)})` : severityWord(worst.severity);
+  return `${count}${mine ? `, ${mine} yours` : ""}; ${which}: ${worst.title}, for ${since(worst.startTime)}`;
 }
 
 /** Silence must look different from health: when data last came, and how to send the first. @param {any} system */
@@ -123,6 +167,10 @@ function silence(system) {
   if (!system)
     return [
       h("p", {}, "No open incident. The detector does not answer, so nothing new would be found."),
+    ];
+  if (!processed && system.hasSeries)
+    return [
+      h("p", {}, "No open incident. Samples come; the detector has looked at none of them yet."),
     ];
   if (!processed) {
     return [
@@ -145,9 +193,16 @@ function silence(system) {
   const phase =
     system.phase === "DETECTOR_PHASE_SCORING"
       ? `${counted(Number(system.warmSeriesCount), "series", "series")} watched`
-      : "the detector is still learning what is usual";
+      : "still learning what is usual; rules hold already";
+  const latest = times.at(-1);
   return [
-    h("p", {}, `No open incident. Data last came at `, timeOf(times.at(-1)), `; ${phase}.`),
+    h(
+      "p",
+      {},
+      "No open incident. ",
+      ...(latest ? [`Data last came ${since(latest)} ago; `] : []),
+      `${phase}.`,
+    ),
     h("p", {}, link("/explore", {}, "Look at the metrics")),
   ];
 }

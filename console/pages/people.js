@@ -1,7 +1,7 @@
 // Who may log in, which keys senders have, and one's own password.
 
 import { get, patch, post, remove } from "../api.js";
-import { button, fill, h, headRow, messageOf, say } from "../dom.js";
+import { button, fill, h, messageOf, say, wideTable } from "../dom.js";
 import { timeOf } from "../format.js";
 import { foreign } from "../parts.js";
 import { show as reshow } from "../router.js";
@@ -30,50 +30,42 @@ export async function show({ main, signal, title }) {
 
 /** @param {any[]} users */
 function userTable(users) {
-  return h(
-    "table",
-    { class: "wide" },
-    headRow(["Name", "Role", "Since", ""]),
-    h(
-      "tbody",
-      {},
-      ...users.map((user) => {
-        const path = `/api/v1/users/${encodeURIComponent(user.userName)}`;
-        const isMe = user.userName === session.user()?.userName;
-        const role = h(
-          "select",
-          { "aria-label": `Role of ${user.userName}`, disabled: isMe },
-          ...ROLES.map((each) => h("option", { selected: each === user.role }, each)),
-        );
-        role.addEventListener("change", () =>
-          patch(path, { role: role.value }).then(
-            () => say(`${user.userName} is ${role.value} now`),
-            (error) => {
-              role.value = user.role;
-              say(messageOf(error));
-            },
-          ),
-        );
-        return h(
-          "tr",
-          {},
-          h("th", { scope: "row" }, foreign(user.userName), user.disabled ? " (disabled)" : ""),
-          h("td", {}, role),
-          h("td", {}, timeOf(user.createdAt)),
-          h(
-            "td",
-            {},
-            isMe
-              ? "you"
-              : button(
-                  user.disabled ? "Enable" : "Disable",
-                  () => patch(path, { disabled: !user.disabled }).then(() => reshow()),
-                  { class: "plain" },
-                ),
-          ),
-        );
-      }),
-    ),
+  return wideTable(
+    ["Name", "Role", "Since", ""],
+    users.map((user) => {
+      const path = `/api/v1/users/${encodeURIComponent(user.userName)}`;
+      const isMe = user.userName === session.user()?.userName;
+      const role = h(
+        "select",
+        { "aria-label": `Role of ${user.userName}` },
+        ...ROLES.map((each) => h("option", { selected: each === user.role }, each)),
+      );
+      role.addEventListener("change", () =>
+        patch(path, { role: role.value }).then(
+          () => say(`${user.userName} is ${role.value} now`),
+          (error) => {
+            role.value = user.role;
+            say(messageOf(error));
+          },
+        ),
+      );
+      return [
+        [
+          foreign(user.userName),
+          isMe ? h("span", { class: "by" }, " (you)") : "",
+          user.disabled ? " (disabled)" : "",
+        ],
+        isMe ? user.role : role,
+        timeOf(user.createdAt),
+        isMe
+          ? null
+          : button(
+              user.disabled ? "Enable" : "Disable",
+              () => patch(path, { disabled: !user.disabled }).then(() => reshow()),
+              { class: "plain" },
+            ),
+      ];
+    }),
   );
 }
 
@@ -113,40 +105,26 @@ function userForm() {
 function keyTable(keys) {
   if (!keys.length)
     return h("p", {}, "There is no key. Alertmanager, Prometheus and OpenTelemetry each need one.");
-  return h(
-    "table",
-    { class: "wide" },
-    headRow(["Name", "Owner", "May", "Since", ""]),
-    h(
-      "tbody",
-      {},
-      ...keys.map((key) =>
-        h(
-          "tr",
-          {},
-          h("th", { scope: "row" }, foreign(key.name)),
-          h("td", {}, foreign(key.owner)),
-          h("td", {}, (key.scopes ?? []).join(", ")),
-          h("td", {}, timeOf(key.createdAt)),
-          h(
-            "td",
-            {},
-            key.revokedAt
-              ? "revoked"
-              : button(
-                  "Revoke",
-                  async () => {
-                    if (confirm(`Revoke ${key.name}? Its sender is refused within seconds.`))
-                      await remove(`/api/v1/api-keys/${encodeURIComponent(key.keyId)}`).then(() =>
-                        reshow(),
-                      );
-                  },
-                  { class: "plain" },
-                ),
+  return wideTable(
+    ["Name", "Owner", "May", "Since", ""],
+    keys.map((key) => [
+      foreign(key.name),
+      foreign(key.owner),
+      (key.scopes ?? []).join(", "),
+      timeOf(key.createdAt),
+      key.revokedAt
+        ? "revoked"
+        : button(
+            "Revoke",
+            async () => {
+              if (confirm(`Revoke ${key.name}? Its sender is refused within seconds.`))
+                await remove(`/api/v1/api-keys/${encodeURIComponent(key.keyId)}`).then(() =>
+                  reshow(),
+                );
+            },
+            { class: "plain" },
           ),
-        ),
-      ),
-    ),
+    ]),
   );
 }
 
@@ -155,6 +133,8 @@ function keyForm() {
   const scopes = [
     "write:samples",
     "write:alerts",
+    "write:traces",
+    "write:logs",
     "read:samples",
     "read:alerts",
     "read:analysis",
@@ -166,7 +146,7 @@ function keyForm() {
         type: "checkbox",
         value: scope,
         name: "scope",
-        checked: scope.startsWith("write"),
+        checked: ["write:samples", "write:alerts"].includes(scope),
       }),
       ` ${scope}`,
     ),
@@ -188,7 +168,7 @@ function keyForm() {
     h("label", { for: "key-name" }, "Name"),
     name,
     h("span", {}, "May"),
-    h("span", { role: "group", "aria-label": "Scopes" }, ...scopes),
+    h("span", { role: "group", "aria-label": "Scopes", class: "choices" }, ...scopes),
     secret,
   );
   return element;

@@ -1,8 +1,8 @@
 // Threshold rules and models.
 
 import { get, patch, post, remove } from "../api.js";
-import { button, fill, h, headRow, messageOf, say } from "../dom.js";
-import { enumWord, figure, timeOf } from "../format.js";
+import { button, fill, h, messageOf, say, wideTable } from "../dom.js";
+import { enumWord, figure, span, timeOf } from "../format.js";
 import { foreign } from "../parts.js";
 import { show as reshow } from "../router.js";
 import * as session from "../session.js";
@@ -28,54 +28,45 @@ export async function show({ main, signal, title }) {
 
 /** @param {any[]} rules @param {boolean} isAdmin */
 function ruleTable(rules, isAdmin) {
-  return h(
-    "table",
-    { class: "wide" },
-    headRow(["Rule", "Watches", "Warning", "Critical", "Held", ""]),
-    h(
-      "tbody",
-      {},
-      ...rules.map((rule) => {
-        const sign = rule.comparison === "RULE_COMPARISON_BELOW" ? "≤" : "≥";
-        const path = `/api/v1/rules/${encodeURIComponent(rule.ruleId)}`;
-        const bound = (/** @type {number | undefined} */ value) =>
-          value === undefined ? "" : `${sign} ${figure(value)}`;
-        return h(
-          "tr",
-          {},
-          h("th", { scope: "row" }, foreign(rule.name), rule.enabled === false ? " (off)" : ""),
-          h("td", {}, h("code", {}, foreign(rule.selector))),
-          h("td", {}, bound(rule.warning)),
-          h("td", {}, bound(rule.critical)),
-          h("td", {}, rule.holdDuration ?? ""),
-          h(
-            "td",
-            {},
-            isAdmin
-              ? [
-                  button(
-                    rule.enabled === false ? "Switch on" : "Switch off",
-                    () =>
-                      patch(path, {
-                        rule: { enabled: rule.enabled === false },
-                        updateMask: "enabled",
-                      }).then(() => reshow()),
-                    { class: "plain" },
+  return wideTable(
+    ["Rule", "Watches", "Warning", "Critical", "Held for", ""],
+    rules.map((rule) => {
+      const sign = rule.comparison === "RULE_COMPARISON_BELOW" ? "≤" : "≥";
+      const path = `/api/v1/rules/${encodeURIComponent(rule.ruleId)}`;
+      const bound = (/** @type {number | undefined} */ value) =>
+        value === undefined ? "" : h("span", { class: "figure" }, `${sign} ${figure(value)}`);
+      const heldS = parseFloat(rule.holdDuration ?? "0");
+      const isOff = rule.enabled === false;
+      return [
+        [foreign(rule.name), isOff ? " (off)" : ""],
+        h("code", {}, foreign(rule.selector)),
+        bound(rule.warning),
+        bound(rule.critical),
+        heldS ? h("span", { class: "figure" }, span(heldS * 1000)) : "",
+        isAdmin
+          ? h(
+              "span",
+              { class: "buttons" },
+              button(
+                isOff ? "Switch on" : "Switch off",
+                () =>
+                  patch(path, { rule: { enabled: isOff }, updateMask: "enabled" }).then(() =>
+                    reshow(),
                   ),
-                  button(
-                    "Delete",
-                    async () => {
-                      if (confirm(`Delete the rule ${rule.name}?`))
-                        await remove(path).then(() => reshow());
-                    },
-                    { class: "plain" },
-                  ),
-                ]
-              : null,
-          ),
-        );
-      }),
-    ),
+                { class: "plain" },
+              ),
+              button(
+                "Delete",
+                async () => {
+                  if (confirm(`Delete the rule ${rule.name}?`))
+                    await remove(path).then(() => reshow());
+                },
+                { class: "plain" },
+              ),
+            )
+          : null,
+      ];
+    }),
   );
 }
 
@@ -136,35 +127,21 @@ function ruleForm() {
 
 /** @param {any[]} models @param {boolean} isAdmin */
 function modelTable(models, isAdmin) {
-  return h(
-    "table",
-    { class: "wide" },
-    headRow(["Version", "State", "Trained", "Why", "Samples", ""]),
-    h(
-      "tbody",
-      {},
-      ...models.map((model) =>
-        h(
-          "tr",
-          {},
-          h("th", { scope: "row" }, String(model.version)),
-          h("td", {}, enumWord(model.state, "MODEL_STATE")),
-          h("td", {}, timeOf(model.createTime)),
-          h("td", {}, model.trigger),
-          h("td", {}, Number(model.trainingSamples).toLocaleString()),
-          h(
-            "td",
-            {},
-            isAdmin && model.state !== "MODEL_STATE_ACTIVE"
-              ? button(
-                  "Activate",
-                  () => post(`/api/v1/models/${model.version}:activate`).then(() => reshow()),
-                  { class: "plain" },
-                )
-              : null,
-          ),
-        ),
-      ),
-    ),
+  return wideTable(
+    ["Version", "State", "Trained", "Why", "Samples", ""],
+    models.map((model) => [
+      String(model.version),
+      enumWord(model.state, "MODEL_STATE"),
+      timeOf(model.createTime),
+      model.trigger,
+      Number(model.trainingSamples).toLocaleString(),
+      isAdmin && model.state !== "MODEL_STATE_ACTIVE"
+        ? button(
+            "Activate",
+            () => post(`/api/v1/models/${model.version}:activate`).then(() => reshow()),
+            { class: "plain" },
+          )
+        : null,
+    ]),
   );
 }

@@ -1,9 +1,9 @@
 // Services and hosts: what each has open, as a table; one service with its incidents, alerts and anomalies.
 
 import { get } from "../api.js";
-import { h, headRow, link } from "../dom.js";
+import { h, link, wideTable } from "../dom.js";
 import { counted, now, place, severityRank, timeOf } from "../format.js";
-import { alertTitle, anomalyTitle, foreign, severity } from "../parts.js";
+import { alertTitle, anomalyName, foreign, severity } from "../parts.js";
 
 const RECENT_MS = 24 * 3600_000;
 
@@ -25,35 +25,24 @@ export async function show({ main, params, signal, title }) {
     );
     return;
   }
+  const hasCalls = services.some((each) => each.calls.length);
   main.append(
-    h(
-      "table",
-      { class: "wide" },
-      h(
-        "caption",
-        { class: "visually-hidden" },
-        "Services and hosts, those with the worst alerts first",
-      ),
-      headRow(["Service or host", "Worst", "Firing alerts", "Anomalies of the last day", "Calls"]),
-      h(
-        "tbody",
-        {},
-        ...services.map((each) =>
-          h(
-            "tr",
-            {},
-            h(
-              "th",
-              { scope: "row" },
-              link(`/services/${encodeURIComponent(each.name)}`, {}, foreign(each.name)),
-            ),
-            h("td", {}, each.alerts || each.anomalies ? severity(each.worst) : "nothing open"),
-            h("td", {}, each.alerts.toLocaleString()),
-            h("td", {}, each.anomalies.toLocaleString()),
-            h("td", {}, each.calls.join(", ")),
-          ),
-        ),
-      ),
+    wideTable(
+      [
+        "Service or host",
+        "Worst",
+        "Firing alerts",
+        "Anomalies of the last day",
+        ...(hasCalls ? ["Calls"] : []),
+      ],
+      services.map((each) => [
+        link(`/services/${encodeURIComponent(each.name)}`, {}, foreign(each.name)),
+        each.alerts || each.anomalies ? severity(each.worst) : "nothing open",
+        each.alerts.toLocaleString(),
+        each.anomalies.toLocaleString(),
+        ...(hasCalls ? [foreign(each.calls.join(", "))] : []),
+      ]),
+      "Services and hosts, those with the worst alerts first",
     ),
   );
 }
@@ -64,7 +53,7 @@ async function table(signal) {
   const [alerts, anomalies, edges, series] = await Promise.all([
     get("/api/v1/alerts", { state: "firing", pageSize: 1000 }, signal),
     get("/api/v1/anomalies", { startTime, pageSize: 1000 }, signal),
-    get("/api/v1/edges", {}, signal).catch(() => ({})),
+    get("/api/v1/topology/edges", { pageSize: 1000 }, signal).catch(() => ({})),
     get("/api/v1/series", { pageSize: 1000 }, signal),
   ]);
   /** @type {Map<string, {name: string, worst: string, alerts: number, anomalies: number, calls: string[]}>} */
@@ -85,9 +74,10 @@ async function table(signal) {
       if (severityRank(each.severity) > severityRank(service.worst)) service.worst = each.severity;
     }
   }
-  for (const edge of edges.edges ?? []) {
-    const calls = edge.caller && edge.callee ? of(edge.caller).calls : [];
-    if (edge.callee !== edge.caller && !calls.includes(edge.callee)) calls.push(edge.callee);
+  for (const { edge } of edges.edges ?? []) {
+    if (!edge.callerService || edge.service === edge.callerService) continue;
+    const { calls } = of(edge.callerService);
+    if (!calls.includes(edge.service)) calls.push(edge.service);
   }
   return [...found.values()].sort(
     (a, b) =>
@@ -169,7 +159,7 @@ async function one(main, name, signal, title) {
           " ",
           severity(each.severity),
           " ",
-          link(`/anomalies/${encodeURIComponent(each.anomalyId)}`, {}, foreign(anomalyTitle(each))),
+          link(`/anomalies/${encodeURIComponent(each.anomalyId)}`, {}, anomalyName(each)),
         ),
       ),
     ),

@@ -161,3 +161,26 @@ async def test_a_selector_becomes_charts(view: View, span: str) -> None:
     await view.until(read, "a point that is read")
     await view.page.locator("figure summary").first.click()
     assert await view.page.locator("figure tbody tr").count() > 1
+
+
+async def test_a_release_under_an_open_page_is_taken(view: View) -> None:
+    """The files of the old one are gone: the page loads itself anew instead of failing."""
+    gone: list[str] = []
+
+    async def old(route: Any) -> None:
+        if gone:
+            await route.continue_()
+        else:
+            gone.append(route.request.url)
+            await route.fulfill(status=404)
+
+    await view.page.route("**/pages/services.js", old)
+    await view.page.locator("nav a", has_text="Services").click()
+    await view.until_seen("main h1", "Services and hosts")
+    assert gone
+
+
+async def test_a_page_whose_file_stays_away_says_so(view: View) -> None:
+    await view.page.route("**/pages/services.js", lambda route: route.fulfill(status=404))
+    await view.page.locator("nav a", has_text="Services").click()
+    await view.until_seen("main h1", "cannot be shown")

@@ -194,9 +194,7 @@ async def test_stream_that_drains_is_opened_again(explainer: Running, ingest: In
         await until(lambda: ingest.acked == ["d1"])
 
 
-async def test_anomaly_is_explained_by_itself(
-    explainer: Running, detector: Detector
-) -> None:
+async def test_anomaly_is_explained_by_itself(explainer: Running, detector: Detector) -> None:
     async with working(explainer, "anomalies"):
         detector.announce(anomaly("n1", cursor=41))
         await until_cursor(explainer, 41)

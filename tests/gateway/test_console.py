@@ -94,5 +94,16 @@ def test_markup_is_never_parsed() -> None:
     assert [path.name for path in scripts if ways.search(path.read_text())] == []
 
 
+def test_what_the_scripts_ask_is_served(running: Running) -> None:
+    """A path that nobody serves would be a column that is always empty."""
+    texts = [file.read_text() for file in FILES.rglob("*.js")]
+    found = [path for text in texts for path in re.findall(r'"(/api/v1/[^"]*)"', text)]
+    found += [path for text in texts for path in re.findall(r"`(/api/v1/[^`]*)`", text)]
+    asked = {re.sub(r"\$\{[^}]*\}", "{}", path) for path in found}
+    assert len(asked) > 20
+    served = {re.sub(r"\{[^}]*\}", "{}", each.path) for each in running.gateway.endpoints}
+    assert asked - served == set()
+
+
 def _files() -> list[Path]:
     return [path for path in FILES.rglob("*") if path.suffix in (".html", ".js", ".css", ".svg")]

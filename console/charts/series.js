@@ -1,12 +1,17 @@
 // Charts of stored series: what was, and where it was expected.
 
-import { get } from "./api.js";
+import { get } from "../api.js";
 import { chart } from "./chart.js";
-import { selectorOf } from "./format.js";
+import { fill } from "../dom.js";
+import { exploreOf, label, selectorOf } from "../format.js";
 
 const POINTS = 480;
+const REFRESH_MS = 15_000;
+/** A span is shown from where its data begin, when they fill less than this part of it. */
+const YOUNG = 0.5;
+const LEAST_SPAN_MS = 300_000;
 
-/** @typedef {{seriesId: string, labels: import("./format.js").Label[], points: import("./chart.js").Points}} Series */
+/** @typedef {{seriesId: string, labels: import("../format.js").Label[], points: import("./chart.js").Points}} Series */
 
 /** The first series that a selector finds, with their samples; `more` when there are others. */
 /** @param {string} selector @param {number} startMs @param {number} endMs @param {number} most @param {AbortSignal} signal */
@@ -78,9 +83,48 @@ export async function expected(seriesId, startMs, endMs, signal) {
   }
 }
 
+/** Samples with the range of those for which it is known: the first of a series have none. */
+/** @param {import("./chart.js").Points} points @param {import("./chart.js").Points} found @returns {import("./chart.js").Points} */
+export function ranged(points, found) {
+  const begin = found.times[0] ?? Infinity;
+  const before = points.times.filter((time) => time < begin).length;
+  const none = Array(before).fill(NaN);
+  return {
+    times: [...points.times.slice(0, before), ...found.times],
+    values: [...points.values.slice(0, before), ...found.values],
+    low: [...none, ...(found.low ?? [])],
+    high: [...none, ...(found.high ?? [])],
+  };
+}
+
 /** JSON writes what is infinite as text. @param {string | number} value */
 function bound(value) {
   return value === "Infinity" ? Infinity : value === "-Infinity" ? -Infinity : Number(value);
+}
+
+/** Where a time axis begins: with the data, when all of them are young. */
+/** @param {Series[]} list @param {number} startMs @param {number} endMs */
+export function beginOf(list, startMs, endMs) {
+  const firstMs = Math.min(...list.map((each) => each.points.times[0] ?? Infinity));
+  if (!Number.isFinite(firstMs) || endMs - firstMs > YOUNG * (endMs - startMs)) return startMs;
+  return Math.max(startMs, Math.min(firstMs, endMs - LEAST_SPAN_MS));
+}
+
+/** Shows charts: at once where there are none yet, otherwise when their ranges are there, too. */
+/** @param {HTMLElement} place @param {{element: HTMLElement, ready: Promise<void>}[]} drawn @param {AbortSignal} signal @param {Node[]} [rest] */
+export async function showCharts(place, drawn, signal, rest = []) {
+  if (place.querySelector("figure")) await Promise.all(drawn.map((each) => each.ready));
+  if (signal.aborted) return;
+  fill(place, ...drawn.map((each) => each.element), ...rest);
+}
+
+/** Draws charts anew as time goes on; what is read or pointed at stays as it is. */
+/** @param {HTMLElement} place @param {() => unknown} work @param {AbortSignal} signal */
+export function refreshed(place, work, signal) {
+  const timer = setInterval(() => {
+    if (!document.hidden && !place.matches(":is(:hover, :focus-within, :has([open]))")) work();
+  }, REFRESH_MS);
+  signal.addEventListener("abort", () => clearInterval(timer));
 }
 
 /**
@@ -93,13 +137,14 @@ function bound(value) {
  */
 export function seriesChart(series, title, frame, signal) {
   const drawn = chart(title, {
-    href: `/explore?selector=${encodeURIComponent(selectorOf(series.labels))}`,
+    href: exploreOf(series.labels),
+    metric: label(series.labels, "__name__"),
   });
   let points = series.points;
   drawn.set(points, frame);
   const ready = expected(series.seriesId, frame.startMs, frame.endMs, signal).then(
     (found) => {
-      if (found) drawn.set((points = found), frame);
+      if (found) drawn.set((points = ranged(points, found)), frame);
     },
     () => {},
   );

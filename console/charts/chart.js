@@ -2,8 +2,8 @@
 // ticks. Drawn on a canvas; a caption says the same in words, a table holds the figures, and the
 // arrow keys read it point by point.
 
-import { h, headRow, say } from "./dom.js";
-import { figure } from "./format.js";
+import { h, headRow, say } from "../dom.js";
+import { figureOf, isShare } from "../format.js";
 
 /**
  * @typedef {object} Points Columns of equal length, oldest first; ranges may be missing.
@@ -22,13 +22,16 @@ import { figure } from "./format.js";
 const PAD = { left: 56, right: 8, top: 8, bottom: 20 };
 const HALF_A_LABEL = 28;
 const TABLE_ROWS = 24;
+/** The axis spans at least this part of the largest value. */
+const LEAST_SPREAD = 0.02;
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
 /**
  * @param {string} title
- * @param {{href?: string}} [options]
+ * @param {{href?: string, metric?: string}} [options] `metric`: its name, which tells the unit
  */
-export function chart(title, { href } = {}) {
+export function chart(title, { href, metric = "" } = {}) {
+  const figure = figureOf(metric);
   const canvas = h("canvas", { tabindex: 0, role: "img", "aria-label": title });
   const latest = h("span", { class: "latest" });
   const caption = h("p", { class: "visually-hidden" });
@@ -56,7 +59,7 @@ export function chart(title, { href } = {}) {
   let at = -1;
 
   function draw() {
-    paint(canvas, points, frame, at);
+    paint(canvas, points, frame, at, metric);
   }
 
   /** @param {Points} next @param {Frame} within */
@@ -64,7 +67,7 @@ export function chart(title, { href } = {}) {
     points = next;
     frame = within;
     at = -1;
-    const text = summary(points);
+    const text = summary(points, figure);
     latest.textContent = text.short;
     caption.textContent = `${title}: ${text.long}`;
     canvas.setAttribute("aria-label", `${title}: ${text.long}`);
@@ -78,7 +81,7 @@ export function chart(title, { href } = {}) {
       ...points.times
         .flatMap((_, index) => {
           if (index % step && index !== points.times.length - 1) return [];
-          const { time, value, expected } = pointAt(points, index);
+          const { time, value, expected } = pointAt(points, index, figure);
           return [h("tr", {}, h("td", {}, time), h("td", {}, value), h("td", {}, expected))];
         })
         .reverse(),
@@ -101,7 +104,7 @@ export function chart(title, { href } = {}) {
     event.preventDefault();
     const last = points.times.length - 1;
     at = Math.min(last, Math.max(0, (at < 0 ? last : at) + move));
-    const { time, value, expected } = pointAt(points, at);
+    const { time, value, expected } = pointAt(points, at, figure);
     say(`${time}: ${value}${expected ? `, expected ${expected}` : ""}`);
     draw();
   });
@@ -114,8 +117,10 @@ export function chart(title, { href } = {}) {
   return { element, set };
 }
 
-/** @param {Points} points @param {number} index */
-function pointAt(points, index) {
+/** @typedef {(value: number) => string} Figure */
+
+/** @param {Points} points @param {number} index @param {Figure} figure */
+function pointAt(points, index, figure) {
   const low = points.low?.[index],
     high = points.high?.[index];
   const isBound =
@@ -127,16 +132,16 @@ function pointAt(points, index) {
   };
 }
 
-/** @param {Points} points */
-function summary(points) {
+/** @param {Points} points @param {Figure} figure */
+function summary(points, figure) {
   const last = points.times.length - 1;
   if (last < 0) return { short: "no data", long: "no data in this span" };
-  const { value, expected } = pointAt(points, last);
+  const { value, expected } = pointAt(points, last, figure);
   const peak = points.values.reduce(
     (best, each, index) => (each > (points.values[best] ?? -Infinity) ? index : best),
     0,
   );
-  const { value: most, time } = pointAt(points, peak);
+  const { value: most, time } = pointAt(points, peak, figure);
   return {
     short: expected ? `${value} · expected ${expected}` : value,
     long: `now ${value}${expected ? `, expected ${expected}` : ""}; highest ${most} at ${time}`,
@@ -153,8 +158,9 @@ function finite(values) {
  * @param {Points} points
  * @param {Frame} frame
  * @param {number} at
+ * @param {string} metric
  */
-function paint(canvas, points, frame, at) {
+function paint(canvas, points, frame, at, metric) {
   const width = canvas.clientWidth,
     height = canvas.clientHeight,
     ratio = devicePixelRatio || 1;
@@ -170,7 +176,8 @@ function paint(canvas, points, frame, at) {
   const style = getComputedStyle(canvas);
   /** @param {string} name */
   const colour = (name) => style.getPropertyValue(name).trim();
-  let [lowest, highest] = range(points, frame.before);
+  const figure = figureOf(metric);
+  const [lowest, highest] = range(points, frame.before, isShare(metric));
   const x = (/** @type {number} */ time) =>
     PAD.left +
     ((time - frame.startMs) / (frame.endMs - frame.startMs)) * (width - PAD.left - PAD.right);
@@ -189,7 +196,7 @@ function paint(canvas, points, frame, at) {
   }
   pen.textAlign = "center";
   pen.textBaseline = "bottom";
-  for (const time of hours(frame, Math.max(2, Math.floor(width / 110))))
+  for (const time of hours(frame, Math.max(2, Math.floor(width / 90))))
     if (x(time) < width - HALF_A_LABEL) pen.fillText(clock.format(time), x(time), height - 3);
 
   band(pen, points, x, y, colour("--band"));
@@ -208,8 +215,9 @@ function paint(canvas, points, frame, at) {
   }
 }
 
-/** @param {Points} points @param {Points | undefined} before @returns {[number, number]} */
-function range(points, before) {
+/** What the axis spans: a share from nothing on, anything else so that noise stays small. */
+/** @param {Points} points @param {Points | undefined} before @param {boolean} isShare @returns {[number, number]} */
+function range(points, before, isShare) {
   const all = [points.values, points.low ?? [], points.high ?? [], before?.values ?? []].map(
     finite,
   );
@@ -220,16 +228,19 @@ function range(points, before) {
       low = Math.min(low, value);
       high = Math.max(high, value);
     }
-  if (low > high) return [0, 1];
-  const room = (high - low || Math.abs(high) || 1) * 0.06;
-  return [low - room, high + room];
+  if (low > high || (low === 0 && high === 0)) return [0, 1];
+  const least = Math.max(Math.abs(low), Math.abs(high)) * LEAST_SPREAD;
+  if (isShare && low >= 0) low = 0;
+  const short = Math.max(0, least - (high - low)) / 2,
+    room = Math.max(high - low, least) * 0.06;
+  return [low === 0 && isShare ? 0 : low - short - room, high + short + room];
 }
 
 /** @param {number} low @param {number} high @param {number} most */
 function ticks(low, high, most) {
   const raw = (high - low) / most,
     power = 10 ** Math.floor(Math.log10(raw));
-  const step = ([1, 2, 5, 10].find((each) => each * power >= raw) ?? 10) * power;
+  const step = ([1, 2, 2.5, 5, 10].find((each) => each * power >= raw) ?? 10) * power;
   const list = [];
   for (let tick = Math.ceil(low / step) * step; tick <= high && list.length < 20; tick += step)
     list.push(tick || 0);
@@ -293,19 +304,24 @@ function trace(pen, points, x, y, usual, abnormal) {
     Boolean(low && high) &&
     ((values[index] ?? 0) > (high?.[index] ?? Infinity) ||
       (values[index] ?? 0) < (low?.[index] ?? -Infinity));
+  const isCut = (/** @type {number} */ index) =>
+    !Number.isFinite(values[index]) || (times[index] ?? 0) - (times[index - 1] ?? 0) > gapMs;
+  const isStart = (/** @type {number} */ index) =>
+    !index || isCut(index) || !Number.isFinite(values[index - 1]);
+  const isAlone = (/** @type {number} */ index) =>
+    isStart(index) && (index === times.length - 1 || isCut(index + 1));
   for (const wanted of [false, true]) {
     pen.strokeStyle = wanted ? abnormal : usual;
     pen.lineWidth = wanted ? 2 : 1.25;
     pen.beginPath();
     for (let index = 0; index < times.length; index++) {
-      const isStart =
-        !index ||
-        (times[index] ?? 0) - (times[index - 1] ?? 0) > gapMs ||
-        !Number.isFinite(values[index - 1]);
       if (!Number.isFinite(values[index])) continue;
-      if (isStart || isOut(index) !== wanted)
+      if (isStart(index) || isOut(index) !== wanted) {
         pen.moveTo(x(times[index] ?? 0), y(values[index] ?? 0));
-      else pen.lineTo(x(times[index] ?? 0), y(values[index] ?? 0));
+        // one alone is a dot, or nobody would see it
+        if (isOut(index) === wanted && isAlone(index))
+          pen.lineTo(x(times[index] ?? 0) + 2, y(values[index] ?? 0));
+      } else pen.lineTo(x(times[index] ?? 0), y(values[index] ?? 0));
     }
     pen.stroke();
   }
