@@ -12,10 +12,11 @@ from mesh.auth.keys import generate_key_files
 from mesh.auth.policies import PUBLIC, Policy, policies
 from mesh.auth.standing import Standing, Standings
 from mesh.auth.tokens import TokenMinter
-from mesh.auth.verifier import TokenVerifier, expired
+from mesh.auth.verifier import AHEAD_S, TokenVerifier, expired
 
 __all__ = [
     "ADMIN",
+    "AHEAD_S",
     "LOGIN_LINK",
     "PUBLIC",
     "SERVICE_SCOPES",

@@ -13,7 +13,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mesh import otlp, wire
-from mesh.auth import Principal, TokenMinter
+from mesh.auth import AHEAD_S, Principal, TokenMinter
 from mesh.clients import open_channel
 from mesh.errors import SensusError, Unavailable, translated
 from mesh.tls import channel_credentials
@@ -38,8 +38,9 @@ CONTRACT: Final[dict[str, FileDescriptor]] = {
 }
 _REUSE_S: Final = 60.0
 _REUSED_TOKENS: Final = 16_384
-_UNARY_TTL_S: Final = 2 * _REUSE_S
-"""A call is checked when it arrives: a token that is a minute old has another minute for that."""
+_UNARY_TTL_S: Final = 2 * _REUSE_S + AHEAD_S
+"""A call is checked when it arrives: a token that is a minute old has another minute for that, by
+the clock of a service that may be ahead."""
 _STREAM_TTL_S: Final = 3600.0
 
 

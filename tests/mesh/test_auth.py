@@ -219,6 +219,30 @@ def test_token_that_was_good_expires(
     assert caught.value.reason == "TOKEN_EXPIRED"
 
 
+@pytest.mark.parametrize("ahead_s", [-240, 240])
+def test_clocks_of_two_machines_may_differ_by_minutes(
+    minter: Minter, keys: Path, monkeypatch: pytest.MonkeyPatch, ahead_s: int
+) -> None:
+    signer, now_s = minter("gateway"), time.time()
+    monkeypatch.setattr(time, "time", lambda: now_s + ahead_s)
+    token = signer.mint("user:ann", [], 600)
+    monkeypatch.setattr(time, "time", lambda: now_s)
+    verifier = TokenVerifier.from_file(keys / "jwks.json")
+    assert verifier.verify(token).subject == "user:ann"
+
+
+def test_a_token_of_the_future_is_refused(
+    minter: Minter, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer, now_s = minter("gateway"), time.time()
+    monkeypatch.setattr(time, "time", lambda: now_s + 310)
+    token = signer.mint("user:ann", [], 600)
+    monkeypatch.setattr(time, "time", lambda: now_s)
+    with pytest.raises(errors.Unauthenticated, match="set the clock") as caught:
+        TokenVerifier.from_file(keys / "jwks.json").verify(token)
+    assert caught.value.reason == "TOKEN_INVALID"
+
+
 @pytest.mark.parametrize("content", [None, "nonsense", "{}", '{"keys": [{"kid": "a-1"}]}'])
 def test_unusable_key_files_name_their_variable(content: str | None, tmp_path: Path) -> None:
     file = tmp_path / "file"
