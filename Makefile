@@ -115,6 +115,10 @@ bench: setup ## Ours beside the naive chain, and queries beside a plain table, e
 bench-intake: setup ## Reading bodies of other systems, beside protobuf objects
 	$(BIN)/python -m bench.intake
 
+.PHONY: bench-write-path
+bench-write-path: setup ## Sender to commit beside raw inserts, acks on a schedule, CPU by number of series
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.write_path
+
 .PHONY: bench-events
 bench-events: setup ## Reading OTLP traces and logs, beside protobuf objects
 	$(BIN)/python -m bench.events

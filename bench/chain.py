@@ -161,8 +161,9 @@ async def paced(
 class Sender:
     """One WriteSamples stream that knows which batches are acknowledged."""
 
-    def __init__(self, door: Door, options: argparse.Namespace) -> None:
-        """Nothing is sent yet."""
+    def __init__(self, door: Door, options: argparse.Namespace, producer: str = "bench") -> None:
+        """Nothing is sent yet. Of a producer each batch counts once, so streams need several."""
+        self._producer = producer
         self._door = door
         self._batch, self._series = options.batch, options.series
         self._random = np.random.default_rng(7)
@@ -178,7 +179,9 @@ class Sender:
         async with closing(self._door.ingest.WriteSamples()) as call:
             self._call = call
             await call.write(
-                ingest_pb2.WriteSamplesRequest(open=ingest_pb2.WriteOpen(producer_id="bench"))
+                ingest_pb2.WriteSamplesRequest(
+                    open=ingest_pb2.WriteOpen(producer_id=self._producer)
+                )
             )
             await call.write(ingest_pb2.WriteSamplesRequest(series=definitions(self._series)))
             reader = asyncio.create_task(self._read())
