@@ -16,6 +16,7 @@ import {
 
 /** A reason that says itself what it is about. */
 const GROUP = /^\d+ series of /;
+const LONG = 300;
 /** An owner who has done nothing for so long is shown as silent. */
 const IDLE_MS = 30 * 60_000;
 
@@ -43,7 +44,10 @@ export function labelList(labels, without = []) {
 
 /** Text of senders: direction kept to itself, so that it cannot turn the line around. @param {string} text */
 export function foreign(text) {
-  return h("bdi", {}, text);
+  if (text.length > LONG) return h("bdi", {}, text);
+  // names of metrics break behind their parts, not within
+  const parts = text.split(/(?<=_)(?!_)/);
+  return h("bdi", {}, ...parts.flatMap((part, index) => (index ? [h("wbr"), part] : [part])));
 }
 
 /** @param {any} incident */

@@ -1,7 +1,11 @@
 """`sensus up`: start everything on this machine."""
 
 import asyncio
+import shutil
+import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -93,17 +97,18 @@ def _show(console: Console, product: Product) -> None:
     console.print("\nLook at it (logs you in, once, within ten minutes):")
     console.print(f"  {login_link(product.directory, product.run.gateway_url)}", soft_wrap=True)
     console.print("\nNext:")
+    sensus = _typed()
     show_pairs(
         console,
         [
-            ("sensus demo", "see it find and explain a real load on this machine"),
-            (command_text("sensus", "tail", *option), "follow anomalies and alerts"),
+            (f"{sensus} demo", "see it find and explain a real load on this machine"),
+            (command_text(sensus, "tail", *option), "follow anomalies and alerts"),
             (
-                command_text("sensus", "send", *option, "FILE"),
+                command_text(sensus, "send", *option, "FILE"),
                 "send samples from a file, also of Prometheus",
             ),
-            (command_text("sensus", "login", *option), "another link that logs in"),
-            (command_text("sensus", "token", *option), "a token for curl and grpcurl"),
+            (command_text(sensus, "login", *option), "another link that logs in"),
+            (command_text(sensus, "token", *option), "a token for curl and grpcurl"),
         ],
     )
     console.print(
@@ -132,10 +137,24 @@ def _addresses(product: Product) -> list[tuple[str, str]]:
         ("Notifier", f"{run.notifier_target} (gRPC)"),
         ("Topology", f"{run.topology_target} (gRPC)"),
         ("OTLP", _otlp(product)),
-        ("Metrics", "  ".join(f"http://127.0.0.1:{port}/metrics" for port in metrics)),
+        ("Metrics", metrics_text(metrics)),
         ("PostgreSQL", run.postgres_dsn or "yours (SENSUS_POSTGRES_DSN)"),
         ("Data, logs", str(product.directory.path)),
     ]
+
+
+def metrics_text(ports: Sequence[int]) -> str:
+    """Where each process shows its own: the first of ports in a row and the last, or all."""
+    first, last = ports[0], ports[-1]
+    if list(ports) == list(range(first, last + 1)) and first != last:
+        return f"http://127.0.0.1:{first}/metrics, and so on to port {last}, one per process"
+    return "  ".join(f"http://127.0.0.1:{port}/metrics" for port in ports)
+
+
+def _typed() -> str:
+    """The command as it can be typed here, also where the venv is not active."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "sensus" and not shutil.which("sensus") else "sensus"
 
 
 def _otlp(product: Product) -> str:
