@@ -13,7 +13,7 @@ a third vote for it costs more false alarms than it finds faults (see the ablati
     run        how long the value has stayed in its cell, see `run`
 
 >>> state, found = np.zeros(1, STATE)[0], np.zeros(len(FEATURES), np.float32)
->>> met, usual = novelty.room(), Sample(value=1, last=1)
+>>> met, usual = np.zeros(1, novelty.MET)[0], Sample(value=1, last=1)
 >>> for _ in range(99):
 ...     meet(state, usual, found, met)
 ...     learn(state, usual, met)
@@ -32,7 +32,7 @@ import numpy.typing as npt
 from services.detector.detectors import novelty, run, tables
 from services.detector.detectors.grid import WIDTHS
 from services.detector.detectors.jit import kernel
-from services.detector.detectors.novelty import Met, X, Y, Z, beyond, look, part
+from services.detector.detectors.novelty import X, Y, Z, beyond, look, part
 from services.detector.detectors.sample import Sample
 from services.detector.detectors.tables import (
     CHANGE,
@@ -64,24 +64,24 @@ STATE: Final = np.dtype(
 
 
 @kernel
-def meet(state: np.void, sample: Sample, found: npt.NDArray[np.float32], met: Met) -> None:
+def meet(state: np.void, sample: Sample, found: npt.NDArray[np.float32], met: np.void) -> None:
     """Writes how surprising each context is, at least 0, and for `learn` where it is new."""
     known, age, lengths = state["known"][:], state["age"][:], state["run"][:]
-    met.rarity[:] = 1.0
+    met["rarity"][:] = 1.0
     for place in range(_look_up(known, lengths, sample, met)):
-        table, share = int(met.table[place]), novelty.share(known, age, met, place)
+        table, share = int(met["table"][place]), novelty.share(known, age, met, place)
         if share < 1.0 and not (table >= RUN and _is_usual_run(age, lengths, sample, table)):
-            met.rarity[table // WIDTHS] *= share
+            met["rarity"][table // WIDTHS] *= share
     if state["quarters"][sample.quarter] < ENOUGH:
-        met.rarity[DAYTIME // WIDTHS] = 1.0
+        met["rarity"][DAYTIME // WIDTHS] = 1.0
     if state["weekends"][sample.weekend] < ENOUGH:
-        met.rarity[WEEKEND // WIDTHS] = 1.0
+        met["rarity"][WEEKEND // WIDTHS] = 1.0
     for context in range(len(FEATURES)):
-        found[context] = novelty.surprise(met.rarity[context])
+        found[context] = novelty.surprise(met["rarity"][context])
 
 
 @kernel
-def _look_up(known: Words, lengths: run.Lengths, sample: Sample, met: Met) -> int:
+def _look_up(known: Words, lengths: run.Lengths, sample: Sample, met: np.void) -> int:
     """Looks the sample up in all tables; how many have not known it."""
     value, values, last, before = sample.value, sample.values, sample.last, sample.before
     quarter, weekend = part(sample.quarter, Y), part(sample.weekend, Y)
@@ -105,7 +105,7 @@ def _look_up(known: Words, lengths: run.Lengths, sample: Sample, met: Met) -> in
             part(value >> width + 1, X) + part(last >> width + 1, Y) + part(before >> width + 1, Z)
         )
         size = look(known, PATTERN + width, key, beyond(value, values, width + 1), met, size)
-    met.size[0] = size
+    met["size"] = size
     return size
 
 
@@ -116,7 +116,7 @@ def _is_usual_run(age: Ages, lengths: run.Lengths, sample: Sample, table: int) -
 
 
 @kernel
-def learn(state: np.void, sample: Sample, met: Met) -> None:
+def learn(state: np.void, sample: Sample, met: np.void) -> None:
     """Learns the sample that was met last; `met` as `meet` wrote it."""
     novelty.learn(state["known"][:], state["age"][:], met)
     run.learn(state["run"][:], sample)

@@ -25,7 +25,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.detectors import absence, kinds, reservoir, step
+from services.detector.detectors import absence, batch, kinds, reservoir, step
 from services.detector.detectors import rows as state_rows
 from services.detector.detectors.calendar import Calendar
 from services.detector.detectors.contexts import FEATURES
@@ -195,7 +195,7 @@ class Engine:
         asked = step.Asked(self._settings.alerts_per_week or 0.0, self._allowance, self._least)
         given = rows, times, self._calendar.local_ms(times), x, arrived
         state, warm_up = self._state, self._settings.warm_up
-        step.process(state, self._blank, *given, warm_up, self._trees, asked, found, step.spare())
+        batch.process(state, self._blank, *given, warm_up, self._trees, asked, found, step.room())
         reservoir.keep(self._reservoir, rows, times, found.features)
         strength = np.maximum(found.alert, 0.0)
         return Scores(

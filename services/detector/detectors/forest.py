@@ -139,21 +139,39 @@ class Forest:
         return x
 
 
+class Room(NamedTuple):
+    """Room for the rows of a block about which anything is new: features in order, and sums."""
+
+    ordered: I32
+    total: F64
+
+
+def room(rows: int, features: int) -> Room:
+    """For so many rows."""
+    return Room(np.zeros((rows, features), np.int32), np.zeros(rows))
+
+
 @kernel
-def strangeness(trees: Trees, features: F32) -> float:
-    """Total surprise, weighted by how isolated its combination is; 0 where nothing is new."""
-    surprise = np.float64(0.0)
-    for k in range(features.shape[0]):
-        surprise += features[k]
-    if surprise <= 0.0:
-        return 0.0
-    ordered = np.empty(features.shape[0], np.int32)
-    for k in range(features.shape[0]):
-        ordered[k] = _order(features[k])
-    total = _one_row(trees.feature, trees.limit, trees.length, trees.depth, ordered)
-    score = 2.0 ** (-total / (trees.size * trees.normal))
-    strange: float = surprise * max(score - trees.calm, 0.0)
-    return strange
+def strangeness(trees: Trees, features: F32, room: Room, out: F64) -> None:
+    """Total surprise of each row, weighted by how isolated it is; 0 where nothing is new."""
+    size = 0
+    for i in range(features.shape[0]):
+        out[i] = 0.0
+        for k in range(features.shape[1]):
+            out[i] += features[i, k]
+            room.ordered[size, k] = _order(features[i, k])
+        if out[i] > 0.0:
+            room.total[size] = 0.0
+            size += 1
+    _walk_ordered(
+        trees.feature, trees.limit, trees.length, trees.depth, room.ordered[:size], room.total
+    )
+    size = 0
+    for i in range(features.shape[0]):
+        if out[i] > 0.0:
+            score = 2.0 ** (-room.total[size] / (trees.size * trees.normal))
+            out[i] *= max(score - trees.calm, 0.0)
+            size += 1
 
 
 @kernel
@@ -165,21 +183,26 @@ def _order(value: np.float32) -> np.int32:
 
 @kernel
 def _walk(feature: U8, limit: I32, length: F64, depth: int, rows: F32, total: F64) -> None:
-    """Adds up path lengths: eight rows at a time down one tree, the rest each down eight trees.
-
-    Walks side by side hide each other's memory latency; every row adds its trees in their order.
-    """
     x = np.empty((rows.shape[0], rows.shape[1]), np.int32)
     for i in range(rows.shape[0]):
         for k in range(rows.shape[1]):
             x[i, k] = _order(rows[i, k])
+    _walk_ordered(feature, limit, length, depth, x, total)
+
+
+@kernel
+def _walk_ordered(feature: U8, limit: I32, length: F64, depth: int, x: I32, total: F64) -> None:
+    """Adds up path lengths: eight rows at a time down one tree, the rest each down eight trees.
+
+    Walks side by side hide each other's memory latency; every row adds its trees in their order.
+    """
     eights = x.shape[0] // 8 * 8
     for start in range(0, eights, BLOCK):
         stop = min(start + BLOCK, eights)
         for t in range(feature.shape[0]):
             _one_tree(feature[t], limit[t], length[t], depth, x, total, start, stop)
     for i in range(eights, x.shape[0]):
-        total[i] = _one_row(feature, limit, length, depth, x[i])
+        total[i] += _one_row(feature, limit, length, depth, x[i])
 
 
 @kernel

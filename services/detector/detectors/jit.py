@@ -25,11 +25,27 @@ def kernel(function: F) -> F:
         return function
     try:
         compiled: Any = numba.njit(cache=True, error_model="numpy")(function)
-        compiled._cache._cache_file._source_stamp = _STAMP
+        file = compiled._cache._cache_file
+        file._source_stamp, file._load_index = _STAMP, _readable(file._load_index)
     except RuntimeError:  # neither this directory nor the user's own cache can be written to
         compiled = numba.njit(error_model="numpy")(function)
     compiled.get_call_template = _without_constants(compiled.get_call_template)
     return cast(F, compiled)
+
+
+def _readable(load: Callable[[], Any]) -> Callable[[], Any]:
+    """Of an index on disk that names types which are gone since, or is damaged, nothing is known.
+
+    By itself numba looks at the state of the sources only after it has read all types.
+    """
+
+    def index() -> Any:
+        try:
+            return load()
+        except Exception:  # unpickling raises almost anything
+            return {}
+
+    return index
 
 
 def _ones() -> Callable[[Any], int]:

@@ -15,10 +15,9 @@ collisions hide some new cells within the range reached, they never add any.
 """
 
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from services.detector.detectors import tables
 from services.detector.detectors.grid import WIDTHS
@@ -34,28 +33,20 @@ Z: Final = 0x8CB92BA7
 """Steps of the lattice; keys are their multiples by cells, added up, of which 32 bits count."""
 
 
-class Met(NamedTuple):
-    """Room for where a sample is new: so many times a table, a bit and its known cells before.
+MET: Final = np.dtype(
+    [
+        ("rarity", np.float64, (TABLES // WIDTHS,)),
+        ("place", np.uint16, (TABLES,)),
+        ("table", np.uint8, (TABLES,)),
+        ("known", np.uint8, (TABLES,)),
+        ("size", np.uint8),
+    ],
+    align=True,
+)
+"""Where a sample is new: `size` times a table, a bit, and how many of its cells were known before.
 
-    `rarity` has one entry per context: the product of its tables' known cells per sample.
-    """
-
-    size: npt.NDArray[np.uint8]
-    table: npt.NDArray[np.uint8]
-    place: npt.NDArray[np.uint16]
-    known: npt.NDArray[np.uint8]
-    rarity: npt.NDArray[np.float64]
-
-
-def room() -> Met:
-    """Room for one sample."""
-    return Met(
-        np.zeros(1, np.uint8),
-        np.zeros(TABLES, np.uint8),
-        np.zeros(TABLES, np.uint16),
-        np.zeros(TABLES, np.uint8),
-        np.ones(TABLES // WIDTHS),
-    )
+Of each context the rarity is the product of its tables' known cells per sample.
+"""
 
 
 @kernel
@@ -71,24 +62,24 @@ def beyond(cell: int, reach: Reach, width: int) -> bool:
 
 
 @kernel
-def look(known: Words, table: int, key: int, far: bool, met: Met, size: int) -> int:
+def look(known: Words, table: int, key: int, far: bool, met: np.void, size: int) -> int:
     """Looks a key up in a table, new for sure if `far`; returns how much is new by now.
 
     Without a branch: whether something is new nobody can foretell, a processor neither.
     """
     place = int(START[table]) + ((key & LOW) >> (32 - int(SIZE[table])))
-    met.table[size] = table
-    met.place[size] = place
+    met["table"][size] = table
+    met["place"][size] = place
     is_known = int(known[place >> 5] >> np.uint32(place & 31)) & 1
     return size + (1 - is_known | int(far))
 
 
 @kernel
-def share(known: Words, age: Ages, met: Met, place: int) -> float:
+def share(known: Words, age: Ages, met: np.void, place: int) -> float:
     """How rare new cells were in the table met at this place: known ones per sample."""
-    table = met.table[place]
-    met.known[place] = tables.count(known, table)
-    return (int(met.known[place]) + 1.0) / (int(age[table]) + 1.0)
+    table = met["table"][place]
+    met["known"][place] = tables.count(known, table)
+    return (int(met["known"][place]) + 1.0) / (int(age[table]) + 1.0)
 
 
 @kernel
@@ -98,13 +89,13 @@ def surprise(rarity: float) -> float:
 
 
 @kernel
-def learn(known: Words, age: Ages, met: Met) -> None:
+def learn(known: Words, age: Ages, met: np.void) -> None:
     """Makes known what was new."""
     for table in range(TABLES):
         age[table] += np.uint16(age[table] < OLDEST)
-    for k in range(met.size[0]):
-        table, place = met.table[k], int(met.place[k])
+    for k in range(met["size"]):
+        table, place = met["table"][k], int(met["place"][k])
         known[place >> 5] |= np.uint32(1 << (place & 31))
-        if 4 * int(met.known[k]) >= 3 << int(SIZE[table]):
+        if 4 * int(met["known"][k]) >= 3 << int(SIZE[table]):
             tables.clear(known, table)
             age[table] = 0

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from services.detector.detectors import (
-    absence,
     contexts,
     drift,
     episode,
@@ -29,6 +28,8 @@ REACH: Final = 3.0
 AWAY_DAYS: Final = 1.0
 """How long the way back to the level before a new one is no fault."""
 MOST: Final = 4_294_967_295
+BLOCK: Final = 128
+"""Samples of different series that pass through the forest together."""
 
 HOME: Final = np.dtype(
     [("last", np.float64), ("level", np.float64), ("days", np.float32)], align=True
@@ -69,112 +70,78 @@ class Found(NamedTuple):
     drifted: npt.NDArray[np.bool_]
 
 
-class Spare(NamedTuple):
-    """Room for the contexts of a sample: features that nobody asks for, and where it is new."""
+class Room(NamedTuple):
+    """Room for a block of samples; entries by their places in it.
 
-    features: Features
-    met: novelty.Met
-
-
-def spare() -> Spare:
-    """Room that a batch takes once."""
-    return Spare(np.zeros(len(contexts.FEATURES), np.float32), novelty.room())
-
-
-@kernel
-def process(
-    series: States,
-    blank: States,
-    rows: Rows,
-    times: Times,
-    local_ms: Times,
-    values: Column,
-    arrived_ms: Times,
-    warm_up: int,
-    trees: forest.Trees,
-    asked: Asked,
-    found: Found,
-    spare: Spare,
-) -> None:
-    """Scores and learns samples in order; `blank` is one series that has seen nothing.
-
-    `local_ms` is what the clock on the wall shows at `times`.
+    Attributes:
+        met: where each is new.
+        x: what of it is scored.
+        taken: whether it is scored at all.
+        strange: its strangeness.
+        rows: of the forest.
+        spare, spare_strange: features that nobody asks for, one row, and their strangeness.
     """
-    for i in range(rows.shape[0]):
-        s = series[rows[i]]
-        if not math.isfinite(values[i]):
-            continue
-        if s["seen"] and times[i] <= s["clock"]["last_ms"]:
-            continue
-        x, scored = _take(series, blank, rows[i], times[i], values[i], arrived_ms[i], found, i)
-        if scored:
-            _step(s, x, rows[i], local_ms[i], warm_up, trees, asked, found, i, spare)
+
+    met: States
+    x: Column
+    taken: npt.NDArray[np.bool_]
+    strange: Column
+    rows: forest.Room
+    spare: Features
+    spare_strange: Column
+
+
+def room() -> Room:
+    """Room that a batch takes once."""
+    features = len(contexts.FEATURES)
+    return Room(
+        np.zeros(BLOCK, novelty.MET),
+        np.zeros(BLOCK),
+        np.zeros(BLOCK, np.bool_),
+        np.zeros(BLOCK),
+        forest.room(BLOCK, features),
+        np.zeros((1, features), np.float32),
+        np.zeros(1),
+    )
 
 
 @kernel
-def _take(
-    series: States,
-    blank: States,
-    row: int,
-    time_ms: int,
-    value: float,
-    arrived_ms: int,
-    found: Found,
-    i: int,
-) -> tuple[float, bool]:
-    """Moves the clock; what is to be scored of the sample, and whether it is."""
-    s = series[row]
-    x, what = min(max(value, -grid.LIMIT), grid.LIMIT), kinds.GO
-    if s["seen"]:
-        found.elapsed_ms[i] = float(time_ms) - float(s["clock"]["last_ms"])
-        _end_silence(s, float(arrived_ms), found.elapsed_ms[i], found.silence[i])
-        level = s["level"] if s["clock"]["count"] > 0 else -1.0
-        x, what = kinds.follow(s["kind"], x, found.elapsed_ms[i] / 1000.0, level)
-    else:
-        s["seen"] = 1
-        kinds.begin(s["kind"], x)
-        if kinds.is_counter(s["kind"]):
-            what = kinds.SKIP
-    s["absence"]["delay_ms"] = float(arrived_ms) - float(time_ms)
-    s["clock"]["last_ms"] = time_ms
-    if what == kinds.START_OVER:
-        start_over(s, blank[0])
-    found.value[i] = x
-    return min(max(x, -grid.LIMIT), grid.LIMIT), what != kinds.SKIP
-
-
-@kernel
-def _step(
-    s: np.void,
-    x: float,
-    row: int,
-    local_ms: int,
-    warm_up: int,
-    trees: forest.Trees,
-    asked: Asked,
-    found: Found,
-    i: int,
-    spare: Spare,
+def meet_first(
+    s: np.void, x: float, local_ms: int, warm_up: int, found: Found, i: int, room: Room, k: int
 ) -> None:
-    count, learn = s["clock"]["count"], episode.LEARN
+    """What is new about a sample, and where it was expected."""
+    count = s["clock"]["count"]
     if count == 0:
         s["last"], s["before"], s["level"] = x, x, x
         episode.begin(s["episode"])
         drift.begin(s["drift"], x)
-    sample = _sample(s, x, local_ms)
-    features = found.features[i] if count >= warm_up else spare.features
-    contexts.meet(s["contexts"], sample, features, spare.met)
-    if count >= warm_up:
-        found.ready[i] = True
+    found.ready[i] = count >= warm_up
+    features = found.features[i] if found.ready[i] else room.spare[0]
+    contexts.meet(s["contexts"], _sample(s, x, local_ms), features, room.met[k])
+    if found.ready[i]:
         found.expected[i, 0], found.expected[i, 1] = _expect(s)
-        if trees.size > 0:
-            strange = forest.strangeness(trees, features)
-            days = found.elapsed_ms[i] / DAY_MS
-            if s["home"]["days"] > 0.0:
-                strange = _look_home(s, x, local_ms, strange, days, trees, found, i, spare)
-                sample = _sample(s, x, local_ms)
-            learn = _judge(s, x, row, count, strange, days, asked, found, i)
-    _learn(s, sample, x, local_ms, count, learn, spare)
+
+
+@kernel
+def settle(
+    s: np.void,
+    row: int,
+    local_ms: int,
+    trees: forest.Trees,
+    asked: Asked,
+    found: Found,
+    i: int,
+    room: Room,
+    k: int,
+) -> None:
+    """Judges and learns a sample whose strangeness is known."""
+    count, learn, x = s["clock"]["count"], episode.LEARN, room.x[k]
+    if found.ready[i] and trees.size > 0:
+        strange, days = room.strange[k], found.elapsed_ms[i] / DAY_MS
+        if s["home"]["days"] > 0.0:
+            strange = _look_home(s, x, local_ms, strange, days, trees, found, i, room, k)
+        learn = _judge(s, x, row, count, strange, days, asked, found, i)
+    _learn(s, x, local_ms, count, learn, room, k)
     _drift(s, row, local_ms, trees, asked, found, i)
     s["clock"]["count"] = min(count + 1, MOST)
 
@@ -246,7 +213,8 @@ def _look_home(
     trees: forest.Trees,
     found: Found,
     i: int,
-    spare: Spare,
+    room: Room,
+    k: int,
 ) -> float:
     """Strangeness of a sample that may be the way back from a new level, which is no fault."""
     s["home"]["days"] -= days
@@ -255,47 +223,47 @@ def _look_home(
     last, before, level = s["last"], s["before"], s["level"]
     home = s["home"]["last"]
     s["last"], s["before"], s["level"] = home, home, s["home"]["level"]
-    contexts.meet(s["contexts"], _sample(s, x, local_ms), spare.features, spare.met)
-    there = forest.strangeness(trees, spare.features)
-    if episode.is_strange(2.0 * there, s["clock"]["count"]):
+    _meet(s, x, local_ms, room, k)
+    forest.strangeness(trees, room.spare, room.rows, room.spare_strange)
+    if episode.is_strange(2.0 * room.spare_strange[0], s["clock"]["count"]):
         s["last"], s["before"], s["level"] = last, before, level
-        contexts.meet(s["contexts"], _sample(s, x, local_ms), spare.features, spare.met)
+        _meet(s, x, local_ms, room, k)
         return strange
     s["home"]["days"] = 0.0
     s["value_grid"]["mean"] = s["home"]["level"]
-    for k in range(spare.features.shape[0]):
-        found.features[i, k] = spare.features[k]
-    return there
+    for feature in range(room.spare.shape[1]):
+        found.features[i, feature] = room.spare[0, feature]
+    return np.float64(room.spare_strange[0])
 
 
 @kernel
-def _learn(
-    s: np.void, sample: Sample, x: float, local_ms: int, count: int, what: int, spare: Spare
-) -> None:
+def _learn(s: np.void, x: float, local_ms: int, count: int, what: int, room: Room, k: int) -> None:
     """Learns the sample, which was met last; after a spike or at a new level it is met anew."""
     if what == episode.KEEP_APART:
         return
     if what == episode.LEARN_SPIKE:
-        for k in range(s["episode"]["strange"]):
-            kept = s["episode"]["kept"][k]
-            contexts.learn(s["contexts"], _meet(s, kept, local_ms, spare), spare.met)
+        for each in range(s["episode"]["strange"]):
+            kept = s["episode"]["kept"][each]
+            sample = _meet(s, kept, local_ms, room, k)
+            contexts.learn(s["contexts"], sample, room.met[k])
             _learn_signals(s, kept, count)
-        sample = _meet(s, x, local_ms, spare)
     elif what == episode.NEW_LEVEL:
         s["home"]["last"], s["home"]["level"] = s["last"], s["level"]
         s["home"]["days"] = AWAY_DAYS
         s["value_grid"]["mean"] = x
         s["last"], s["before"], s["level"] = x, x, x
         drift.begin(s["drift"], x)
-        sample = _meet(s, x, local_ms, spare)
-    contexts.learn(s["contexts"], sample, spare.met)
+    sample = _sample(s, x, local_ms)
+    if what != episode.LEARN:
+        contexts.meet(s["contexts"], sample, room.spare[0], room.met[k])
+    contexts.learn(s["contexts"], sample, room.met[k])
     _learn_signals(s, x, count)
 
 
 @kernel
-def _meet(s: np.void, x: float, local_ms: int, spare: Spare) -> Sample:
+def _meet(s: np.void, x: float, local_ms: int, room: Room, k: int) -> Sample:
     sample = _sample(s, x, local_ms)
-    contexts.meet(s["contexts"], sample, spare.features, spare.met)
+    contexts.meet(s["contexts"], sample, room.spare[0], room.met[k])
     return sample
 
 
@@ -312,17 +280,6 @@ def start_over(s: np.void, blank: np.void) -> None:
     s["loudness"] = blank["loudness"]
     s["tension"] = blank["tension"]
     s["contexts"] = blank["contexts"]
-
-
-@kernel
-def _end_silence(s: np.void, arrived_ms: float, elapsed_ms: float, out: Column) -> None:
-    state, last_ms = s["absence"], np.float64(s["clock"]["last_ms"])
-    quiet_ms = max(arrived_ms - (last_ms + state["delay_ms"]), 0.0)
-    second_ms = np.float64(state["second_ms"])
-    out[0], out[1] = quiet_ms, absence.patience_ms(second_ms)
-    out[2], out[3] = second_ms, np.float64(state["delay_ms"])
-    out[4] = 1.0 if s["loudness"]["open"] else 0.0
-    absence.learn(state, max(quiet_ms, elapsed_ms))
 
 
 @kernel

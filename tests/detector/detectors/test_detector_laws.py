@@ -40,12 +40,12 @@ def _fresh() -> np.void:
 
 def _score(state: np.void, sample: Sample, index: int) -> float:
     found = np.zeros(len(FEATURES), np.float32)
-    contexts.meet(state, sample, found, novelty.room())
+    contexts.meet(state, sample, found, np.zeros(1, novelty.MET)[0])
     return float(found[index])
 
 
 def _learn(state: np.void, sample: Sample) -> None:
-    met = novelty.room()
+    met = np.zeros(1, novelty.MET)[0]
     contexts.meet(state, sample, np.zeros(len(FEATURES), np.float32), met)
     contexts.learn(state, sample, met)
 

@@ -135,6 +135,23 @@ def test_one_outlier_does_not_hide_the_faults_after_it(outlier: float) -> None:
     assert scores.expected_high[17_999] < 100.0
 
 
+def test_series_that_come_side_by_side_are_scored_as_each_alone() -> None:
+    """In any order, one of them twice in a row, more of them than pass the forest together."""
+    series, random = 150, np.random.default_rng(5)
+    rows, times, values = made.stream(series, ticks=120, seed=5)
+    order = random.permuted(np.arange(len(rows)).reshape(-1, series), axis=1).reshape(-1)
+    order[-series:] = np.sort(order[-series:])
+    whole = np.append(order, order[-1])
+    rows, values = rows[whole], values[whole]
+    times = np.append(times[order], times[order[-1]] + made.MINUTE_MS)
+    together = made.engine(series).process(rows, times, values)
+    assert (together.alert > 0).any()
+    for row in (0, 7, int(rows[-1])):
+        mine = rows == row
+        alone = made.engine(1).process(np.zeros(mine.sum(), np.int32), times[mine], values[mine])
+        made.assert_same(made.chosen(together, mine), alone)
+
+
 def test_without_numba_the_scores_are_the_same() -> None:
     script = (
         "import sys; sys.modules['numba'] = None\n"

@@ -1,0 +1,48 @@
+"""Machine code that is kept on disk: of another version or damaged, it is made anew."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import numpy as np
+from services.detector.detectors import tables
+print(tables.count(np.array([7] + [0] * 79, np.uint32), 0))
+"""
+
+
+def counted(cache: Path) -> str:
+    """What a kernel of a new process says that keeps its machine code there."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT],
+        env={"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        b"cservices.detector.detectors.step\nTypeThatIsGone\n.",
+        b"cservices.detector.detectors.gone\nType\n.",
+        b"",
+        b"\x80\x05garbage",
+    ],
+    ids=["a type is gone", "a module is gone", "empty", "damaged"],
+)
+def test_index_that_cannot_be_read_is_made_anew(tmp_path: Path, index: bytes) -> None:
+    assert counted(tmp_path) == "3"
+    (kept,) = tmp_path.rglob("tables.count-*.nbi")
+    with kept.open("rb") as file:
+        version = pickle.load(file)
+    sound = kept.read_bytes()
+    kept.write_bytes(pickle.dumps(version) + index)
+    assert counted(tmp_path) == "3"
+    assert len(kept.read_bytes()) == len(sound), "kept anew"
