@@ -34,7 +34,7 @@ from services.detector.detectors.first_forest import first_forest
 from services.detector.detectors.forest import Forest
 
 ENGINE: Final = Path("services/detector/detectors")
-LAST_FEATURE: Final = "        found[context] = novelty.surprise(met.rarity[context])\n"
+LAST_FEATURE: Final = '        found[context] = novelty.surprise(met["rarity"][context])\n'
 Change = tuple[str, str, str]
 """A file of the engine, what stands there, and what shall stand there."""
 
@@ -44,7 +44,7 @@ CHANGES: Final[dict[str, Change | None]] = {
         name: ("contexts.py", LAST_FEATURE, f"{LAST_FEATURE}    found[{place}] = 0.0\n")
         for place, name in enumerate(FEATURES)
     },
-    "forest": ("forest.py", "surprise * max(score - trees.calm, 0.0)", "0.5 * surprise"),
+    "forest": ("forest.py", "out[i] *= max(score - trees.calm, 0.0)", "out[i] *= 0.5"),
 }
 HEADER: Final = [
     "without", "NAB standard", "F1", "cloud standard", "F1", "incidents H", "further heard",
