@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def compile_kernels(settings: Settings) -> None:
     """Runs every kernel of the engine once, with a forest of one empty tree.
 
-    Some ten seconds of one core at the first start, half a second later.
+    Ten to twenty seconds of one core at the first start, half a second later.
     """
     forest = Forest(
         names=FEATURES,
