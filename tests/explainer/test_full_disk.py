@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from cli.embedded.postgres import EmbeddedPostgres
+from cli.processes.supervisor import Supervisor
 from mesh.migrations import migrate
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
@@ -39,10 +40,19 @@ async def disk(tmp_path: Path) -> AsyncIterator[SmallDisk]:
 
 @pytest.fixture
 async def fresh_dsn(disk: SmallDisk) -> AsyncIterator[str]:
-    """URL of the database of both services."""
-    async with EmbeddedPostgres(disk.path / "postgres", settings=POSTGRES) as server:
+    """URL of the database of both services.
+
+    PostgreSQL ends when it cannot write its log, and cannot start before there is room again: as in
+    the product it is started until it lives.
+    """
+    server = EmbeddedPostgres(disk.path / "postgres", settings=POSTGRES)
+    supervisor = Supervisor(lambda _: None)
+    try:
+        await supervisor.start([server])
         await migrate(server.dsn, ["ingest", "explainer"], REPOSITORY / "migrations")
         yield server.dsn
+    finally:
+        await supervisor.stop()
 
 
 @pytest.fixture
