@@ -150,6 +150,15 @@ def empty(count: int) -> Events:
     return np.zeros(count, EVENT)
 
 
+def joined(first: Events, second: Events) -> Events:
+    """Some rows behind others; rows of either alone are not copied."""
+    if not len(first) or not len(second):
+        return first if len(first) else second
+    made = np.empty(len(first) + len(second), EVENT)
+    made[: len(first)], made[len(first) :] = first, second
+    return made
+
+
 def shards_of(rows: Events, shard_count: int) -> NDArray[np.int16]:
     """The shard of each row: by its trace, or by its operation where it has none.
 

@@ -1,19 +1,22 @@
 """What a body of traces or logs says: rows, their names, and what was refused."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.model.events import Events, Example, Instance, Names, hash32, hash64
+from services.ingest.otlp.event_columns import MOST_RECORDS, Columns, counted
 from services.ingest.otlp.resources import Resources
-from services.ingest.wire.fields import Fields, Spans, chunk
+from services.ingest.wire.fields import MOST_MESSAGES, Spans
 
 FUTURE_NS: Final = 300_000_000_000
 _SHOWN: Final = 3
 _MOST_NUMBERED: Final = 50_000
+_TOO_MANY: Final = f"the body has more than {MOST_RECORDS} records: send it in parts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,25 +30,6 @@ class EventBody:
     reasons: Sequence[str]
 
 
-@dataclass(slots=True)
-class Refusals:
-    """Which records are refused; the first reason of each counts."""
-
-    bad: NDArray[np.bool_]
-    reasons: dict[str, None] = field(default_factory=dict)
-
-    def add(self, applies: NDArray[np.bool_], reason: str) -> None:
-        """Refuses some."""
-        if (applies & ~self.bad).any():
-            self.reasons[reason] = None
-            self.bad |= applies
-
-    @property
-    def shown(self) -> list[str]:
-        """The first reasons."""
-        return [*self.reasons][:_SHOWN]
-
-
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Who sent some records: ids and names of a service and of its running copy."""
@@ -53,6 +37,11 @@ class Origin:
     number: int
     instance_id: int
     instance: Instance
+
+    @property
+    def told(self) -> tuple[int, int, int]:
+        """A row of `Records.owners`."""
+        return self.number, self.instance_id, 0
 
     @property
     def service(self) -> str:
@@ -67,24 +56,30 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """The records of a body, and the place of the resource of each."""
+    """Where the records of a body lie, and who sent them.
 
-    spans: Spans
-    owners: NDArray[np.int64]
+    Attributes:
+        rows: Begin and end of each record, and the place of its resource.
+        origins: Of each resource; None of one that cannot be read.
+        owners: Of each resource its number, -1 where it cannot be read, the id of its instance, and
+            0; the kernels say in the third column whether a record of it was taken.
+    """
+
+    rows: NDArray[np.int64]
     origins: Sequence[Origin | None]
+    owners: NDArray[np.int64]
 
-    def origin(self, record: int) -> Origin:
-        """Who sent a record that is not refused."""
-        found = self.origins[int(self.owners[record])]
+    def origin(self, place: int) -> Origin:
+        """A resource of which a record was taken."""
+        found = self.origins[place]
         if found is None:
             raise AssertionError("records of a resource that cannot be read are refused")
         return found
 
-    @property
-    def numbers(self) -> NDArray[np.int64]:
-        """The number of each record's resource; -1 of one that is refused."""
-        numbers = [-1 if each is None else each.number for each in self.origins]
-        return np.array([*numbers, -1], np.int64)[self.owners]
+    def taken(self) -> list[Origin]:
+        """Of whom records were taken."""
+        places = self.owners[:, 2].nonzero()[0].tolist()
+        return [each for each in (self.origins[place] for place in places) if each is not None]
 
 
 class Origins:
@@ -95,25 +90,34 @@ class Origins:
         self._known: dict[bytes, Origin | None] = {}
         self._next = 0
 
-    def records(self, body: bytes, most: int) -> Records:
+    def records(self, body: bytes, columns: Columns) -> Records:
         """The records of a body of traces or logs; both lie at the same depth.
 
         Raises:
             InvalidInput: BODY_BROKEN or TOO_MANY_FIELDS.
         """
-        resources = Fields(body, Fields.of_body(body).spans(chunk(1)).few())
-        scopes = resources.spans(chunk(2)).few()
-        spans = Fields(body, scopes).spans(chunk(2)).few(most)
-        found = Resources(body, resources.last(chunk(1)))
-        origins = [self._origin(found, place) for place in range(len(found.digests))]
-        return Records(spans, scopes.parents[spans.parents], origins)
+        # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
+        from services.ingest.wire import event_kernels
 
-    def _origin(self, resources: Resources, place: int) -> Origin | None:
-        digest = resources.digests[place]
+        resources = columns.rows("resources", MOST_MESSAGES, 2)
+        rows = columns.rows("records", MOST_RECORDS, 3)
+        held, found, _ = counted(
+            event_kernels.list_records(  # type: ignore[no-untyped-call]
+                np.frombuffer(body, np.uint8), resources, rows
+            ),
+            _TOO_MANY,
+        )
+        origins = [self._origin(body, *each) for each in resources[:held].tolist()]
+        owners = [(-1, 0, 0) if each is None else each.told for each in origins]
+        return Records(rows[:found], origins, np.array(owners, np.int64).reshape(held, 3))
+
+    def _origin(self, body: bytes, first: int, last: int) -> Origin | None:
+        digest = blake2b(body[first:last], digest_size=16).digest()
         if digest not in self._known:
+            span = Spans(*(np.array([each], np.int64) for each in (0, first, last)))
+            said = Resources(body, span).identity(0)
             if len(self._known) >= _MOST_NUMBERED:
                 self._known.clear()
-            said = resources.identity(place)
             self._next += 1
             self._known[digest] = (
                 None if said is None else Origin(self._next, hash32(*instance_parts(said)), said)
@@ -126,8 +130,8 @@ def instance_parts(instance: Instance) -> tuple[str, str, str, str]:
     return instance.service, instance.version, instance.instance, instance.environment
 
 
-def time_refusals(refusals: Refusals, times_ns: NDArray[np.uint64], now_ns: int, what: str) -> None:
-    """Refuses times that are none, and those more than five minutes ahead."""
-    refusals.add(times_ns == 0, f"{what} has no time")
-    ahead = times_ns > np.uint64(now_ns + FUTURE_NS)
-    refusals.add(ahead, f"{what} is more than 5 minutes ahead: set the sender's clock")
+def refusals(counts: NDArray[np.int64], reasons: Sequence[str]) -> tuple[int, list[str]]:
+    """How many records are refused, and the first reasons; `counts` by reason, from 1."""
+    of_each = counts.tolist()[1:]
+    said = [reason for reason, count in zip(reasons, of_each, strict=True) if count]
+    return sum(of_each), said[:_SHOWN]

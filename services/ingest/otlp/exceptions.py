@@ -1,78 +1,63 @@
-"""The exceptions that spans have recorded as events."""
+"""What spans and log records say of exceptions."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ingest.model.events import Events, Example, Names, hash32
-from services.ingest.otlp.event_attributes import Attributes
-from services.ingest.otlp.examples import ExampleQuota
+from services.ingest.model.events import Example, Names, hash32
 from services.ingest.otlp.masking import frames, masked
+from services.ingest.wire.fields import Spans
+from services.ingest.wire.texts import Remembered, present
 
-_NAME: Final = b"exception"
 _NO_TYPE: Final = re.compile(r"[^A-Za-z0-9_.$:<>/\\-]")
 """What stands in no name of a type, in any language."""
 _LONGEST: Final = 128
+_READ_BYTES: Final = 4 * _LONGEST
+_MESSAGE_BYTES: Final = 16 * 1024
+_STACK_BYTES: Final = 256 * 1024
+_MOST_TYPES: Final = 1 << 13
+_TYPES_BYTES: Final = _MOST_TYPES * _READ_BYTES
+_TYPED: Final = np.dtype([("id", "<u4"), ("name", object)])
 UNTYPED: Final = "exception"
 
 
-@dataclass(frozen=True, slots=True)
-class Exceptions:
-    """Events by the name `exception`: the span and time of each, and its attributes."""
+class ExceptionTypes:
+    """Ids of the types of exceptions, by the bytes that name them. For one thread."""
 
-    spans: NDArray[np.int64]
-    times_ns: NDArray[np.uint64]
-    attributes: Attributes
+    def __init__(self) -> None:
+        """Knows none."""
+        self._remembered = Remembered(_MOST_TYPES, _TYPED, _TYPES_BYTES)
 
-    @classmethod
-    def of(
-        cls, body: bytes, events: NDArray[np.int64], attributes: NDArray[np.int64]
-    ) -> "Exceptions":
-        """Those among the events of `event_kernels.read_spans`.
+    def ids(
+        self, body: bytes, firsts: NDArray[np.int64], lasts: NDArray[np.int64], names: Names
+    ) -> NDArray[np.uint32]:
+        """The id of each type, which is noted among the names; many at once."""
+        lasts = np.minimum(lasts, firsts + _READ_BYTES)
+        ids = np.empty(len(firsts), np.uint32)
+        for begin in range(0, len(firsts), _MOST_TYPES):
+            part = slice(begin, begin + _MOST_TYPES)
+            ids[part] = self._ids(body, Spans(firsts[part], firsts[part], lasts[part]), names)
+        return ids
 
-        Raises:
-            InvalidInput: BODY_BROKEN.
-        """
-        is_one = np.zeros(len(events), np.bool_)
-        for event in np.flatnonzero(events[:, 3] - events[:, 2] == len(_NAME)).tolist():
-            is_one[event] = body[events[event, 2] : events[event, 3]] == _NAME
-        kept = np.flatnonzero(is_one)
-        place = np.full(len(events), -1, np.int64)
-        place[kept] = np.arange(len(kept))
-        owners = place[attributes[:, 0]]
-        inside = attributes[owners >= 0]
-        inside[:, 0] = owners[owners >= 0]
-        found = Attributes.read(body, len(kept), inside)
-        return cls(events[kept, 0], events[kept, 1].view(np.uint64), found)
-
-    def named(self, event: int, names: Names) -> int:
-        """The id of an exception's type, which is noted among the names."""
-        return exception_id(self.attributes, event, names)
-
-    def examples(self, quota: ExampleQuota, kept: NDArray[np.intp], rows: Events) -> list[Example]:
-        """Examples among the exceptions `kept`, of which `rows` are the rows."""
-        found = []
-        for place in quota.chosen(rows):
-            event = int(kept[place])
-            message = self.attributes.text(event, "exception.message")
-            found.append(example(rows[place], message, self.attributes, event))
-        return found
+    def _ids(self, body: bytes, spans: Spans, names: Names) -> NDArray[np.uint32]:
+        known, places = self._remembered.placed(body, spans, partial(_types, body, spans))
+        for number, name in known[present(places)].tolist():
+            names.exceptions[number] = name
+        ids: NDArray[np.uint32] = known["id"][places]
+        return ids
 
 
-def exception_id(attributes: Attributes, row: int, names: Names) -> int:
-    """The id of the type that a row says, which is noted among the names."""
-    known = _NO_TYPE.sub("", attributes.text(row, "exception.type")[:_LONGEST]) or UNTYPED
-    number = hash32(known)
-    names.exceptions[number] = known
-    return number
-
-
-def example(row: "np.void", message: str, attributes: Attributes, place: int) -> Example:
-    """One error, masked. The row is that of its record."""
+def example(
+    row: "np.void", body: bytes, first: int, last: int, stack: int, stack_end: int
+) -> Example:
+    """One error, masked: the row of its record, and where its message and its stack trace lie."""
     trace_id, span_id = bytes(row["trace_id"]), bytes(row["span_id"])
+    message = body[first : min(last, first + _MESSAGE_BYTES)]
+    stacktrace = body[stack : min(stack_end, stack + _STACK_BYTES)]
     return Example(
         trace_id=trace_id if any(trace_id) else b"",
         span_id=span_id if any(span_id) else b"",
@@ -80,6 +65,15 @@ def example(row: "np.void", message: str, attributes: Attributes, place: int) ->
         operation=int(row["operation"]),
         pattern=int(row["parent"]),
         exception=int(row["peer"]),
-        message=masked(message),
-        frames=frames(attributes.text(place, "exception.stacktrace")),
+        message=masked(message.decode(errors="replace")),
+        frames=frames(stacktrace.decode(errors="replace")),
     )
+
+
+def _types(body: bytes, spans: Spans, places: Sequence[int]) -> NDArray[np.void]:
+    return np.array([_typed(spans.one(body, place)) for place in places], _TYPED)
+
+
+def _typed(said: bytes) -> tuple[int, str]:
+    name = _NO_TYPE.sub("", said.decode(errors="replace")[:_LONGEST]) or UNTYPED
+    return hash32(name), name

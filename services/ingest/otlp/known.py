@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-_NAMES: Final = (
+NAMES: Final = (
     "http.route",
     "url.template",
     "http.request.method",
@@ -42,32 +42,47 @@ _NAMES: Final = (
     "exception.message",
     "exception.stacktrace",
 )
-PLACE: Final = {name: place for place, name in enumerate(_NAMES)}
+PLACE: Final = {name: place for place, name in enumerate(NAMES)}
 """Number of each attribute in the columns of the kernels."""
-COUNT: Final = len(_NAMES)
 
-IN_KEY: Final = np.array(
-    [
-        2 if name in ("url.full", "http.url") else int(place < 29)
-        for place, name in enumerate(_NAMES)
-    ]
-)
-"""Of each: 1 the name of an operation or of its peer comes from it, 2 from its host and port."""
+OF_KEY: Final = 1
+"""The operation of a span, or its peer, comes from it."""
+HOST_OF_KEY: Final = 2
+"""They come from the host and port in it."""
+ERROR_TYPE: Final = 7
+"""The next two are the message of an error and its stack trace."""
+_ROLES: Final = {
+    "url.full": HOST_OF_KEY,
+    "http.url": HOST_OF_KEY,
+    "http.response.status_code": 3,
+    "http.status_code": 4,
+    "rpc.response.status_code": 5,
+    "rpc.grpc.status_code": 6,
+    "exception.type": ERROR_TYPE,
+    "exception.message": ERROR_TYPE + 1,
+    "exception.stacktrace": ERROR_TYPE + 2,
+}
+_SLOTS: Final = 256
+_NO_KEY: Final = 255
+_ENTRY_BYTES: Final = 48
+"""Of each key: how long it is, what it is for, and from the eighth byte on the key."""
 
-KEYS: Final = np.frombuffer("".join(_NAMES).encode(), np.uint8).copy()
-KEY_ENDS: Final = np.cumsum([len(name) for name in _NAMES])
 
+def _table() -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+    """The hash table in which `event_fields` looks keys up: the number of each, then all entries.
 
-def _slots() -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """The hash table in which `event_kernels` looks keys up."""
-    slots = np.full(256, -1, np.int64)
-    for place, name in enumerate(_NAMES):
+    One array, because each that a compiled function takes costs more than to look a key up.
+    """
+    slots, entries = np.full(_SLOTS, _NO_KEY, np.uint8), bytearray()
+    for place, name in enumerate(NAMES):
         key = name.encode()
-        slot = (len(key) * 7 + key[len(key) // 2] * 31 + key[-2] * 5) & 255
-        while slots[slot] >= 0:
-            slot = (slot + 1) & 255
+        head = bytes([len(key), _ROLES.get(name, OF_KEY)]).ljust(8, b"\0")
+        entries += (head + key).ljust(_ENTRY_BYTES, b"\0")
+        slot = (len(key) * 7 + key[len(key) // 2] * 31 + key[-2] * 5) % _SLOTS
+        while slots[slot] != _NO_KEY:
+            slot = (slot + 1) % _SLOTS
         slots[slot] = place
-    return slots
+    return np.concatenate([slots, np.frombuffer(entries, np.uint8)])
 
 
-SLOTS: Final = _slots()
+TABLE: Final = _table()

@@ -5,39 +5,49 @@ read; a body that is no text is never looked into.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.model import events as model
 from services.ingest.model.events import Events, Example, Names, Operation
-from services.ingest.otlp import event_attributes
-from services.ingest.otlp.event_attributes import MOST_RECORDS, Attributes
-from services.ingest.otlp.event_body import EventBody, Origins, Records, Refusals, time_refusals
+from services.ingest.otlp.event_body import FUTURE_NS, EventBody, Origins, Records, refusals
+from services.ingest.otlp.event_columns import Columns, counted
 from services.ingest.otlp.examples import ExampleQuota
-from services.ingest.otlp.exceptions import example, exception_id
+from services.ingest.otlp.exceptions import ExceptionTypes, example
+from services.ingest.otlp.known import TABLE
 from services.ingest.otlp.patterns import Patterns
 from services.ingest.otlp.resources import UNREADABLE
 from services.ingest.wire.fields import Spans
 
-_BODY, _LEVEL, _EVENT = slice(2, 4), slice(4, 6), slice(6, 8)
-_WARNING: Final = 13
 _ERROR: Final = 17
 _MINUTE_NS: Final = np.uint64(60_000_000_000)
-_LEVELS: Final = {"t": 1, "d": 5, "i": 9, "n": 10, "w": 13, "e": 17, "c": 21, "f": 21, "a": 22}
+_UNSAID, _RAISED = 1, 2
+"""Marks of a row of `about`: it has no text, it is an exception."""
+_REASONS: Final = (
+    UNREADABLE,
+    "a trace_id must have 16 bytes, or none",
+    "a span_id must have 8 bytes, or none",
+    "a record has no time",
+    "a record is more than 5 minutes ahead: set the sender's clock",
+)
+_LETTERS: Final = {"t": 1, "d": 5, "i": 9, "n": 10, "w": 13, "e": 17, "c": 21, "f": 21, "a": 22}
 """Severities by the first letter of their names, for senders that give no number."""
+_LEVELS: Final = np.array(
+    [_LETTERS.get(chr(byte).lower(), 0) if byte < 128 else 0 for byte in range(256)], np.uint8
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The columns of `event_kernels.read_records`."""
+    """The columns of `event_kernels.read_records`: of each row, and of each count."""
 
-    ids: NDArray[np.uint8]
-    texts: NDArray[np.int64]
-    attributes: Attributes
-    times_ns: NDArray[np.uint64]
-    severities: NDArray[np.uint8]
+    rows: Events
+    about: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    rejected: int
+    reasons: list[str]
 
 
 class OtlpLogsReader:
@@ -45,9 +55,11 @@ class OtlpLogsReader:
 
     def __init__(self, *, takes_examples: bool = True) -> None:
         """Begins knowing nothing."""
+        self._columns = Columns()
         self._origins = Origins()
-        self._patterns = Patterns()
+        self._patterns = Patterns(self._columns)
         self._examples = ExampleQuota(takes=takes_examples)
+        self._types = ExceptionTypes()
 
     def read(self, body: bytes, now_ns: int) -> EventBody:
         """The rows of a body.
@@ -55,139 +67,93 @@ class OtlpLogsReader:
         Raises:
             InvalidInput: BODY_BROKEN or TOO_MANY_FIELDS.
         """
-        records = self._origins.records(body, MOST_RECORDS)
-        found = _read(body, records.spans)
-        refusals = _refusals(found, records, now_ns)
-        good = np.flatnonzero(~refusals.bad)
-        raised = found.attributes.has("exception.type")
-        is_single = (found.severities[good] >= _WARNING) | raised[good]
-        singles = good[is_single]
-        patterns = self._patterned(body, records, found, singles)
-        rows, names = _rows(records, found, singles), _names(records, good, patterns)
-        rows["parent"] = patterns["pattern"]
-        for place in np.flatnonzero(raised[singles]).tolist():
-            rows["peer"][place] = exception_id(found.attributes, int(singles[place]), names)
-        examples = self._examples_of(body, found, singles, rows)
+        records = self._origins.records(body, self._columns)
+        found = _read(body, records, now_ns, self._columns)
+        names = Names({}, {}, {}, {}, {})
+        for origin in records.taken():
+            names.instances[origin.instance_id] = origin.instance
+            names.operations[origin.service_id] = Operation(origin.service, "")
+        services = np.array(
+            [0 if each is None else each.service_id for each in records.origins], np.uint64
+        )
+        if len(found.rows):
+            self._complete(body, records, found, services, names)
         return EventBody(
-            rows=np.concatenate([rows, _counts(_rows(records, found, good[~is_single]))]),
+            rows=model.joined(found.rows, _counts(records, found.counts, services)),
             names=names,
-            examples=examples,
-            rejected=int(refusals.bad.sum()),
-            reasons=refusals.shown,
+            examples=self._examples_of(body, found),
+            rejected=found.rejected,
+            reasons=found.reasons,
         )
 
-    def _patterned(
-        self, body: bytes, records: Records, found: _Found, good: NDArray[np.intp]
-    ) -> NDArray[np.void]:
-        texts = found.texts[good, _BODY].copy()
-        silent = texts[:, 0] == texts[:, 1]
-        texts[silent] = found.texts[good, _EVENT][silent]
-        spans = Spans(np.arange(len(good)), texts[:, 0], texts[:, 1])
-        services = ["" if each is None else each.service for each in records.origins]
-        owners: Any = records.owners[good].tolist()
-        of_each = [services[owner] for owner in owners]
-        return self._patterns.of(body, spans, records.numbers[good], of_each)
-
-    def _examples_of(
+    def _complete(
         self,
         body: bytes,
+        records: Records,
         found: _Found,
-        singles: NDArray[np.intp],
-        rows: Events,
-    ) -> list[Example]:
-        is_error = rows["severity"] >= _ERROR
-        errors, of_errors = singles[is_error], rows[is_error]
+        services: NDArray[np.uint64],
+        names: Names,
+    ) -> None:
+        """The ids of each row, and what they stand for."""
+        rows, about = found.rows, found.about
+        owners = about[:, 0]
+        numbers = records.owners[owners, 0]
+        texts = Spans(owners, about[:, 1].copy(), about[:, 2].copy())
+        rows["operation"] = services[owners]
+        rows["parent"] = self._patterns.of(
+            body, texts, numbers, lambda place: records.origin(int(owners[place])).service, names
+        )
+        raised = (about[:, 9] & _RAISED).nonzero()[0]
+        if len(raised):
+            ids = self._types.ids(body, about[raised, 3], about[raised, 4], names)
+            rows["peer"][raised] = ids
+
+    def _examples_of(self, body: bytes, found: _Found) -> list[Example]:
+        errors = (found.rows["severity"] >= _ERROR).nonzero()[0]
+        of_errors = found.rows[errors]
         examples = []
         for place in self._examples.chosen(of_errors):
-            record = int(errors[place])
-            message = found.attributes.text(record, "exception.message")
-            first, last = found.texts[record, _BODY].tolist()
-            line = body[first : min(last, first + 4096)].decode(errors="replace")
-            examples.append(example(of_errors[place], line or message, found.attributes, record))
+            _, first, last, _, _, *said, stack, end, marks = found.about[errors[place]].tolist()
+            if marks & _UNSAID:
+                first, last = said
+            examples.append(example(of_errors[place], body, first, last, stack, end))
         return examples
 
 
-def _read(body: bytes, spans: Spans) -> _Found:
-    count = len(spans)
-    ids, texts = np.zeros((count, 24), np.uint8), np.zeros((count, 8), np.int64)
-    numbers = np.zeros((count, 3), np.uint64)
-    attributes = event_attributes.room(body)
-    (own,) = event_attributes.counted(
-        lambda kernels: kernels.read_records(
+def _read(body: bytes, records: Records, now_ns: int, columns: Columns) -> _Found:
+    # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
+    from services.ingest.wire.event_kernels import read_records
+
+    count, refused = len(records.rows), np.zeros(len(_REASONS) + 1, np.int64)
+    rows, about = np.empty((count, 9), np.uint64), columns.rows("about", count, 10)
+    counts = columns.rows("counts", count, 5)
+    good, counted_lines, _ = counted(
+        read_records(  # type: ignore[no-untyped-call]
             np.frombuffer(body, np.uint8),
-            np.ascontiguousarray(spans.starts),
-            np.ascontiguousarray(spans.ends),
-            ids,
-            texts,
-            numbers,
-            attributes,
+            records.rows,
+            records.owners,
+            np.uint64(now_ns + FUTURE_NS),
+            TABLE,
+            _LEVELS,
+            rows,
+            refused,
+            about,
+            counts,
+            columns.column("slots", 1 << (2 * count).bit_length()),
         )
     )
-    return _Found(
-        ids=ids,
-        texts=texts,
-        attributes=Attributes.read(body, count, attributes[:own]),
-        times_ns=np.where(numbers[:, 0] > 0, numbers[:, 0], numbers[:, 1]),
-        severities=_severities(body, texts[:, _LEVEL], numbers[:, 2]),
-    )
+    rejected, reasons = refusals(refused, _REASONS)
+    events = rows.view(model.EVENT)[:good, 0]
+    return _Found(events, about[:good], counts[:counted_lines], rejected, reasons)
 
 
-def _severities(
-    body: bytes, texts: NDArray[np.int64], numbers: NDArray[np.uint64]
-) -> NDArray[np.uint8]:
-    severities = np.where(numbers <= 24, numbers, 0).astype(np.uint8)
-    unsaid = np.flatnonzero((severities == 0) & (texts[:, 1] > texts[:, 0]))
-    for record in unsaid.tolist():
-        letter = body[texts[record, 0] : texts[record, 0] + 1].decode(errors="replace").lower()
-        severities[record] = _LEVELS.get(letter, 0)
-    return severities
-
-
-def _refusals(found: _Found, records: Records, now_ns: int) -> Refusals:
-    sizes = found.texts
-    refusals = Refusals(records.numbers < 0)
-    if refusals.bad.any():
-        refusals.reasons[UNREADABLE] = None
-    refusals.add((sizes[:, 0] != 0) & (sizes[:, 0] != 16), "a trace_id must have 16 bytes, or none")
-    refusals.add((sizes[:, 1] != 0) & (sizes[:, 1] != 8), "a span_id must have 8 bytes, or none")
-    time_refusals(refusals, found.times_ns, now_ns, "a record")
-    return refusals
-
-
-def _rows(records: Records, found: _Found, good: NDArray[np.intp]) -> Events:
-    rows = model.empty(len(good))
-    rows.view(np.uint8).reshape(-1, model.EVENT.itemsize)[:, :24] = found.ids[good]
-    rows["start_ns"] = rows["end_ns"] = found.times_ns[good]
-    services = [0 if each is None else each.service_id for each in records.origins]
-    instances = [0 if each is None else each.instance_id for each in records.origins]
-    rows["operation"] = np.array([*services, 0], np.uint64)[records.owners[good]]
-    rows["instance"] = np.array([*instances, 0], np.uint32)[records.owners[good]]
-    rows["kind"] = model.RECORD
-    rows["severity"] = found.severities[good]
-    return rows
-
-
-def _counts(rows: Events) -> Events:
+def _counts(records: Records, counts: NDArray[np.int64], services: NDArray[np.uint64]) -> Events:
     """One row for all lines of an instance, a severity and a minute."""
-    minutes = rows["start_ns"] // _MINUTE_NS  # 27 bits until the year 2225
-    keys = minutes << np.uint64(37) | rows["instance"].astype(np.uint64) << np.uint64(5)
-    keys |= rows["severity"]
-    _, firsts, counts = np.unique(keys, return_index=True, return_counts=True)
-    made = rows[firsts]
-    made["start_ns"], made["end_ns"] = minutes[firsts] * _MINUTE_NS, counts
-    made["kind"] = model.LINES
-    made["trace_id"], made["span_id"] = np.zeros((), "V16"), np.zeros((), "V8")
+    made = model.empty(len(counts))
+    if len(made):
+        owners = counts[:, 3]
+        made["start_ns"] = counts[:, 0].view(np.uint64) * _MINUTE_NS
+        made["end_ns"], made["kind"] = counts[:, 4], model.LINES
+        made["operation"], made["severity"] = services[owners], counts[:, 2]
+        made["instance"] = records.owners[owners, 1]
     return made
-
-
-def _names(records: Records, good: NDArray[np.intp], patterns: NDArray[np.void]) -> Names:
-    names = Names()
-    for each in dict.fromkeys(patterns["place"].tolist()):
-        names.patterns[each.pattern_id] = each.pattern
-    present: Any = np.unique(records.owners[good]).tolist()
-    for place in present:
-        origin = records.origins[place]
-        if origin is not None:
-            names.instances[origin.instance_id] = origin.instance
-            names.operations[origin.service_id] = Operation(origin.service, "")
-    return names

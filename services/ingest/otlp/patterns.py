@@ -5,18 +5,19 @@ the bytes that are left. Only for new ones the rest is done here.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ingest.model.events import Pattern, hash64
-from services.ingest.otlp.event_attributes import MOST_NAMES, NAMES_BYTES
+from services.ingest.model.events import Names, Pattern, hash64
+from services.ingest.otlp.event_columns import MOST_NAMES, NAMES_BYTES, Columns
 from services.ingest.otlp.masking import MASK, masked
 from services.ingest.wire.fields import Spans
-from services.ingest.wire.texts import Remembered
+from services.ingest.wire.texts import Remembered, present
 
 _SLOT: Final = "<*>"
 _LONGEST_BYTES: Final = 1024
@@ -44,51 +45,53 @@ class Placed:
 class Patterns:
     """Gives each line its pattern. For one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Columns) -> None:
         """Knows none."""
         self._remembered = Remembered(MOST_NAMES, _PATTERNED, NAMES_BYTES)
+        self._columns = columns
 
     def of(
-        self, body: bytes, spans: Spans, numbers: NDArray[np.int64], services: Sequence[str]
-    ) -> NDArray[np.void]:
-        """The pattern of each text: its id as `pattern`, and all of it as `place`.
+        self,
+        body: bytes,
+        spans: Spans,
+        numbers: NDArray[np.int64],
+        service: Callable[[int], str],
+        names: Names,
+    ) -> NDArray[np.uint64]:
+        """The id of the pattern of each text, which is noted among the names.
 
         Args:
             body: The bytes in which the texts lie.
             spans: Where each lies.
             numbers: Of each text, the number of its resource.
-            services: Of each text, the name of its service.
+            service: Says the name of the service of a text.
+            names: Get the patterns.
         """
-        arena, keys = _masked(body, spans, numbers)
+        arena, keys = self._masked(body, spans, numbers)
 
-        def read(places: Sequence[int]) -> NDArray[np.void]:
-            placed = [
-                _placed(services[each], keys.one(arena, each)[_NUMBER_BYTES:]) for each in places
-            ]
-            return np.array([(each.pattern_id, each) for each in placed], _PATTERNED)
+        read = partial(_all_placed, arena, keys, service)
+        known, places = self._remembered.placed(arena, keys, read)
+        for each in known["place"][present(places)].tolist():
+            names.patterns[each.pattern_id] = each.pattern
+        ids: NDArray[np.uint64] = known["pattern"][places]
+        return ids
 
-        found: NDArray[np.void] = self._remembered.of(arena, keys, read)
-        return found
+    def _masked(
+        self, body: bytes, spans: Spans, numbers: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint8], Spans]:
+        """What is left of each text, behind the number of its resource."""
+        # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
+        from services.ingest.wire import patterns
 
-
-def _masked(body: bytes, spans: Spans, numbers: NDArray[np.int64]) -> tuple[bytes, Spans]:
-    """What is left of each text, behind the number of its resource."""
-    # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
-    from services.ingest.wire import patterns
-
-    sizes = np.minimum(spans.ends - spans.starts, _LONGEST_BYTES)
-    arena = np.empty(2 * int(sizes.sum()) + 16 * len(spans) + 64, np.uint8)
-    ends = np.zeros(len(spans), np.int64)
-    patterns.mask_texts(  # type: ignore[no-untyped-call]
-        np.frombuffer(body, np.uint8),
-        np.ascontiguousarray(spans.starts),
-        np.ascontiguousarray(spans.ends),
-        np.ascontiguousarray(numbers),
-        arena,
-        ends,
-    )
-    left = arena[: ends[-1] if len(ends) else 0].tobytes()
-    return left, Spans(np.arange(len(ends)), np.append(0, ends[:-1])[: len(ends)], ends)
+        sizes = np.minimum(spans.ends - spans.starts, _LONGEST_BYTES)
+        arena = self._columns.column("left", 2 * int(sizes.sum()) + 16 * len(spans) + 64, np.uint8)
+        ends = np.zeros(len(spans), np.int64)
+        patterns.mask_texts(  # type: ignore[no-untyped-call]
+            np.frombuffer(body, np.uint8), spans.starts, spans.ends, numbers, arena, ends
+        )
+        starts = np.zeros(len(ends), np.int64)
+        starts[1:] = ends[:-1]
+        return arena, Spans(ends, starts, ends)
 
 
 def pattern_text(left: bytes) -> str:
@@ -99,6 +102,15 @@ def pattern_text(left: bytes) -> str:
     text = masked(text).replace(MASK, _SLOT)
     text = _RUNS.sub(_SLOT, text).strip()
     return text.encode(errors="replace")[:_LONGEST_BYTES].decode(errors="ignore") or "(no text)"
+
+
+def _all_placed(
+    arena: NDArray[np.uint8], keys: Spans, service: Callable[[int], str], places: Sequence[int]
+) -> NDArray[np.void]:
+    placed = [
+        _placed(service(each), keys.one(arena, each)[_NUMBER_BYTES:].tobytes()) for each in places
+    ]
+    return np.array([(each.pattern_id, each) for each in placed], _PATTERNED)
 
 
 def _placed(service: str, left: bytes) -> Placed:

@@ -4,41 +4,44 @@ Source: opentelemetry-proto 1.x. Names, addresses and types of exceptions are re
 remembered by their exact bytes; links, dropped counts and unknown attributes are skipped unread.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.model import events as model
 from services.ingest.model.events import Events, Example, Names, Operation, hash32, hash64
-from services.ingest.otlp import event_attributes, operations
-from services.ingest.otlp.event_attributes import (
+from services.ingest.otlp import operations
+from services.ingest.otlp.event_body import FUTURE_NS, EventBody, Origins, Records, refusals
+from services.ingest.otlp.event_columns import (
     MOST_EVENTS,
     MOST_NAMES,
-    MOST_RECORDS,
     NAMES_BYTES,
-    Attributes,
+    Columns,
+    counted,
 )
-from services.ingest.otlp.event_body import EventBody, Origins, Records, Refusals, time_refusals
 from services.ingest.otlp.examples import ExampleQuota
-from services.ingest.otlp.exceptions import Exceptions
-from services.ingest.otlp.known import IN_KEY
+from services.ingest.otlp.exceptions import ExceptionTypes, example
+from services.ingest.otlp.known import NAMES, TABLE
 from services.ingest.otlp.resources import UNREADABLE
-from services.ingest.wire.fields import Spans
-from services.ingest.wire.texts import Remembered
+from services.ingest.wire.fields import MOST_FIELDS, Spans
+from services.ingest.wire.texts import Remembered, present
 
-_NAME, _STATE = slice(3, 5), slice(5, 7)
-_HAS_REMOTE: Final = np.uint64(0x100)
-_IS_REMOTE: Final = np.uint64(0x200)
-_KEPT_SHARE: Final = re.compile(rb"(?:^|[,;])ot=(?:[^,]*;)?th:([0-9a-f]{1,14})(?:[;,]|$)")
-_THRESHOLD_DIGITS: Final = 14
-_GRPC: Final = ("rpc.grpc.status_code", "rpc.response.status_code")
-_HTTP: Final = ("http.response.status_code", "http.status_code")
-
-
+_REASONS: Final = (
+    UNREADABLE,
+    "a trace_id must have 16 bytes, not all of them 0",
+    "a span_id must have 8 bytes, not all of them 0",
+    "a parent_span_id must have 8 bytes, or none",
+    "a span has no time",
+    "a span is more than 5 minutes ahead: set the sender's clock",
+)
+_LEAST_ATTRIBUTE: Final = 8
+"""Bytes of the smallest known attribute."""
+_NUMBER: Final = -3
+_READ_BYTES: Final = 1024
 _NAMED: Final = np.dtype(
     [("operation", "<u8"), ("peer", "<u4"), ("flags", "<u2"), ("named", object)]
 )
@@ -56,14 +59,16 @@ class _Named:
 
 @dataclass(frozen=True, slots=True)
 class _Spans:
-    """The columns of `event_kernels.read_spans`."""
+    """The columns of `span_kernels.read_spans`, of the spans that were taken."""
 
-    ids: NDArray[np.uint8]
-    texts: NDArray[np.int64]
-    numbers: NDArray[np.uint64]
-    attributes: Attributes
-    events: NDArray[np.int64]
-    event_attributes: NDArray[np.int64]
+    rows: Events
+    about: NDArray[np.int64]
+    said: NDArray[np.int32]
+    errors: NDArray[np.int64]
+    keys: NDArray[np.uint8]
+    key_ends: NDArray[np.int64]
+    rejected: int
+    reasons: Sequence[str]
 
 
 class OtlpTracesReader:
@@ -74,6 +79,8 @@ class OtlpTracesReader:
         self._origins = Origins()
         self._named = Remembered(MOST_NAMES, _NAMED, NAMES_BYTES)
         self._examples = ExampleQuota(takes=takes_examples)
+        self._types = ExceptionTypes()
+        self._columns = Columns()
 
     def read(self, body: bytes, now_ns: int) -> EventBody:
         """The rows of a body.
@@ -81,125 +88,101 @@ class OtlpTracesReader:
         Raises:
             InvalidInput: BODY_BROKEN or TOO_MANY_FIELDS.
         """
-        records = self._origins.records(body, MOST_RECORDS)
-        found = _read(body, records.spans)
-        refusals = _refusals(found, records, now_ns)
-        good = np.flatnonzero(~refusals.bad)
-        named = self._names_of(body, records, found, good)
-        rows = _rows(body, records, found, good, named)
-        names = _names(records, good, named)
-        exceptions = Exceptions.of(body, found.events, found.event_attributes)
-        more, examples = self._exceptions(exceptions, rows, good, names)
+        records = self._origins.records(body, self._columns)
+        found = _read(body, records, now_ns, self._columns)
+        names = Names({}, {}, {origin.instance_id: origin.instance for origin in records.taken()})
+        self._add_names(body, records, found, names)
+        more, examples = self._exceptions(body, found, names)
         return EventBody(
-            rows=np.concatenate([rows, more]) if len(more) else rows,
+            rows=model.joined(found.rows, more),
             names=names,
             examples=examples,
-            rejected=int(refusals.bad.sum()),
-            reasons=refusals.shown,
+            rejected=found.rejected,
+            reasons=found.reasons,
         )
 
-    def _names_of(
-        self, body: bytes, records: Records, found: _Spans, good: NDArray[np.intp]
-    ) -> NDArray[np.void]:
-        arena, spans = _keys(body, records, found, good)
+    def _add_names(self, body: bytes, records: Records, found: _Spans, names: Names) -> None:
+        """What each span is called, in its row; and what these ids stand for."""
+        ends = found.key_ends
+        starts = np.zeros(len(ends), np.int64)
+        starts[1:] = ends[:-1]
 
-        def read(places: Sequence[int]) -> NDArray[np.void]:
-            made = [_named(body, records, found, int(good[place])) for place in places]
-            return np.array(made, _NAMED)
+        known, places = self._named.placed(
+            found.keys, Spans(ends, starts, ends), partial(_all_named, body, records, found)
+        )
+        rows = found.rows
+        rows["operation"] = known["operation"][places]
+        rows["peer"] = known["peer"][places]
+        rows["flags"] |= known["flags"][places]
+        for each in known["named"][present(places)].tolist():
+            names.operations[each.operation_id] = each.operation
+            if each.address_id:
+                names.addresses[each.address_id] = each.address
 
-        named: NDArray[np.void] = self._named.of(arena, spans, read)
-        return named
-
-    def _exceptions(
-        self, found: Exceptions, rows: Events, good: NDArray[np.intp], names: Names
-    ) -> tuple[Events, list[Example]]:
+    def _exceptions(self, body: bytes, found: _Spans, names: Names) -> tuple[Events, list[Example]]:
         """A row for each exception of a span that was taken."""
-        places = np.full(int(found.spans.max(initial=-1)) + 1, -1, np.int64)
-        inside = good[good < len(places)]
-        places[inside] = np.arange(len(inside))
-        kept = np.flatnonzero(places[found.spans] >= 0)
-        owners = rows[places[found.spans[kept]]]
-        made = owners.copy()
+        errors = found.errors
+        if not len(errors):
+            return found.rows[:0], []
+        made, times = found.rows[errors[:, 0]], errors[:, 1].view(np.uint64)
         made["parent"], made["status"], made["code"], made["thinning"] = 0, 0, 0, 0
         made["kind"], made["severity"], made["flags"] = model.RECORD, 17, model.SPAN_EXCEPTION
-        made["start_ns"] = np.where(
-            found.times_ns[kept] > 0, found.times_ns[kept], owners["end_ns"]
-        )
+        made["start_ns"] = np.where(times > 0, times, made["end_ns"])
         made["end_ns"] = made["start_ns"]
-        made["peer"] = [found.named(int(event), names) for event in kept]
-        return made, found.examples(self._examples, kept, made)
+        made["peer"] = self._types.ids(body, errors[:, 2], errors[:, 3], names)
+        examples = [
+            example(made[place], body, *errors[place, 4:].tolist())
+            for place in self._examples.chosen(made)
+        ]
+        return made, examples
 
 
-def _read(body: bytes, spans: Spans) -> _Spans:
-    count = len(spans)
-    ids, texts = np.zeros((count, 32), np.uint8), np.zeros((count, 7), np.int64)
-    numbers = np.zeros((count, 5), np.uint64)
-    attributes, of_events = event_attributes.room(body), event_attributes.room(body)
-    events = np.zeros((MOST_EVENTS, 4), np.int64)
-    own, happened, held = event_attributes.counted(
-        lambda kernels: kernels.read_spans(
+def _read(body: bytes, records: Records, now_ns: int, columns: Columns) -> _Spans:
+    # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
+    from services.ingest.wire.span_kernels import read_spans
+
+    count, most = len(records.rows), min(MOST_FIELDS, len(body) // _LEAST_ATTRIBUTE + 1)
+    rows, refused = np.empty((count, 9), np.uint64), np.zeros(len(_REASONS) + 1, np.int64)
+    about, said = columns.rows("about", count, 5), columns.rows("said", most, 3, np.int32)
+    errors = columns.rows("errors", min(MOST_EVENTS, most), 8)
+    arena, ends = columns.column("keys", len(body), np.uint8), columns.column("ends", count)
+    good, _, raised = counted(
+        read_spans(  # type: ignore[no-untyped-call]
             np.frombuffer(body, np.uint8),
-            np.ascontiguousarray(spans.starts),
-            np.ascontiguousarray(spans.ends),
-            ids,
-            texts,
-            numbers,
-            attributes,
-            events,
-            of_events,
-        )
-    )
-    known = Attributes.read(body, count, attributes[:own])
-    return _Spans(ids, texts, numbers, known, events[:happened], of_events[:held])
-
-
-def _refusals(found: _Spans, records: Records, now_ns: int) -> Refusals:
-    sizes = found.texts
-    refusals = Refusals(records.numbers < 0)
-    if refusals.bad.any():
-        refusals.reasons[UNREADABLE] = None
-    no_trace = (sizes[:, 0] != 16) | ~found.ids[:, :16].any(axis=1)
-    no_span = (sizes[:, 1] != 8) | ~found.ids[:, 16:24].any(axis=1)
-    refusals.add(no_trace, "a trace_id must have 16 bytes, not all of them 0")
-    refusals.add(no_span, "a span_id must have 8 bytes, not all of them 0")
-    bad_parent = (sizes[:, 2] != 0) & (sizes[:, 2] != 8)
-    refusals.add(bad_parent, "a parent_span_id must have 8 bytes, or none")
-    times = np.where(found.numbers[:, 1] > 0, found.numbers[:, 1], found.numbers[:, 0])
-    time_refusals(refusals, times, now_ns, "a span")
-    return refusals
-
-
-def _keys(
-    body: bytes, records: Records, found: _Spans, good: NDArray[np.intp]
-) -> tuple[bytes, Spans]:
-    key_ends = np.zeros(len(good), np.int64)
-    arena = np.empty(2 * len(body) + 64 * len(good) + 1024, np.uint8)
-    event_attributes.counted(
-        lambda kernels: kernels.span_keys(
-            np.frombuffer(body, np.uint8),
-            good.astype(np.int64),
-            found.texts,
-            found.numbers,
-            records.numbers,
-            found.attributes.firsts,
-            found.attributes.lasts,
-            IN_KEY,
+            records.rows,
+            records.owners,
+            np.uint64(now_ns + FUTURE_NS),
+            TABLE,
+            rows,
+            refused,
+            about,
+            said,
+            errors,
             arena,
-            key_ends,
+            ends,
         )
     )
-    used = arena[: key_ends[-1] if len(good) else 0].tobytes()
-    return used, Spans(np.arange(len(good)), np.append(0, key_ends[:-1])[: len(good)], key_ends)
+    rejected, reasons = refusals(refused, _REASONS)
+    events = rows.view(model.EVENT)[:good, 0]
+    return _Spans(events, about, said, errors[:raised], arena, ends[:good], rejected, reasons)
 
 
-def _named(body: bytes, records: Records, found: _Spans, span: int) -> tuple[int, int, int, _Named]:
-    origin = records.origin(span)
-    first, last = found.texts[span, _NAME].tolist()
-    attributes = found.attributes.texts(span)
+def _all_named(
+    body: bytes, records: Records, found: _Spans, places: Sequence[int]
+) -> NDArray[np.void]:
+    return np.array([_named(body, records, found, place) for place in places], _NAMED)
+
+
+def _named(
+    body: bytes, records: Records, found: _Spans, place: int
+) -> tuple[int, int, int, _Named]:
+    owner, first, last, begin, end = found.about[place].tolist()
+    origin = records.origin(owner)
+    attributes = _attributes(body, found.said[begin:end])
     name = operations.operation_name(
-        body[first : min(last, first + 1024)].decode(errors="replace"), attributes
+        body[first : min(last, first + _READ_BYTES)].decode(errors="replace"), attributes
     )
-    address = operations.address(int(found.numbers[span, 2]), attributes)
+    address = operations.address(int(found.rows["kind"][place]), attributes)
     flags = model.DATABASE * operations.is_database(attributes)
     flags |= model.QUEUE * operations.is_queue(attributes)
     named = _Named(
@@ -211,63 +194,14 @@ def _named(body: bytes, records: Records, found: _Spans, span: int) -> tuple[int
     return named.operation_id, named.address_id, flags, named
 
 
-def _rows(
-    body: bytes,
-    records: Records,
-    found: _Spans,
-    good: NDArray[np.intp],
-    named: NDArray[np.void],
-) -> Events:
-    numbers = found.numbers[good]
-    rows = model.empty(len(good))
-    rows.view(np.uint8).reshape(-1, model.EVENT.itemsize)[:, :32] = found.ids[good]
-    ends = np.where(numbers[:, 1] > 0, numbers[:, 1], numbers[:, 0])
-    rows["end_ns"], rows["start_ns"] = ends, np.minimum(numbers[:, 0], ends)
-    rows["operation"], rows["peer"] = named["operation"], named["peer"]
-    instances = [0 if each is None else each.instance_id for each in records.origins]
-    rows["instance"] = np.array([*instances, 0], np.uint32)[records.owners[good]]
-    rows["kind"] = np.where(numbers[:, 2] <= 5, numbers[:, 2], 0)
-    rows["status"] = np.where(numbers[:, 3] <= 2, numbers[:, 3], 0)
-    rows["flags"] = named["flags"] | _remote(numbers[:, 4])
-    _add_codes(rows, found.attributes, good)
-    rows["thinning"] = _thinning(body, found.texts[good, _STATE])
-    return rows
-
-
-def _remote(flags: NDArray[np.uint64]) -> NDArray[np.uint16]:
-    is_said, is_remote = (flags & _HAS_REMOTE) > 0, (flags & _IS_REMOTE) > 0
-    said = np.where(is_remote, model.REMOTE_PARENT, 0)
-    return np.where(is_said, said, model.PARENT_UNSAID).astype(np.uint16)
-
-
-def _add_codes(rows: Events, attributes: Attributes, good: NDArray[np.intp]) -> None:
-    is_rpc = attributes.has("rpc.grpc.status_code") | attributes.has("rpc.response.status_code")
-    of_http, of_grpc = attributes.codes(*_HTTP), attributes.codes(*_GRPC)
-    is_grpc = (is_rpc & (of_http == 0))[good]
-    rows["code"] = np.where(is_grpc, of_grpc[good], of_http[good])
-    rows["flags"] |= np.where(is_grpc, model.GRPC_CODE, 0).astype(np.uint16)
-
-
-def _thinning(body: bytes, states: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """By how many eighths of a power of two each span stands for more than itself."""
-    thinning = np.zeros(len(states), np.uint8)
-    for place in np.flatnonzero(states[:, 1] - states[:, 0] >= 7).tolist():
-        first, last = states[place].tolist()
-        if said := _KEPT_SHARE.search(body[first : min(last, first + 512)]):
-            dropped = int(said[1].ljust(_THRESHOLD_DIGITS, b"0"), 16) / 16**_THRESHOLD_DIGITS
-            thinning[place] = min(255, round(-8 * np.log2(1 - dropped)))
-    return thinning
-
-
-def _names(records: Records, good: NDArray[np.intp], named: NDArray[np.void]) -> Names:
-    names = Names()
-    for each in dict.fromkeys(named["named"].tolist()):
-        names.operations[each.operation_id] = each.operation
-        if each.address_id:
-            names.addresses[each.address_id] = each.address
-    present: Any = np.unique(records.owners[good]).tolist()
-    for place in present:
-        origin = records.origins[place]
-        if origin is not None:
-            names.instances[origin.instance_id] = origin.instance
-    return names
+def _attributes(body: bytes, said: NDArray[np.int32]) -> Mapping[str, str]:
+    """Attributes as texts; of one that comes twice the last counts, an empty one is none."""
+    found = dict[str, str]()
+    for place, first, last in said.tolist():
+        found.pop(NAMES[place], None)
+        if last == _NUMBER:
+            found[NAMES[place]] = str(first)
+        elif last > first:
+            text = body[first : min(last, first + _READ_BYTES)]
+            found[NAMES[place]] = text.decode(errors="replace")
+    return found

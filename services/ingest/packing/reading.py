@@ -78,7 +78,7 @@ def count(packed, starts, ends, counts):  # type: ignore[no-untyped-def]
     return 0
 
 
-@kernel(VERDICT, BYTES, INT64S, INT64S, INT64S, INT64S, FLOAT64S)
+@kernel(VERDICT, BYTES, INT64S, INT64S, INT64S, INT64S, FLOAT64S, makes_arrays=True)
 def unpack(packed, starts, ends, times, bits, values):  # type: ignore[no-untyped-def]
     """Unpacks chunks.
 

@@ -127,7 +127,7 @@ def _cost(integers, count):  # type: ignore[no-untyped-def]
     return min(plain, stepped + 1)
 
 
-@kernel(INT64, INT64S, FLOAT64S, INT64S, INT64S, UINT8S, INT64S)
+@kernel(INT64, INT64S, FLOAT64S, INT64S, INT64S, UINT8S, INT64S, makes_arrays=True)
 def pack(times, values, bits, ends, out, out_ends):  # type: ignore[no-untyped-def]
     """Packs chunks that lie one behind the other.
 

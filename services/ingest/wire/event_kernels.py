@@ -1,375 +1,224 @@
-"""The compiled loops over spans and log records of OTLP: each message once, known attributes alone.
+"""The compiled loops over requests of OTLP traces and logs, and over log records."""
 
-All places are offsets into the body; what nobody asks for is skipped by its length, unread.
-"""
-
-from typing import Final
-
-import numba
 import numpy as np
 
 from mesh.jit import (
     BYTES,
     COUNTS,
-    INT32_ROWS,
     INT64_ROWS,
     INT64S,
-    UINT8_ROWS,
     UINT8S,
+    UINT64,
     UINT64_ROWS,
-    VERDICT,
     kernel,
+    loop_part,
 )
+from services.ingest.wire.event_fields import attribute, role, word
 from services.ingest.wire.varints import take_field
 
-OK: Final = 0
-BROKEN: Final = 1
-FULL: Final = 2
 
-NUMBER: Final = -3
-"""In place of the end of a text: the attribute is a number, which stands where texts begin."""
-ABSENT: Final = -1
+@kernel(COUNTS, BYTES, INT64_ROWS, INT64_ROWS)
+def list_records(body, resources, records):  # type: ignore[no-untyped-def]
+    """Lists the spans, or the log records, of a request; both lie at the same depth.
+
+    Args:
+        body: The request.
+        resources: Out: begin and end of each resource; of one that comes twice the last counts.
+        records: Out: begin and end of each record, and the place of its resource.
+
+    Returns:
+        OK, BROKEN or FULL, how many resources and records there are, and 0.
+    """
+    held, found, at, end = np.int64(0), np.int64(0), np.int64(0), np.int64(len(body))
+    while at < end:
+        tag, value, at = take_field(body, at, end)
+        if at < 0:
+            return 1, held, found, 0
+        if tag != 10:
+            continue
+        if held == len(resources):
+            return 2, held, found, 0
+        resources[held, 0] = resources[held, 1] = 0
+        inner = np.int64(value)
+        while inner < at:
+            kind, content, inner = take_field(body, inner, at)
+            if inner < 0:
+                return 1, held, found, 0
+            if kind == 10:
+                resources[held, 0], resources[held, 1] = np.int64(content), inner
+            elif kind == 18:
+                deep = np.int64(content)
+                while deep < inner:
+                    what, first, deep = take_field(body, deep, inner)
+                    if deep < 0:
+                        return 1, held, found, 0
+                    if what == 18:
+                        if found == len(records):
+                            return 2, held, found, 0
+                        records[found, 0], records[found, 1] = np.int64(first), deep
+                        records[found, 2] = held
+                        found += 1
+        held += 1
+    return 0, held, found, 0
 
 
-@numba.njit(inline="never")
-def _known(body, start, end, keys, key_ends, slots):  # type: ignore[no-untyped-def]
-    """The number of a key; -1 for one that is not known."""
-    size, found = end - start, np.int64(-1)
-    if size > 3 and size <= 40:
-        begin, length, one = np.uint64(start), np.uint64(size), np.uint64(1)
-        middle = np.int64(body[begin + length // np.uint64(2)])
-        slot = np.uint64((size * 7 + middle * 31 + np.int64(body[np.uint64(end - 2)]) * 5) & 255)
-        while found < 0 and slots[slot] >= 0:
-            key = slots[slot]
-            first = np.uint64(key_ends[key - 1] if key > 0 else np.int64(0))
-            if np.uint64(key_ends[key]) - first == length:
-                place = np.uint64(0)
-                while place < length and keys[first + place] == body[begin + place]:
-                    place += one
-                if place == length:
-                    found = key
-            slot = (slot + one) & np.uint64(255)
-    return found
+@loop_part
+def _counted(counts, slots, minute, instance, severity, owner, used):  # type: ignore[no-untyped-def]
+    """Counts a line of an instance, a minute and a severity; how many such there are now."""
+    mixed = np.uint64(minute) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(instance * 37 + severity)
+    mixed *= np.uint64(0x9E3779B97F4A7C15)
+    mask = np.int64(len(slots) - 1)
+    slot = np.int64(mixed >> np.uint64(40)) & mask
+    while True:
+        known = slots[slot]
+        if known < 0:
+            slots[slot] = used
+            counts[used, 0], counts[used, 1] = minute, instance
+            counts[used, 2], counts[used, 3], counts[used, 4] = severity, owner, 1
+            return used + 1
+        is_same = counts[known, 0] == minute and counts[known, 1] == instance
+        if is_same and counts[known, 2] == severity:
+            counts[known, 4] += 1
+            return used
+        slot = (slot + 1) & mask
 
 
 @kernel(
     COUNTS,
     BYTES,
-    INT64S,
-    INT64S,
-    UINT8_ROWS,
     INT64_ROWS,
+    INT64_ROWS,
+    UINT64,
+    UINT8S,
+    UINT8S,
     UINT64_ROWS,
+    INT64S,
     INT64_ROWS,
     INT64_ROWS,
-    INT64_ROWS,
+    INT64S,
 )
-def read_spans(body, starts, ends, ids, texts, numbers, attributes, events, of_events):  # type: ignore[no-untyped-def]
-    """Reads spans.
+def read_records(  # type: ignore[no-untyped-def]
+    body,
+    records,
+    owners,
+    latest_ns,
+    known,
+    levels,
+    rows,
+    refused,
+    about,
+    counts,
+    count_slots,
+):
+    """Reads log records: warnings and above, and exceptions, one by one; of all others how many.
 
     Args:
-        body: The bytes in which all spans lie.
-        starts: Where each span begins.
-        ends: Where it ends.
-        ids: Out, a row a span: 16 bytes of trace_id, 8 of span_id, 8 of the parent. Filled with 0.
-        texts: Out: the sizes of these three as they were sent, then begin and end of name and of
-            trace_state.
-        numbers: Out: start, end, kind, status, flags.
-        attributes: Out: span, begin and end of each attribute.
-        events: Out: span, time, begin and end of the name of each event.
-        of_events: Out: event, begin and end of each attribute of an event.
+        body: The bytes in which all records lie.
+        records: As `span_kernels.read_spans` has them. So are the next three.
+        owners: As there.
+        latest_ns: As there.
+        known: As there.
+        levels: The severity of a text by its first byte.
+        rows: Out, a row of nine words for each of these records: `events.EVENT`, but for the ids of
+            its service, its pattern and its exception.
+        refused: Out: how many are refused by the reason 1 to 5. Filled with 0.
+        about: Out, a row each: its resource, then begin and end of its text, and of the type, the
+            message and the stack trace of its exception; then 1 where the text is the name of an
+            event, because there is no other, and 2 where it is an exception.
+        counts: Out: minute, id of the instance, severity, resource of the first, and how many.
+        count_slots: Room for their hash table, a power of two and twice as many as records.
 
     Returns:
-        OK, BROKEN or FULL, and how many attributes, events and attributes of events there are.
+        OK or BROKEN, how many rows and counts there are, and 0.
     """
-    found, held, own = np.int64(0), np.int64(0), np.int64(0)
-    for span in range(len(starts)):
-        at, end = starts[span], ends[span]
+    good, used, nothing = np.int64(0), np.int64(0), np.uint64(0)
+    for slot in range(len(count_slots)):
+        count_slots[slot] = -1
+    for record in range(len(records)):
+        at, end, owner = records[record, 0], records[record, 1], records[record, 2]
+        trace_at, trace_size = nothing, np.int64(0)
+        span_at, span_size = nothing, np.int64(0)
+        time, observed, severity = nothing, nothing, nothing
+        level, text, text_end = np.int64(0), np.int64(0), np.int64(0)
+        event, event_end, is_raised = np.int64(0), np.int64(0), False
+        for place in range(3, 9):
+            about[good, place] = 0
         while at < end:
-            tag, value, after = take_field(body, at, end)
-            if after < 0:
+            tag, value, at = take_field(body, at, end)
+            if at < 0:
                 return 1, 0, 0, 0
-            at = after
-            if tag == 10 or tag == 18 or tag == 34:
-                which = 0 if tag == 10 else (1 if tag == 18 else 2)
-                width = 16 if tag == 10 else 8
-                begin = 0 if tag == 10 else (16 if tag == 18 else 24)
-                first = np.int64(value)
-                texts[span, which] = after - first
-                for place in range(min(width, after - first)):
-                    ids[span, begin + place] = body[first + place]
-            elif tag == 42:
-                texts[span, 3], texts[span, 4] = np.int64(value), after
-            elif tag == 26:
-                texts[span, 5], texts[span, 6] = np.int64(value), after
-            elif tag == 57:
-                numbers[span, 0] = value
-            elif tag == 65:
-                numbers[span, 1] = value
-            elif tag == 48:
-                numbers[span, 2] = value
-            elif tag == 133:
-                numbers[span, 4] = value
-            elif tag == 122:
-                inner = np.int64(value)
-                while inner < after:
-                    kind, content, behind = take_field(body, inner, after)
-                    if behind < 0:
-                        return 1, 0, 0, 0
-                    inner = behind
-                    if kind == 24:
-                        numbers[span, 3] = content
-            elif tag == 74:
-                if own == len(attributes):
-                    return 2, 0, 0, 0
-                attributes[own, 0] = span
-                attributes[own, 1], attributes[own, 2] = np.int64(value), after
-                own += 1
-            elif tag == 90:
-                if found == len(events):
-                    return 2, 0, 0, 0
-                events[found, 0] = span
-                inner = np.int64(value)
-                while inner < after:
-                    kind, content, behind = take_field(body, inner, after)
-                    if behind < 0:
-                        return 1, 0, 0, 0
-                    inner = behind
-                    if kind == 9:
-                        events[found, 1] = np.int64(content)
-                    elif kind == 18:
-                        events[found, 2], events[found, 3] = np.int64(content), behind
-                    elif kind == 26:
-                        if held == len(of_events):
-                            return 2, 0, 0, 0
-                        of_events[held, 0] = found
-                        of_events[held, 1], of_events[held, 2] = np.int64(content), behind
-                        held += 1
-                found += 1
-    return 0, own, found, held
-
-
-@kernel(
-    VERDICT,
-    BYTES,
-    INT64S,
-    INT64S,
-    UINT8_ROWS,
-    INT64_ROWS,
-    UINT64_ROWS,
-    INT64_ROWS,
-)
-def read_records(body, starts, ends, ids, texts, numbers, attributes):  # type: ignore[no-untyped-def]
-    """Reads log records; arguments as of `read_spans`, but for these.
-
-    Args:
-        body: As there.
-        starts: As there.
-        ends: As there.
-        ids: Out: 16 bytes of trace_id, 8 of span_id.
-        texts: Out: the sizes of these two, then begin and end of body, severity_text, event_name. A
-            body that is no text has none.
-        numbers: Out: time, observed time, severity.
-        attributes: Out: record, begin and end of each attribute.
-
-    Returns:
-        OK, BROKEN or FULL, and how many attributes there are.
-    """
-    own = np.int64(0)
-    for record in range(len(starts)):
-        at, end = starts[record], ends[record]
-        while at < end:
-            tag, value, after = take_field(body, at, end)
-            if after < 0:
-                return 1, 0
-            at = after
-            if tag == 9:
-                numbers[record, 0] = value
+            if tag == 50:
+                place, first, last = attribute(body, np.int64(value), at, known)
+                if place == -2:
+                    return 1, 0, 0, 0
+                if place >= 0 and role(known, place) >= 7:
+                    which = 2 * (role(known, place) - 7) + 3
+                    is_text = last > first
+                    about[good, which] = first if is_text else np.int64(0)
+                    about[good, which + 1] = last if is_text else np.int64(0)
+                    if which == 3:
+                        is_raised = is_text or last == -3
+            elif tag == 9:
+                time = value
             elif tag == 89:
-                numbers[record, 1] = value
+                observed = value
             elif tag == 16:
-                numbers[record, 2] = value
-            elif tag == 74 or tag == 82:
-                begin, width = (0, 16) if tag == 74 else (16, 8)
-                first = np.int64(value)
-                texts[record, 0 if tag == 74 else 1] = after - first
-                for place in range(min(width, after - first)):
-                    ids[record, begin + place] = body[first + place]
+                severity = value
+            elif tag == 74:
+                trace_at, trace_size = value, at - np.int64(value)
+            elif tag == 82:
+                span_at, span_size = value, at - np.int64(value)
             elif tag == 26:
-                texts[record, 4], texts[record, 5] = np.int64(value), after
+                level = np.int64(levels[body[value]]) if at > np.int64(value) else np.int64(0)
             elif tag == 98:
-                texts[record, 6], texts[record, 7] = np.int64(value), after
+                event, event_end = np.int64(value), at
             elif tag == 42:
                 inner = np.int64(value)
-                while inner < after:
-                    kind, content, behind = take_field(body, inner, after)
-                    if behind < 0:
-                        return 1, 0
-                    inner = behind
+                while inner < at:
+                    kind, content, inner = take_field(body, inner, at)
+                    if inner < 0:
+                        return 1, 0, 0, 0
                     if kind == 10:
-                        texts[record, 2], texts[record, 3] = np.int64(content), behind
+                        text, text_end = np.int64(content), inner
                     elif kind >= 16 and kind <= 63:
-                        texts[record, 2], texts[record, 3] = 0, 0
-            elif tag == 50:
-                if own == len(attributes):
-                    return 2, 0
-                attributes[own, 0] = record
-                attributes[own, 1], attributes[own, 2] = np.int64(value), after
-                own += 1
-    return 0, own
-
-
-@kernel(
-    VERDICT,
-    BYTES,
-    INT64_ROWS,
-    UINT8S,
-    INT64S,
-    INT64S,
-    INT32_ROWS,
-    INT32_ROWS,
-)
-def read_attributes(body, attributes, keys, key_ends, slots, firsts, lasts):  # type: ignore[no-untyped-def]
-    """Notes where the values of known attributes lie. Of a key that comes twice the last counts.
-
-    Args:
-        body: The bytes in which all lie.
-        attributes: Of each: the message that it belongs to, its begin and its end.
-        keys: The known keys, one behind the other.
-        key_ends: Where each ends.
-        slots: Hash table of the keys: number of a key, or -1.
-        firsts: Out, a row a message: where the text of each known attribute begins, or its number.
-        lasts: Out: where it ends, NUMBER or ABSENT. Filled with ABSENT.
-
-    Returns:
-        OK or BROKEN, and 0.
-    """
-    for which in range(len(attributes)):
-        key = np.int64(-1)
-        first, last = np.int64(0), np.int64(-1)
-        at, end = attributes[which, 1], attributes[which, 2]
-        while at < end:
-            tag, value, after = take_field(body, at, end)
-            if after < 0:
-                return 1, 0
-            if tag == 10:
-                key = _known(body, np.int64(value), after, keys, key_ends, slots)
-            elif tag == 18:
-                inner = np.int64(value)
-                while inner < after:
-                    kind, content, behind = take_field(body, inner, after)
-                    if behind < 0:
-                        return 1, 0
-                    if kind == 10:
-                        first, last = np.int64(content), behind
-                    elif kind == 24:
-                        number = np.int64(content)
-                        first = min(max(number, np.int64(-1)), np.int64(0x7FFFFFFF))
-                        last = np.int64(-3)
-                    elif kind >= 16 and kind <= 63:
-                        first, last = np.int64(0), np.int64(-1)
-                    inner = behind
-            at = after
-        if key >= 0:
-            firsts[attributes[which, 0], key] = first
-            lasts[attributes[which, 0], key] = last
-    return 0, 0
-
-
-@numba.njit(inline="never")
-def _host_end(body, first, last):  # type: ignore[no-untyped-def]
-    """Where the host and port of a URL end: before its path, its query or its fragment."""
-    slashes = 0
-    for at in range(first, last):
-        byte = body[at]
-        if byte == 47:
-            slashes += 1
-            if slashes == 3:
-                return at
-        elif byte == 63 or byte == 35:
-            return at
-    return last
-
-
-@kernel(
-    VERDICT,
-    BYTES,
-    INT64S,
-    INT64_ROWS,
-    UINT64_ROWS,
-    INT64S,
-    INT32_ROWS,
-    INT32_ROWS,
-    INT64S,
-    UINT8S,
-    INT64S,
-)
-def span_keys(body, spans, texts, numbers, owners, firsts, lasts, parts, arena, key_ends):  # type: ignore[no-untyped-def]
-    """Writes for each span, one behind the other, all that its operation and its peer come from.
-
-    Runs of two digits and more of a name become one byte 1, so that names with numbers in them are
-    few.
-
-    Args:
-        body: The bytes in which all texts lie.
-        spans: Which spans.
-        texts: As `read_spans` has it. So are the next and, by `read_attributes`, `firsts`, `lasts`.
-        numbers: As there.
-        owners: The number of each span's resource.
-        firsts: As there.
-        lasts: As there.
-        parts: Of each known attribute: 1 it belongs to the key, 2 its host and port do, 0 it does
-            not.
-        arena: Out: the keys.
-        key_ends: Out: where each ends.
-
-    Returns:
-        OK or FULL, and the bytes that were used.
-    """
-    used = np.int64(0)
-    room = len(arena)
-    for which in range(len(spans)):
-        span = spans[which]
-        first, last = texts[span, 3], texts[span, 4]
-        if used + (last - first) + 16 > room:
-            return 2, used
-        owner = owners[span]
-        for shift in range(4):
-            arena[used + shift] = np.uint8((owner >> (8 * shift)) & 255)
-        arena[used + 4] = np.uint8(min(numbers[span, 2], np.uint64(255)))
-        used += 5
-        at = first
-        while at < last:
-            byte = body[at]
-            if byte >= 48 and byte <= 57 and at + 1 < last and 48 <= body[at + 1] <= 57:
-                while at < last and body[at] >= 48 and body[at] <= 57:
-                    at += 1
-                arena[used] = 1
-            else:
-                arena[used] = byte
-                at += 1
-            used += 1
-        for part in range(len(parts)):
-            if parts[part] == 0 or lasts[span, part] == -1:
-                continue
-            begin, end = np.int64(firsts[span, part]), np.int64(lasts[span, part])
-            if used + 16 > room:
-                return 2, used
-            arena[used] = 0
-            arena[used + 1] = np.uint8(part + 2)
-            used += 2
-            if end == -3:
-                for nibble in range(8):
-                    arena[used] = np.uint8(48 + ((begin >> (4 * nibble)) & 15))
-                    used += 1
-                continue
-            if parts[part] == 2:
-                end = _host_end(body, begin, end)
-            end = min(end, begin + 256)
-            if used + (end - begin) + 16 > room:
-                return 2, used
-            for at in range(begin, end):
-                arena[used] = body[at]
-                used += 1
-        key_ends[which] = used
-    return 0, used
+                        text, text_end = np.int64(0), np.int64(0)
+        time = time if time > nothing else observed
+        reason = 0
+        if owners[owner, 0] < 0:
+            reason = 1
+        elif trace_size != 0 and trace_size != 16:
+            reason = 2
+        elif span_size != 0 and span_size != 8:
+            reason = 3
+        elif time == nothing:
+            reason = 4
+        elif time > latest_ns:
+            reason = 5
+        if reason > 0:
+            refused[reason] += 1
+            continue
+        owners[owner, 2] = 1
+        number = np.int64(severity) if severity <= np.uint64(24) else np.int64(0)
+        number = number if number > 0 else level
+        if number < 13 and not is_raised:
+            minute = np.int64(time // np.uint64(60_000_000_000))
+            instance = owners[owner, 1]
+            used = _counted(counts, count_slots, minute, instance, number, owner, used)
+            continue
+        rows[good, 0] = rows[good, 1] = rows[good, 2] = nothing
+        if trace_size == 16:
+            rows[good, 0] = word(body, trace_at)
+            rows[good, 1] = word(body, trace_at + np.uint64(8))
+        if span_size == 8:
+            rows[good, 2] = word(body, span_at)
+        rows[good, 3], rows[good, 4], rows[good, 5] = nothing, time, time
+        rows[good, 6], rows[good, 7] = nothing, np.uint64(owners[owner, 1])
+        rows[good, 8] = np.uint64(16) | np.uint64(number) << np.uint64(56)
+        about[good, 0] = owner
+        about[good, 9] = 2 if is_raised else 0
+        if text == text_end:
+            text, text_end = event, event_end
+            about[good, 9] += 1
+        about[good, 1], about[good, 2] = text, text_end
+        good += 1
+    return 0, good, used, 0

@@ -7,7 +7,7 @@ that nobody asks for is skipped unread, so what it holds is not checked. Groups 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from services.ingest.model.samples import Float64s, Int64s
 
 UInt64s = NDArray[np.uint64]
 Int32s = NDArray[np.int32]
+B = TypeVar("B", bytes, NDArray[np.uint8])
 
 MOST_FIELDS: Final = 1_000_000
 """In one level of one body: what they take in memory is bounded, whatever the body claims."""
@@ -73,9 +74,10 @@ class Spans:
         places = np.linspace(0, len(self) - 1, most).astype(np.int64)
         return Spans(self.parents[places], self.starts[places], self.ends[places])
 
-    def one(self, body: bytes, place: int) -> bytes:
+    def one(self, body: B, place: int) -> B:
         """The bytes of one."""
-        return body[self.starts[place] : self.ends[place]]
+        found: B = body[self.starts[place] : self.ends[place]]
+        return found
 
     def of(self, body: bytes) -> list[bytes]:
         """The bytes of each."""

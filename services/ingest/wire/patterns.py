@@ -2,16 +2,15 @@
 
 from typing import Final
 
-import numba
 import numpy as np
 
-from mesh.jit import BYTES, INT64S, UINT8S, VERDICT, kernel
+from mesh.jit import BYTES, INT64S, UINT8S, VERDICT, kernel, loop_part
 
 VARIABLE: Final = 2
 """The byte that stands for a run of variables."""
 
 
-@numba.njit(inline="never")
+@loop_part
 def _varies(body, start, end):  # type: ignore[no-untyped-def]
     """Whether a word is a variable: digits, addresses, paths, hexadecimal, quotes."""
     if end - start > 40:
@@ -29,7 +28,7 @@ def _varies(body, start, end):  # type: ignore[no-untyped-def]
     return slashes > 1 or (hexadecimal == end - start and hexadecimal > 7)
 
 
-@numba.njit(inline="never")
+@loop_part
 def _kept(body, start, end):  # type: ignore[no-untyped-def]
     """Where the part of a word ends that is no value: behind its first `=`, or a `:` within."""
     for at in range(start, end - 1):

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from services.ingest.model.samples import Int64s
 from services.ingest.wire.fields import Spans
 
+Body = bytes | NDArray[np.uint8]
+
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Of the texts of a generation; several times what a body may have."""
 
@@ -29,7 +31,7 @@ class _Generation:
         self.is_known = np.zeros(most, np.bool_)
 
     def places(
-        self, body: bytes, spans: Spans, scopes: Int64s, *, adds: bool
+        self, body: Body, spans: Spans, scopes: Int64s, *, adds: bool
     ) -> tuple[bool, Int64s]:
         """Whether there was room for all, and the place of each text: -1 for one not there."""
         # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
@@ -71,7 +73,7 @@ class Remembered:
 
     def of(
         self,
-        body: bytes,
+        body: Body,
         spans: Spans,
         make: Callable[[Sequence[int]], Any],
         scopes: Int64s | None = None,
@@ -81,17 +83,28 @@ class Remembered:
         The same text of another scope, a number for each, is another one. What `make` raises is
         raised: then these places are as new as before.
         """
+        values, places = self.placed(body, spans, make, scopes)
+        return values[places]
+
+    def placed(
+        self,
+        body: Body,
+        spans: Spans,
+        make: Callable[[Sequence[int]], Any],
+        scopes: Int64s | None = None,
+    ) -> tuple[NDArray[Any], Int64s]:
+        """Like `of`, as values that are good until the next call, and the place of each there."""
         scopes = np.zeros(len(spans), np.int64) if scopes is None else scopes
         young, places = self._placed(body, spans, scopes)
         is_known = young.is_known[places]
         if not is_known.all():
-            new = np.flatnonzero(~is_known)
+            new = (~is_known).nonzero()[0]
             made, firsts = np.unique(places[new], return_index=True)
             young.values[made] = self._values(body, spans, scopes, new[firsts], make)
             young.is_known[made] = True
-        return young.values[places]
+        return young.values, places
 
-    def _placed(self, body: bytes, spans: Spans, scopes: Int64s) -> tuple[_Generation, Int64s]:
+    def _placed(self, body: Body, spans: Spans, scopes: Int64s) -> tuple[_Generation, Int64s]:
         for _ in range(2):  # the second time in a new generation, which has room for a body
             if self._young is not None:
                 fits, places = self._young.places(body, spans, scopes, adds=True)
@@ -103,7 +116,7 @@ class Remembered:
 
     def _values(
         self,
-        body: bytes,
+        body: Body,
         spans: Spans,
         scopes: Int64s,
         new: NDArray[np.intp],
@@ -115,7 +128,7 @@ class Remembered:
             _, places = self._old.places(body, asked, scopes[new], adds=False)
             is_known = (places >= 0) & self._old.is_known[places]
             values[is_known] = self._old.values[places[is_known]]
-        missing = np.flatnonzero(~is_known)
+        missing = (~is_known).nonzero()[0]
         if len(missing):
             values[missing] = make(new[missing].tolist())
         return values
@@ -132,10 +145,17 @@ class Texts:
         self._remembered = Remembered(most, np.int64)
         self._next = 0
 
-    def numbers(self, body: bytes, spans: Spans, scopes: Int64s | None = None) -> Int64s:
+    def numbers(self, body: Body, spans: Spans, scopes: Int64s | None = None) -> Int64s:
         """The number of each text; the same text of another scope has another one."""
         return self._remembered.of(body, spans, self._new, scopes)
 
     def _new(self, places: Sequence[int]) -> Int64s:
         first, self._next = self._next, self._next + len(places)
         return np.arange(first, self._next)
+
+
+def present(places: Int64s) -> Int64s:
+    """Which places there are, ascending; none is below 0."""
+    is_there = np.zeros(int(places.max(initial=-1)) + 1, np.bool_)
+    is_there[places] = True
+    return is_there.nonzero()[0]

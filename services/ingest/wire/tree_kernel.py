@@ -14,7 +14,7 @@ BROKEN: Final = 1
 _DEEPEST: Final = 16
 
 
-@kernel(INT64, BYTES, INT32_ROWS, INT64S, INT64S, INT64S, INT64S, INT64S)
+@kernel(INT64, BYTES, INT32_ROWS, INT64S, INT64S, INT64S, INT64S, INT64S, makes_arrays=True)
 def walk(body, actions, widths, bases, rooms, counts, cells):  # type: ignore[no-untyped-def]
     """Writes a row of cells for each message of a kind.
 

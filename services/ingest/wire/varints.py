@@ -1,10 +1,11 @@
 """How a number and a field of protobuf are read, for other compiled loops."""
 
-import numba
 import numpy as np
 
+from mesh.jit import loop_part
 
-@numba.njit
+
+@loop_part
 def take(body, at, end, most_bits):  # type: ignore[no-untyped-def]
     """Reads an unsigned varint.
 
@@ -28,7 +29,7 @@ def take(body, at, end, most_bits):  # type: ignore[no-untyped-def]
     return value, -1
 
 
-@numba.njit(inline="never")
+@loop_part
 def take_field(body, at, end):  # type: ignore[no-untyped-def]
     """The field at a place: one way out, or the compiled code is five times as slow.
 

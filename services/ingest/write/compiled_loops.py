@@ -10,10 +10,13 @@ from typing import Final
 from mesh.errors import Unavailable
 
 OF_BODIES: Final = (
+    "services.ingest.wire.varints",
     "services.ingest.wire.kernels",
     "services.ingest.wire.tree_kernel",
     "services.ingest.wire.quantiles",
+    "services.ingest.wire.event_fields",
     "services.ingest.wire.event_kernels",
+    "services.ingest.wire.span_kernels",
     "services.ingest.wire.patterns",
 )
 OF_CHUNKS: Final = ("services.ingest.packing.reading", "services.ingest.packing.writing")

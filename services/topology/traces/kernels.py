@@ -87,7 +87,7 @@ def find_entries(parents, kinds, entries):  # type: ignore[no-untyped-def]
         entries[span] = at if steps < _DEEPEST else span
 
 
-@kernel(NOTHING, INT64S, INT64S, INT64S, INT64S, UINT8S, INT64S)
+@kernel(NOTHING, INT64S, INT64S, INT64S, INT64S, UINT8S, INT64S, makes_arrays=True)
 def subtract_children(order, parents, starts, ends, kinds, own):  # type: ignore[no-untyped-def]
     """Takes from each span's time what its children cover, each moment once.
 

@@ -208,6 +208,40 @@ def test_who_is_called_is_known_by_either_generation(said: dict[str, Any], want:
     assert [*TRACES.read(body, NOW_NS).names.addresses.values()] == ([want] if want else [])
 
 
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        b"\x0a\x0cpeer.service\x12\x06\x0a\x04cart",
+        b"\x12\x06\x0a\x04cart\x0a\x0cpeer.service",
+        b"\x0a\x8c\x00peer.service\x12\x06\x0a\x04cart",
+        b"\x0a\x01x\x0a\x0cpeer.service\x12\x06\x0a\x04cart",
+        b"\x0a\x0cpeer.service\x12\x04\x0a\x02no\x12\x06\x0a\x04cart",
+        b"\x0a\x0cpeer.service\x12\x08\x10\x01\x0a\x04cart",
+        b"\x0a\x0cpeer.service\x12\x06\x0a\x04cart\x18\x01",
+        b"\x0a\x0cpeer.service\x12\x02\x10\x01\x12\x06\x0a\x04cart",
+    ],
+)
+def test_an_attribute_may_be_written_in_any_way(attribute: bytes) -> None:
+    span = traces({"kind": 3}).resource_spans[0].scope_spans[0].spans[0]
+    raw = span.SerializeToString() + b"\x4a" + _size(attribute) + attribute
+    scope = b"\x12" + _size(raw) + raw
+    resource = b"\x12" + _size(scope) + scope
+    body = b"\x0a" + _size(resource) + resource
+    assert [*TRACES.read(body, NOW_NS).names.addresses.values()] == ["cart"]
+
+
+def _size(content: bytes) -> bytes:
+    size = len(content)
+    return bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])
+
+
+@pytest.mark.parametrize("size", [1, 120, 127, 128, 129, 250])
+def test_a_text_of_any_size_is_read(size: int) -> None:
+    request = traces({"kind": 3, "attributes": {"peer.service": "c" * size, "x": "y" * size}})
+    names = TRACES.read(request.SerializeToString(), NOW_NS).names
+    assert [*names.addresses.values()] == ["c" * size]
+
+
 def test_a_refused_span_costs_no_other() -> None:
     request = traces(
         {"trace_id": b"base64-of-an-id=="},
@@ -244,10 +278,14 @@ def test_an_exception_is_a_record_of_its_span_and_its_text_is_masked() -> None:
 
 
 def test_of_sampled_traces_the_weight_is_kept() -> None:
-    states = ["ot=th:8", "congo=t61,ot=rv:12;th:c", "ot=rv:1", ""]
+    states = ["ot=th:8", "congo=t61,ot=rv:12;th:c", "ot=rv:1", "", "ot=th:xyz", "cot=th:8"]
+    states += ["ot=rv:1,a=th:8", "ot=th:ffffffffffffff", "ot=th:8000000000000000"]
     body = traces(*({"trace_state": each} for each in states)).SerializeToString()
     thinning = TRACES.read(body, NOW_NS).rows["thinning"].tolist()
-    assert [2 ** (each / 8) for each in thinning] == [2.0, 4.0, 1.0, 1.0]
+    assert [2 ** (each / 8) for each in thinning] == [2.0, 4.0] + [1.0] * 5 + [
+        2 ** (255 / 8),
+        1.0,
+    ]
 
 
 def test_lines_below_warnings_are_counts_of_their_service_and_minute() -> None:
