@@ -12,15 +12,12 @@ import argparse
 import asyncio
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
-import grpc
 import psutil
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
@@ -29,12 +26,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 from rich.console import Console
 from rich.table import Table
 
-from cli.product.directory import DataDirectory
-from cli.product.ports import ANY_FREE
+from bench.product import answered, channel, running
 from cli.product.product import Product
-from cli.product.tokens import user_token
-from mesh.interceptors import client_interceptors
-from mesh.wire import OWN_CONNECTIONS
 
 BODY: Final = 2000
 AT_ONCE: Final = 2
@@ -43,7 +36,6 @@ ONE: Final = 200_000
 SETTLED_S: Final = 25.0
 """By then what waited is counted and stored."""
 _LOOK_S: Final = 0.5
-_SETTINGS: Final = {"SENSUS_INGEST_MAX_CALLER_SAMPLES_PER_S": "1000000000"}
 _WATCHED: Final = ("ingest", "topology")
 
 Name = Callable[[int], str]
@@ -81,34 +73,27 @@ async def main() -> int:
     for column in ("names of", *(f"{each}: one, many" for each in _WATCHED), "growth", "rejected"):
         table.add_column(column, justify="right")
     growths = list[float]()
-    with tempfile.TemporaryDirectory(prefix="sensus-bench-") as directory:
-        product = Product(
-            directory=DataDirectory(Path(directory) / "data"),
-            ports=ANY_FREE,
-            tell=lambda event: None,
-            settings=_SETTINGS,
-        )
-        async with product:
-            highest = Highest(product)
-            watching = asyncio.create_task(highest.watch())
-            for kind, body in (("spans", _spans), ("lines", _lines), ("services", _services)):
-                await _sent(product, body, min(ONE, asked.names), lambda _: "one")
-                await asyncio.sleep(SETTLED_S)
-                one = highest.taken()
-                rejected = await _sent(product, body, asked.names, _word)
-                await asyncio.sleep(SETTLED_S)
-                many = highest.taken()
-                growth = [max(0.0, many[each] - one[each]) for each in _WATCHED]
-                growths += growth
-                table.add_row(
-                    kind,
-                    *(f"{one[each]:.0f}, {many[each]:.0f}" for each in _WATCHED),
-                    " ".join(f"{each:.0f}" for each in growth),
-                    f"{rejected:,}",
-                )
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+    async with running() as product:
+        highest = Highest(product)
+        watching = asyncio.create_task(highest.watch())
+        for kind, body in (("spans", _spans), ("lines", _lines), ("services", _services)):
+            await _sent(product, body, min(ONE, asked.names), lambda _: "one")
+            await asyncio.sleep(SETTLED_S)
+            one = highest.taken()
+            rejected = await _sent(product, body, asked.names, _word)
+            await asyncio.sleep(SETTLED_S)
+            many = highest.taken()
+            growth = [max(0.0, many[each] - one[each]) for each in _WATCHED]
+            growths += growth
+            table.add_row(
+                kind,
+                *(f"{one[each]:.0f}, {many[each]:.0f}" for each in _WATCHED),
+                " ".join(f"{each:.0f}" for each in growth),
+                f"{rejected:,}",
+            )
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
     Console(width=100).print(table)
     return int(max(growths) > asked.most_mb)
 
@@ -117,39 +102,25 @@ async def _sent(
     product: Product, body: Callable[[range, Name], Any], names: int, name: Name
 ) -> int:
     """Sends a record of each name; how many were rejected."""
-    token = user_token(product.directory, scopes=["write:traces", "write:logs"])
-    tokens = client_interceptors(tokens=lambda: token, default_timeout_s=60)
     begins, rejected = iter(range(0, names, BODY)), 0
-    async with grpc.aio.insecure_channel(
-        product.run.ingest_target, OWN_CONNECTIONS, interceptors=tokens
-    ) as channel:
-        traces: Any = TraceServiceStub(channel)  # type: ignore[no-untyped-call]
-        lines: Any = LogsServiceStub(channel)  # type: ignore[no-untyped-call]
+    target = product.run.ingest_target
+    async with channel(product, target, "write:traces", "write:logs") as opened:
+        traces: Any = TraceServiceStub(opened)  # type: ignore[no-untyped-call]
+        lines: Any = LogsServiceStub(opened)  # type: ignore[no-untyped-call]
 
         async def send() -> None:
             nonlocal rejected
             for begin in begins:
                 request = body(range(begin, min(begin + BODY, names)), name)
                 if isinstance(request, ExportTraceServiceRequest):
-                    answer = await _answered(traces.Export, request)
+                    answer = await answered(traces.Export, request)
                     rejected += answer.partial_success.rejected_spans
                 else:
-                    answer = await _answered(lines.Export, request)
+                    answer = await answered(lines.Export, request)
                     rejected += answer.partial_success.rejected_log_records
 
         await asyncio.gather(*(send() for _ in range(AT_ONCE)))
     return rejected
-
-
-async def _answered(export: Any, request: Any) -> Any:
-    """The answer; asked again while there is none for now, as senders do."""
-    while True:
-        try:
-            return await export(request)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                raise
-            await asyncio.sleep(1.0)
 
 
 def _spans(numbers: range, name: Name) -> ExportTraceServiceRequest:

@@ -12,13 +12,10 @@ import argparse
 import asyncio
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
-import grpc
 import psutil
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -29,12 +26,8 @@ from rich.table import Table
 
 from bench.events import span_objects
 from bench.intake import cpu_s
-from cli.product.directory import DataDirectory
-from cli.product.ports import ANY_FREE
+from bench.product import answered, channel, running
 from cli.product.product import Product
-from cli.product.tokens import user_token
-from mesh.interceptors import client_interceptors
-from mesh.wire import OWN_CONNECTIONS
 from sensus.topology.v1 import topology_service_pb2 as pb
 from sensus.topology.v1.topology_service_pb2_grpc import TopologyServiceStub
 
@@ -43,7 +36,6 @@ BODY: Final = 2000
 AT_ONCE: Final = 4
 _LOOK_S: Final = 2.0
 _EXPORT: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-_SETTINGS: Final = {"SENSUS_INGEST_MAX_CALLER_SAMPLES_PER_S": "1000000000"}
 
 console = Console(width=100)
 
@@ -53,34 +45,23 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--spans", type=int, default=500_000)
     bodies = max(8, parser.parse_args().spans // BODY)
-    with tempfile.TemporaryDirectory(prefix="sensus-bench-") as directory:
-        product = Product(
-            directory=DataDirectory(Path(directory) / "data"),
-            ports=ANY_FREE,
-            tell=lambda event: None,
-            settings=_SETTINGS,
-        )
-        async with product:
-            await _sent(product, 8)
-            await _counted(product, 8 * BODY)
-            before = _cpu(product)
-            objects_s = await _sent(product, bodies)
-            await _counted(product, (8 + bodies) * BODY)
-            after = _cpu(product)
-            memory = _memory(product)
+    async with running() as product:
+        await _sent(product, 8)
+        await _counted(product, 8 * BODY)
+        before = _cpu(product)
+        objects_s = await _sent(product, bodies)
+        await _counted(product, (8 + bodies) * BODY)
+        after = _cpu(product)
+        memory = _memory(product)
     spans = bodies * BODY
     _show(spans, {name: after[name] - before[name] for name in before}, objects_s, memory)
 
 
 async def _sent(product: Product, bodies: int) -> float:
     """Sends bodies; CPU seconds that objects take for one of them, the median of nine."""
-    token = user_token(product.directory, scopes=["write:traces"])
-    tokens = client_interceptors(tokens=lambda: token, default_timeout_s=60)
     left = bodies
-    async with grpc.aio.insecure_channel(
-        product.run.ingest_target, OWN_CONNECTIONS, interceptors=tokens
-    ) as channel:
-        export: Any = channel.unary_unary(
+    async with channel(product, product.run.ingest_target, "write:traces") as opened:
+        export: Any = opened.unary_unary(
             _EXPORT,
             request_serializer=bytes,
             response_deserializer=ExportTraceServiceResponse.FromString,
@@ -90,7 +71,7 @@ async def _sent(product: Product, bodies: int) -> float:
             nonlocal left
             while left > 0:
                 left -= 1
-                answer = await export(_body())
+                answer = await answered(export, _body())
                 assert not answer.partial_success.rejected_spans, answer
 
         await asyncio.gather(*(send() for _ in range(AT_ONCE)))
@@ -134,12 +115,8 @@ def _body() -> bytes:
 
 async def _counted(product: Product, spans: int) -> None:
     """Waits until so many spans are counted."""
-    token = user_token(product.directory, scopes=["read:topology"])
-    tokens = client_interceptors(tokens=lambda: token, default_timeout_s=60)
-    async with grpc.aio.insecure_channel(
-        product.run.topology_target, OWN_CONNECTIONS, interceptors=tokens
-    ) as channel:
-        stub = TopologyServiceStub(channel)
+    async with channel(product, product.run.topology_target, "read:topology") as opened:
+        stub = TopologyServiceStub(opened)
         while (await stub.ListEdges(pb.ListEdgesRequest())).coverage.spans < spans:
             await asyncio.sleep(_LOOK_S)
 

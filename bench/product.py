@@ -1,0 +1,55 @@
+"""The product as benches start it: in a directory of its own, without a limit of the rate."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+
+from cli.product.directory import DataDirectory
+from cli.product.ports import ANY_FREE
+from cli.product.product import Product
+from cli.product.tokens import user_token
+from mesh.interceptors import client_interceptors
+from mesh.wire import OWN_CONNECTIONS
+
+_SETTINGS: Final = {"SENSUS_INGEST_MAX_CALLER_SAMPLES_PER_S": "1000000000"}
+_CALL_S: Final = 60.0
+_AGAIN_S: Final = 1.0
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Product]:
+    """The product, as `sensus up` starts it, while the block runs; nothing of it is left."""
+    with tempfile.TemporaryDirectory(prefix="sensus-bench-") as directory:
+        product = Product(
+            directory=DataDirectory(Path(directory) / "data"),
+            ports=ANY_FREE,
+            tell=lambda event: None,
+            settings=_SETTINGS,
+        )
+        async with product:
+            yield product
+
+
+@asynccontextmanager
+async def channel(product: Product, target: str, *scopes: str) -> AsyncIterator[grpc.aio.Channel]:
+    """Calls one service as somebody who may do what `scopes` say."""
+    token = user_token(product.directory, scopes=[*scopes])
+    tokens = client_interceptors(tokens=lambda: token, default_timeout_s=_CALL_S)
+    async with grpc.aio.insecure_channel(target, OWN_CONNECTIONS, interceptors=tokens) as opened:
+        yield opened
+
+
+async def answered(export: Any, request: Any) -> Any:
+    """The answer; asked again while there is none for now, as senders do."""
+    while True:
+        try:
+            return await export(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+            await asyncio.sleep(_AGAIN_S)
