@@ -27,8 +27,14 @@ REPLICAS = 2
 class Replicas:
     """The processes, and where they listen."""
 
-    def __init__(self, directory: Path, stores: Mapping[str, str], settings: Mapping[str, str]):
+    def __init__(
+        self,
+        directory: Path,
+        stores: Mapping[str, str],
+        settings: Mapping[str, str],
+    ) -> None:
         """Logs and keys go into `directory`; `stores` says where PostgreSQL and Redis are."""
+        self.dsn = stores["SENSUS_POSTGRES_DSN"]
         self.keys = directory / "keys"
         generate_key_files(self.keys, SERVICES)
         settled = [settle(ANY_FREE) for _ in range(REPLICAS)]
@@ -98,6 +104,10 @@ class Replicas:
         os.kill(victim.pid, signal.SIGKILL)
         await victim.wait()
         return victim
+
+    def pids(self, name: str) -> list[int]:
+        """The processes of a service."""
+        return [each.pid for each in self._services[name] if each.pid is not None]
 
     async def stop(self) -> None:
         """Ends all."""

@@ -1,6 +1,8 @@
-"""Two of each service, one killed under load: the other serves, nothing acknowledged is lost."""
+"""Two of each service, one killed or stopped under load: nothing acknowledged is lost."""
 
 import asyncio
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -8,6 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import cast
 
+import asyncpg
 import grpc
 import httpx
 import pytest
@@ -49,10 +52,14 @@ async def hook() -> AsyncIterator[Hook]:
 
 @pytest.fixture
 async def replicas(
-    postgres: EmbeddedPostgres, migrated_template: str, redis_server: EmbeddedRedis, tmp_path: Path
+    request: pytest.FixtureRequest,
+    postgres: EmbeddedPostgres,
+    migrated_template: str,
+    redis_server: EmbeddedRedis,
+    tmp_path: Path,
 ) -> AsyncIterator[Replicas]:
-    """Two of each service on stores that both have."""
-    settings = UNLIMITED | {"SENSUS_NOTIFIER_PRIVATE_HOSTS": HOST}
+    """Two of each service on stores that both have; a parameter has more settings."""
+    settings = UNLIMITED | {"SENSUS_NOTIFIER_PRIVATE_HOSTS": HOST} | getattr(request, "param", {})
     async with database(postgres.dsn, template=migrated_template) as dsn:
         stores = {
             "SENSUS_POSTGRES_DSN": dsn,
@@ -146,6 +153,55 @@ receivers: [{{name: drill, webhook_configs: [{{url: '{hook.url}'}}]}}]
     await eventually(lambda: all_told(door, hook), what="one notice of every incident")
     taken = Counter(each.headers["idempotency-key"] for each in hook.taken)
     assert sum(count - 1 for count in taken.values()) <= len(SERVICES)
+
+
+@pytest.mark.parametrize("replicas", [{"SENSUS_INGEST_LEASE_TTL_S": "3"}], indirect=True)
+async def test_a_detector_stopped_past_its_lease_scores_nothing_again(
+    door: Door, replicas: Replicas
+) -> None:
+    """It goes on in the middle of what it did when its shards have long been another's."""
+    run, stop = f"{time.time_ns()}", asyncio.Event()
+    acked = Counter[int]()
+    samples = asyncio.create_task(write_until(stop, door, run, acked))
+    for victim in replicas.pids("detector"):
+        await eventually(lambda: holders(replicas, 2), what="two detectors that hold shards")
+        before = len(acked)
+        os.kill(victim, signal.SIGSTOP)
+        try:
+            await eventually(lambda: holders(replicas, 1), what="all shards in other hands")
+            await eventually(
+                lambda before=before: has_grown(acked, before),  # type: ignore[misc]
+                what="acks while one detector stood still",
+            )
+        finally:
+            os.kill(victim, signal.SIGCONT)
+    await eventually(lambda: holders(replicas, 2), what="two detectors that hold shards again")
+    stop.set()
+    await samples
+    found = await stored(door, run)
+    assert all(Counter(timestamps) == acked for timestamps in found.values())
+    await eventually(
+        lambda: all_scored(door, len(acked) * SERIES), what="one score of every sample"
+    )
+
+
+async def holders(replicas: Replicas, count: int) -> bool | None:
+    """Whether so many detectors hold all shards between them."""
+    connection = await asyncpg.connect(replicas.dsn)
+    try:
+        rows = await connection.fetch(
+            "SELECT session_id, expires_at > now() AS is_held FROM ingest.shard_lease "
+            "WHERE subscription = 'detector'"
+        )
+    finally:
+        await connection.close()
+    held = {row["session_id"] for row in rows}
+    return (len(held) == count and all(row["is_held"] for row in rows)) or None
+
+
+async def has_grown(acked: Counter[int], before: int) -> bool | None:
+    """Whether samples were acknowledged since then."""
+    return len(acked) > before + 1 or None
 
 
 async def reached(acked: Counter[int], posted: list[str], before: tuple[int, int]) -> bool | None:
