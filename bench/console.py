@@ -20,7 +20,7 @@ from typing import Any
 from playwright.async_api import async_playwright
 from rich.console import Console
 
-from cli.product.tokens import login_link
+from cli.product.tokens import login_link, user_token
 from tests.console.conftest import CHROMIUM
 from tests.product import UNLIMITED, Door, started, webhook
 
@@ -139,6 +139,10 @@ async def _heap(browser: Any, door: Door, minutes: float, per_s: float) -> None:
     events, kept = round(minutes * 60 * per_s), []
     began_s = time.monotonic()
     for number in range(events):
+        if number % 1000 == 0:
+            # the token that the product was started with ends sooner than an hour
+            token = user_token(door.product.directory)
+            door.http.headers["Authorization"] = f"Bearer {token}"
         status = "resolved" if (number // 200) % 2 else "firing"
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         labels = {"severity": "info", "service": f"heap{number % 200}"}
@@ -149,6 +153,7 @@ async def _heap(browser: Any, door: Door, minutes: float, per_s: float) -> None:
             await tools.send("HeapProfiler.collectGarbage")
             used = (await tools.send("Runtime.getHeapUsage"))["usedSize"]
             kept.append(used / 1e6)
+            console.print(f"  after {number + 1:,} events {kept[-1]:.1f} MB")
     shown = ", ".join(f"{each:.1f}" for each in kept)
     console.print(f"heap over {minutes:g} minutes at {per_s:g}/s: {shown} MB")
 
