@@ -30,13 +30,13 @@ from services.detector.clients.metadata import MetadataClient
 from services.detector.config import Config
 from services.detector.consumer import Consumer, DetectorSubscriber
 from services.detector.detectors.compilation import compile_kernels
-from services.detector.feeds.feed import Following
+from services.detector.feeds.feed import FeedPoller
 from services.detector.feeds.forests import ForestFeed
 from services.detector.feeds.metric_types import MetricTypeFeed
 from services.detector.feeds.rulebook import RuleFeed
 from services.detector.feeds.strictness import StrictnessFeed
 from services.detector.servicer import DetectorServicer
-from services.detector.shards.shard import Terms
+from services.detector.shards.shard import ShardContext
 from services.detector.store import (
     AnomalyStore,
     CheckpointStore,
@@ -51,7 +51,7 @@ from services.detector.store import (
 from services.detector.training.evaluate import Evaluator
 from services.detector.training.live import LiveFigures
 from services.detector.training.schedule import Keeper
-from services.detector.training.train import Needs, Trainer
+from services.detector.training.train import FirstModelNeeds, Trainer
 from services.detector.upkeep.retention import Retention
 
 if TYPE_CHECKING:
@@ -124,11 +124,11 @@ async def _assemble(
     ingest: ingest_grpc.IngestServiceAsyncStub = ingest_grpc.IngestServiceStub(channel)
     live, history = LiveFigures(versions, clock), IngestClient(ingest, clock)
     evaluator = Evaluator(models, versions, history, clock)
-    needs = Needs(samples=config.warmup_samples, wait_s=config.warmup_s)
+    needs = FirstModelNeeds(samples=config.warmup_samples, wait_s=config.warmup_s)
     strictness = StrictnessFeed(FeedbackStore(pool))
     rules, metadata = RuleFeed(RuleStore(pool)), MetadataClient(ingest)
     types = MetricTypeFeed(metadata)
-    feeds = Following([forests, rules, strictness, types], clock)
+    feeds = FeedPoller([forests, rules, strictness, types], clock)
     keeper = Keeper(
         trainer=Trainer(models, needs, clock),
         evaluator=evaluator,
@@ -139,7 +139,7 @@ async def _assemble(
         clock=clock,
     )
     publisher = Publisher(AnomalyStore(pool), clock, drain, metrics.WATCHERS)
-    terms = Terms(
+    terms = ShardContext(
         store=checkpoints,
         pool=threads,
         model=forests.model,

@@ -19,7 +19,7 @@ from services.ingest.store.newest_heads import NewestHeads
 from services.ingest.upkeep.event_clock import EventClock
 from services.ingest.upkeep.event_retention import EventRetention
 from services.ingest.upkeep.relay import Relay
-from services.ingest.write.bodies import Bodies
+from services.ingest.write.bodies import BodyWriter
 from services.ingest.write.event_committer import EventCommitter
 from services.ingest.write.events import EventWrites
 from services.ingest.write.sample_rates import SampleRates
@@ -39,7 +39,7 @@ class EventParts:
     retention: EventRetention
     workers: Mapping[str, Worker]
 
-    def writes(self, config: Config, bodies: Bodies, clock: Clock) -> EventWrites:
+    def writes(self, config: Config, bodies: BodyWriter, clock: Clock) -> EventWrites:
         """What takes traces and logs."""
         rates = SampleRates(clock, config.max_caller_events_per_s, "events")
         return EventWrites(

@@ -14,7 +14,7 @@ SCALES: Final = (-10, 20)
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class BucketSide:
     """Buckets of one sign: whose, which, how many observations. Bucket i ends at base**i."""
 
     owners: Int64s
@@ -41,10 +41,10 @@ class Buckets:
 
 def joined(
     scales: Int64s,
-    negative: Side,
+    negative: BucketSide,
     zero_counts: Float64s,
     thresholds: Float64s,
-    positive: Side,
+    positive: BucketSide,
     good: NDArray[np.bool_],
 ) -> Buckets:
     """All buckets of the `good` histograms, with their bounds: base is 2**(2**-scale)."""

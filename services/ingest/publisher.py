@@ -26,7 +26,7 @@ _WEIGHT: Final = 0.02
 logger = logging.getLogger(__name__)
 
 
-class Entered(Protocol[S_co]):
+class CommittedEntry(Protocol[S_co]):
     """An entry of a log as it was committed."""
 
     @property
@@ -47,9 +47,9 @@ class Publisher(Generic[S]):
         self._maxlen = maxlen
         self._stream_bytes = stream_bytes
         self._entry_bytes: dict[int, float] = {}
-        self._groups: asyncio.Queue[Sequence[Entered[S]]] = asyncio.Queue(_WAITING_GROUPS)
+        self._groups: asyncio.Queue[Sequence[CommittedEntry[S]]] = asyncio.Queue(_WAITING_GROUPS)
 
-    def offer(self, entries: Sequence[Entered[S]]) -> None:
+    def offer(self, entries: Sequence[CommittedEntry[S]]) -> None:
         """Takes a committed group; never waits, because the commit must not wait for Redis."""
         try:
             self._groups.put_nowait(entries)
@@ -88,7 +88,7 @@ class Publisher(Generic[S]):
         self._entry_bytes[segment.shard] = usual
         return max(_LEAST_ENTRIES, min(self._maxlen, int(self._stream_bytes / usual)))
 
-    async def _append(self, entries: Sequence[Entered[S]], segments: Sequence[S]) -> None:
+    async def _append(self, entries: Sequence[CommittedEntry[S]], segments: Sequence[S]) -> None:
         parents = [entry.traceparent for entry in entries if entry.traceparent]
         if not parents:
             await self.append(segments)

@@ -18,7 +18,7 @@ from mesh.interceptors import server_interceptors
 from mesh.redis import Streams, open_redis
 from mesh.serving import Server, Worker
 from services.ingest import collector, metrics, roads
-from services.ingest.alerts.arrival_bell import ArrivalBell
+from services.ingest.alerts.alert_signal import AlertSignal
 from services.ingest.alerts.committer import NoticeCommitter
 from services.ingest.alerts.episodes import Episodes
 from services.ingest.alerts.severity import SeverityWords
@@ -57,10 +57,10 @@ from services.ingest.subscribe.subscriptions import Subscriptions
 from services.ingest.upkeep.compactor import Compactor
 from services.ingest.upkeep.expiry import Expiry
 from services.ingest.upkeep.relay import Relay
+from services.ingest.upkeep.resolve_timeout import ResolveTimeout
 from services.ingest.upkeep.retention import Retention
 from services.ingest.upkeep.tail_follower import TailFollower
-from services.ingest.upkeep.unrepeated import Unrepeated
-from services.ingest.write.bodies import Bodies
+from services.ingest.write.bodies import BodyWriter
 from services.ingest.write.committer import Committer
 from services.ingest.write.compiled_loops import CompiledLoops
 from services.ingest.write.exemplars import ExemplarWrites
@@ -91,7 +91,7 @@ class Ingest:
     compactor: Compactor
     retention: Retention
     expiry: Expiry
-    unrepeated: Unrepeated
+    unrepeated: ResolveTimeout
     events: EventParts
     heads: NewestHeads
     namespace: str
@@ -138,7 +138,7 @@ class _Core:
     publisher: Publisher[Segment]
     committer: Committer
     body_reader: Executor
-    bell: ArrivalBell
+    alert_signal: AlertSignal
     alert_log: log_publisher.Publisher[LoggedAlert]
 
     @property
@@ -176,7 +176,7 @@ def _core(
         publisher=publisher,
         committer=Committer(log, series_cache, publisher, clock),
         body_reader=body_reader,
-        bell=ArrivalBell(),
+        alert_signal=AlertSignal(),
         alert_log=log_publisher.Publisher(AlertLog(pool), clock, drain, metrics.ALERT_WATCHES),
     )
 
@@ -204,12 +204,14 @@ async def _assemble(core: _Core, events: EventParts, identity: Identity) -> Inge
     retention = Retention(PartitionStore(pool), clock, config)
     expiry = Expiry(ExpiryStore(pool), clock, config)
     timeout_s = config.alert_resolve_timeout_s
-    unrepeated = Unrepeated(RepeatStore(pool), core.bell, clock, resolve_timeout_s=timeout_s)
+    unrepeated = ResolveTimeout(
+        RepeatStore(pool), core.alert_signal, clock, resolve_timeout_s=timeout_s
+    )
     server = _server(config, identity, health, core.drain)
     intake = _intake(core)
     notes = MetadataNotes(MetadataStore(pool))
     loops = CompiledLoops()
-    bodies = Bodies(intake, notes, ByteBudget(), core.body_reader, loops)
+    bodies = BodyWriter(intake, notes, ByteBudget(), core.body_reader, loops)
     exemplars = _exemplars(core)
     register(_parts(core, events, intake, RemoteWrites(bodies, exemplars)), server.grpc)
     event_writes = events.writes(config, bodies, clock)
@@ -273,7 +275,7 @@ def _parts(core: _Core, events: EventParts, intake: Intake, remote_writes: Remot
             budget=ByteBudget(patience_s=_WRITERS_PATIENCE_S),
         ),
         remote_writes=remote_writes,
-        episodes=Episodes(NoticeCommitter(episodes, clock), alerts, core.bell),
+        episodes=Episodes(NoticeCommitter(episodes, clock), alerts, core.alert_signal),
         severity_words=SeverityWords(
             core.config.alert_severity_labels, core.config.alert_severities
         ),
@@ -318,7 +320,7 @@ def _subscriptions(core: _Core, events: EventParts, deliveries: DeliveryStore) -
         alerts=AlertParts(
             deliveries=deliveries,
             leases=leases,
-            bell=core.bell,
+            alert_signal=core.alert_signal,
             clock=core.clock,
             drain=core.drain,
             drain_grace_s=core.drain_grace_s,

@@ -34,7 +34,7 @@ from services.topology.publisher import Deploys, SeriesPublisher
 from services.topology.query.closed import ClosedMinutes
 from services.topology.query.sides import Sides
 from services.topology.servicer import FULL_NAME, Parts, register
-from services.topology.shards.shard import Terms
+from services.topology.shards.shard import ShardContext
 from services.topology.store.checkpoints import CheckpointStore
 from services.topology.store.examples import ExampleStore
 from services.topology.store.minutes import MinuteStore
@@ -43,7 +43,7 @@ from services.topology.store.patterns import PatternStore
 from services.topology.store.published import PublishedStore
 from services.topology.store.retention import RetentionStore
 from services.topology.store.versions import VersionStore
-from services.topology.upkeep.hours import Hours
+from services.topology.upkeep.hours import HourRollup
 from services.topology.upkeep.retention import Retention
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Topology:
     workers: Mapping[str, Worker]
     pool: "Pool"
     deploys: Deploys
-    hours: Hours
+    hours: HourRollup
     retention: Retention
 
 
@@ -131,7 +131,7 @@ async def _assemble(
     await identity.add_check(health)
     names, minutes = NameStore(pool), MinuteStore(pool)
     closed = ClosedMinutes(minutes, reading, limit_bytes=config.sums_bytes)
-    terms = Terms(
+    terms = ShardContext(
         store=CheckpointStore(pool),
         names=names,
         pool=counting,
@@ -180,7 +180,7 @@ async def _assemble(
         published, minutes, closed, names, IngestClient(ingest), reading, clock
     )
     deploys = Deploys(published, ExplainerClient(explainer), clock)
-    hours = Hours(minutes, reading, clock)
+    hours = HourRollup(minutes, reading, clock)
     retention = Retention(RetentionStore(pool), clock)
     return Topology(
         server=server,

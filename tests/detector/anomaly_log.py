@@ -12,7 +12,7 @@ from mesh.errors import SensusError, from_rpc_error
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.model.anomalies import (
     Contribution,
-    End,
+    EpisodeEnd,
     Finding,
     Kind,
     Severity,
@@ -58,7 +58,7 @@ class Log:
         self.store = CheckpointStore(pool)
         self.cursor = 0
 
-    async def commit(self, *findings: Finding, ends: Sequence[End] = ()) -> None:
+    async def commit(self, *findings: Finding, ends: Sequence[EpisodeEnd] = ()) -> None:
         """Commits the findings in one checkpoint."""
         if not self.cursor:
             await self.store.claim(15, 1, "test")

@@ -12,8 +12,8 @@ from mesh.errors import OutOfRange, translated
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.model.anomalies import (
-    End,
     EndReason,
+    EpisodeEnd,
 )
 from services.detector.model.checkpoints import Changes
 from services.detector.store import CheckpointStore
@@ -181,7 +181,7 @@ async def test_watch_with_a_bad_selector_is_refused(stub: Any) -> None:
 async def test_watch_tells_when_an_episode_ended_and_get_shows_it(stub: Any, log: Log) -> None:
     first, other = a_finding(1), a_finding(9)
     await log.commit(first, other)
-    end = End(series_id=1, end_ms=START_MS + 5000, reason=EndReason.USUAL_AGAIN)
+    end = EpisodeEnd(series_id=1, end_ms=START_MS + 5000, reason=EndReason.USUAL_AGAIN)
     await log.commit(ends=[end])
     async with closing(stub.WatchAnomalies(watch(after_cursor=0))) as call:
         frames = [await call.read() for _ in range(3)]
@@ -199,7 +199,7 @@ async def test_watch_tells_when_an_episode_ended_and_get_shows_it(stub: Any, log
 
 async def test_an_end_goes_to_those_watches_alone_that_saw_its_anomaly(stub: Any, log: Log) -> None:
     await log.commit(a_finding(1, score=0.5), a_finding(2, score=0.9))
-    end = End(series_id=1, end_ms=START_MS + 5000, reason=EndReason.NEW_LEVEL)
+    end = EpisodeEnd(series_id=1, end_ms=START_MS + 5000, reason=EndReason.NEW_LEVEL)
     await log.commit(ends=[end])
     interval = Duration(seconds=1)
     request = watch(after_cursor=0, min_severity=WARNING, heartbeat_interval=interval)

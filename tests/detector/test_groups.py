@@ -7,8 +7,8 @@ from mesh.clients import closing
 from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.model.anomalies import (
-    End,
     EndReason,
+    EpisodeEnd,
     Kind,
 )
 from tests.detector.anomaly_log import (
@@ -32,7 +32,7 @@ async def test_what_begins_together_at_one_service_is_sent_once_and_ends_with_th
     lead, member, stronger = of_shop(1), of_shop(2, score=0.85), of_shop(3, score=0.99)
     alone = dataclasses.replace(a_finding(4), series_id=4)
     await log.commit(lead, member, alone, stronger)
-    ends = [End(series_id=n, end_ms=START_MS + 9000 * n, reason=EndReason.USUAL_AGAIN)
+    ends = [EpisodeEnd(series_id=n, end_ms=START_MS + 9000 * n, reason=EndReason.USUAL_AGAIN)
             for n in (1, 2)]  # fmt: skip
     await log.commit(ends=ends[:1])
     await log.commit(of_shop(5, score=0.81))
@@ -82,7 +82,7 @@ async def test_the_end_of_a_rule_or_a_silence_ends_nothing_else_of_the_series(
             for n, (kind, source) in enumerate(kinds)
         )
     )
-    usual = End(series_id=1, end_ms=START_MS + 9000, reason=EndReason.USUAL_AGAIN)
+    usual = EpisodeEnd(series_id=1, end_ms=START_MS + 9000, reason=EndReason.USUAL_AGAIN)
     for n, (kind, source) in enumerate(kinds):
         await log.commit(ends=[dataclasses.replace(usual, kind=kind, source=source)])
         still = {each.anomaly_id for each in await listed(stub) if not each.HasField("end_time")}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.detector.model.anomalies import End, Finding, Kind
+from services.detector.model.anomalies import EpisodeEnd, Finding, Kind
 from services.detector.model.checkpoints import Changes, Checkpoint, Episode, StoredSeries, Watched
 from services.detector.model.models import ActiveModel
 from services.detector.model.rules import Comparison, Rule
@@ -56,7 +56,7 @@ class Table:
         self.series: dict[int, StoredSeries] = {}
         self.episodes: dict[tuple[str, int], Episode] = {}
         self.findings: dict[str, Finding] = {}
-        self.ends: list[End] = []
+        self.ends: list[EpisodeEnd] = []
         self.cursor = 0
         self.watched: Watched | None = None
 
@@ -97,7 +97,7 @@ class Holder:
 
     def __init__(self, table: Table) -> None:
         checkpoint = table.checkpoint()
-        self.table, self.findings, self.ends = table, list[Finding](), list[End]()
+        self.table, self.findings, self.ends = table, list[Finding](), list[EpisodeEnd]()
         self.scorer = ShardScorer(checkpoint, SETTINGS)
         self.scorer.use_model(ActiveModel(version=3, forest=forest()))
         self.scorer.use_rules(RULES)
@@ -205,7 +205,7 @@ def test_kill_at_any_moment_changes_no_anomaly(seed: int, lives: list[int], ever
     assert in_order(disturbed.ends) == in_order(undisturbed.ends)
 
 
-def in_order(ends: list[End]) -> list[End]:
+def in_order(ends: list[EpisodeEnd]) -> list[EpisodeEnd]:
     return sorted(ends, key=lambda each: (each.end_ms, each.series_id, each.kind, each.source))
 
 

@@ -15,13 +15,13 @@ from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.detectors.engine import FEATURES, train
 from services.detector.detectors.evaluation import BINS, Track, made_up
 from services.detector.feeds.forests import RETRY_AFTER, ForestFeed
-from services.detector.model.model_life import Evaluation, Judged, Live, Stage
+from services.detector.model.model_life import Evaluation, JudgedVectors, Live, Stage
 from services.detector.model.models import TrainedModel
 from services.detector.store import ModelStore, TrainingStore, VersionStore
 from services.detector.store.trainings import WAITING_MAX
 from services.detector.training.evaluate import Evaluator
 from services.detector.training.schedule import DRIFT, Keeper, Schedule
-from services.detector.training.train import Needs, Trainer, simulated_rows_for, taught
+from services.detector.training.train import FirstModelNeeds, Trainer, simulated_rows_for, taught
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import deliveries, forest, samples
@@ -61,7 +61,7 @@ def keeper_of(pool: "Pool", clock: SystemClock | None = None) -> Keeper:
     clock = clock or SystemClock()
     models, versions = ModelStore(pool), VersionStore(pool)
     return Keeper(
-        trainer=Trainer(models, Needs(samples=100, wait_s=0.0), clock),
+        trainer=Trainer(models, FirstModelNeeds(samples=100, wait_s=0.0), clock),
         evaluator=Evaluator(models, versions, Stored(), clock),
         models=models,
         versions=versions,
@@ -143,7 +143,7 @@ def worse_model() -> TrainedModel:
 async def test_first_model_comes_about_although_nothing_was_ever_new(pool: "Pool") -> None:
     """Perfectly regular series keep no rows; made-up ones are mixed in, and the version says so."""
     await collect(pool, 1, 100, 0)
-    trainer = Trainer(ModelStore(pool), Needs(samples=100, wait_s=0.0), SystemClock())
+    trainer = Trainer(ModelStore(pool), FirstModelNeeds(samples=100, wait_s=0.0), SystemClock())
     assert await trainer.train_if_needed()
     version = await VersionStore(pool).find(1)
     assert version is not None
@@ -157,7 +157,9 @@ def test_made_up_rows_are_mixed_in_only_where_few_were_seen() -> None:
 
 def test_training_forgets_true_alarms_and_repeats_false_ones() -> None:
     seen = rows(200)
-    judged = Judged(true_alarms=seen[:3], false_alarms=np.full((1, len(FEATURES)), 7, np.float32))
+    judged = JudgedVectors(
+        true_alarms=seen[:3], false_alarms=np.full((1, len(FEATURES)), 7, np.float32)
+    )
     learnt, repeated = taught(seen, judged)
     assert (len(learnt), repeated) == (197 + 9, 9)
     assert (learnt[-9:] == 7).all()
@@ -167,7 +169,9 @@ def test_alarms_are_known_though_they_were_stored_to_three_digits() -> None:
     seen = rows(200)
     stored = seen[:3].astype(np.float16).astype(np.float32)
     assert not np.array_equal(stored, seen[:3])
-    judged = Judged(true_alarms=stored, false_alarms=np.zeros((0, len(FEATURES)), np.float32))
+    judged = JudgedVectors(
+        true_alarms=stored, false_alarms=np.zeros((0, len(FEATURES)), np.float32)
+    )
     learnt, _ = taught(seen, judged)
     assert len(learnt) == 197
 

@@ -8,7 +8,7 @@ import pytest
 
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
-from services.detector.model.anomalies import LAST_SAMPLE, End, EndReason, Finding, Kind
+from services.detector.model.anomalies import LAST_SAMPLE, EndReason, EpisodeEnd, Finding, Kind
 from services.detector.model.checkpoints import Episode, StoredSeries
 from services.detector.model.models import ActiveModel
 from services.detector.model.samples import Samples
@@ -188,11 +188,11 @@ def test_series_of_one_sender_share_its_label_and_the_first_are_kept_by_name() -
     assert scorer.sweep(last_ms + 7_000_000, last_ms) == ([], [])
 
 
-def said_of_a_job(every_ms: int) -> tuple[list[str], list[End]]:
+def said_of_a_job(every_ms: int) -> tuple[list[str], list[EpisodeEnd]]:
     """Twenty hosts die one after another; six come back, and fall silent with the end again."""
     dead = [(n, 200 + 2 * n, 500 + 9 * n if n % 3 == 0 else 10_000) for n in range(1, 21)]
     scorer, looked_ms = scorer_of(), START_MS
-    announced, ends = list[Finding](), list[End]()
+    announced, ends = list[Finding](), list[EpisodeEnd]()
     labels = {n: {"__name__": "up", "job": "api"} for n in range(1, 21)}
     for second in range(0, 1500, 5):
         now_ms = START_MS + 1000 * second

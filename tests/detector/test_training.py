@@ -16,13 +16,13 @@ from services.detector.feeds.forests import ForestFeed
 from services.detector.model.checkpoints import Changes
 from services.detector.model.models import TrainedModel
 from services.detector.store import CheckpointStore, ModelStore
-from services.detector.training.train import Needs, Trainer, TrainingError, grow_forest
+from services.detector.training.train import FirstModelNeeds, Trainer, TrainingError, grow_forest
 from tests.detector.signals import forest
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
 
-NEEDS = Needs(samples=100, wait_s=0.0)
+NEEDS = FirstModelNeeds(samples=100, wait_s=0.0)
 
 
 def rows(count: int = 300) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":

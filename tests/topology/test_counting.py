@@ -7,7 +7,7 @@ from services.topology.minutes.packing import unpacked
 from services.topology.model.checkpoints import Checkpoint
 from services.topology.model.deliveries import Delivery, by_second
 from services.topology.model.names import Names
-from services.topology.shards.counting import Counting
+from services.topology.shards.counting import ShardCounter
 from tests.topology.events import NOW_NS, record, rows, span
 
 NOW_S = NOW_NS // 10**9
@@ -16,9 +16,9 @@ BEGIN = Checkpoint(
 )
 
 
-def counting(checkpoint: Checkpoint = BEGIN) -> Counting:
+def counting(checkpoint: Checkpoint = BEGIN) -> ShardCounter:
     """With the usual waits."""
-    return Counting(checkpoint, settle_s=10, longest_s=60)
+    return ShardCounter(checkpoint, settle_s=10, longest_s=60)
 
 
 def delivery(cursor: int, second: int, *said: dict[str, Any]) -> Delivery:
@@ -35,7 +35,7 @@ def delivery(cursor: int, second: int, *said: dict[str, Any]) -> Delivery:
     )
 
 
-def after(shard: Counting, before: Checkpoint) -> Checkpoint:
+def after(shard: ShardCounter, before: Checkpoint) -> Checkpoint:
     """Where a shard stands after a commit, as a store would give it."""
     changes = shard.changes()
     shard.committed(changes)
@@ -60,7 +60,7 @@ LOG = [
 ]
 
 
-def finals(shard: Counting) -> dict[int, bytes]:
+def finals(shard: ShardCounter) -> dict[int, bytes]:
     """The minutes that became final."""
     return dict(shard.changes().final_minutes)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from mesh.subscription import Subscription
-from services.detector.feeds.feed import Following
+from services.detector.feeds.feed import FeedPoller
 
 
 class Consumer:
@@ -15,7 +15,7 @@ class Consumer:
         self,
         subscription: Subscription,
         *,
-        feeds: Following,
+        feeds: FeedPoller,
         pool: Executor,
         prepare: Callable[[], None],
     ) -> None:

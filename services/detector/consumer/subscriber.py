@@ -16,7 +16,7 @@ from services.detector.detectors.engine import Settings
 from services.detector.model.checkpoints import Checkpoint
 from services.detector.model.samples import Delivery, Labels
 from services.detector.shards.scoring import ShardScorer
-from services.detector.shards.shard import ShardWorker, Terms
+from services.detector.shards.shard import ShardContext, ShardWorker
 
 SUBSCRIPTION: Final = "detector"
 
@@ -29,7 +29,7 @@ class DetectorSubscriber:
     subscription = SUBSCRIPTION
     topic = ingest_pb.TOPIC_SAMPLES
 
-    def __init__(self, terms: Terms, settings: Settings) -> None:
+    def __init__(self, terms: ShardContext, settings: Settings) -> None:
         """Knows no series yet."""
         self._terms = terms
         self._settings = settings

@@ -12,7 +12,7 @@ from sensus.core.v1 import series_pb2
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.convert.reasons import reason_of
 from services.detector.model.anomalies import Anomaly, EndReason, Entry, Kind
-from services.detector.model.budget import Allowed
+from services.detector.model.budget import Allowance
 from services.detector.model.checkpoints import ShardPlace
 from services.detector.model.groups import NO_LABEL
 from services.detector.model.models import Status
@@ -173,7 +173,7 @@ def status_message(status: Status, needed_samples: int) -> detector_pb.GetDetect
     return message
 
 
-def _budget_message(allowed: Allowed) -> detector_pb.WarningBudget:
+def _budget_message(allowed: Allowance) -> detector_pb.WarningBudget:
     of = f"series {allowed.selector}" if allowed.selector else "this installation"
     return detector_pb.WarningBudget(
         selector=allowed.selector,

@@ -14,7 +14,7 @@ SPAN_MAX_MS: Final = 24 * 86_400_000
 _LAST_MS: Final = 253_402_300_800_000
 
 
-class Asked(NamedTuple):
+class RangeQuery(NamedTuple):
     """The series, the span, and how many points of it."""
 
     series_id: int
@@ -23,7 +23,7 @@ class Asked(NamedTuple):
     points: int
 
 
-def asked(request: detector_pb.GetExpectedRangeRequest, now_ms: int) -> Asked:
+def asked(request: detector_pb.GetExpectedRangeRequest, now_ms: int) -> RangeQuery:
     """What is asked for.
 
     Raises:
@@ -42,7 +42,7 @@ def asked(request: detector_pb.GetExpectedRangeRequest, now_ms: int) -> Asked:
     points = request.max_points or POINTS_DEFAULT
     if points > POINTS_MAX:
         raise _refused("max_points", f"must be at most {POINTS_MAX}", "INVALID_MAX_POINTS")
-    return Asked(request.series_id, start_ms, end_ms, points)
+    return RangeQuery(request.series_id, start_ms, end_ms, points)
 
 
 def ranges_message(ranges: Ranges) -> detector_pb.GetExpectedRangeResponse:

@@ -28,7 +28,7 @@ class Feed(Protocol):
         """
 
 
-class Following:
+class FeedPoller:
     """Asks for each of several feeds once a second: a change works everywhere within two."""
 
     def __init__(self, feeds: Sequence[Feed], clock: Clock) -> None:

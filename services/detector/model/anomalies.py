@@ -100,7 +100,7 @@ class EndReason(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class EpisodeEnd:
     """An episode of a series ended: all its anomalies of that kind and source that are open."""
 
     series_id: int

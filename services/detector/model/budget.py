@@ -68,7 +68,7 @@ class Budget:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
+class Allowance:
     """What a budget still allows: the selector of a group, or "" for the whole installation."""
 
     selector: str

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.model.anomalies import End, Finding
+from services.detector.model.anomalies import EpisodeEnd, Finding
 from services.detector.model.samples import Labels
 
 
@@ -99,7 +99,7 @@ class Changes:
     states: Sequence[bytes]
     warm: Sequence[bool]
     findings: Sequence[Finding]
-    ends: Sequence[End] = ()
+    ends: Sequence[EpisodeEnd] = ()
     episodes: Sequence[Episode] = ()
     ended_episodes: Sequence[tuple[str, int]] = ()
     forgotten_rows: Sequence[int] = ()

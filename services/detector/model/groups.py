@@ -64,7 +64,7 @@ class Lead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class PlacedFinding:
     """A finding and its place; one that is not `listed` is counted for its lead and not kept."""
 
     finding: Finding
@@ -75,7 +75,7 @@ def placed(
     findings: Sequence[Finding],
     open_leads: Iterable[Lead],
     as_announced: Callable[[Finding], Finding] = lambda lead: lead,
-) -> list[Placed]:
+) -> list[PlacedFinding]:
     """The findings, each under the earliest lead that takes it, or as a lead itself.
 
     `as_announced` gives a new lead as it is announced, in their order: within the budget or held
@@ -91,15 +91,15 @@ def _placed(
     found: Finding,
     leads: dict[SharedLabel, list[Lead]],
     as_announced: Callable[[Finding], Finding],
-) -> Placed:
+) -> PlacedFinding:
     is_grouped = found.shared != NO_LABEL and found.kind in TOGETHER_MS
     mine = leads.setdefault(found.shared, []) if is_grouped else []
     lead_id = next((lead.anomaly_id for lead in mine if lead.takes(found)), None)
     if lead_id is not None:
-        return Placed(finding=found, lead_id=lead_id)
+        return PlacedFinding(finding=found, lead_id=lead_id)
     announced = as_announced(found)
     mine.append(_as_lead(announced))
-    return Placed(finding=announced, lead_id=None)
+    return PlacedFinding(finding=announced, lead_id=None)
 
 
 def _as_lead(found: Finding) -> Lead:

@@ -40,7 +40,7 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Judged:
+class JudgedVectors:
     """Feature vectors of alarms that people judged, float32[k, F] each."""
 
     true_alarms: npt.NDArray[np.float32]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.detector.detectors.engine import Forest
-from services.detector.model.budget import Allowed
+from services.detector.model.budget import Allowance
 from services.detector.model.checkpoints import ShardPlace
 
 
@@ -57,4 +57,4 @@ class Status:
     series_count: int
     warm_series_count: int
     shards: Sequence[ShardPlace]
-    budgets: Sequence[Allowed]
+    budgets: Sequence[Allowance]

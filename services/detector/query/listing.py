@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from services.detector.model.anomalies import Anomaly
-from services.detector.store import AnomalyFilter, AnomalyStore, Place
+from services.detector.store import AnomalyFilter, AnomalyStore, ListPlace
 
 READ_MAX: Final = 20_000
 """Anomalies looked at for one page; a page may be short, even empty, and not be the last."""
@@ -18,9 +18,9 @@ async def list_anomalies(
     store: AnomalyStore,
     wanted: AnomalyFilter,
     matches: Callable[[Anomaly], bool],
-    before: Place,
+    before: ListPlace,
     size: int,
-) -> tuple[list[Anomaly], Place | None]:
+) -> tuple[list[Anomaly], ListPlace | None]:
     """At most `size` anomalies older than `before`; the place to go on from, None at the end."""
     found: list[Anomaly] = []
     place, chunk_size, read = before, size + 1, 0
@@ -38,6 +38,6 @@ async def list_anomalies(
     return found, place
 
 
-def _place_of(anomaly: Anomaly) -> Place:
+def _place_of(anomaly: Anomaly) -> ListPlace:
     event_time = _EPOCH + timedelta(milliseconds=anomaly.finding.event_ms)
-    return Place(event_time=event_time, cursor=anomaly.cursor)
+    return ListPlace(event_time=event_time, cursor=anomaly.cursor)

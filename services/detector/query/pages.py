@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mesh.errors import InvalidInput, Violation
-from services.detector.store import Place
+from services.detector.store import ListPlace
 
 DEFAULT_SIZE: Final = 100
 MAX_SIZE: Final = 1000
@@ -31,24 +31,24 @@ def checked_size(page_size: int) -> int:
     return page_size or DEFAULT_SIZE
 
 
-def token_of(place: Place, question: str) -> str:
+def token_of(place: ListPlace, question: str) -> str:
     """The token with which the list goes on after `place`."""
     time_us = (place.event_time - _EPOCH) // _MICROSECOND
     raw = _FORMAT.pack(time_us, place.cursor, _digest(question))
     return base64.urlsafe_b64encode(raw).decode()
 
 
-def place_of(token: str, question: str) -> Place:
+def place_of(token: str, question: str) -> ListPlace:
     """Where the list goes on; its beginning for an empty token.
 
     Raises:
         InvalidInput: INVALID_PAGE_TOKEN, not one of ours or of another question.
     """
     if not token:
-        return Place()
+        return ListPlace()
     try:
         time_us, cursor, digest = _FORMAT.unpack(base64.b64decode(token, b"-_", validate=True))
-        place = Place(event_time=_EPOCH + timedelta(microseconds=time_us), cursor=cursor)
+        place = ListPlace(event_time=_EPOCH + timedelta(microseconds=time_us), cursor=cursor)
     except (binascii.Error, struct.error, ValueError, OverflowError):
         raise _invalid("use next_page_token as it was given") from None
     if digest != _digest(question):

@@ -54,7 +54,7 @@ class AnomalyMethods(detector_service_pb2_grpc.DetectorServiceServicer):
         every_s = heartbeat_s(
             request.heartbeat_interval, given=request.HasField("heartbeat_interval")
         )
-        wanted = _Wanted(selector, request.min_severity, with_members=request.include_members)
+        wanted = _WatchFilter(selector, request.min_severity, with_members=request.include_members)
         async for frame in self._publisher.watch(after, lambda e: wanted(e.anomaly), every_s):
             yield convert.frame_message(frame, self._clock.now_ms())
 
@@ -67,7 +67,7 @@ class AnomalyMethods(detector_service_pb2_grpc.DetectorServiceServicer):
         wanted = convert.anomaly_filter(request, selector)
         question = convert.question_of(request)
         before = pages.place_of(request.page_token, question)
-        matches = _Wanted(selector, 0, with_members=not request.exclude_members)
+        matches = _WatchFilter(selector, 0, with_members=not request.exclude_members)
         found, next_place = await list_anomalies(self._anomalies, wanted, matches, before, size)
         return detector_pb.ListAnomaliesResponse(
             anomalies=[
@@ -105,7 +105,7 @@ class AnomalyMethods(detector_service_pb2_grpc.DetectorServiceServicer):
         return convert.status_message(await self._status.status(), self._warmup_samples)
 
 
-class _Wanted:
+class _WatchFilter:
     """What one watch asked for."""
 
     def __init__(self, selector: Selector, min_severity: int, *, with_members: bool) -> None:

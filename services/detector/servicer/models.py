@@ -14,7 +14,7 @@ from sensus.detector.v1 import detector_service_pb2_grpc
 from services.detector.convert import models as convert
 from services.detector.model.model_life import ModelVersion, Training
 from services.detector.query import pages
-from services.detector.store import Place, TrainingStore, VersionStore
+from services.detector.store import ListPlace, TrainingStore, VersionStore
 from services.detector.training.evaluate import Evaluator
 
 LOOK_EVERY_S: Final = 0.25
@@ -66,7 +66,7 @@ class ModelMethods(detector_service_pb2_grpc.DetectorServiceServicer):
         before = pages.place_of(request.page_token, _LIST).cursor
         found = await self._versions.list(before, size + 1)
         more = len(found) > size
-        token = pages.token_of(Place(cursor=found[size - 1].version), _LIST) if more else ""
+        token = pages.token_of(ListPlace(cursor=found[size - 1].version), _LIST) if more else ""
         models = [convert.version_message(each) for each in found[:size]]
         return detector_pb.ListModelVersionsResponse(models=models, next_page_token=token)
 

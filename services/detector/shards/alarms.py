@@ -10,8 +10,8 @@ from services.detector.detectors.engine import FEATURES, Engine, Scores
 from services.detector.model.anomalies import (
     DRIFT,
     Contribution,
-    End,
     EndReason,
+    EpisodeEnd,
     Finding,
     Kind,
     Severity,
@@ -92,10 +92,10 @@ def _alarm(
     )
 
 
-def ends(samples: Samples, scores: Scores) -> list[End]:
+def ends(samples: Samples, scores: Scores) -> list[EpisodeEnd]:
     """One for each sample with which the episode of an alert ends."""
     return [
-        End(
+        EpisodeEnd(
             series_id=int(samples.series_ids[index]),
             end_ms=int(samples.timestamps_ms[index]),
             reason=EndReason(int(scores.ended[index])),

@@ -7,7 +7,7 @@ A forgotten series that comes back is a new one.
 import dataclasses
 from typing import Final
 
-from services.detector.model.anomalies import End, EndReason, Kind
+from services.detector.model.anomalies import EndReason, EpisodeEnd, Kind
 from services.detector.model.checkpoints import Checkpoint, Episode
 from services.detector.shards.silences import SOURCE
 
@@ -16,18 +16,18 @@ FORGOTTEN_AFTER_MS: Final = 60 * 86_400_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Forgotten:
+class ForgottenRows:
     """Rows and open episodes, as source and series, that are to be deleted, and what ends so."""
 
     row_numbers: list[int]
     episodes: list[tuple[str, int]]
-    ends: list[End]
+    ends: list[EpisodeEnd]
 
 
-NOTHING: Final = Forgotten(row_numbers=[], episodes=[], ends=[])
+NOTHING: Final = ForgottenRows(row_numbers=[], episodes=[], ends=[])
 
 
-def without_forgotten(checkpoint: Checkpoint) -> tuple[Checkpoint, Forgotten]:
+def without_forgotten(checkpoint: Checkpoint) -> tuple[Checkpoint, ForgottenRows]:
     """The checkpoint without series that have been silent for long, by the clock of ingest."""
     if checkpoint.watched is None:
         return checkpoint, NOTHING
@@ -43,7 +43,7 @@ def without_forgotten(checkpoint: Checkpoint) -> tuple[Checkpoint, Forgotten]:
         checkpoint,
         series=[each for each in checkpoint.series if each.series_id not in gone],
         episodes=[each for each in checkpoint.episodes if each.series_id not in gone],
-    ), Forgotten(
+    ), ForgottenRows(
         row_numbers=[each.row_number for each in checkpoint.series if each.series_id in gone],
         episodes=[(each.source, each.series_id) for each in dropped],
         ends=[
@@ -53,14 +53,14 @@ def without_forgotten(checkpoint: Checkpoint) -> tuple[Checkpoint, Forgotten]:
     )
 
 
-def forgotten(series_id: int, kind: Kind, end_ms: int, source: str = "") -> End:
+def forgotten(series_id: int, kind: Kind, end_ms: int, source: str = "") -> EpisodeEnd:
     """The end of what nobody knows any more."""
-    return End(
+    return EpisodeEnd(
         series_id=series_id, end_ms=end_ms, reason=EndReason.FORGOTTEN, kind=kind, source=source
     )
 
 
-def _end_of(episode: Episode, end_ms: int) -> End:
+def _end_of(episode: Episode, end_ms: int) -> EpisodeEnd:
     if episode.source == SOURCE:
         return forgotten(episode.series_id, Kind.ABSENCE, end_ms)
     return forgotten(episode.series_id, Kind.THRESHOLD, end_ms, episode.source)

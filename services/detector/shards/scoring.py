@@ -15,7 +15,7 @@ from services.detector.detectors.engine import Engine, Scores, Settings
 from services.detector.detectors.strictness import Strictness
 from services.detector.detectors.threshold import in_order
 from services.detector.model.anomalies import (
-    End,
+    EpisodeEnd,
     Finding,
     Kind,
 )
@@ -46,7 +46,7 @@ class Outcome:
     """What one call of `score` found, how many samples got a score, what each model saw."""
 
     findings: Sequence[Finding]
-    ends: Sequence[End]
+    ends: Sequence[EpisodeEnd]
     scored: int
     live: Mapping[int, Live]
     silenced: int
@@ -107,7 +107,7 @@ class ShardScorer:
             self._strictness = by_series
             self._require()
 
-    def sweep(self, now_ms: int, since_ms: int) -> tuple[list[Finding], list[End]]:
+    def sweep(self, now_ms: int, since_ms: int) -> tuple[list[Finding], list[EpisodeEnd]]:
         """Series that fell silent by `now_ms`; only time after `since_ms` counts as silence.
 
         With them the ends of what was abnormal of them, and of episodes whose rule is gone.
@@ -167,7 +167,7 @@ class ShardScorer:
     def changes(
         self,
         findings: Sequence[Finding],
-        ends: Sequence[End] = (),
+        ends: Sequence[EpisodeEnd] = (),
         *,
         with_training_rows: bool,
         watched: Watched | None = None,
@@ -279,9 +279,9 @@ class ShardScorer:
         rows: npt.NDArray[np.int32],
         fresh: npt.NDArray[np.bool_],
         scores: Scores,
-    ) -> tuple[list[Finding], list[End]]:
+    ) -> tuple[list[Finding], list[EpisodeEnd]]:
         version = self._model.version if self._model else 0
-        found, ends = list[Finding](), list[End]()
+        found, ends = list[Finding](), list[EpisodeEnd]()
         for hit in self._rules.evaluate(samples, rows, fresh, scores.apart):
             if hit.severity is None:
                 ends.append(end_of(hit, samples))

@@ -18,7 +18,7 @@ from mesh.subscription import Amount, Credit
 from mesh.telemetry import span
 from services.detector import metrics
 from services.detector.detectors.strictness import Strictness
-from services.detector.model.anomalies import End, Finding
+from services.detector.model.anomalies import EpisodeEnd, Finding
 from services.detector.model.checkpoints import Changes, Watched
 from services.detector.model.metric_types import MetricTypes
 from services.detector.model.model_life import Live
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class ShardContext:
     """What all shards of a process share.
 
     Attributes:
@@ -81,7 +81,7 @@ class ShardWorker:
         scorer: ShardScorer,
         *,
         shard: int,
-        terms: Terms,
+        terms: ShardContext,
         credit: Credit,
         labels_by_id: Mapping[int, Labels],
         committed: Callable[[int, Amount], None],
@@ -109,7 +109,7 @@ class ShardWorker:
         self._stopping = False
         self._watch = Watch(watched)
         self._findings: list[Finding] = []
-        self._ends: list[End] = []
+        self._ends: list[EpisodeEnd] = []
         self._held = Amount()
         self._checkpoint_s = self._kept_rows_s = terms.clock.monotonic_s()
 
@@ -237,7 +237,7 @@ class ShardWorker:
         rules, types = self._terms.rules(), self._terms.types()
         until_ms, since_ms = self._watch.until_ms, self._watch.since_ms
 
-        def sweep() -> tuple[list[Finding], list[End]]:
+        def sweep() -> tuple[list[Finding], list[EpisodeEnd]]:
             self._scorer.use_rules(rules, types)
             return self._scorer.sweep(until_ms, since_ms)
 

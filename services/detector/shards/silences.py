@@ -21,8 +21,8 @@ from services.detector.detectors.engine import Engine, Scores
 from services.detector.model.anomalies import (
     LAST_SAMPLE,
     Contribution,
-    End,
     EndReason,
+    EpisodeEnd,
     Finding,
     Kind,
     Severity,
@@ -69,11 +69,11 @@ class Silence(NamedTuple):
     alarmed: bool
 
 
-class Heard(NamedTuple):
+class SilenceChanges(NamedTuple):
     """What a batch says of silences: those not announced before it ended them, and all ends."""
 
     untold: list[Silence]
-    ends: list[End]
+    ends: list[EpisodeEnd]
 
 
 class ShardSilences:
@@ -111,7 +111,7 @@ class ShardSilences:
         fresh: Flags,
         known: Flags,
         since_ms: int,
-    ) -> Heard:
+    ) -> SilenceChanges:
         """Takes a batch: the silences that end with it, whether its samples are scored or not.
 
         Only time after `since_ms` counts as silence, and only of series whose warm-up was over
@@ -127,7 +127,7 @@ class ShardSilences:
         columns = (rows, due_ms, from_ms, from_ms - delay_ms, patience_ms, usual_ms, scores.alarmed)
         untold = self._silences(np.flatnonzero(late), *columns)
         over = np.flatnonzero(late | (announced & heard_of)).tolist()
-        return Heard(untold, [self._end(int(rows[i]), int(arrived_ms[i])) for i in over])
+        return SilenceChanges(untold, [self._end(int(rows[i]), int(arrived_ms[i])) for i in over])
 
     def lasting(self, engine: Engine, warm: Flags, now_ms: int, since_ms: int) -> list[Silence]:
         """What lasts too long by `now_ms` and was not announced.
@@ -148,10 +148,10 @@ class ShardSilences:
         """Anomalies of these, in the order in which they became too long."""
         return [self._finding(each) for each in sorted(silences)]
 
-    def value_ends(self, silences: Iterable[Silence]) -> list[End]:
+    def value_ends(self, silences: Iterable[Silence]) -> list[EpisodeEnd]:
         """Ends of what was abnormal of the values of these."""
         return [
-            End(
+            EpisodeEnd(
                 series_id=each.series_id,
                 end_ms=int(max(each.due_ms, each.last_ms)),
                 reason=EndReason.FORGOTTEN,
@@ -234,8 +234,8 @@ class ShardSilences:
             listed=self._listed[silence.row],
         )
 
-    def _end(self, row: int, arrived_ms: int) -> End:
-        return End(
+    def _end(self, row: int, arrived_ms: int) -> EpisodeEnd:
+        return EpisodeEnd(
             series_id=self._ids[row],
             end_ms=arrived_ms,
             reason=EndReason.USUAL_AGAIN,

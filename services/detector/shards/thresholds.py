@@ -12,8 +12,8 @@ from mesh.selector import parse
 from services.detector.detectors import threshold
 from services.detector.model.anomalies import (
     Contribution,
-    End,
     EndReason,
+    EpisodeEnd,
     Finding,
     Kind,
     Severity,
@@ -37,7 +37,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class RuleHit:
     """Sample `index` of a batch begins an episode of `rule`, or makes it worse; None ends it."""
 
     index: int
@@ -88,11 +88,11 @@ class ShardRules:
         self._orphans += [each for each in self._waiting.values() if each.said]
         self._waiting = {}
 
-    def orphans(self, now_ms: int) -> list[End]:
+    def orphans(self, now_ms: int) -> list[EpisodeEnd]:
         """Ends of episodes whose rule is gone, once."""
         orphans, self._orphans = self._orphans, []
         return [
-            End(
+            EpisodeEnd(
                 series_id=each.series_id,
                 end_ms=max(now_ms, each.since_warning_ms or 0, each.since_critical_ms or 0),
                 reason=EndReason.RULE_GONE,
@@ -102,7 +102,7 @@ class ShardRules:
             for each in orphans
         ]
 
-    def evaluate(self, samples: Samples, rows: I32, fresh: Flags, apart: Flags) -> list[Hit]:
+    def evaluate(self, samples: Samples, rows: I32, fresh: Flags, apart: Flags) -> list[RuleHit]:
         """Takes one batch in order; samples that are `apart` came after a gap in their series."""
         return [
             hit for watch in self._watches for hit in watch.evaluate(samples, rows, fresh, apart)
@@ -170,7 +170,9 @@ class _Watch:
         place = self._place_of_row[row]
         self.state[place] = self.before[place] = (first, second, episode.said)
 
-    def evaluate(self, samples: Samples, rows: I32, fresh: Flags, apart: Flags) -> Iterator[Hit]:
+    def evaluate(
+        self, samples: Samples, rows: I32, fresh: Flags, apart: Flags
+    ) -> Iterator[RuleHit]:
         places = self._place_of_row[rows]
         mine = np.flatnonzero(places >= 0)
         if not len(mine):
@@ -187,7 +189,7 @@ class _Watch:
             hits,
         )
         for at in np.flatnonzero(hits).tolist():
-            yield Hit(index=int(mine[at]), rule=self.rule, severity=_SEVERITIES[int(hits[at])])
+            yield RuleHit(index=int(mine[at]), rule=self.rule, severity=_SEVERITIES[int(hits[at])])
 
     def open(self, series_ids: Sequence[int]) -> list[Episode]:
         return self._episodes(np.flatnonzero(_is_open(self.state)), series_ids)
@@ -214,9 +216,9 @@ class _Watch:
         ]
 
 
-def end_of(hit: Hit, samples: Samples) -> End:
+def end_of(hit: RuleHit, samples: Samples) -> EpisodeEnd:
     """The end of an episode."""
-    return End(
+    return EpisodeEnd(
         series_id=int(samples.series_ids[hit.index]),
         end_ms=int(samples.timestamps_ms[hit.index]),
         reason=EndReason.USUAL_AGAIN,
@@ -226,7 +228,7 @@ def end_of(hit: Hit, samples: Samples) -> End:
 
 
 def finding_of(
-    hit: Hit,
+    hit: RuleHit,
     severity: Severity,
     samples: Samples,
     labels: Labels,

@@ -1,6 +1,6 @@
 """Schema `detector`: one class per subject, one method per question, domain types out."""
 
-from services.detector.store.anomalies import AnomalyFilter, AnomalyStore, Place
+from services.detector.store.anomalies import AnomalyFilter, AnomalyStore, ListPlace
 from services.detector.store.checkpoints import CheckpointStore
 from services.detector.store.feedback import FeedbackStore
 from services.detector.store.models import ModelStore
@@ -15,8 +15,8 @@ __all__ = [
     "AnomalyStore",
     "CheckpointStore",
     "FeedbackStore",
+    "ListPlace",
     "ModelStore",
-    "Place",
     "RetentionStore",
     "RuleStore",
     "StatusStore",

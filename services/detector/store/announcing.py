@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
-from services.detector.model.anomalies import End, Finding, Kind
+from services.detector.model.anomalies import EpisodeEnd, Finding, Kind
 from services.detector.model.budget import Budget
-from services.detector.model.groups import NO_LABEL, TOGETHER_MS, Lead, Placed, placed
+from services.detector.model.groups import NO_LABEL, TOGETHER_MS, Lead, PlacedFinding, placed
 from services.detector.store.purses import open_purses
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ FROM placed WHERE anomaly.cursor = placed.cursor
 async def announce(
     connection: "Connection",
     findings: Sequence[Finding],
-    ends: Sequence[End],
+    ends: Sequence[EpisodeEnd],
     budget: Budget,
 ) -> None:
     """Adds to the log within the transaction of `connection`; cursors grow with every commit."""
@@ -142,7 +142,7 @@ async def _open_leads(connection: "Connection", findings: Sequence[Finding]) -> 
     ]
 
 
-async def _end(connection: "Connection", ends: Sequence[End]) -> None:
+async def _end(connection: "Connection", ends: Sequence[EpisodeEnd]) -> None:
     rows = [(e.series_id, e.end_ms, int(e.reason), int(e.kind), e.source) for e in ends]
     columns = [list(column) for column in zip(*rows, strict=True)]
     ended = await connection.fetch(_END_SERIES, *columns)
@@ -151,7 +151,7 @@ async def _end(connection: "Connection", ends: Sequence[End]) -> None:
         await connection.execute(_END, sorted(touched))
 
 
-def _columns(found: Iterable[Placed]) -> list[list[Any]]:
+def _columns(found: Iterable[PlacedFinding]) -> list[list[Any]]:
     rows = [_row(each.finding, each.lead_id) for each in found]
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(21)]
 

@@ -82,7 +82,7 @@ class AnomalyFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ListPlace:
     """A place in the list of anomalies, newest first."""
 
     event_time: datetime = _LAST_TIME
@@ -123,7 +123,7 @@ class AnomalyStore:
         """Hears of commits while the block runs."""
         return listening(self._pool, CHANNEL)
 
-    async def list(self, wanted: AnomalyFilter, before: Place, limit: int) -> list[Anomaly]:
+    async def list(self, wanted: AnomalyFilter, before: ListPlace, limit: int) -> list[Anomaly]:
         """The newest `limit` anomalies that are older than the place `before`."""
         with guard("list_anomalies"):
             rows = await self._pool.fetch(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mesh.errors import Conflict, Unavailable
 from mesh.postgres import give_up, guard
 from services.detector.detectors.engine import FEATURES, Forest
-from services.detector.model.model_life import Judged
+from services.detector.model.model_life import JudgedVectors
 from services.detector.model.models import ActiveModel, TrainedModel, WarmUp
 from services.detector.store.versions import VersionStore
 
@@ -70,7 +70,7 @@ class ModelStore:
         with guard("shadow_model"):
             return int(await self._pool.fetchval(_SHADOW_VERSION, list(FEATURES)) or 0)
 
-    async def judged(self) -> Judged:
+    async def judged(self) -> JudgedVectors:
         """The alarms that people judged."""
         return await VersionStore(self._pool).judged()
 

@@ -7,7 +7,7 @@ import asyncpg
 
 from services.detector.model import budget
 from services.detector.model.anomalies import Finding
-from services.detector.model.budget import Allowed, Budget, Purse
+from services.detector.model.budget import Allowance, Budget, Purse
 from services.detector.model.groups import NO_LABEL, SharedLabel
 
 if TYPE_CHECKING:
@@ -73,13 +73,13 @@ async def open_purses(
     return Purses(terms, await _purses(connection, gains, now_ms), now_ms)
 
 
-async def allowed(connection: "Connection", terms: Budget) -> list[Allowed]:
+async def allowed(connection: "Connection", terms: Budget) -> list[Allowance]:
     """What is left of each budget now, that of the whole installation first."""
     gains = {NO_LABEL: terms.per_week} if terms.per_week else {}
     gains |= {(budget.GROUP, each.text): each.per_week for each in terms.groups}
     purses = await _purses(connection, gains, await connection.fetchval(_NOW))
     return [
-        Allowed(selector=label[1], per_week=gain, left=purses[label].coins)
+        Allowance(selector=label[1], per_week=gain, left=purses[label].coins)
         for label, gain in gains.items()
     ]
 

@@ -10,7 +10,13 @@ import numpy as np
 from mesh import audit
 from mesh.postgres import guard
 from services.detector.detectors.engine import FEATURES
-from services.detector.model.model_life import Evaluation, Judged, Live, ModelVersion, evaluation_of
+from services.detector.model.model_life import (
+    Evaluation,
+    JudgedVectors,
+    Live,
+    ModelVersion,
+    evaluation_of,
+)
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -112,12 +118,12 @@ class VersionStore:
         with guard("add_live"):
             await self._pool.execute(_LIVE, version, *figures)
 
-    async def judged(self) -> Judged:
+    async def judged(self) -> JudgedVectors:
         """The newest alarms of values that people judged, as far as they have all features."""
         with guard("judged_alarms"):
             rows = await self._pool.fetch(_JUDGED)
         usable = [row for row in rows if set(row["features"]) == set(FEATURES)]
-        return Judged(
+        return JudgedVectors(
             true_alarms=_vectors([row["features"] for row in usable if row["true_alarm"]]),
             false_alarms=_vectors([row["features"] for row in usable if not row["true_alarm"]]),
         )

@@ -13,7 +13,7 @@ import numpy as np
 from mesh.clock import Clock
 from mesh.errors import FailedPrecondition, Overloaded, SensusError
 from services.detector.detectors import evaluation as maths
-from services.detector.model.model_life import Evaluation, Judged
+from services.detector.model.model_life import Evaluation, JudgedVectors
 from services.detector.store import ModelStore
 from services.detector.store.versions import VersionStore
 
@@ -107,7 +107,7 @@ class Evaluator:
             logger.warning("measured on made-up series alone", extra={"cause": error.message})
             return []
 
-    def _evaluation(self, figures: dict[str, Any], judged: Judged) -> Evaluation:
+    def _evaluation(self, figures: dict[str, Any], judged: JudgedVectors) -> Evaluation:
         return Evaluation(
             evaluated_ms=self._clock.now_ms(),
             injected_anomalies=INJECTED,
@@ -118,7 +118,7 @@ class Evaluator:
 
 
 async def measure(
-    artifacts: Sequence[bytes], judged: Judged, tracks: Sequence[maths.Track]
+    artifacts: Sequence[bytes], judged: JudgedVectors, tracks: Sequence[maths.Track]
 ) -> list[dict[str, Any]]:
     """Figures of each forest; see `measure.py`.
 
@@ -132,7 +132,9 @@ async def measure(
     return list(json.loads(figures))
 
 
-def _packed(artifacts: Sequence[bytes], judged: Judged, tracks: Sequence[maths.Track]) -> bytes:
+def _packed(
+    artifacts: Sequence[bytes], judged: JudgedVectors, tracks: Sequence[maths.Track]
+) -> bytes:
     data = io.BytesIO()
     forests = {f"forest_{n}": np.frombuffer(each, np.uint8) for n, each in enumerate(artifacts)}
     times = {f"times_{n}": track.timestamps_ms for n, track in enumerate(tracks)}

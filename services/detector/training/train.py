@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mesh.clock import Clock
 from services.detector.detectors.engine import FEATURES, Engine, Forest
 from services.detector.detectors.evaluation import histogram
-from services.detector.model.model_life import Judged
+from services.detector.model.model_life import JudgedVectors
 from services.detector.model.models import TrainedModel, WarmUp
 from services.detector.store import ModelStore
 from services.detector.training.evaluate import run_module
@@ -37,7 +37,7 @@ class TrainingError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class FirstModelNeeds:
     """What the first model needs: so many scorable samples, and so much time for a usual day."""
 
     samples: int
@@ -51,7 +51,7 @@ class Needs:
 class Trainer:
     """Makes versions. Whoever calls holds the lead, save for `train_if_needed`."""
 
-    def __init__(self, store: ModelStore, needs: Needs, clock: Clock) -> None:
+    def __init__(self, store: ModelStore, needs: FirstModelNeeds, clock: Clock) -> None:
         """Does nothing before it is asked."""
         self._store = store
         self._needs = needs
@@ -122,7 +122,7 @@ def simulated_rows_for(count: int) -> int:
     return ROWS_WITH_SIMULATED - count if count < SAMPLE else 0
 
 
-def taught(rows: F32, judged: Judged) -> tuple[F32, int]:
+def taught(rows: F32, judged: JudgedVectors) -> tuple[F32, int]:
     """The rows without alarms judged true, and with those judged false repeated; how many were.
 
     What is frequent in training is hard to isolate, so it scores lower. Alarms are known to three

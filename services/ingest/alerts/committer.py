@@ -11,7 +11,7 @@ from typing import Final
 from mesh.clock import Clock
 from mesh.errors import SensusError
 from services.ingest.metrics import ALERT_COMMIT_GROUP
-from services.ingest.model.alerts import Fate, Notice
+from services.ingest.model.alerts import Notice, NoticeOutcome
 from services.ingest.store.episodes import EpisodeStore
 from services.ingest.store.transaction import own_error
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     notices: Sequence[Notice]
-    fates: "asyncio.Future[Sequence[Fate]]"
+    fates: "asyncio.Future[Sequence[NoticeOutcome]]"
 
 
 class NoticeCommitter:
@@ -42,7 +42,7 @@ class NoticeCommitter:
         self._queue: deque[_Waiting] = deque()
         self._committing: asyncio.Task[None] | None = None
 
-    async def commit(self, notices: Sequence[Notice]) -> Sequence[Fate]:
+    async def commit(self, notices: Sequence[Notice]) -> Sequence[NoticeOutcome]:
         """Returns when the notices are durable.
 
         Raises:

@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanKind
 
 from mesh.errors import NotFound
 from mesh.telemetry import span, traceparent
-from services.ingest.alerts.arrival_bell import ArrivalBell
+from services.ingest.alerts.alert_signal import AlertSignal
 from services.ingest.alerts.committer import NoticeCommitter
 from services.ingest.metrics import (
     ALERTS_MENDED,
@@ -23,9 +23,9 @@ from services.ingest.model.alerts import (
     AlertReceipt,
     AlertRefusal,
     AlertWarning,
-    Fate,
-    Mended,
+    Correction,
     Notice,
+    NoticeOutcome,
 )
 from services.ingest.store.alerts import AlertStore
 
@@ -35,11 +35,13 @@ _NOTHING_OPEN = "resolved: no episode of this label set is open, nothing is stor
 class Episodes:
     """The way of alerts to the store. Consumers follow the span that brought them."""
 
-    def __init__(self, committer: NoticeCommitter, alerts: AlertStore, bell: ArrivalBell) -> None:
-        """Subscribers of this process wait for `bell`."""
+    def __init__(
+        self, committer: NoticeCommitter, alerts: AlertStore, alert_signal: AlertSignal
+    ) -> None:
+        """Subscribers of this process wait for `alert_signal`."""
         self._committer = committer
         self._alerts = alerts
-        self._bell = bell
+        self._alert_signal = alert_signal
 
     async def write(
         self,
@@ -56,7 +58,7 @@ class Episodes:
         fates = await self._commit(list(notices.values())) if notices else []
         fate_by_index = dict(zip(notices, fates, strict=True))
         unmatched = [
-            AlertWarning(index, Mended.NOTHING_OPEN, _NOTHING_OPEN)
+            AlertWarning(index, Correction.NOTHING_OPEN, _NOTHING_OPEN)
             for index, fate in fate_by_index.items()
             if not fate.alert_id
         ]
@@ -87,7 +89,7 @@ class Episodes:
             raise NotFound("alert", alert_id)
         return found
 
-    async def _commit(self, notices: Sequence[Notice]) -> Sequence[Fate]:
+    async def _commit(self, notices: Sequence[Notice]) -> Sequence[NoticeOutcome]:
         origin = traceparent()
         with span(
             "commit",
@@ -97,7 +99,7 @@ class Episodes:
             fates = await self._committer.commit(
                 [replace(notice, traceparent=notice.traceparent or origin) for notice in notices]
             )
-        self._bell.ring()
+        self._alert_signal.ring()
         return fates
 
 

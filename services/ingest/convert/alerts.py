@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mesh.errors import InvalidInput
 from sensus.core.v1 import alert_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as pb
-from services.ingest.alerts.mending import MAX_WARNINGS, Mender
+from services.ingest.alerts.correction import MAX_WARNINGS, AlertCorrector
 from services.ingest.alerts.severity import SeverityWords
 from services.ingest.convert.common import labels, pairs, timestamp
 from services.ingest.model.alerts import (
@@ -20,7 +20,7 @@ from services.ingest.model.alerts import (
     AlertRefusal,
     AlertState,
     AlertWarning,
-    Mended,
+    Correction,
     Notice,
 )
 from services.ingest.model.labels import fingerprint
@@ -32,7 +32,7 @@ _TRACEPARENT: Final = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
+class IncomingAlerts:
     """The alerts of one request, by their index, and what is to say of them."""
 
     notices: dict[int, Notice]
@@ -55,7 +55,9 @@ class Reader:
     words: SeverityWords
     replica_labels: frozenset[str]
 
-    def incoming(self, request: pb.WriteAlertsRequest, now_ms: int, future_ms: int) -> Incoming:
+    def incoming(
+        self, request: pb.WriteAlertsRequest, now_ms: int, future_ms: int
+    ) -> IncomingAlerts:
         """The alerts of a request, mended where their form is wrong.
 
         Raises:
@@ -65,8 +67,8 @@ class Reader:
             raise InvalidInput("alerts: send at least one", reason="ALERTS_EMPTY")
         if len(request.alerts) > MAX_ALERTS:
             raise InvalidInput(f"alerts: send at most {MAX_ALERTS}", reason="TOO_MANY_ALERTS")
-        mender = Mender(now_ms, future_ms)
-        found = Incoming(notices={}, refusals=[], warnings=mender.warnings)
+        mender = AlertCorrector(now_ms, future_ms)
+        found = IncomingAlerts(notices={}, refusals=[], warnings=mender.warnings)
         for index, alert in enumerate(request.alerts):
             mender.turn_to(index)
             try:
@@ -129,14 +131,14 @@ def history(changes: Sequence[AlertChange]) -> list[pb.AlertChange]:
     ]
 
 
-def _notice(alert: alert_pb2.Alert, mender: Mender, reader: Reader) -> Notice:
+def _notice(alert: alert_pb2.Alert, mender: AlertCorrector, reader: Reader) -> Notice:
     known = reader.identity(mender.label_set(pairs(alert.labels)))
     if not known:
         raise _AlertRefused("INVALID_LABELS", "labels: send at least one, such as alertname")
     severity, unknown = reader.words.read(known)
     if unknown:
         rule = "is not known and counts as warning: map it by SENSUS_ALERT_SEVERITIES"
-        mender.note(Mended.SEVERITY_UNKNOWN, f"severity {unknown[:100]!r}: {rule}")
+        mender.note(Correction.SEVERITY_UNKNOWN, f"severity {unknown[:100]!r}: {rule}")
     said_end_ms = _time_ms("end_time", alert)
     state = mender.state(_state(alert, mender), said_end_ms)
     episode_ms, start_ms = mender.start(_time_ms("start_time", alert), state)
@@ -157,7 +159,7 @@ def _notice(alert: alert_pb2.Alert, mender: Mender, reader: Reader) -> Notice:
     )
 
 
-def _state(alert: alert_pb2.Alert, mender: Mender) -> AlertState | None:
+def _state(alert: alert_pb2.Alert, mender: AlertCorrector) -> AlertState | None:
     """As the sender said it; None when it said none, or none that there is."""
     if alert.state == alert_pb2.ALERT_STATE_UNSPECIFIED:
         return None
@@ -165,7 +167,7 @@ def _state(alert: alert_pb2.Alert, mender: Mender) -> AlertState | None:
         return AlertState(alert.state)
     except ValueError:
         rule = "is neither firing nor resolved, the end decides"
-        mender.note(Mended.STATE_UNKNOWN, f"state {alert.state}: {rule}")
+        mender.note(Correction.STATE_UNKNOWN, f"state {alert.state}: {rule}")
         return None
 
 

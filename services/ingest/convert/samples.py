@@ -17,15 +17,15 @@ from services.ingest.model.writes import (
     Ack,
     BatchRefused,
     Definition,
-    Incoming,
+    IncomingBatch,
     Refusal,
     SampleReason,
 )
 from services.ingest.write.frames import (
     Definitions,
     Draining,
-    Opened,
-    Sent,
+    SentBatch,
+    StreamOpened,
     WriteAnswer,
     WriteFrame,
     WriteOpen,
@@ -59,7 +59,7 @@ def define(table: SeriesTable, definitions: Iterable[pb.SeriesDefinition]) -> No
         table.define(definition.ref, _definition(definition.labels))
 
 
-def incoming(batch: pb.SampleBatch, limits: Limits) -> Incoming:
+def incoming(batch: pb.SampleBatch, limits: Limits) -> IncomingBatch:
     """A batch with its columns as arrays.
 
     Raises:
@@ -80,7 +80,7 @@ def incoming(batch: pb.SampleBatch, limits: Limits) -> Incoming:
         refs = np.concatenate([refs, packed[0]])
         times = np.concatenate([times, packed[1], plain[0]])
         values = np.concatenate([values, packed[2], plain[1]])
-    return Incoming(
+    return IncomingBatch(
         sequence=batch.sequence,
         refs=refs,
         definitions=[_definition(each.labels) for each in batch.series],
@@ -124,7 +124,7 @@ def answer(known: WriteAnswer, limits: Limits) -> pb.WriteSamplesResponse:
     match known:
         case Ack():
             return pb.WriteSamplesResponse(ack=ack(known))
-        case Opened(last_sequence):
+        case StreamOpened(last_sequence):
             return pb.WriteSamplesResponse(opened=_opened(last_sequence, limits))
         case Draining(grace_s):
             return pb.WriteSamplesResponse(draining=pb.Draining(grace=duration(grace_s)))
@@ -133,7 +133,7 @@ def answer(known: WriteAnswer, limits: Limits) -> pb.WriteSamplesResponse:
 def _frame(request: pb.WriteSamplesRequest, limits: Limits) -> WriteFrame:
     match request.WhichOneof("frame"):
         case "batch":
-            return Sent(request.batch.sequence, _usable(request.batch, limits))
+            return SentBatch(request.batch.sequence, _usable(request.batch, limits))
         case "series":
             defined = request.series.series
             return Definitions([(each.ref, _definition(each.labels)) for each in defined])
@@ -143,7 +143,7 @@ def _frame(request: pb.WriteSamplesRequest, limits: Limits) -> WriteFrame:
             raise InvalidInput("the frame is empty: set one of its fields", reason="MESSAGE_EMPTY")
 
 
-def _usable(batch: pb.SampleBatch, limits: Limits) -> Incoming | BatchRefused:
+def _usable(batch: pb.SampleBatch, limits: Limits) -> IncomingBatch | BatchRefused:
     try:
         return incoming(batch, limits)
     except BatchRefused as refusal:

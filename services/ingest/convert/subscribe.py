@@ -32,13 +32,13 @@ from services.ingest.subscribe.frames import (
     Gap,
     Heartbeat,
     Nack,
-    Open,
-    Opened,
+    OpenSubscription,
     SampleDelivery,
     ServerFrame,
     ShardRelease,
     ShardStart,
     Start,
+    SubscriptionOpened,
 )
 
 _REASON: Final = "INVALID_SUBSCRIPTION"
@@ -89,7 +89,7 @@ def answer(known: ServerFrame) -> pb.SubscribeResponse:
             return pb.SubscribeResponse(assignment=_assignment(known))
         case Gap():
             return pb.SubscribeResponse(gap=_gap(known))
-        case Opened():
+        case SubscriptionOpened():
             return pb.SubscribeResponse(opened=_opened(known))
         case Draining(grace_s):
             return pb.SubscribeResponse(draining=pb.Draining(grace=duration(grace_s)))
@@ -113,7 +113,7 @@ def _frame(request: pb.SubscribeRequest) -> ConsumerFrame:
             raise InvalidInput("the frame is empty: set one of its fields", reason="MESSAGE_EMPTY")
 
 
-def _open(opened: pb.SubscribeOpen) -> Open:
+def _open(opened: pb.SubscribeOpen) -> OpenSubscription:
     name = subscription(opened.subscription)
     consumer_id = named("consumer_id", opened.consumer_id, _REASON)
     if _MODES.get(opened.topic) != opened.mode:
@@ -121,7 +121,7 @@ def _open(opened: pb.SubscribeOpen) -> Open:
         raise invalid("mode", message, "MODE_UNSUPPORTED")
     if opened.topic == pb.TOPIC_EVENTS and opened.selector:
         raise invalid("selector", "must be empty for events", "INVALID_SELECTOR")
-    return Open(
+    return OpenSubscription(
         subscription=name,
         consumer_id=consumer_id,
         topic=Topic(opened.topic),
@@ -185,7 +185,7 @@ def _length_s(length: Duration) -> float:
     return length.seconds + length.nanos / 1e9
 
 
-def _opened(known: Opened) -> pb.SubscribeOpened:
+def _opened(known: SubscriptionOpened) -> pb.SubscribeOpened:
     return pb.SubscribeOpened(
         session_id=known.session_id,
         shard_count=known.shard_count,

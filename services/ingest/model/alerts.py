@@ -32,7 +32,7 @@ class EndReason(Enum):
     EXPIRED = 4
 
 
-class Mended(Enum):
+class Correction(Enum):
     """What was wrong in form with an alert that was taken all the same."""
 
     LABEL_CUT = "LABEL_CUT"
@@ -119,12 +119,12 @@ class AlertWarning:
     """What was mended in one alert of a request."""
 
     index: int
-    mended: Mended
+    mended: Correction
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class NoticeOutcome:
     """What became of one notice.
 
     Attributes:

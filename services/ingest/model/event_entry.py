@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from services.ingest.model.events import EVENT, EventBatch, Events, Example, Names, empty
-from services.ingest.model.positions import Placed, Positions
+from services.ingest.model.positions import EntryPosition, Positions
 from services.ingest.model.samples import Heads
 
 _EXAMPLES = msgspec.msgpack.Decoder(list[Example])
@@ -46,7 +46,7 @@ class EventSegment:
 class EventEntry:
     """One body as it is stored; without rows a tick of the log's clock."""
 
-    placed: Placed
+    placed: EntryPosition
     received_at_ms: int
     producer_id: str
     sequence: int

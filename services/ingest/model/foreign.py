@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.model.samples import Float64s, Int64s
-from services.ingest.model.writes import Ack, Definition, Incoming, Refusal, SampleReason
+from services.ingest.model.writes import Ack, Definition, IncomingBatch, Refusal, SampleReason
 
 SHOWN_REFUSALS: Final = 20
 NO_RECORD: Final = -1
@@ -47,10 +47,12 @@ class ForeignBatch:
     is_delta: NDArray[np.bool_]
     broken: Sequence[Broken] = ()
 
-    def incoming(self, sequence: int, rest_sequences: Sequence[int], traceparent: str) -> Incoming:
+    def incoming(
+        self, sequence: int, rest_sequences: Sequence[int], traceparent: str
+    ) -> IncomingBatch:
         """The rows as a batch."""
         is_own = self.records == NO_RECORD
-        return Incoming(
+        return IncomingBatch(
             sequence=sequence,
             refs=_NO_REFS,
             definitions=self.definitions,

@@ -10,7 +10,7 @@ from services.ingest.model.samples import Heads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class EntryPosition:
     """One entry of a log. The lists are parallel: one item per shard inside.
 
     Attributes:
@@ -37,7 +37,7 @@ class Positions:
         self.offsets = list(heads.offsets)
         self.totals = list(heads.totals)
 
-    def place(self, shards: NDArray[Any]) -> Placed:
+    def place(self, shards: NDArray[Any]) -> EntryPosition:
         """The next entry, whose rows lie in these shards; without any it is in all of them."""
         counts = np.bincount(shards, minlength=len(self.offsets))
         inside = np.flatnonzero(counts).tolist() or list(range(len(self.offsets)))
@@ -46,7 +46,7 @@ class Positions:
         for shard in inside:
             self.offsets[shard] = self.last_offset
             self.totals[shard] += int(counts[shard])
-        return Placed(
+        return EntryPosition(
             offset=self.last_offset,
             order=np.argsort(shards, kind="stable"),
             shards=inside,

@@ -21,7 +21,7 @@ _SERIES_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Hashed:
+class SeriesHashes:
     """Series as a filter sees them: 32 bits that choose a word, and the bits set in that word."""
 
     choices: UInt64s
@@ -54,7 +54,7 @@ class SignedRun:
     sizes: UInt64s
     words: UInt64s
 
-    def holding(self, wanted: Hashed, after: int, start_ms: int, end_ms: int) -> Int64s:
+    def holding(self, wanted: SeriesHashes, after: int, start_ms: int, end_ms: int) -> Int64s:
         """Positions above `after` with a time in the range that may hold one of `wanted`.
 
         None that holds one is missing.
@@ -76,13 +76,13 @@ class SignedRun:
         return held
 
 
-def hashed(series_ids: Int64s) -> Hashed:
+def hashed(series_ids: Int64s) -> SeriesHashes:
     """The hashes of series."""
     mixed = series_ids.astype(np.uint64)
     mixed = (mixed ^ (mixed >> np.uint64(33))) * _MULTIPLIER
     mixed ^= mixed >> np.uint64(33)
     bits = _PAIRS[mixed & _LOW] | _PAIRS[(mixed >> np.uint64(12)) & _LOW]
-    return Hashed(mixed >> np.uint64(32), bits)
+    return SeriesHashes(mixed >> np.uint64(32), bits)
 
 
 def signature(series_ids: Int64s) -> UInt64s:

@@ -15,7 +15,7 @@ class Topic(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldShard:
     """A shard that is held now, and the last acked place of its subscription."""
 
     shard: int

@@ -52,7 +52,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
+class IncomingBatch:
     """A batch as it was sent: rows of equal-length columns, series not looked up yet.
 
     Attributes:

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ingest.exponential import SCALES, Side, joined
+from services.ingest.exponential import SCALES, BucketSide, joined
 from services.ingest.histograms import STALE, Histograms
 from services.ingest.model.samples import Float64s, Int64s
 from services.ingest.rows import Numbers
@@ -175,12 +175,12 @@ def _histograms(
     )
 
 
-def _side(body: bytes, spans: Spans) -> Side:
+def _side(body: bytes, spans: Spans) -> BucketSide:
     sides = Fields(body, spans)
     owners, counts = packed_varints(body, sides, 2)
     places = np.arange(len(owners)) - np.searchsorted(owners, owners)
     indexes = sides.sint64(varint(1))[owners] + places + 1
-    return Side(owners, indexes, counts.astype(np.float64))
+    return BucketSide(owners, indexes, counts.astype(np.float64))
 
 
 def without_temporality(temporality: Int64s) -> NDArray[np.bool_]:

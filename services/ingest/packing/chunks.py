@@ -15,7 +15,7 @@ from services.ingest.packing.layout import MOST_BYTES, ROWS
 
 
 @dataclass(frozen=True, slots=True)
-class Unpacked:
+class UnpackedSamples:
     """Samples of several chunks, one behind the other; `counts` says how many each has."""
 
     counts: Int64s
@@ -54,7 +54,7 @@ def packed(times: Int64s, values: Float64s, ends: Int64s) -> list[bytes]:
     return [out[start:end].tobytes() for start, end in pairwise(places)]
 
 
-def unpacked(chunks: Sequence[bytes]) -> Unpacked:
+def unpacked(chunks: Sequence[bytes]) -> UnpackedSamples:
     """The samples of packed chunks.
 
     Raises:
@@ -75,4 +75,4 @@ def unpacked(chunks: Sequence[bytes]) -> Unpacked:
     )
     if verdict:
         raise BrokenChunk("a chunk ends before its last sample")
-    return Unpacked(counts, times, values)
+    return UnpackedSamples(counts, times, values)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ingest.exponential import Buckets, Side, joined
+from services.ingest.exponential import Buckets, BucketSide, joined
 from services.ingest.histograms import STALE, Histograms
 from services.ingest.model.samples import Float64s, Int64s
 from services.ingest.wire.fields import (
@@ -74,7 +74,7 @@ def _adds_up(
     counts: Float64s,
     sums: Float64s,
     zero_counts: Float64s,
-    sides: tuple[Side, Side],
+    sides: tuple[BucketSide, BucketSide],
 ) -> NDArray[np.bool_]:
     """Of which histograms the count fits the buckets. What was NaN is counted and in no bucket.
 
@@ -94,7 +94,7 @@ def _either(fields: Fields, integers: int, real: int) -> Float64s:
 
 def _side(
     body: bytes, fields: Fields, numbers: tuple[int, int, int]
-) -> tuple[Side, NDArray[np.bool_]]:
+) -> tuple[BucketSide, NDArray[np.bool_]]:
     """The buckets of one sign, and of which histograms they are as many as the spans say."""
     spans, differences, counts = numbers
     spans_sent = fields.spans(chunk(spans))
@@ -113,7 +113,7 @@ def _side(
     indexes[fits[owners]] = _indexes(
         spans_sent.parents[places], each.sint64(varint(1))[places], lengths[places]
     )
-    return Side(owners, indexes, held), fits
+    return BucketSide(owners, indexes, held), fits
 
 
 def _bound_custom(body: bytes, fields: Fields, schemas: Int64s, buckets: Buckets) -> None:

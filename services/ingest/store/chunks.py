@@ -55,7 +55,7 @@ _SERIES_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Compacted:
+class CompactionStep:
     """One step: samples moved, and whether there may be more."""
 
     samples: int
@@ -69,7 +69,7 @@ class ChunkStore:
         """Uses `pool` for each step."""
         self._pool = pool
 
-    async def compact(self, until_ms: int, oldest_ms: int) -> Compacted:
+    async def compact(self, until_ms: int, oldest_ms: int) -> CompactionStep:
         """Moves batches that were received up to `until_ms` into chunks, in one transaction.
 
         A late sample goes into its own hour; of equal times the one received last stays; what is
@@ -80,19 +80,19 @@ class ChunkStore:
             async with self._pool.acquire() as connection, connection.transaction():
                 place = await connection.fetchval(_LOCK)
                 if place is None:
-                    return Compacted(0, more=False)
+                    return CompactionStep(0, more=False)
                 until = datetime.fromtimestamp(until_ms / 1000, UTC)
                 rows = await connection.fetch(_WINDOW, place, until, _SAMPLES_AT_ONCE)
                 last, samples = rows[0]["last"], rows[0]["samples"]
                 if last is None:
-                    return Compacted(0, more=False)
+                    return CompactionStep(0, more=False)
                 for shard in range(
                     await connection.fetchval("SELECT shard_count FROM ingest.head")
                 ):
                     slices = await connection.fetch(_SHARD, shard, place, last)
                     await _store(connection, slices, oldest_ms)
                 await connection.execute(_ADVANCE, last)
-        return Compacted(samples, more=samples >= _SAMPLES_AT_ONCE)
+        return CompactionStep(samples, more=samples >= _SAMPLES_AT_ONCE)
 
     async def behind(self) -> int:
         """Positions of the log that are not in chunks."""

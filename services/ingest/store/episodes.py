@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from mesh.postgres import guard
-from services.ingest.model.alerts import AlertState, EndReason, Fate, Notice
+from services.ingest.model.alerts import AlertState, EndReason, Notice, NoticeOutcome
 from services.ingest.store.alert_log import ADVANCE, LOCK
 from services.ingest.store.alerts import instant, instant_or_none
 from services.ingest.store.repeats import note_repeats
@@ -104,7 +104,7 @@ class EpisodeStore:
         self._pool = pool
         self._timeout_s = timeout_s
 
-    async def write(self, notices: Sequence[Notice], now_ms: int) -> Sequence[Fate]:
+    async def write(self, notices: Sequence[Notice], now_ms: int) -> Sequence[NoticeOutcome]:
         """Stores what is new, all or none; what became of each notice.
 
         The order, interleaving and repetition of notices that name their episode do not matter to
@@ -136,7 +136,7 @@ class _Writing:
     last_change: int
     now: datetime
 
-    async def named(self, notices: Sequence[Notice]) -> list[Fate]:
+    async def named(self, notices: Sequence[Notice]) -> list[NoticeOutcome]:
         """Notices that name their episode."""
         rows = await self.connection.fetch(_SEEN, [notice.alert_id for notice in notices])
         seen = {(row["alert_id"], row["state"]) for row in rows if not row["is_inferred"]}
@@ -146,11 +146,11 @@ class _Writing:
         for notice in notices:
             key = notice.alert_id, notice.state.value
             is_new = key not in seen and fresh.setdefault(key, notice) is notice
-            fates.append(Fate(notice.alert_id, is_new))
+            fates.append(NoticeOutcome(notice.alert_id, is_new))
         await self._merge(list(fresh.values()), inferred)
         return fates
 
-    async def unnamed_firing(self, notices: Sequence[Notice]) -> list[Fate]:
+    async def unnamed_firing(self, notices: Sequence[Notice]) -> list[NoticeOutcome]:
         """Notices without a start: about what is open, else they begin an episode now."""
         rows = await self.connection.fetch(_OPEN, [notice.fingerprint for notice in notices])
         open_ids = {row["fingerprint"]: row["alert_id"] for row in rows}
@@ -159,11 +159,11 @@ class _Writing:
         for notice in notices:
             mark = notice.fingerprint
             is_new = mark not in open_ids and begun.setdefault(mark, notice) is notice
-            fates.append(Fate(open_ids.get(mark, notice.alert_id), is_new))
+            fates.append(NoticeOutcome(open_ids.get(mark, notice.alert_id), is_new))
         await self._merge(list(begun.values()), set())
         return fates
 
-    async def unnamed_resolved(self, notices: Sequence[Notice]) -> list[Fate]:
+    async def unnamed_resolved(self, notices: Sequence[Notice]) -> list[NoticeOutcome]:
         """Notices without a start that end what is open."""
         end_by_mark: dict[str, datetime] = {}
         origin_by_mark = _origins(notices)
@@ -180,7 +180,7 @@ class _Writing:
         await self._note_ended(closed)
         ended_ids = {row["fingerprint"]: row["alert_id"] for row in closed}
         return [
-            Fate(ended_ids.get(mark, ""), ended_ids.pop(mark, None) is not None)
+            NoticeOutcome(ended_ids.get(mark, ""), ended_ids.pop(mark, None) is not None)
             for mark in (notice.fingerprint for notice in notices)
         ]
 
@@ -260,7 +260,7 @@ def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _repeated(notices: Sequence[Notice], fates: Sequence[Fate]) -> list[str]:
+def _repeated(notices: Sequence[Notice], fates: Sequence[NoticeOutcome]) -> list[str]:
     pairs = zip(notices, fates, strict=True)
     firing = {
         fate.alert_id for n, fate in pairs if n.state is AlertState.FIRING and not fate.is_new
@@ -273,7 +273,7 @@ def _origins(notices: Iterable[Notice]) -> dict[str, str]:
     return {notice.fingerprint: notice.traceparent for notice in notices}
 
 
-_Write = Callable[[_Writing, Sequence[Notice]], Awaitable[list[Fate]]]
+_Write = Callable[[_Writing, Sequence[Notice]], Awaitable[list[NoticeOutcome]]]
 
 
 def _kind(notice: Notice) -> _Write:

@@ -8,7 +8,7 @@ from mesh.auth import ADMIN, Principal
 from mesh.errors import Conflict, InvalidInput, PermissionDenied
 from mesh.postgres import guard
 from services.ingest.model.shard_plan import Lease, plan
-from services.ingest.model.subscription import Held
+from services.ingest.model.subscription import HeldShard
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
@@ -85,7 +85,7 @@ WHERE lease.subscription = $1 AND lease.session_id = $2 AND lease.shard = acked.
 """
 
 
-class Replaced(Conflict):
+class LeaseReplaced(Conflict):
     """The consumer has opened another stream."""
 
     default_reason = "CONSUMER_REPLACED"
@@ -119,7 +119,7 @@ class AckedShard:
 class Balanced:
     """What one balancing did: shards taken, to be asked back, and held before, with their epoch."""
 
-    taken: Sequence[Held]
+    taken: Sequence[HeldShard]
     revoke: Sequence[int]
     held: Mapping[int, int]
 
@@ -184,7 +184,7 @@ class LeaseStore:
                 await connection.execute(_RENEW, name, session, self.ttl_s, asked_back)
                 taken = await connection.fetch(_TAKE, name, session, self.ttl_s, todo.take)
         held = {lease.shard: lease.epoch for lease in leases if _is_held(lease, session, revoking)}
-        return Balanced([Held(*row) for row in taken], todo.revoke, held)
+        return Balanced([HeldShard(*row) for row in taken], todo.revoke, held)
 
     async def stay(self, member: Membership) -> None:
         """Says that a consumer without shards is alive.
@@ -235,7 +235,7 @@ def _is_held(lease: Lease, session: str, revoking: Collection[int]) -> bool:
 
 async def _still_there(connection: "Connection | Pool", member: Membership) -> None:
     if not await connection.fetchval(_SEEN, member.subscription, member.session_id):
-        raise Replaced(
+        raise LeaseReplaced(
             f"consumer {member.consumer_id!r} has opened another stream: use one id per consumer"
         )
 

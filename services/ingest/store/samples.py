@@ -116,7 +116,7 @@ def _by_series(stored: Sequence[Any]) -> dict[int, Points]:
 
 
 @dataclass(slots=True)
-class _Held:
+class _MatchedRows:
     """The rows of one batch that were asked for, and their series."""
 
     rows: list[Int64s]
@@ -140,7 +140,7 @@ async def _places(
 
 async def _holding(
     connection: "Connection", shards_of: Mapping[int, Sequence[int]], wanted: Int64s
-) -> dict[int, _Held]:
+) -> dict[int, _MatchedRows]:
     """By batch, the rows of `wanted` series in the given shards of each."""
     pairs = [(offset, shard) for offset, shards in shards_of.items() for shard in shards]
     if len(pairs) > _FEW_SHARDS * len(shards_of):
@@ -148,20 +148,22 @@ async def _holding(
     else:
         offsets, shards = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         cursor = connection.cursor(_IDS_OF_SHARDS, offsets, shards, prefetch=_ROWS_AT_ONCE)
-    held: dict[int, _Held] = {}
+    held: dict[int, _MatchedRows] = {}
     async for row in cursor:
         ids = np.frombuffer(row["series_ids"], "<i8")
         places = np.searchsorted(wanted, ids)
         places[places == len(wanted)] = 0
         found = np.flatnonzero(wanted[places] == ids)
         if len(found):
-            batch = held.setdefault(row["log_offset"], _Held([], []))
+            batch = held.setdefault(row["log_offset"], _MatchedRows([], []))
             batch.rows.append(found + row["first"])
             batch.series_ids.append(ids[found])
     return held
 
 
-async def _read(connection: "Connection", held: Mapping[int, _Held]) -> AsyncIterator[Columns]:
+async def _read(
+    connection: "Connection", held: Mapping[int, _MatchedRows]
+) -> AsyncIterator[Columns]:
     """Their times and values, in log order."""
     firsts = [min(int(rows.min()) for rows in batch.rows) for batch in held.values()]
     ends = [max(int(rows.max()) for rows in batch.rows) + 1 for batch in held.values()]

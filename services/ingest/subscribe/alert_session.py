@@ -11,13 +11,13 @@ from typing import Final
 from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.errors import InvalidInput, Unavailable
-from services.ingest.alerts.arrival_bell import ArrivalBell
+from services.ingest.alerts.alert_signal import AlertSignal
 from services.ingest.long_stream import Put
 from services.ingest.metrics import BURIED, DELIVERED, STREAM_LAG, shown
 from services.ingest.model.subscription import AlertDelivery
 from services.ingest.store.deliveries import DeliveryStore, QueueTerms
 from services.ingest.store.leases import LeaseStore, Membership
-from services.ingest.subscribe.credit import Purse
+from services.ingest.subscribe.credit import StreamCredit
 from services.ingest.subscribe.frames import (
     Ack,
     ConsumerFrame,
@@ -25,7 +25,7 @@ from services.ingest.subscribe.frames import (
     Draining,
     Heartbeat,
     Nack,
-    Open,
+    OpenSubscription,
     ServerFrame,
 )
 
@@ -51,7 +51,7 @@ class AlertParts:
 
     deliveries: DeliveryStore
     leases: LeaseStore
-    bell: ArrivalBell
+    alert_signal: AlertSignal
     clock: Clock
     drain: Drain
     drain_grace_s: float
@@ -61,7 +61,7 @@ class AlertSession:
     """From `open` to the end of one stream."""
 
     def __init__(
-        self, parts: AlertParts, member: Membership, opened: Open, put: Put[ServerFrame]
+        self, parts: AlertParts, member: Membership, opened: OpenSubscription, put: Put[ServerFrame]
     ) -> None:
         """`member` has entered the subscription already."""
         self._parts = parts
@@ -72,7 +72,7 @@ class AlertSession:
         self._unacked: set[int] = set()
         self._acked: set[int] = set()
         self._has_acked = asyncio.Event()
-        self._purse = Purse()
+        self._purse = StreamCredit()
         self._purse.add(opened.credit)
         self._terms = QueueTerms(
             subscription=opened.subscription,
@@ -109,7 +109,7 @@ class AlertSession:
                     self._has_acked.set()
                 case Nack():
                     await self._nack(frame)
-                case Open():
+                case OpenSubscription():
                     message = "`open` comes once: open another stream"
                     raise InvalidInput(message, reason="OPEN_TWICE")
 
@@ -163,7 +163,7 @@ class AlertSession:
             except Unavailable:
                 count, all_were_sent = 0, False
             if count == 0:
-                await self._parts.bell.wait(_LOOK_EVERY_S)
+                await self._parts.alert_signal.wait(_LOOK_EVERY_S)
             await asyncio.sleep(began_s + _ROUND_S - self._parts.clock.monotonic_s())
 
     async def _deliver_due(self) -> int:

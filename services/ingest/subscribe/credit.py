@@ -5,7 +5,7 @@ import asyncio
 from services.ingest.subscribe.frames import Credit
 
 
-class Purse:
+class StreamCredit:
     """The credit of one stream. Bytes count from the first credit that names any."""
 
     def __init__(self) -> None:

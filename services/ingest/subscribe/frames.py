@@ -7,7 +7,7 @@ from enum import Enum
 from mesh.selector import Selector
 from services.ingest.model.event_entry import EventSegment
 from services.ingest.model.samples import Segment, Series
-from services.ingest.model.subscription import AlertDelivery, Held, Lag, Topic
+from services.ingest.model.subscription import AlertDelivery, HeldShard, Lag, Topic
 
 
 class Start(Enum):
@@ -26,7 +26,7 @@ class Credit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Open:
+class OpenSubscription:
     """Opens a subscription. `start` is a place, or a time in milliseconds."""
 
     subscription: str
@@ -75,11 +75,11 @@ class Nack:
     permanent: bool
 
 
-ConsumerFrame = Open | ShardStart | ShardRelease | Credit | Ack | Nack
+ConsumerFrame = OpenSubscription | ShardStart | ShardRelease | Credit | Ack | Nack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class SubscriptionOpened:
     """The terms of the stream."""
 
     session_id: str
@@ -91,7 +91,7 @@ class Opened:
 class Assignment:
     """Shards that come and go."""
 
-    assigned: Sequence[Held]
+    assigned: Sequence[HeldShard]
     revoked: Sequence[int]
 
 
@@ -137,7 +137,7 @@ class Draining:
 
 
 ServerFrame = (
-    Opened
+    SubscriptionOpened
     | Assignment
     | SampleDelivery
     | EventDelivery

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from services.ingest.model.samples import Heads
-from services.ingest.model.subscription import Held, Lag
+from services.ingest.model.subscription import HeldShard, Lag
 from services.ingest.store.leases import AckedShard
 from services.ingest.subscribe.frames import ShardStart
 
@@ -30,7 +30,7 @@ class HeldShards:
         self._unsaved: dict[int, AckedShard] = {}
         self.revoking: set[int] = set()
 
-    def add(self, held: Held) -> None:
+    def add(self, held: HeldShard) -> None:
         """A shard was assigned."""
         self._by_number[held.shard] = _Shard(held.epoch, held.acked, held.acked_total)
         self.revoking.discard(held.shard)

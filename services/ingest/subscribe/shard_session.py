@@ -15,10 +15,10 @@ from services.ingest.long_stream import Put
 from services.ingest.metrics import DELIVERED, GAPS, STREAM_LAG, shown
 from services.ingest.model.samples import Stretch
 from services.ingest.roads import Road
-from services.ingest.store.leases import LeaseStore, Membership, Replaced
+from services.ingest.store.leases import LeaseReplaced, LeaseStore, Membership
 from services.ingest.store.log_reader import LogReader
 from services.ingest.store.newest_heads import NewestHeads
-from services.ingest.subscribe.credit import Purse
+from services.ingest.subscribe.credit import StreamCredit
 from services.ingest.subscribe.frames import (
     Ack,
     Assignment,
@@ -27,7 +27,7 @@ from services.ingest.subscribe.frames import (
     Draining,
     Gap,
     Heartbeat,
-    Open,
+    OpenSubscription,
     ServerFrame,
     ShardRelease,
     ShardStart,
@@ -59,7 +59,7 @@ class ShardParts(Generic[S]):
     streams: Streams
     road: Road[S]
     heads: NewestHeads
-    shapes: Callable[[Open], Shapes[S]]
+    shapes: Callable[[OpenSubscription], Shapes[S]]
     clock: Clock
     drain: Drain
     drain_grace_s: float
@@ -69,14 +69,18 @@ class ShardSession(Generic[S]):
     """From `open` to the end of one stream."""
 
     def __init__(
-        self, parts: ShardParts[S], member: Membership, opened: Open, put: Put[ServerFrame]
+        self,
+        parts: ShardParts[S],
+        member: Membership,
+        opened: OpenSubscription,
+        put: Put[ServerFrame],
     ) -> None:
         """`member` has entered the subscription already."""
         self._parts = parts
         self._member = member
         self._opened = opened
         self._put = put
-        self._purse = Purse()
+        self._purse = StreamCredit()
         self._purse.add(opened.credit)
         self._shards = HeldShards()
         self._shaper = parts.shapes(opened)
@@ -110,7 +114,7 @@ class ShardSession(Generic[S]):
                     self._shards.start(frame)
                 case ShardRelease(shard, epoch):
                     await self._release(shard, epoch)
-                case Open():
+                case OpenSubscription():
                     message = "`open` comes once: open another stream"
                     raise InvalidInput(message, reason="OPEN_TWICE")
 
@@ -129,7 +133,7 @@ class ShardSession(Generic[S]):
         while not self._parts.drain.started:
             try:
                 await self._balance_once()
-            except Replaced:
+            except LeaseReplaced:
                 raise
             except (Unavailable, Conflict):
                 logger.warning("leases could not be renewed", extra={"member": self._member})

@@ -14,7 +14,13 @@ from services.ingest.model.subscription import Topic
 from services.ingest.store.deliveries import DeliveryStore
 from services.ingest.store.leases import Membership
 from services.ingest.subscribe.alert_session import AlertParts, AlertSession
-from services.ingest.subscribe.frames import ConsumerFrame, Open, Opened, ServerFrame, Start
+from services.ingest.subscribe.frames import (
+    ConsumerFrame,
+    OpenSubscription,
+    ServerFrame,
+    Start,
+    SubscriptionOpened,
+)
 from services.ingest.subscribe.shard_session import ShardParts, ShardSession
 
 S = TypeVar("S", bound=Stretch)
@@ -42,7 +48,7 @@ class Subscriptions:
 
     async def _work(self, frames: AsyncIterator[ConsumerFrame], put: Put[ServerFrame]) -> None:
         opened = await anext(frames, None)
-        if not isinstance(opened, Open):
+        if not isinstance(opened, OpenSubscription):
             raise InvalidInput("the first frame must be `open`", reason="OPEN_REQUIRED")
         member = Membership(
             subscription=opened.subscription,
@@ -61,7 +67,7 @@ class Subscriptions:
     async def _sharded(
         self,
         parts: ShardParts[S],
-        opened: Open,
+        opened: OpenSubscription,
         member: Membership,
         frames: AsyncIterator[ConsumerFrame],
         put: Put[ServerFrame],
@@ -74,7 +80,7 @@ class Subscriptions:
 
     async def _alerts(
         self,
-        opened: Open,
+        opened: OpenSubscription,
         member: Membership,
         frames: AsyncIterator[ConsumerFrame],
         put: Put[ServerFrame],
@@ -85,7 +91,9 @@ class Subscriptions:
         await AlertSession(self.alerts, member, opened, put).run(frames)
 
 
-async def _places(parts: ShardParts[S], opened: Open, heads: Heads) -> list[tuple[int, int]]:
+async def _places(
+    parts: ShardParts[S], opened: OpenSubscription, heads: Heads
+) -> list[tuple[int, int]]:
     """Where a subscription begins that has not acked anything; nothing for any other."""
     if await parts.leases.has_acked(opened.subscription):
         return []
@@ -97,8 +105,8 @@ async def _places(parts: ShardParts[S], opened: Open, heads: Heads) -> list[tupl
     return await parts.log.begins(heads, place)
 
 
-def _terms(opened: Open, member: Membership, shard_count: int) -> Opened:
-    return Opened(
+def _terms(opened: OpenSubscription, member: Membership, shard_count: int) -> SubscriptionOpened:
+    return SubscriptionOpened(
         session_id=member.session_id, shard_count=shard_count, heartbeat_s=opened.heartbeat_s
     )
 

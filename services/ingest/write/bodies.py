@@ -29,7 +29,7 @@ _IN_MEMORY: Final = 6
 """About how many times its size a body takes until it is committed."""
 
 
-class Room:
+class BodyReservation:
     """The bytes that one body may take. They are free again when nothing works on it any more."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Room:
             self._loop.call_soon_threadsafe(self._held.release)
 
 
-class Bodies:
+class BodyWriter:
     """Writes bodies.
 
     One thread reads them all: label sets that it has met are remembered from body to body.
@@ -88,7 +88,7 @@ class Bodies:
         self._reader = reader
 
     @asynccontextmanager
-    async def room(self, caller: str, kind: str, body: bytes) -> "AsyncIterator[Room]":
+    async def room(self, caller: str, kind: str, body: bytes) -> "AsyncIterator[BodyReservation]":
         """Room for a body of a caller while the block runs; what ends the block is counted.
 
         Raises:
@@ -102,13 +102,13 @@ class Bodies:
             raise
 
     @asynccontextmanager
-    async def _held(self, caller: str, body: bytes) -> "AsyncIterator[Room]":
+    async def _held(self, caller: str, body: bytes) -> "AsyncIterator[BodyReservation]":
         try:
             held = await self._budget.take(caller, _IN_MEMORY * len(body))
         except Overloaded as error:
             message = "too many bytes of yours wait for their commit: send again later"
             raise Overloaded(message, reason="CALLER_OVER_LIMIT", retry_after_s=1.0) from error
-        room = Room(body, held, self._reader, self._loops)
+        room = BodyReservation(body, held, self._reader, self._loops)
         try:
             yield room
         finally:

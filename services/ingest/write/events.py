@@ -9,7 +9,7 @@ from services.ingest.model.events import EventBatch, shards_of
 from services.ingest.otlp.event_body import EventBody
 from services.ingest.otlp.logs import OtlpLogsReader
 from services.ingest.otlp.traces import OtlpTracesReader
-from services.ingest.write.bodies import PRODUCER, Bodies, body_number
+from services.ingest.write.bodies import PRODUCER, BodyWriter, body_number
 from services.ingest.write.event_committer import EventCommitter
 from services.ingest.write.name_caps import NameCaps
 from services.ingest.write.otlp import OtlpWritten
@@ -24,7 +24,7 @@ class EventWrites:
 
     def __init__(
         self,
-        bodies: Bodies,
+        bodies: BodyWriter,
         committer: EventCommitter,
         rates: SampleRates,
         clock: Clock,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.ingest.model.writes import Ack, BatchRefused, Definition, Incoming
+from services.ingest.model.writes import Ack, BatchRefused, Definition, IncomingBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +21,15 @@ class Definitions:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentBatch:
     """A batch, or why it cannot be used."""
 
     sequence: int
-    batch: Incoming | BatchRefused
+    batch: IncomingBatch | BatchRefused
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class StreamOpened:
     """The first answer."""
 
     last_sequence: int
@@ -42,5 +42,5 @@ class Draining:
     grace_s: float
 
 
-WriteFrame = WriteOpen | Definitions | Sent
-WriteAnswer = Opened | Ack | Draining
+WriteFrame = WriteOpen | Definitions | SentBatch
+WriteAnswer = StreamOpened | Ack | Draining

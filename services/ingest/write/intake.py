@@ -20,10 +20,10 @@ from services.ingest.metrics import (
 from services.ingest.model.batch import Batch, Outcome, caller_of
 from services.ingest.model.samples import Int32s, Int64s
 from services.ingest.model.series_table import SeriesTable
-from services.ingest.model.writes import Ack, Definition, Incoming, Refusal, SampleReason
+from services.ingest.model.writes import Ack, Definition, IncomingBatch, Refusal, SampleReason
 from services.ingest.store.stored_rows import StoredRows
 from services.ingest.write.committer import Committer
-from services.ingest.write.row_check import Checked, check_rows
+from services.ingest.write.row_check import CheckResult, check_rows
 from services.ingest.write.sample_rates import SampleRates
 from services.ingest.write.turns import Turns, beside
 
@@ -38,10 +38,10 @@ _REFUSED_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class ResolvedBatch:
     """A batch whose rows are looked up in a dictionary."""
 
-    incoming: Incoming
+    incoming: IncomingBatch
     table: SeriesTable
     slots: Int32s
 
@@ -69,7 +69,7 @@ class Intake:
         """An empty dictionary for a new sender."""
         return SeriesTable(self.limits.max_stream_series)
 
-    async def write(self, producer_id: str, table: SeriesTable, incoming: Incoming) -> Ack:
+    async def write(self, producer_id: str, table: SeriesTable, incoming: IncomingBatch) -> Ack:
         """Returns when the good rows are durable.
 
         Raises:
@@ -79,7 +79,7 @@ class Intake:
         self._rates.take(caller_of(producer_id), len(incoming.values))
         return await self._write(producer_id, await self.resolve(table, incoming))
 
-    async def resolve(self, table: SeriesTable, incoming: Incoming) -> Resolved:
+    async def resolve(self, table: SeriesTable, incoming: IncomingBatch) -> ResolvedBatch:
         """Looks the rows up in the dictionary as it is now; later definitions do not matter.
 
         Nobody may define anything before it returns. The plain form brings its own definitions and
@@ -94,14 +94,14 @@ class Intake:
         if incoming.definitions:
             own = await beside(len(incoming.definitions), _added, table, incoming.definitions)
             slots = np.concatenate([slots, np.repeat(own, incoming.counts)])
-        return Resolved(incoming, table, slots)
+        return ResolvedBatch(incoming, table, slots)
 
-    async def write_resolved(self, producer_id: str, resolved: Resolved) -> Ack:
+    async def write_resolved(self, producer_id: str, resolved: ResolvedBatch) -> Ack:
         """Like `write`, of rows that are looked up already; a caller over its rate waits."""
         await self._rates.wait(caller_of(producer_id), len(resolved.slots))
         return await self._write(producer_id, resolved)
 
-    async def _write(self, producer_id: str, resolved: Resolved) -> Ack:
+    async def _write(self, producer_id: str, resolved: ResolvedBatch) -> Ack:
         started_s = time.perf_counter()
         incoming, now_ms = resolved.incoming, self._clock.now_ms()
         async with self._turns.of(caller_of(producer_id)):
@@ -124,7 +124,9 @@ class Intake:
         PROCESSING_DURATION.labels("samples").observe(time.perf_counter() - started_s)
         return ack
 
-    async def _commit(self, producer_id: str, resolved: Resolved, checked: Checked) -> Outcome:
+    async def _commit(
+        self, producer_id: str, resolved: ResolvedBatch, checked: CheckResult
+    ) -> Outcome:
         good, incoming = checked.good, resolved.incoming
         with span(
             "commit",
@@ -150,7 +152,9 @@ class Intake:
                 return await self._commit_rest(batch, incoming, outcome)
             return outcome
 
-    async def _commit_rest(self, batch: Batch, incoming: Incoming, outcome: Outcome) -> Outcome:
+    async def _commit_rest(
+        self, batch: Batch, incoming: IncomingBatch, outcome: Outcome
+    ) -> Outcome:
         """Of a batch that came before, writes the rows that were refused then, and no others.
 
         Differences stay refused: newer ones may have been added meanwhile.
@@ -175,7 +179,7 @@ class Intake:
             rest = _part(rest, np.flatnonzero(~await self._stored.of(rest)), sequence)
         return Outcome(accepted=accepted, duplicate=True, over_limit=rest.rows.tolist(), late=late)
 
-    def _ack(self, incoming: Incoming, checked: Checked, outcome: Outcome) -> Ack:
+    def _ack(self, incoming: IncomingBatch, checked: CheckResult, outcome: Outcome) -> Ack:
         most = self.limits.max_errors
         refusals = [
             *checked.refusals,
@@ -208,7 +212,7 @@ class Intake:
 
     def _counted(
         self,
-        incoming: Incoming,
+        incoming: IncomingBatch,
         outcome: Outcome,
         rejected: int,
         refused_rows: Int64s,

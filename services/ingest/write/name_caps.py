@@ -27,7 +27,7 @@ _TOO_MANY: Final = f"more than {MOST_SERVICES} services a day: send under fewer 
 
 
 @dataclass(slots=True)
-class _Known:
+class _KnownNames:
     """The names of a caller that have a place today."""
 
     day: int
@@ -45,14 +45,14 @@ class NameCaps:
     def __init__(self, clock: Clock) -> None:
         """Days are those of `clock`, in UTC."""
         self._clock = clock
-        self._known: LRUCache[str, _Known] = LRUCache(_CALLERS)
+        self._known: LRUCache[str, _KnownNames] = LRUCache(_CALLERS)
 
     def capped(self, caller: str, found: EventBody) -> EventBody:
         """A body without the services and names for which there is no place."""
         today = self._clock.now_ms() // _DAY_MS
         known = self._known.get(caller)
         if known is None or known.day != today:
-            known = self._known[caller] = _Known(today)
+            known = self._known[caller] = _KnownNames(today)
         names = found.names
         services = {each.service for each in names.operations.values()}
         refused = services - _placed(known.services, services, MOST_SERVICES)
@@ -63,7 +63,7 @@ class NameCaps:
         patterns = _folds(known.patterns, names.patterns, MOST_PATTERNS, Pattern)
         if operations or patterns:
             found = _folded(found, operations, patterns)
-        others = _Others(
+        others = _OtherNames(
             addresses=_beyond(known.addresses, names.addresses, MOST_ADDRESSES),
             exceptions=_beyond(known.exceptions, names.exceptions, MOST_EXCEPTIONS),
             instances=_beyond(known.instances, names.instances, MOST_INSTANCES),
@@ -90,7 +90,7 @@ def _beyond(known: set[int], names: Mapping[int, Any], most: int) -> frozenset[i
 
 
 @dataclass(frozen=True, slots=True)
-class _Others:
+class _OtherNames:
     """Names without a service that have no place: of addresses and exceptions all are one, and a
     copy of a service without a name is none.
     """

@@ -5,7 +5,7 @@ from typing import Final
 
 from services.ingest.model.foreign import ForeignAck
 from services.ingest.otlp.metrics import OtlpMetrics, OtlpMetricsReader
-from services.ingest.write.bodies import Bodies
+from services.ingest.write.bodies import BodyWriter
 from services.ingest.write.exemplars import ExemplarWrites
 
 _KIND: Final = "otlp metrics"
@@ -24,7 +24,7 @@ class OtlpWritten:
 class OtlpWrites:
     """Takes requests for metrics."""
 
-    def __init__(self, bodies: Bodies, exemplars: ExemplarWrites) -> None:
+    def __init__(self, bodies: BodyWriter, exemplars: ExemplarWrites) -> None:
         """Writes points through `bodies`."""
         self._bodies = bodies
         self._exemplars = exemplars

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from services.ingest.model.foreign import ForeignAck
 from services.ingest.prometheus.remote_write import RemoteWriteBody, RemoteWriteReader
-from services.ingest.write.bodies import Bodies
+from services.ingest.write.bodies import BodyWriter
 from services.ingest.write.exemplars import ExemplarWrites
 
 
@@ -21,7 +21,7 @@ class RemoteWritten:
 class RemoteWrites:
     """Takes bodies of both versions."""
 
-    def __init__(self, bodies: Bodies, exemplars: ExemplarWrites) -> None:
+    def __init__(self, bodies: BodyWriter, exemplars: ExemplarWrites) -> None:
         """Writes samples through `bodies`."""
         self._bodies = bodies
         self._exemplars = exemplars

@@ -28,7 +28,7 @@ _MESSAGES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckResult:
     """The outcome of a check: good and bad rows ascending, refusals of the first bad ones.
 
     Attributes:
@@ -47,7 +47,7 @@ class Checked:
 
 def check_rows(
     table: SeriesTable, slots: Int32s, timestamps_ms: Int64s, now_ms: int, limits: Limits
-) -> Checked:
+) -> CheckResult:
     """Judges each row by its series and its time. The first reason that applies is given."""
     newest_ms, oldest_ms = now_ms + limits.future_ms, max(0, now_ms - limits.retention_ms)
     ids = table.ids[slots]  # slot -1 is the last one, so unknown slots are told apart below
@@ -57,7 +57,7 @@ def check_rows(
         and slots.min() != UNKNOWN_SLOT
         and ids.min() != REFUSED
     ):
-        return Checked(np.arange(len(slots)), np.empty(0, np.intp), [], {})
+        return CheckResult(np.arange(len(slots)), np.empty(0, np.intp), [], {})
     unknown = slots == UNKNOWN_SLOT
     broken = ~unknown & (ids == REFUSED)
     future = timestamps_ms > newest_ms
@@ -71,7 +71,7 @@ def check_rows(
     ]
     counts = np.bincount(codes[bad], minlength=len(_REASONS) + 1)[1:].tolist()
     reasons = {reason: count for reason, count in zip(_REASONS, counts, strict=True) if count}
-    return Checked(np.flatnonzero(codes == 0), bad, refusals, reasons)
+    return CheckResult(np.flatnonzero(codes == 0), bad, refusals, reasons)
 
 
 def _refusal(row: int, reason: SampleReason, table: SeriesTable, slot: int) -> Refusal:

@@ -12,7 +12,7 @@ from services.ingest.long_stream import Put, answers
 from services.ingest.model.writes import (
     Ack,
     BatchRefused,
-    Incoming,
+    IncomingBatch,
     Refusal,
     SampleReason,
 )
@@ -20,13 +20,13 @@ from services.ingest.store.log import Log
 from services.ingest.write.frames import (
     Definitions,
     Draining,
-    Opened,
-    Sent,
+    SentBatch,
+    StreamOpened,
     WriteAnswer,
     WriteFrame,
     WriteOpen,
 )
-from services.ingest.write.intake import Intake, Resolved
+from services.ingest.write.intake import Intake, ResolvedBatch
 
 _OVERDRAFT = 2
 _STREAM_BYTES = 64 * 1024
@@ -75,8 +75,8 @@ class WriteStreams:
         if not isinstance(opened, WriteOpen):
             raise InvalidInput("the first frame must be `open`", reason="OPEN_REQUIRED")
         last = await self._log.last_sequence(opened.producer_id, self._clock.now_ms())
-        await put(Opened(last))
-        room = _Room(self._budget, caller)
+        await put(StreamOpened(last))
+        room = _StreamBudget(self._budget, caller)
         stream = _Stream(self._intake, opened.producer_id, room, put)
         async with room.opened(), asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(stream.read(frames))
@@ -91,7 +91,7 @@ class WriteStreams:
         reading.cancel()
 
 
-class _Room:
+class _StreamBudget:
     """The part of the budget that one stream uses: for itself, and for its next batch."""
 
     def __init__(self, budget: ByteBudget, caller: str) -> None:
@@ -122,13 +122,13 @@ class _Room:
             loop = asyncio.get_running_loop()
             self._idle = loop.call_later(_RESERVED_S, self._reserved.shrink, _RESERVED_BYTES)
 
-    def take(self, batch: Incoming | BatchRefused) -> Reservation:
+    def take(self, batch: IncomingBatch | BatchRefused) -> Reservation:
         """The room of the batch that has come: what was reserved, made as large as it is.
 
         It is in memory, so it does not wait: while it did, others would be read into the room that
         it had given back.
         """
-        size = batch.size_bytes if isinstance(batch, Incoming) else 0
+        size = batch.size_bytes if isinstance(batch, IncomingBatch) else 0
         self._next_bytes = min(size, _RESERVED_MOST_BYTES)
         held = self._handed_on()
         if held is None:
@@ -145,7 +145,7 @@ class _Room:
 
 class _Stream:
     def __init__(
-        self, intake: Intake, producer_id: str, room: _Room, put: Put[WriteAnswer]
+        self, intake: Intake, producer_id: str, room: _StreamBudget, put: Put[WriteAnswer]
     ) -> None:
         self._intake = intake
         self._producer_id = producer_id
@@ -168,7 +168,7 @@ class _Stream:
             case Definitions(by_ref):
                 for ref, definition in by_ref:
                     self._table.define(ref, definition)
-            case Sent(sequence, batch):
+            case SentBatch(sequence, batch):
                 self._spend_credit()
                 held = self._room.take(batch)
                 try:
@@ -181,7 +181,7 @@ class _Stream:
             case WriteOpen():
                 raise InvalidInput("`open` comes once: open another stream", reason="OPEN_TWICE")
 
-    async def _resolved(self, batch: Incoming | BatchRefused) -> Resolved | BatchRefused:
+    async def _resolved(self, batch: IncomingBatch | BatchRefused) -> ResolvedBatch | BatchRefused:
         if isinstance(batch, BatchRefused):
             return batch
         return await self._intake.resolve(self._table, batch)
@@ -194,7 +194,7 @@ class _Stream:
             raise Overloaded(rule, reason="CREDIT_EXCEEDED")
 
     async def _answer(
-        self, sequence: int, batch: Resolved | BatchRefused, held: Reservation
+        self, sequence: int, batch: ResolvedBatch | BatchRefused, held: Reservation
     ) -> None:
         ack = await self._ack(sequence, batch)
         del batch
@@ -202,7 +202,7 @@ class _Stream:
         await self._put(ack)
         self._in_flight -= 1
 
-    async def _ack(self, sequence: int, batch: Resolved | BatchRefused) -> Ack:
+    async def _ack(self, sequence: int, batch: ResolvedBatch | BatchRefused) -> Ack:
         if isinstance(batch, BatchRefused):
             return refused(sequence, batch)
         try:

@@ -13,8 +13,8 @@ from services.topology import metrics
 from services.topology.consumer import frames
 from services.topology.model.checkpoints import Checkpoint
 from services.topology.model.deliveries import Delivery
-from services.topology.shards.counting import Counting
-from services.topology.shards.shard import ShardWorker, Terms
+from services.topology.shards.counting import ShardCounter
+from services.topology.shards.shard import ShardContext, ShardWorker
 
 SUBSCRIPTION: Final = "topology"
 
@@ -27,7 +27,7 @@ class TopologySubscriber:
     subscription = SUBSCRIPTION
     topic = pb.TOPIC_EVENTS
 
-    def __init__(self, terms: Terms, *, settle_s: int, longest_s: int) -> None:
+    def __init__(self, terms: ShardContext, *, settle_s: int, longest_s: int) -> None:
         """A trace settles `settle_s` after its last event, or `longest_s` after its first."""
         self._terms = terms
         self._settle_s = settle_s
@@ -47,8 +47,8 @@ class TopologySubscriber:
         """Claims a shard and restores what it had counted."""
         checkpoint = await self._claim(shard, epoch, holder)
 
-        def restored() -> Counting:
-            return Counting(checkpoint, settle_s=self._settle_s, longest_s=self._longest_s)
+        def restored() -> ShardCounter:
+            return ShardCounter(checkpoint, settle_s=self._settle_s, longest_s=self._longest_s)
 
         counting = await asyncio.get_running_loop().run_in_executor(self._terms.pool, restored)
         return ShardWorker(

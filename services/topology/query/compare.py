@@ -89,7 +89,7 @@ def compare(
         }
     return Comparison(
         edges=edges[:MOST],
-        origins=_origins(observed, usual, known, near, ratio, _Patience.of(edges))[:MOST],
+        origins=_origins(observed, usual, known, near, ratio, _TimeoutCharge.of(edges))[:MOST],
         shapes=_shapes(observed, usual, known, near)[:MOST],
         patterns=_patterns(observed, usual, known, near, ratio)[:MOST],
         services=near,
@@ -135,7 +135,7 @@ def _edge_change(pair: EdgePair, ratio: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Patience:
+class _TimeoutCharge:
     """Who is charged with calls that ran out of time.
 
     Attributes:
@@ -148,7 +148,7 @@ class _Patience:
     hasty: Mapping[Named, Named]
 
     @classmethod
-    def of(cls, edges: Sequence[EdgePair]) -> "_Patience":
+    def of(cls, edges: Sequence[EdgePair]) -> "_TimeoutCharge":
         """As these edges tell it."""
         return cls(_slow(edges), _hasty(edges))
 
@@ -202,7 +202,7 @@ def _origins(
     known: Dictionary,
     near: Collection[str] | None,
     ratio: float,
-    patience: _Patience,
+    patience: _TimeoutCharge,
 ) -> list[OriginPair]:
     def summed(side: Side) -> Mapping[tuple[Named, int, str], tuple[int, ...]]:
         sums: dict[Any, tuple[int, ...]] = {}

@@ -20,7 +20,7 @@ from services.topology.traces.settle import settle
 _MS: Final = 1_000_000
 
 
-class Counting:
+class ShardCounter:
     """One shard from its last checkpoint on. Runs outside the event loop."""
 
     def __init__(self, checkpoint: Checkpoint, *, settle_s: int, longest_s: int) -> None:

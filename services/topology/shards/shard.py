@@ -19,7 +19,7 @@ from mesh.telemetry import span
 from services.topology import metrics
 from services.topology.model.checkpoints import Changes
 from services.topology.model.deliveries import Delivery, by_second
-from services.topology.shards.counting import Counting
+from services.topology.shards.counting import ShardCounter
 from services.topology.store.checkpoints import CheckpointStore
 from services.topology.store.names import NameStore
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class ShardContext:
     """What all shards of a process share.
 
     Attributes:
@@ -58,7 +58,13 @@ class ShardWorker:
     """Processes one shard until it is asked to stop."""
 
     def __init__(
-        self, counting: Counting, *, shard: int, terms: Terms, credit: Credit, committed: Committed
+        self,
+        counting: ShardCounter,
+        *,
+        shard: int,
+        terms: ShardContext,
+        credit: Credit,
+        committed: Committed,
     ) -> None:
         """Starts with nothing to do, at the place of the last checkpoint."""
         self._counting = counting

@@ -58,7 +58,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unrolled:
+class HoursToRollUp:
     """Hours of a shard, all before `until`, that are final, not rolled up, and hold anything."""
 
     shard: int
@@ -91,11 +91,11 @@ class MinuteStore:
                 found.setdefault((row["number"], row["is_hour"]), []).append(row["content"])
         return found
 
-    async def unrolled(self) -> list[Unrolled]:
+    async def unrolled(self) -> list[HoursToRollUp]:
         """What can be rolled up now."""
         with guard("unrolled"):
             rows = await self._pool.fetch(_UNROLLED)
-        return [Unrolled(**row) for row in rows]
+        return [HoursToRollUp(**row) for row in rows]
 
     async def of_hour(self, shard: int, hour: int) -> list[bytes]:
         """The minutes of one hour, which are final."""

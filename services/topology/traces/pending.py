@@ -26,8 +26,8 @@ class Pending:
         self._longest_s = longest_s
         self._waiting = _Rows.none()
         self._late = _Rows.none()
-        self._settled = _Remembered()
-        self._counted = _Remembered()
+        self._settled = _RecentKeys()
+        self._counted = _RecentKeys()
 
     def __len__(self) -> int:
         """Rows that wait."""
@@ -114,7 +114,7 @@ class _Rows:
         return self.rows.tobytes(), self.at_s.tobytes()
 
 
-class _Remembered:
+class _RecentKeys:
     """Keys by the second in which they came."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from mesh.clock import Clock
 from mesh.errors import Conflict, Unavailable
 from services.topology.minutes.packing import merged, packed
-from services.topology.store.minutes import MinuteStore, Unrolled
+from services.topology.store.minutes import HoursToRollUp, MinuteStore
 
 _EVERY_S: Final = 30.0
 
@@ -20,7 +20,7 @@ def _packed_hour(contents: Sequence[bytes]) -> bytes:
     return packed(merged(contents))
 
 
-class Hours:
+class HourRollup:
     """A worker of every replica."""
 
     def __init__(self, store: MinuteStore, pool: Executor, clock: Clock) -> None:
@@ -43,7 +43,7 @@ class Hours:
         for each in await self._store.unrolled():
             await self._roll_up(each)
 
-    async def _roll_up(self, unrolled: Unrolled) -> None:
+    async def _roll_up(self, unrolled: HoursToRollUp) -> None:
         loop = asyncio.get_running_loop()
         for hour in unrolled.hours:
             contents = await self._store.of_hour(unrolled.shard, hour)

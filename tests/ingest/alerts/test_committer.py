@@ -8,7 +8,7 @@ import pytest
 from mesh.clock import SystemClock
 from mesh.postgres import Pool, open_pool
 from services.ingest.alerts.committer import NoticeCommitter
-from services.ingest.model.alerts import AlertState, Fate, Notice, Severity
+from services.ingest.model.alerts import AlertState, Notice, NoticeOutcome, Severity
 from services.ingest.store.episodes import EpisodeStore
 from tests.ingest.harness import Running
 
@@ -22,7 +22,7 @@ class Store(EpisodeStore):
         super().__init__(pool, timeout_s=60)
         self.sizes: list[int] = []
 
-    async def write(self, notices: Sequence[Notice], now_ms: int) -> Sequence[Fate]:
+    async def write(self, notices: Sequence[Notice], now_ms: int) -> Sequence[NoticeOutcome]:
         self.sizes.append(len(notices))
         return await super().write(notices, now_ms)
 

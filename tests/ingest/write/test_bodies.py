@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mesh.budget import ByteBudget
-from services.ingest.write.bodies import Bodies
+from services.ingest.write.bodies import BodyWriter
 from services.ingest.write.compiled_loops import CompiledLoops
 from tests.ingest.harness import until
 
@@ -24,7 +24,7 @@ async def test_a_body_keeps_its_room_until_its_read_has_ended() -> None:
         return len(body)
 
     with ThreadPoolExecutor(1) as reader:
-        bodies = Bodies(unused, unused, budget, reader, CompiledLoops([]))
+        bodies = BodyWriter(unused, unused, budget, reader, CompiledLoops([]))
 
         async def write() -> None:
             async with bodies.room("user:a", "test", b"x" * 100) as room:

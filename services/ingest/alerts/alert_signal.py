@@ -3,7 +3,7 @@
 import asyncio
 
 
-class ArrivalBell:
+class AlertSignal:
     """A ring reaches everybody who waits at that moment. A missed one costs a short wait only."""
 
     def __init__(self) -> None:

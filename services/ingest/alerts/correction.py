@@ -1,12 +1,12 @@
 """What senders get wrong in form costs no alert: labels, texts and times are mended, never refused.
 
-Each function gives back what is stored and notes on a `Mender` what it changed.
+Each function gives back what is stored and notes on a `AlertCorrector` what it changed.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from services.ingest.model.alerts import AlertState, AlertWarning, Mended
+from services.ingest.model.alerts import AlertState, AlertWarning, Correction
 from services.ingest.model.labels import MAX_LABELS, MAX_NAME_CHARS, MAX_VALUE_BYTES, Labels
 
 MAX_TEXT_BYTES: Final = 16 * 1024
@@ -23,7 +23,7 @@ _CUT_MARK: Final = " … (cut)"
 _NUL, _NO_CHARACTER = "\0", "\ufffd"
 
 
-class Mender:
+class AlertCorrector:
     """Mends the alerts of one request; `warnings` says what was changed, in order."""
 
     def __init__(self, now_ms: int, future_ms: int) -> None:
@@ -37,7 +37,7 @@ class Mender:
         """What is noted from now on is about the alert at this index."""
         self._index = index
 
-    def note(self, mended: Mended, message: str) -> None:
+    def note(self, mended: Correction, message: str) -> None:
         """Notes one change."""
         self.warnings.append(AlertWarning(self._index, mended, message))
 
@@ -57,8 +57,8 @@ class Mender:
             kept[shown] = _cut(value, MAX_VALUE_BYTES)
             if (shown, kept[shown]) != (name, value):
                 limits = f"{MAX_NAME_CHARS} characters of name, {MAX_VALUE_BYTES} bytes of value"
-                self.note(Mended.LABEL_CUT, f"label {shown!r}: is cut to {limits}")
-        self._note_dropped(Mended.LABEL_DROPPED, "label", dropped)
+                self.note(Correction.LABEL_CUT, f"label {shown!r}: is cut to {limits}")
+        self._note_dropped(Correction.LABEL_DROPPED, "label", dropped)
         return tuple(sorted(kept.items()))
 
     def texts(self, pairs: Iterable[tuple[str, str]]) -> Labels:
@@ -73,11 +73,11 @@ class Mender:
             kept[shown] = _cut(text, MAX_TEXT_BYTES, _CUT_MARK)
             if (shown, kept[shown]) != (name, text):
                 limits = f"{MAX_NAME_CHARS} characters of name, {MAX_TEXT_BYTES} bytes of text"
-                self.note(Mended.ANNOTATION_CUT, f"annotation {shown!r}: is cut to {limits}")
-        self._note_dropped(Mended.ANNOTATION_DROPPED, "annotation", dropped)
+                self.note(Correction.ANNOTATION_CUT, f"annotation {shown!r}: is cut to {limits}")
+        self._note_dropped(Correction.ANNOTATION_DROPPED, "annotation", dropped)
         return tuple(sorted(kept.items()))
 
-    def _note_dropped(self, mended: Mended, kind: str, names: list[str]) -> None:
+    def _note_dropped(self, mended: Correction, kind: str, names: list[str]) -> None:
         """One note for all of them: an alert with 50,000 labels must not get as many."""
         if not names:
             return
@@ -89,7 +89,7 @@ class Mender:
         """The link back; one that is too long is left out, because half a link leads nowhere."""
         if len(sent.encode()) <= MAX_URL_BYTES:
             return _clean(sent)
-        self.note(Mended.URL_DROPPED, f"generator_url: is longer than {MAX_URL_BYTES} bytes")
+        self.note(Correction.URL_DROPPED, f"generator_url: is longer than {MAX_URL_BYTES} bytes")
         return ""
 
     def state(self, said: AlertState | None, end_ms: int | None) -> AlertState:
@@ -102,18 +102,18 @@ class Mender:
         if said_ms is None or not is_set(said_ms):
             if state is AlertState.FIRING:
                 rule = "is not set, that of the open episode counts, or else the arrival"
-                self.note(Mended.START_TIME_ASSUMED, f"start_time: {rule}")
+                self.note(Correction.START_TIME_ASSUMED, f"start_time: {rule}")
             return None, self.now_ms
         episode_ms = min(said_ms, _EPISODE_MAX_MS)
         if said_ms > self._latest_ms:
             ahead = f"is {_length(said_ms - self.now_ms)} ahead, now counts: set the sender's clock"
-            self.note(Mended.START_TIME_CLAMPED, f"start_time: {ahead}")
+            self.note(Correction.START_TIME_CLAMPED, f"start_time: {ahead}")
             return episode_ms, self.now_ms
         if said_ms < self.now_ms - _OLDEST_MS:
             back = (
                 f"is {_length(self.now_ms - said_ms)} back, 366 days count: set the sender's clock"
             )
-            self.note(Mended.START_TIME_CLAMPED, f"start_time: {back}")
+            self.note(Correction.START_TIME_CLAMPED, f"start_time: {back}")
             return episode_ms, self.now_ms - _OLDEST_MS
         return episode_ms, said_ms
 
@@ -123,10 +123,10 @@ class Mender:
             return None
         if said_ms > self._latest_ms:
             ahead = f"is {_length(said_ms - self.now_ms)} ahead, now counts: set the sender's clock"
-            self.note(Mended.END_TIME_CLAMPED, f"end_time: {ahead}")
+            self.note(Correction.END_TIME_CLAMPED, f"end_time: {ahead}")
             said_ms = self.now_ms
         if is_start_said and said_ms < start_ms:
-            self.note(Mended.END_TIME_CLAMPED, "end_time: is before start_time, which counts")
+            self.note(Correction.END_TIME_CLAMPED, "end_time: is before start_time, which counts")
             return start_ms
         return said_ms
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from mesh.clock import Clock
 from mesh.errors import Conflict, Unavailable
-from services.ingest.alerts.arrival_bell import ArrivalBell
+from services.ingest.alerts.alert_signal import AlertSignal
 from services.ingest.metrics import ALERTS_UNREPEATED
 from services.ingest.store.repeats import RepeatStore
 
@@ -15,15 +15,20 @@ _AT_ONCE: Final = 500
 logger = logging.getLogger(__name__)
 
 
-class Unrepeated:
+class ResolveTimeout:
     """A worker of every ingest process; they may all run at once."""
 
     def __init__(
-        self, store: RepeatStore, bell: ArrivalBell, clock: Clock, *, resolve_timeout_s: float
+        self,
+        store: RepeatStore,
+        alert_signal: AlertSignal,
+        clock: Clock,
+        *,
+        resolve_timeout_s: float,
     ) -> None:
         """An episode ends `resolve_timeout_s` after it was last said to fire."""
         self._store = store
-        self._bell = bell
+        self._alert_signal = alert_signal
         self._clock = clock
         self._timeout_ms = round(resolve_timeout_s * 1000)
 
@@ -43,4 +48,4 @@ class Unrepeated:
             ended = await self._store.expire(self._clock.now_ms(), self._timeout_ms, _AT_ONCE)
             if ended:
                 ALERTS_UNREPEATED.inc(ended)
-                self._bell.ring()
+                self._alert_signal.ring()
