@@ -45,14 +45,14 @@ class StreamPublisher:
             self._sending = self._send()
         if self._sending.done():
             self._sending.result()
-        at_ms = reading.timestamp_ms
         samples = [
             Sample.of(
                 {**self._labels, **dict(each.labels), "__name__": each.name},
                 each.value,
-                timestamp_ms=at_ms,
+                timestamp_ms=moment.timestamp_ms,
             )
-            for each in reading.values
+            for moment in (*reading.earlier, reading)
+            for each in moment.values
         ]
         await self._spool.put(Batch.of(samples))
 

@@ -17,8 +17,10 @@ from mesh.auth import TokenMinter, generate_key_files
 from sensus_client import Ack, Rejection, Spool
 from services.agent.config import Settings
 from services.agent.endpoint import serving
+from services.agent.machine import Reading
+from services.agent.machine.value import Value
 from services.agent.metrics import RELOADS, STREAM
-from services.agent.publisher import Refusals
+from services.agent.publisher import Refusals, Spools, open_publisher
 from services.agent.wiring import Agent
 from tests.ingest.harness import config, query, running
 from tests.product import eventually
@@ -68,6 +70,39 @@ async def test_readings_arrive_and_a_changed_file_takes_effect(
         assert agent.trouble() == ""
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
+
+
+async def test_what_was_known_of_a_newcomer_is_stored_before_its_first_value(
+    migrated_dsn: str, redis_url: str, tmp_path: Path
+) -> None:
+    keys, token = tmp_path / "keys", tmp_path / "token"
+    generate_key_files(keys, ["ingest", "gateway"])
+    minter = TokenMinter.from_file(keys / "gateway.pem", "gateway")
+    token.write_text(minter.mint("user:agent", ["write:samples"], 3600) + "\n")
+    now_ms = time.time_ns() // 1_000_000
+    past = [
+        Reading(timestamp_ms=now_ms - 15_000 * ago, values=(Value.of("cores", 0.0, groupname="x"),))
+        for ago in (2, 1)
+    ]
+    found = Value.of("cores", 4.0, groupname="x")
+    reading = Reading(timestamp_ms=now_ms, values=(found,), earlier=tuple(past))
+    async with running(config(migrated_dsn, redis_url, keys), keys) as ingest:
+        settings = Settings(
+            {
+                "SENSUS_AGENT_INGEST_TARGET": f"127.0.0.1:{ingest.port}",
+                "SENSUS_AGENT_TOKEN_FILE": str(token),
+                "SENSUS_AGENT_SPOOL_DIRECTORY": str(tmp_path / "spool"),
+            }
+        )
+        async with open_publisher(settings.config, Spools()) as publisher:
+            await publisher.publish(reading)
+
+            async def stored() -> list[tuple[int, float]] | None:
+                series = await query(ingest.stub, "cores", now_ms - 60_000, now_ms + 600_000)
+                return next(iter(series.values()), None)
+
+            values = await eventually(stored, what="the reading")
+    assert [value for _, value in values] == [0.0, 0.0, 4.0]
 
 
 BAD_SETTINGS = [

@@ -76,6 +76,27 @@ def test_groups_that_were_followed_once_go_on_with_zeros(monkeypatch: pytest.Mon
     assert values["namedprocess_namegroup_memory_bytes"] == {"a": 0, "b": 0, "c": 3}
 
 
+def test_a_newcomer_comes_with_what_it_used_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = ProcessGroups(1)
+    procs = [fake(1, "a", rss=10), fake(3, "b", rss=5)]
+    monkeypatch.setattr(psutil, "process_iter", lambda: procs)
+    groups.values(1000)
+    assert groups.earlier() == []
+    procs[:] = [fake(1, "a", rss=10), fake(3, "b", rss=6)]
+    groups.values(2000)
+    assert groups.earlier() == []
+    procs[:] = [fake(1, "a", rss=10), fake(3, "b", rss=20), fake(4, "c", rss=1)]
+    groups.values(3000)
+    past = [(at_ms, {each.name: each.value for each in found}) for at_ms, found in groups.earlier()]
+    memory = "namedprocess_namegroup_memory_bytes"
+    assert [(at_ms, values[memory]) for at_ms, values in past] == [(1000, 5), (2000, 6)]
+    procs[:] = [fake(1, "a", rss=10), fake(5, "d", rss=30)]
+    groups.values(4000)
+    past = [(at_ms, {each.name: each.value for each in found}) for at_ms, found in groups.earlier()]
+    number = "namedprocess_namegroup_num_procs"
+    assert [(at_ms, values[number]) for at_ms, values in past] == [(1000, 0), (2000, 0), (3000, 0)]
+
+
 def test_groups_are_bounded_now_and_over_a_life(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = ProcessGroups(5)
     ever: set[str] = set()
@@ -126,7 +147,7 @@ def test_proc_of_the_host_is_read_where_it_is_mounted() -> None:
 
 def by_group(groups: ProcessGroups) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    for each in groups.values():
+    for each in groups.values(now_ms=0):
         found.setdefault(each.name, {})[dict(each.labels)["groupname"]] = each.value
     return found
 

@@ -20,10 +20,15 @@ PROC: Final = Path("/proc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Values of one moment: each series once."""
+    """Values of one moment: each series once.
+
+    Attributes:
+        earlier: What was known before of series that begin with this reading, oldest first.
+    """
 
     timestamp_ms: int
     values: tuple[Value, ...]
+    earlier: tuple["Reading", ...] = ()
 
 
 class Machine:
@@ -51,9 +56,12 @@ class Machine:
         """The machine now."""
         psutil.PROCFS_PATH = self._procfs  # of the whole process: another machine may have set it
         now_ms = time.time_ns() // 1_000_000
-        return Reading(timestamp_ms=now_ms, values=tuple(self._values(now_ms / 1000)))
+        values = tuple(self._values(now_ms))
+        past = self._processes.earlier() if self._processes else ()
+        earlier = (Reading(timestamp_ms=at_ms, values=tuple(found)) for at_ms, found in past)
+        return Reading(timestamp_ms=now_ms, values=values, earlier=tuple(earlier))
 
-    def _values(self, now_s: float) -> Iterator[Value]:
+    def _values(self, now_ms: int) -> Iterator[Value]:
         yield from self.cpu.values()
         yield from memory()
         if self._own:
@@ -64,7 +72,7 @@ class Machine:
             yield Value.of(f"node_load{minutes}", load)
         booted_s = psutil.boot_time()
         yield Value.of("node_boot_time_seconds", booted_s)
-        yield Value.of("node_uptime_seconds", now_s - booted_s)
+        yield Value.of("node_uptime_seconds", now_ms / 1000 - booted_s)
         yield Value.of("node_processes_pids", len(psutil.pids()))
         if self._processes:
-            yield from self._processes.values()
+            yield from self._processes.values(now_ms)

@@ -5,7 +5,8 @@ id, no argument, no secret. Processes of one name are one group; threads of the 
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,8 @@ _NAME_CHARACTERS: Final = 15
 _NAMES_EVER: Final = 500
 _KEPT_PER_TOP: Final = 3
 _KTHREADD: Final = 2
+_PAST: Final = 40
+"""Readings that are remembered: ten minutes at the usual interval."""
 
 
 @dataclass(slots=True)
@@ -36,7 +39,9 @@ class ProcessGroups:
     """Follows the groups that were among the first once, so that their series do not come and go.
 
     At most three times `top` are followed: for a newcomer the one goes that was among the first the
-    longest ago. In its life an agent gives at most 500 names; further ones are `[other]`.
+    longest ago. In its life an agent gives at most 500 names; further ones are `[other]`. All
+    processes are read each time, so what a newcomer used before it was followed is known: a fault
+    that begins with a process shows as a rise, not as a series without a past.
     """
 
     def __init__(self, top: int) -> None:
@@ -44,25 +49,27 @@ class ProcessGroups:
         self._top = top
         self._followed: dict[str, None] = {}
         self._names: set[str] = set()
+        self._newcomers: list[str] = []
+        self._past: deque[tuple[int, dict[str, Usage]]] = deque(maxlen=_PAST)
         self._before: dict[tuple[int, float], tuple[float, float]] = {}
         self._read_at_s = time.monotonic()
         self._read()
 
-    def values(self) -> Iterator[Value]:
+    def values(self, now_ms: int) -> list[Value]:
         """Four values of each group that is followed; zeros of one that has ended."""
         usage = self._bounded(self._read())
+        before = set(self._followed)
         self._follow(usage)
-        for name in self._followed:
-            group = usage.get(name, Usage())
-            yield Value.of("namedprocess_namegroup_num_procs", group.processes, groupname=name)
-            yield Value.of("namedprocess_namegroup_cpu_cores", group.cpu, groupname=name)
-            yield Value.of(
-                "namedprocess_namegroup_memory_bytes",
-                group.memory,
-                groupname=name,
-                memtype="resident",
-            )
-            yield Value.of("namedprocess_namegroup_io_bytes_per_second", group.io, groupname=name)
+        self._newcomers = [name for name in self._followed if name not in before]
+        self._past.append((now_ms, usage))
+        return _values_of(self._followed, usage)
+
+    def earlier(self) -> list[tuple[int, list[Value]]]:
+        """What those that the last reading was the first to follow used before it, oldest first."""
+        if not self._newcomers:
+            return []
+        *past, _ = self._past
+        return [(at_ms, _values_of(self._newcomers, usage)) for at_ms, usage in past]
 
     def _follow(self, usage: Mapping[str, Usage]) -> None:
         for key in ("io", "memory", "cpu"):
@@ -111,6 +118,18 @@ class ProcessGroups:
             group.io += max(0.0, totals[1] - io) / passed_s
         self._before = seen
         return usage
+
+
+def _values_of(names: Iterable[str], usage: Mapping[str, Usage]) -> list[Value]:
+    return [value for name in names for value in _values(name, usage.get(name, Usage()))]
+
+
+def _values(name: str, group: Usage) -> Iterator[Value]:
+    prefix = "namedprocess_namegroup"
+    yield Value.of(f"{prefix}_num_procs", group.processes, groupname=name)
+    yield Value.of(f"{prefix}_cpu_cores", group.cpu, groupname=name)
+    yield Value.of(f"{prefix}_memory_bytes", group.memory, groupname=name, memtype="resident")
+    yield Value.of(f"{prefix}_io_bytes_per_second", group.io, groupname=name)
 
 
 def _name(process: psutil.Process, *, has_memory: bool) -> str:
