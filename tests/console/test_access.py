@@ -4,30 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.console.axe import PAGES, findings
 from tests.console.conftest import View, opened
 from tests.product import Door
-
-axe = pytest.importorskip("axe_playwright_python.async_playwright")
-PAGES = (
-    "/",
-    "/alerts",
-    "/services",
-    "/services/checkout",
-    "/explore",
-    "/notices",
-    "/rules",
-    "/people",
-)
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-async def findings(view: View) -> list[str]:
-    result = await axe.Axe().run(view.page, options={"runOnly": TAGS})
-    return [
-        f"{each['id']}: {node['target']} {node['failureSummary']}"
-        for each in result.response["violations"]
-        for node in each["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

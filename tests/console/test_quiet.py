@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.console.axe import PAGES, findings
 from tests.console.conftest import CHROMIUM, opened
-from tests.console.test_access import PAGES, findings
 from tests.product import UNLIMITED, Door, started
 
 MACHINE = {

@@ -58,6 +58,7 @@ async def test_alert_carries_its_trace_through_every_stage_and_source(
         "find changes nearby",
         "find calls between services",
         "find past incidents",
+        "find exemplars",
     }
     assert of_trace(spans)["process alert"].kind is SpanKind.CONSUMER
     assert not [s for s in of_trace(spans).values() if s.status.status_code is StatusCode.ERROR]
