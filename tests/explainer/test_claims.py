@@ -216,6 +216,50 @@ class Oracle:
 
 
 @pytest.mark.parametrize(
+    ("about", "named_for"),
+    [
+        ("node_cpu_utilization_ratio", "group_cpu_cores"),
+        ("node_memory_utilization_ratio", "group_memory_bytes"),
+        ("request_seconds", "group_memory_bytes"),
+    ],
+)
+def test_who_used_what_is_short_is_named_for_that(about: str, named_for: str) -> None:
+    """A process that is new is far outside its usual range in all that it uses."""
+    pieces = tuple(
+        Evidence(
+            evidence_id=f"E{number}",
+            kind=EvidenceKind.MOVED_SERIES,
+            source="",
+            title="",
+            start_ms=EVENT_MS,
+            end_ms=EVENT_MS,
+            labels={"__name__": metric},
+            figures=(Figure(name="size_sigma", value=100.0),),
+        )
+        for number, metric in enumerate(("group_memory_bytes", "group_cpu_cores"), 1)
+    )
+    reasons = tuple(Reason(text="rose", evidence_id=p.evidence_id, score=1.0) for p in pieces)
+    suspect = Suspect(entity="yes", rank=1, score=1.0, confidence=0.9, reasons=reasons)
+    facts = Facts(
+        subject=SubjectFacts(
+            ref=SubjectRef(kind=SubjectKind.ANOMALY, id="a1"),
+            state="firing",
+            title=about,
+            severity="critical",
+            labels={},
+            event_ms=EVENT_MS,
+            lead_ms=0,
+            metric=about,
+        ),
+        suspects=(NamedSuspect(suspect=suspect, labels={}),),
+        evidence=pieces,
+        reason="",
+    )
+    first = facts.behind(facts.suspects[0])[0]
+    assert first.labels["__name__"] == named_for
+
+
+@pytest.mark.parametrize(
     "untrue",
     [
         "api is the most likely cause: cpu_percent rose from 20 to 90, since 22:11:20 UTC [E1].",

@@ -9,6 +9,7 @@ from services.explainer.model.evidence import Evidence, EvidenceKind
 from services.explainer.model.explanation import NamedSuspect
 from services.explainer.model.names import plain
 from services.explainer.model.subjects import SubjectFacts
+from services.explainer.rankers.measures import resource_of
 
 SUBJECT: Final = "subject"
 """Stands for the service that shows the symptom."""
@@ -102,11 +103,20 @@ class Facts:
         return (self.begun_ms(change) or 0) > self.onset_ms + ONSET_WITHIN_MS
 
     def behind(self, named: NamedSuspect) -> list[Evidence]:
-        """What stands behind a suspect, what ran full, is of traces or moved before all else."""
+        """What stands behind a suspect, what ran full, is of traces or moved before all else.
+
+        Where the subject ran short of CPU or memory, what a suspect used of it comes first.
+        """
         found = (self.piece(reason.evidence_id) for reason in named.suspect.reasons)
         cited = list(dict.fromkeys(each.evidence_id for each in found if each))
         pieces = [piece for id in cited if (piece := self.piece(id))]
-        return sorted(pieces, key=lambda p: (not p.is_exhausted, not p.is_counted, not p.has_moved))
+        return sorted(pieces, key=self._weight)
+
+    def _weight(self, piece: Evidence) -> tuple[bool, ...]:
+        about = self.subject.metric or next(iter(self.subject.metric_hints), "")
+        short_of = resource_of(about)
+        is_other = bool(short_of) and resource_of(piece.labels.get("__name__", "")) is not short_of
+        return not piece.is_exhausted, not piece.is_counted, not piece.has_moved, is_other
 
     def changes_of(self, named: NamedSuspect) -> list[Evidence]:
         """Changes of a suspect shortly before what it shows began, the closest first."""

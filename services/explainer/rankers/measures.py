@@ -124,6 +124,18 @@ def measure_of(metric: str) -> Measure:
     return Measure.OTHER
 
 
+@lru_cache(maxsize=NAMES_KEPT)
+def resource_of(metric: str) -> Measure | None:
+    """CPU or MEMORY where a metric is about one of them, of a machine too; None for any other.
+
+    >>> resource_of("node_cpu_utilization_ratio"), resource_of("request_seconds")
+    (<Measure.CPU: 'cpu'>, None)
+    """
+    words = words_of(metric)
+    of_resources = (pair for pair in _WORDS if pair[0] in (Measure.CPU, Measure.MEMORY))
+    return next((measure for measure, known in of_resources if words & known), None)
+
+
 def measure_of_series(window: SeriesWindow) -> Measure:
     """Like `measure_of`, with a look at the labels.
 
