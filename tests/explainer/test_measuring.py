@@ -7,7 +7,12 @@ import pytest
 
 from services.explainer.evidence.figures import figures_of, unit_of
 from services.explainer.evidence.pieces import series_evidence
-from services.explainer.evidence.windowing import observed_start, shift_of, window_of
+from services.explainer.evidence.windowing import (
+    observed_start,
+    shift_of,
+    window_of,
+    without_small_newcomers,
+)
 from services.explainer.model.evidence import EvidenceKind
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts, SubjectKind, SubjectRef
 from services.explainer.model.windows import SeriesWindow
@@ -207,3 +212,27 @@ def test_what_left_its_range_and_recovered_before_the_alert_is_not_said_to_have_
     again = series(day.tolist(), until_ms=end_ms, step_ms=60_000)
     found = window_of(again, "h1", start_ms=end_ms - 600_000, end_ms=end_ms, is_own=True)
     assert not figures_of(found, end_ms)[2:]
+
+
+@pytest.mark.parametrize(
+    ("metric", "kept"),
+    [
+        ("namedprocess_namegroup_memory_bytes", ["steady", "new"]),
+        ("namedprocess_namegroup_cpu_cores", ["steady", "new"]),
+        ("http_errors_per_second", ["steady", "new", "small"]),
+        ("wait_seconds", ["steady", "new", "small"]),
+    ],
+)
+def test_what_begins_at_nothing_and_stays_small_is_left_out(metric: str, kept: list[str]) -> None:
+    """From nothing every rise is far outside the usual range."""
+    groups = {
+        "steady": [200.0] * 30,
+        "new": [0.0] * 20 + [50.0] * 10,
+        "small": [0.0] * 20 + [2.0] * 10,
+    }
+    windows = [
+        replace(window(values, EVENT_MS - 9000), metric=metric, labels={"groupname": name})
+        for name, values in groups.items()
+    ]
+    found = without_small_newcomers(windows)
+    assert [each.labels["groupname"] for each in found] == kept

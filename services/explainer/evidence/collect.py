@@ -25,6 +25,7 @@ from services.explainer.evidence.windowing import (
     observed_start,
     shift_of,
     window_of,
+    without_small_newcomers,
 )
 from services.explainer.model.case import Case, Change, ServiceGraph, Subject, Symptom
 from services.explainer.model.evidence import Evidence, EvidenceKind
@@ -247,7 +248,8 @@ async def _measured(
         mine = [window(each, is_own=True) for each in own]
         known = {each.series_id for each in own}
         rest = {each.series_id: each for each in others if each.series_id not in known}
-        windows = [window(each, is_own=False) for each in rest.values()]
+        all_windows = [window(each, is_own=False) for each in rest.values()]
+        windows = without_small_newcomers(all_windows)
         full = _full([*mine, *windows])
         shown = _most_moved(windows, full)
         pieces = [series_evidence(w, facts, moved_kind(w), full.get(id(w))) for w in shown]

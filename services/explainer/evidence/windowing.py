@@ -6,18 +6,22 @@ from dataclasses import replace
 from typing import Final
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from services.explainer.evidence.counters import increases, is_counter, per_second
 from services.explainer.evidence.logs import is_log_errors
 from services.explainer.evidence.onset import HISTORY_SAMPLES_MIN, onset_of
 from services.explainer.model.subjects import SeriesSamples, SubjectFacts
 from services.explainer.model.windows import Deviation, SeriesWindow, Values
-from services.explainer.rankers.deviation import USUAL_SIGMAS, deviation, median
-from services.explainer.rankers.measures import measure_of_series
+from services.explainer.rankers.deviation import SCALE_FLOOR, USUAL_SIGMAS, deviation, median
+from services.explainer.rankers.measures import Measure, measure_of_series
 from services.explainer.rankers.moves import move_of
 
 EARLIER_MS: Final = 90 * 60_000
 """A series that left its range longer than that before the others did so for reasons of its own."""
 _LEAD_SHARE: Final = 4
+_AMOUNTS: Final = frozenset({Measure.CPU, Measure.MEMORY, Measure.TRAFFIC, Measure.OTHER})
+"""Measures of which a little says little."""
 
 
 def observed_start(series: Sequence[SeriesSamples], facts: SubjectFacts) -> int:
@@ -94,6 +98,25 @@ def _window_of(
 def _lines(metric: str, series: SeriesSamples) -> Values | None:
     """Lines that each sample stands for, where a series counts log errors sample by sample."""
     return series.values if is_log_errors(metric, series.labels) else None
+
+
+def without_small_newcomers(windows: Sequence[SeriesWindow]) -> list[SeriesWindow]:
+    """Leaves out what began at nothing and stays small beside the largest series of its metric.
+
+    From nothing every rise is beyond all bounds: a shell that takes 2 MiB would be as suspect as
+    the program that takes all cores. Errors, waits and what fell silent are never left out.
+    """
+    largest: dict[str, float] = {}
+    for each in windows:
+        seen = float(np.abs(each.observed).max(initial=0.0))
+        largest[each.metric] = max(largest.get(each.metric, 0.0), seen)
+    return [each for each in windows if not _is_small_newcomer(each, largest[each.metric])]
+
+
+def _is_small_newcomer(window: SeriesWindow, largest: float) -> bool:
+    if measure_of_series(window) not in _AMOUNTS or window.baseline.any():
+        return False
+    return bool(np.abs(window.observed).max(initial=0.0) < SCALE_FLOOR * largest)
 
 
 def has_history(window: SeriesWindow) -> bool:
