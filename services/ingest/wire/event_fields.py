@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from mesh.jit import inlined, loop_part
-from services.ingest.wire.varints import take_field
+from services.ingest.wire.varints import take_field, word
 
 OK: Final = 0
 BROKEN: Final = 1
@@ -17,21 +17,8 @@ FULL: Final = 2
 NUMBER: Final = -3
 """In place of the end of a text: the attribute is a number, which stands where texts begin."""
 ABSENT: Final = -1
-
-
-@inlined
-def word(content, at):  # type: ignore[no-untyped-def]
-    """Eight bytes at an unsigned place as a number; such places make it one load."""
-    return (
-        np.uint64(content[at])
-        | np.uint64(content[at + np.uint64(1)]) << np.uint64(8)
-        | np.uint64(content[at + np.uint64(2)]) << np.uint64(16)
-        | np.uint64(content[at + np.uint64(3)]) << np.uint64(24)
-        | np.uint64(content[at + np.uint64(4)]) << np.uint64(32)
-        | np.uint64(content[at + np.uint64(5)]) << np.uint64(40)
-        | np.uint64(content[at + np.uint64(6)]) << np.uint64(48)
-        | np.uint64(content[at + np.uint64(7)]) << np.uint64(56)
-    )
+MALFORMED: Final = -2
+"""In place of the number of an attribute that breaks its body."""
 
 
 @inlined
@@ -49,8 +36,8 @@ def attribute(body, start, end, known):  # type: ignore[no-untyped-def]
         known: The known keys: `services.ingest.otlp.known.TABLE`.
 
     Returns:
-        -1 as number of one that is not known, -2 of one that is broken; a number in place of the
-        begin with NUMBER as end; ABSENT as end of other values.
+        -1 as number of one that is not known, MALFORMED of one that is broken; a number in place of
+        the begin with NUMBER as end; ABSENT as end of other values.
     """
     at, limit, place = np.uint64(start), np.uint64(end), np.int64(-1)
     first, last, is_read = np.int64(0), np.int64(-1), False
@@ -106,11 +93,11 @@ def role(known, place):  # type: ignore[no-untyped-def]
 def _any_attribute(body, start, end, known):  # type: ignore[no-untyped-def]
     """An attribute, in whatever order it is written; returns what `attribute` does."""
     place, at = np.int64(-1), start
-    first, last = np.int64(0), np.int64(-1)
+    first, last = np.int64(0), np.int64(ABSENT)
     while at < end:
         tag, value, after = take_field(body, at, end)
         if after < 0:
-            place = np.int64(-2)
+            place = np.int64(MALFORMED)
             break
         at = after
         if tag == 10:
@@ -131,11 +118,11 @@ def _any_attribute(body, start, end, known):  # type: ignore[no-untyped-def]
                 elif kind == 24:
                     number = np.int64(content)
                     first = min(max(number, np.int64(-1)), np.int64(0x7FFFFFFF))
-                    last = np.int64(-3)
+                    last = np.int64(NUMBER)
                 elif kind >= 16 and kind <= 63:
-                    first, last = np.int64(0), np.int64(-1)
+                    first, last = np.int64(0), np.int64(ABSENT)
             if inner < 0:
-                place = np.int64(-2)
+                place = np.int64(MALFORMED)
                 break
     return place, first, last
 
@@ -143,7 +130,7 @@ def _any_attribute(body, start, end, known):  # type: ignore[no-untyped-def]
 @loop_part
 def code(body, first, last):  # type: ignore[no-untyped-def]
     """A status code from 0 to 999, of a number or of a text that is one; -1 for none."""
-    if last == -3:
+    if last == NUMBER:
         return first if first < 1000 else np.int64(-1)
     if last - first > 3 or last <= first:
         return np.int64(-1)

@@ -13,8 +13,8 @@ from mesh.jit import (
     kernel,
     loop_part,
 )
-from services.ingest.wire.event_fields import attribute, role, word
-from services.ingest.wire.varints import take_field
+from services.ingest.wire.event_fields import MALFORMED, NUMBER, attribute, role
+from services.ingest.wire.varints import take_field, word
 
 
 @kernel(COUNTS, BYTES, INT64_ROWS, INT64_ROWS)
@@ -149,7 +149,7 @@ def read_records(  # type: ignore[no-untyped-def]
                 return 1, 0, 0, 0
             if tag == 50:
                 place, first, last = attribute(body, np.int64(value), at, known)
-                if place == -2:
+                if place == MALFORMED:
                     return 1, 0, 0, 0
                 if place >= 0 and role(known, place) >= 7:
                     which = 2 * (role(known, place) - 7) + 3
@@ -157,7 +157,7 @@ def read_records(  # type: ignore[no-untyped-def]
                     about[good, which] = first if is_text else np.int64(0)
                     about[good, which + 1] = last if is_text else np.int64(0)
                     if which == 3:
-                        is_raised = is_text or last == -3
+                        is_raised = is_text or last == NUMBER
             elif tag == 9:
                 time = value
             elif tag == 89:

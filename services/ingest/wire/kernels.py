@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import numba
 import numpy as np
 
 from mesh.jit import (
@@ -16,7 +15,7 @@ from mesh.jit import (
     VERDICT,
     kernel,
 )
-from services.ingest.wire.varints import take, take_field
+from services.ingest.wire.varints import take, take_field, word
 
 OK: Final = 0
 BROKEN: Final = 1
@@ -102,21 +101,6 @@ def varints(body, starts, ends, parents, values):  # type: ignore[no-untyped-def
     return 0, found
 
 
-@numba.njit(inline="always")
-def _word(content, at):  # type: ignore[no-untyped-def]
-    """Eight bytes as a number; unsigned places make it one load."""
-    return (
-        np.uint64(content[at])
-        | np.uint64(content[at + np.uint64(1)]) << np.uint64(8)
-        | np.uint64(content[at + np.uint64(2)]) << np.uint64(16)
-        | np.uint64(content[at + np.uint64(3)]) << np.uint64(24)
-        | np.uint64(content[at + np.uint64(4)]) << np.uint64(32)
-        | np.uint64(content[at + np.uint64(5)]) << np.uint64(40)
-        | np.uint64(content[at + np.uint64(6)]) << np.uint64(48)
-        | np.uint64(content[at + np.uint64(7)]) << np.uint64(56)
-    )
-
-
 @kernel(
     INT64,
     BYTES,
@@ -168,7 +152,7 @@ def number_texts(  # type: ignore[no-untyped-def]
         mixed = (seed ^ (size * factor) ^ np.uint64(scope)) * factor
         at = start
         while at + eight <= end:
-            mixed = (mixed ^ _word(body, at)) * factor
+            mixed = (mixed ^ word(body, at)) * factor
             mixed ^= mixed >> np.uint64(29)
             at += eight
         while at < end:
@@ -197,7 +181,7 @@ def number_texts(  # type: ignore[no-untyped-def]
             is_like = hashes[known] == mixed and held[known] == scope
             if is_like and np.uint64(lasts[known] - begins[known]) == size:
                 first, at = np.uint64(begins[known]), np.uint64(0)
-                while at + eight <= size and _word(arena, first + at) == _word(body, start + at):
+                while at + eight <= size and word(arena, first + at) == word(body, start + at):
                     at += eight
                 while at < size and arena[first + at] == body[start + at]:
                     at += one

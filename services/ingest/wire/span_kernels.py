@@ -15,14 +15,15 @@ from mesh.jit import (
     loop_part,
 )
 from services.ingest.wire.event_fields import (
+    MALFORMED,
+    NUMBER,
     attribute,
     code,
     host_end,
     role,
     thinning,
-    word,
 )
-from services.ingest.wire.varints import take_field
+from services.ingest.wire.varints import take_field, word
 
 
 @loop_part
@@ -100,7 +101,7 @@ def _exceptions(body, start, end, row, known, errors, raised):  # type: ignore[n
         tag, value, at = take_field(body, at, end)
         if tag == 26:
             place, first, last = attribute(body, np.int64(value), at, known)
-            if place == -2:
+            if place == MALFORMED:
                 return np.int64(-1)
             if place >= 0 and role(known, place) >= 7:
                 which = 2 * (role(known, place) - 6)
@@ -183,7 +184,7 @@ def read_spans(  # type: ignore[no-untyped-def]
                 return 1, 0, 0, 0
             if tag == 74:
                 place, first, last = attribute(body, np.int64(value), at, known)
-                if place == -2:
+                if place == MALFORMED:
                     return 1, 0, 0, 0
                 if place < 0:
                     continue
@@ -198,9 +199,9 @@ def read_spans(  # type: ignore[no-untyped-def]
                 elif use == 4:
                     old_http = code(body, first, last)
                 elif use == 5:
-                    grpc, is_grpc = code(body, first, last), last == -3 or last > first
+                    grpc, is_grpc = code(body, first, last), last == NUMBER or last > first
                 elif use == 6:
-                    old_grpc, is_old_grpc = code(body, first, last), last == -3 or last > first
+                    old_grpc, is_old_grpc = code(body, first, last), last == NUMBER or last > first
             elif tag == 10:
                 trace_at, trace_size = value, at - np.int64(value)
             elif tag == 18:
