@@ -67,6 +67,21 @@ class Selector:
         """Labels that every selected set must have: a filter for an index, not the whole truth."""
         return {m.name: m.value for m in self.matchers if m.operator == "=" and _indexed(m.value)}
 
+    def undecided(self) -> list[str]:
+        """Names of the labels on which more is asked than `equalities` says, in order.
+
+        >>> parse('cpu{host!="b",core=~"[0-3]",rack=""}').undecided()
+        ['core', 'host', 'rack']
+        """
+        equal = self.equalities()
+        return sorted(
+            {
+                each.name
+                for each in self.matchers
+                if each.operator != "=" or equal.get(each.name) != each.value
+            }
+        )
+
     def alternatives(self) -> list[dict[str, str]]:
         """Label sets of which every selected one holds at least one: a filter for an index.
 

@@ -11,6 +11,7 @@ from mesh.publisher import Publisher
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from sensus.explainer.v1 import explainer_service_pb2_grpc as pb_grpc
 from services.explainer.convert.answers import unkept
+from services.explainer.convert.changes import changes_request
 from services.explainer.convert.context import calls_of, change_of, encode_change, opinion_of
 from services.explainer.convert.prompts import encode_prompt, encode_prompts, new_prompt, new_weight
 from services.explainer.convert.requests import (
@@ -125,6 +126,14 @@ class ExplainerServicer(pb_grpc.ExplainerServiceServicer):
         change = change_of(request, self._do.clock.now_ms())
         await self._do.context.write_change(change)
         return pb.WriteChangeResponse(change=encode_change(change))
+
+    async def ListChanges(  # noqa: N802
+        self, request: pb.ListChangesRequest, context: Any
+    ) -> pb.ListChangesResponse:
+        """One page, newest first."""
+        order = changes_request(request)
+        found = await self._do.context.list_changes(order.wanted, order.after, order.size + 1)
+        return order.answer(found)
 
     async def WriteTopology(  # noqa: N802
         self, request: pb.WriteTopologyRequest, context: Any

@@ -46,6 +46,7 @@ from services.incidents.store.log import IncidentLog
 from services.incidents.store.postmortems import PostmortemStore
 from services.incidents.store.retention import RetentionStore
 from services.incidents.store.rules import RuleStore
+from services.incidents.store.services import ServiceStore
 from services.incidents.store.silences import SilenceStore, Silencing
 from services.incidents.upkeep.retention import Retention
 
@@ -162,6 +163,7 @@ async def _assemble(
     )
     parts = Parts(
         incidents=IncidentStore(pool),
+        services=ServiceStore(pool),
         rules=RuleStore(pool),
         graph=graph,
         silences=SilenceStore(pool),

@@ -187,6 +187,12 @@ class IngestServicer(pb_grpc.IngestServiceServicer):
             alerts=map(alerts.alert, page.items), next_page_token=page.next_token
         )
 
+    async def CountAlerts(  # noqa: N802
+        self, request: pb.CountAlertsRequest, context: object
+    ) -> pb.CountAlertsResponse:
+        found = await self._parts.alerts.count(query.alert_filter(request))
+        return query.alert_counts(found)
+
     async def WatchAlerts(  # noqa: N802
         self, request: pb.WatchAlertsRequest, context: object
     ) -> AsyncIterator[pb.WatchAlertsResponse]:

@@ -10,7 +10,7 @@ import pytest
 from mesh.clock import SystemClock
 from sensus.topology.v1 import topology_service_pb2 as pb
 from sensus.topology.v1 import topology_service_pb2_grpc as pb_grpc
-from services.incidents.clients.callgraph import CallGraph
+from services.incidents.clients.callgraph import CallGraph, Calls
 
 LIMIT_S = 30.0
 
@@ -21,6 +21,7 @@ class Topology(pb_grpc.TopologyServiceServicer):
     def __init__(self) -> None:
         """Has seen none."""
         self.edges: list[pb.Edge] = []
+        self.counts = pb.EdgeCounts(spans=2, errors=1)
         self.is_away = False
 
     async def ListEdges(self, request: pb.ListEdgesRequest, context: Any) -> Any:
@@ -28,7 +29,8 @@ class Topology(pb_grpc.TopologyServiceServicer):
         if self.is_away:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
         first = int(request.page_token or 0)
-        page = [pb.CountedEdge(edge=each) for each in self.edges[first : first + 2]]
+        edges = self.edges[first : first + 2]
+        page = [pb.CountedEdge(edge=each, counts=self.counts) for each in edges]
         more = first + 2 < len(self.edges)
         return pb.ListEdgesResponse(edges=page, next_page_token=str(first + 2) if more else "")
 
@@ -97,6 +99,12 @@ async def test_calls_are_read_page_by_page_and_stand_while_topology_is_away(
     try:
         await asyncio.wait_for(clock.asleep.wait(), LIMIT_S)
         assert graph.now == expected
+        assert graph.calls == {
+            "web": Calls(received=2, errors=1, callees={"cart"}),
+            "cart": Calls(received=2, errors=1, callees={"orders", "stock-db"}),
+            "orders": Calls(received=2, errors=1),
+            "stock-db": Calls(received=2, errors=1),
+        }
         topology.is_away = True
         await clock.pass_a_minute()
         assert graph.now == expected

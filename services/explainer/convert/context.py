@@ -18,7 +18,7 @@ FILE_CHARS_MAX = 500
 CALLS_MAX = 20_000
 AHEAD_MAX_MS = 5 * 60_000
 
-_KIND = {
+CHANGE_KIND = {
     pb.CHANGE_KIND_DEPLOY: "deploy",
     pb.CHANGE_KIND_FLAG: "flag",
     pb.CHANGE_KIND_CONFIG: "config",
@@ -33,18 +33,18 @@ _VERDICT = {
 def change_of(request: pb.WriteChangeRequest, now_ms: int) -> Change:
     """Raises: InvalidInput (INVALID_CHANGE)."""
     change, reason = request.change, "INVALID_CHANGE"
-    if change.kind not in _KIND:
+    if change.kind not in CHANGE_KIND:
         raise invalid("change.kind", "be deploy, flag or config", reason)
     if len(change.files) > FILES_MAX:
         raise invalid("change.files", f"name at most {FILES_MAX} paths", reason)
-    at_ms = change.time.ToMilliseconds() if _is_time(change.time) else -1
+    at_ms = change.time.ToMilliseconds() if is_time(change.time) else -1
     at_ms = at_ms if change.HasField("time") else now_ms
     if not 0 <= at_ms <= now_ms + AHEAD_MAX_MS:
         raise invalid("change.time", "lie after 1970 and at most five minutes ahead", reason)
     return Change(
         evidence_id="",
         id=_text(change.change_id, "change.change_id", NAME_CHARS_MAX, reason, required=True),
-        kind=_KIND[change.kind],
+        kind=CHANGE_KIND[change.kind],
         service=_text(change.service, "change.service", NAME_CHARS_MAX, reason, required=True),
         at_ms=at_ms,
         text=_text(change.text, "change.text", TEXT_CHARS_MAX, reason),
@@ -57,7 +57,7 @@ def encode_change(change: Change) -> pb.Change:
     """A change as it is kept."""
     at = Timestamp()
     at.FromMilliseconds(change.at_ms)
-    kind = next(number for number, name in _KIND.items() if name == change.kind)
+    kind = next(number for number, name in CHANGE_KIND.items() if name == change.kind)
     return pb.Change(
         change_id=change.id,
         kind=kind,
@@ -110,5 +110,6 @@ def _text(text: str, field: str, chars_max: int, reason: str, *, required: bool 
     return text
 
 
-def _is_time(stamp: Timestamp) -> bool:
+def is_time(stamp: Timestamp) -> bool:
+    """Whether a timestamp is one, from 1970 to 9999."""
     return 0 <= stamp.seconds <= 253_402_300_799 and 0 <= stamp.nanos < 10**9

@@ -1,6 +1,7 @@
 """What people tell about a system: what they changed, and who calls whom."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from mesh.postgres import Pool
 
 Edge = tuple[str, str]
+ChangePlace = tuple[int, str]
+"""A change in the list, newest first: its time in milliseconds, and its id."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = """change_id, kind, service, text, files, diff,
@@ -28,6 +31,16 @@ _BETWEEN = f"""
 SELECT {_COLUMNS} FROM explainer.change WHERE change_time BETWEEN $1 AND $2
 ORDER BY change_time DESC, change_id LIMIT $3
 """  # noqa: S608
+_LIST = """
+SELECT change_id, kind, service, text, '{}'::text[] AS files, '' AS diff,
+    (extract(epoch FROM change_time) * 1000)::bigint AS at_ms
+FROM explainer.change
+WHERE ($1::timestamptz IS NULL OR change_time >= $1)
+  AND ($2::timestamptz IS NULL OR change_time < $2)
+  AND (cardinality($3::text[]) = 0 OR service = ANY($3)) AND ($4 = '' OR kind = $4)
+  AND ($5::timestamptz IS NULL OR (change_time, change_id) < ($5, $6))
+ORDER BY change_time DESC, change_id DESC LIMIT $7
+"""
 _ANY_CHANGE = "SELECT EXISTS (SELECT FROM explainer.change)"
 _ONE_WRITER = "SELECT pg_advisory_xact_lock(hashtext('explainer.call_edge'), hashtext($1))"
 _FORGET = "DELETE FROM explainer.call_edge WHERE source = $1"
@@ -37,6 +50,20 @@ INSERT INTO explainer.call_edge (source, caller, callee)
 SELECT $1, caller, callee FROM unnest($2::text[], $3::text[]) AS told(caller, callee)
 """
 _EDGES = "SELECT DISTINCT caller, callee FROM explainer.call_edge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeFilter:
+    """Which changes to list; None and empty mean any. Times are Unix milliseconds.
+
+    Attributes:
+        end_ms: They took effect before it.
+    """
+
+    start_ms: int | None = None
+    end_ms: int | None = None
+    services: tuple[str, ...] = ()
+    kind: str = ""
 
 
 class Context:
@@ -67,6 +94,24 @@ class Context:
         """Changes that took effect in that time, newest first."""
         with guard("read_changes"):
             rows = await self._pool.fetch(_BETWEEN, _time(start_ms), _time(end_ms), limit)
+        return [_change(row) for row in rows]
+
+    async def list_changes(
+        self, wanted: ChangeFilter, after: ChangePlace | None, limit: int
+    ) -> list[Change]:
+        """Up to `limit` changes behind `after`, newest first, without files and diff."""
+        at_ms, change_id = after or (None, "")
+        with guard("list_changes"):
+            rows = await self._pool.fetch(
+                _LIST,
+                _maybe_time(wanted.start_ms),
+                _maybe_time(wanted.end_ms),
+                wanted.services,
+                wanted.kind,
+                _maybe_time(at_ms),
+                change_id,
+                limit,
+            )
         return [_change(row) for row in rows]
 
     async def knows_changes(self) -> bool:
@@ -103,6 +148,10 @@ class Context:
 
 def _time(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=max(0, milliseconds))
+
+
+def _maybe_time(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else _time(milliseconds)
 
 
 def _change(row: "asyncpg.Record") -> Change:

@@ -14,6 +14,7 @@ from services.incidents.store.incidents import IncidentStore
 from services.incidents.store.log import LoggedEvent
 from services.incidents.store.postmortems import PostmortemStore
 from services.incidents.store.rules import RuleStore
+from services.incidents.store.services import ServiceStore
 from services.incidents.store.silences import SilenceStore
 
 
@@ -22,6 +23,7 @@ class Parts:
     """Stores, and who writes; previews run in `threads`."""
 
     incidents: IncidentStore
+    services: ServiceStore
     rules: RuleStore
     graph: CallGraph
     silences: SilenceStore

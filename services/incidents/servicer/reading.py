@@ -7,13 +7,15 @@ from typing import Final
 from mesh.errors import NotFound
 from sensus.incidents.v1 import incidents_service_pb2 as pb
 from sensus.incidents.v1 import incidents_service_pb2_grpc as pb_grpc
-from services.incidents.convert import common, incidents, requests
+from services.incidents.convert import common, incidents, requests, services
 from services.incidents.model.incident import Incident
 from services.incidents.servicer.parts import Parts
+from services.incidents.store.services import FIRST, ServicePlace
 
 _INLINE: Final = 200
 _LABEL_SETS: Final = 200
 _LAST: Final = 2**62
+_RECENT_MS: Final = 86_400_000
 
 
 class ReadingMethods(pb_grpc.IncidentsServiceServicer):
@@ -63,6 +65,20 @@ class ReadingMethods(pb_grpc.IncidentsServiceServicer):
         return pb.GetIncidentResponse(
             incident=incidents.incident(found),
             members=[incidents.member(each) for _, each in members],
+        )
+
+    async def ListServices(  # noqa: N802
+        self, request: pb.ListServicesRequest, context: object
+    ) -> pb.ListServicesResponse:
+        """One page of services, the worst first."""
+        size, wanted = common.page_size(request.page_size), services.service_query(request)
+        after: ServicePlace = common.place(request, *FIRST)
+        since_ms, calls = self._parts.clock.now_ms() - _RECENT_MS, self._parts.graph.calls
+        found = await self._parts.services.page(wanted, calls.keys(), since_ms, after, size + 1)
+        token = common.token(request, *found[size - 1].place) if len(found) > size else ""
+        return pb.ListServicesResponse(
+            services=[services.service(each, calls) for each in found[:size]],
+            next_page_token=token,
         )
 
     async def ListMembers(  # noqa: N802

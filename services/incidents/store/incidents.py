@@ -40,7 +40,7 @@ WHERE incident_id = $1 AND (joined_no, member_id) > ($2, $3)
 ORDER BY joined_no, member_id LIMIT $4
 """  # noqa: S608
 _TIMELINE: Final = """
-SELECT body FROM incidents.event WHERE incident_id = $1 AND event_no < $2
+SELECT body FROM incidents.event WHERE incident_id = $1 AND event_no < $2::bigint
 ORDER BY event_no DESC LIMIT $3
 """
 _LABELS: Final = """

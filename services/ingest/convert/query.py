@@ -1,6 +1,7 @@
 """Questions about series, samples and alerts."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -153,7 +154,7 @@ def metadata(known: Known) -> pb.MetricMetadata:
     )
 
 
-def alert_filter(request: pb.ListAlertsRequest) -> AlertFilter:
+def alert_filter(request: pb.ListAlertsRequest | pb.CountAlertsRequest) -> AlertFilter:
     """Which episodes are asked for.
 
     Raises:
@@ -172,6 +173,21 @@ def alert_filter(request: pb.ListAlertsRequest) -> AlertFilter:
     if start_ms is not None and end_ms is not None and end_ms < start_ms:
         raise invalid("end_time", "must not be before start_time", "INVALID_TIME_RANGE")
     return wanted
+
+
+def alert_counts(found: Mapping[tuple[AlertState, Severity], int]) -> pb.CountAlertsResponse:
+    """Numbers of episodes for the wire: firing first, then the worst first."""
+    ordered = sorted(found.items(), key=lambda each: (each[0][0].value, -each[0][1].value))
+    return pb.CountAlertsResponse(
+        counts=[
+            pb.AlertCount(
+                state=state.value,  # type: ignore[arg-type]
+                severity=severity.value,  # type: ignore[arg-type]
+                count=count,
+            )
+            for (state, severity), count in ordered
+        ]
+    )
 
 
 def alert_question(request: pb.ListAlertsRequest) -> bytes:
@@ -195,14 +211,14 @@ def alert_id(value: str) -> str:
     return value
 
 
-def _check_enums(request: pb.ListAlertsRequest) -> None:
+def _check_enums(request: pb.ListAlertsRequest | pb.CountAlertsRequest) -> None:
     if request.state and request.state not in {each.value for each in AlertState}:
         raise invalid("state", "must be firing or resolved", "INVALID_STATE")
     if request.min_severity and request.min_severity not in {each.value for each in Severity}:
         raise invalid("min_severity", "must be info, warning or critical", "INVALID_SEVERITY")
 
 
-def _optional(request: pb.ListAlertsRequest, field: str) -> int | None:
+def _optional(request: pb.ListAlertsRequest | pb.CountAlertsRequest, field: str) -> int | None:
     if not request.HasField(field):  # type: ignore[arg-type]
         return None
     return _time(field, getattr(request, field))

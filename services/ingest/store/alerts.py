@@ -1,6 +1,7 @@
 """Alert episodes and their changes, read."""
 
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -21,14 +22,23 @@ _BY_ID: Final = f"SELECT {ALERT_COLUMNS} FROM ingest.alert WHERE alert_id = $1" 
 _HISTORY: Final = """
 SELECT state, commit_time, end_time FROM ingest.alert_change WHERE alert_id = $1 ORDER BY change_id
 """
-_LIST: Final = f"""
-SELECT {ALERT_COLUMNS} FROM ingest.alert
-WHERE labels @> $1 AND severity >= $2 AND ($3 = 0 OR state = $3)
+_WANTED: Final = """labels @> $1 AND severity >= $2 AND ($3 = 0 OR state = $3)
   AND ($4::timestamptz IS NULL OR coalesce(end_time, 'infinity') >= $4)
   AND ($5::timestamptz IS NULL OR start_time < $5)
-  AND ($6::timestamptz IS NULL OR update_time >= $6)
+  AND ($6::timestamptz IS NULL OR update_time >= $6)"""
+_LIST: Final = f"""
+SELECT {ALERT_COLUMNS} FROM ingest.alert
+WHERE {_WANTED}
   AND ($7::timestamptz IS NULL OR (start_time, alert_id) < ($7, $8))
 ORDER BY start_time DESC, alert_id DESC LIMIT $9
+"""  # noqa: S608
+_COUNT: Final = f"""
+SELECT state, severity, said, count(*) AS episodes FROM (
+    SELECT state, severity, CASE WHEN cardinality($7::text[]) > 0 THEN
+        ARRAY(SELECT coalesce(labels->>name, '') FROM unnest($7) WITH ORDINALITY AS of (name, place)
+            ORDER BY place) END AS said
+    FROM ingest.alert WHERE {_WANTED}) AS wanted
+GROUP BY state, severity, said
 """  # noqa: S608
 _PAGE_ROWS: Final = 500
 
@@ -77,6 +87,24 @@ class AlertStore:
             after = (millis(rows[-1]["start_time"]), rows[-1]["alert_id"])
             limit = _PAGE_ROWS
 
+    async def count(self, wanted: AlertFilter) -> Mapping[tuple[AlertState, Severity], int]:
+        """How many episodes `matching` would give, by state and severity.
+
+        The database counts them by the labels of which the selector asks more than one value, so
+        that its expressions are matched once for each different set of these.
+        """
+        names = wanted.selector.undecided()
+        found: Counter[tuple[AlertState, Severity]] = Counter()
+        with guard("count_alerts"):
+            async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+                arguments = (*_conditions(wanted), names)
+                async for row in connection.cursor(_COUNT, *arguments, prefetch=_PAGE_ROWS):
+                    said = dict(zip(names, row["said"] or (), strict=True))
+                    if wanted.selector.matches(wanted.selector.equalities() | said):
+                        key = AlertState(row["state"]), Severity(row["severity"])
+                        found[key] += row["episodes"]
+        return found
+
 
 def alert_of(row: Any) -> Alert:
     """An episode from a row with ALERT_COLUMNS."""
@@ -102,6 +130,12 @@ def millis(instant: datetime) -> int:
 
 
 def _arguments(wanted: AlertFilter, after: tuple[int, str] | None) -> tuple[object, ...]:
+    place = (instant(after[0]), after[1]) if after else (None, "")
+    return (*_conditions(wanted), *place)
+
+
+def _conditions(wanted: AlertFilter) -> tuple[object, ...]:
+    """The arguments of `_WANTED`."""
     return (
         wanted.selector.equalities(),
         wanted.min_severity,
@@ -109,8 +143,6 @@ def _arguments(wanted: AlertFilter, after: tuple[int, str] | None) -> tuple[obje
         instant_or_none(wanted.start_time_ms),
         instant_or_none(wanted.end_time_ms),
         instant_or_none(wanted.changed_since_ms),
-        instant(after[0]) if after else None,
-        after[1] if after else "",
     )
 
 

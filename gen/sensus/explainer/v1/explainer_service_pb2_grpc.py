@@ -73,6 +73,11 @@ class ExplainerServiceStub:
                 request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteChangeRequest.SerializeToString,
                 response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteChangeResponse.FromString,
                 _registered_method=True)
+        self.ListChanges = channel.unary_unary(
+                '/sensus.explainer.v1.ExplainerService/ListChanges',
+                request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListChangesRequest.SerializeToString,
+                response_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListChangesResponse.FromString,
+                _registered_method=True)
         self.WriteTopology = channel.unary_unary(
                 '/sensus.explainer.v1.ExplainerService/WriteTopology',
                 request_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteTopologyRequest.SerializeToString,
@@ -191,6 +196,16 @@ class ExplainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListChanges(self, request, context):
+        """ListChanges lists what people did, newest first, without files and difference: what WriteChange reported, and versions that
+        topology saw for the first time.
+
+        Errors: INVALID_ARGUMENT (INVALID_CHANGE_KIND, INVALID_SERVICE, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WriteTopology(self, request, context):
         """WriteTopology tells who calls whom. It adds to what the labels of series tell.
 
@@ -277,6 +292,11 @@ def add_ExplainerServiceServicer_to_server(servicer, server):
                     servicer.WriteChange,
                     request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteChangeRequest.FromString,
                     response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteChangeResponse.SerializeToString,
+            ),
+            'ListChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChanges,
+                    request_deserializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListChangesRequest.FromString,
+                    response_serializer=sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListChangesResponse.SerializeToString,
             ),
             'WriteTopology': grpc.unary_unary_rpc_method_handler(
                     servicer.WriteTopology,
@@ -497,6 +517,33 @@ class ExplainerService:
             '/sensus.explainer.v1.ExplainerService/WriteChange',
             sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteChangeRequest.SerializeToString,
             sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.WriteChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.explainer.v1.ExplainerService/ListChanges',
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListChangesRequest.SerializeToString,
+            sensus_dot_explainer_dot_v1_dot_explainer__service__pb2.ListChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

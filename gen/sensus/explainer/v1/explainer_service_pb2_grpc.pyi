@@ -93,6 +93,12 @@ class ExplainerServiceStub:
 
     Errors: INVALID_ARGUMENT (INVALID_CHANGE).
     """
+    ListChanges: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.ListChangesRequest, _explainer_service_pb2.ListChangesResponse]
+    """ListChanges lists what people did, newest first, without files and difference: what WriteChange reported, and versions that
+    topology saw for the first time.
+
+    Errors: INVALID_ARGUMENT (INVALID_CHANGE_KIND, INVALID_SERVICE, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+    """
     WriteTopology: _grpc.UnaryUnaryMultiCallable[_explainer_service_pb2.WriteTopologyRequest, _explainer_service_pb2.WriteTopologyResponse]
     """WriteTopology tells who calls whom. It adds to what the labels of series tell.
 
@@ -186,6 +192,12 @@ class ExplainerServiceAsyncStub(ExplainerServiceStub):
     Durable when answered. A change_id that is known is overwritten, so a call can be repeated.
 
     Errors: INVALID_ARGUMENT (INVALID_CHANGE).
+    """
+    ListChanges: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.ListChangesRequest, _explainer_service_pb2.ListChangesResponse]  # type: ignore[assignment]
+    """ListChanges lists what people did, newest first, without files and difference: what WriteChange reported, and versions that
+    topology saw for the first time.
+
+    Errors: INVALID_ARGUMENT (INVALID_CHANGE_KIND, INVALID_SERVICE, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
     """
     WriteTopology: _aio.UnaryUnaryMultiCallable[_explainer_service_pb2.WriteTopologyRequest, _explainer_service_pb2.WriteTopologyResponse]  # type: ignore[assignment]
     """WriteTopology tells who calls whom. It adds to what the labels of series tell.
@@ -319,6 +331,18 @@ class ExplainerServiceServicer(metaclass=_abc_1.ABCMeta):
         Durable when answered. A change_id that is known is overwritten, so a call can be repeated.
 
         Errors: INVALID_ARGUMENT (INVALID_CHANGE).
+        """
+
+    @_abc_1.abstractmethod
+    def ListChanges(
+        self,
+        request: _explainer_service_pb2.ListChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explainer_service_pb2.ListChangesResponse, _abc.Awaitable[_explainer_service_pb2.ListChangesResponse]]:
+        """ListChanges lists what people did, newest first, without files and difference: what WriteChange reported, and versions that
+        topology saw for the first time.
+
+        Errors: INVALID_ARGUMENT (INVALID_CHANGE_KIND, INVALID_SERVICE, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
         """
 
     @_abc_1.abstractmethod

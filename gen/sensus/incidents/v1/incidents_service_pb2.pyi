@@ -361,6 +361,174 @@ class GetIncidentResponse(_message.Message):
 Global___GetIncidentResponse: _TypeAlias = GetIncidentResponse  # noqa: Y015
 
 @_typing.final
+class ListServicesRequest(_message.Message):
+    """ListServicesRequest asks for services."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """Only those whose name contains this text, in any case; at most 200 characters, empty for all."""
+    page_size: _builtins.int
+    """Default 100, at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before; other fields must stay the same."""
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListServicesRequest: _TypeAlias = ListServicesRequest  # noqa: Y015
+
+@_typing.final
+class ListServicesResponse(_message.Message):
+    """ListServicesResponse is one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceStatus]:
+        """The services: by critical alerts that fire, then warnings, then other alerts, then incidents, then anomalies, then by name."""
+
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[Global___ServiceStatus] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListServicesResponse: _TypeAlias = ListServicesResponse  # noqa: Y015
+
+@_typing.final
+class ServiceStatus(_message.Message):
+    """ServiceStatus is what a service or host has open."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    FIRING_ALERTS_FIELD_NUMBER: _builtins.int
+    FIRING_ANOMALIES_FIELD_NUMBER: _builtins.int
+    RECENT_ANOMALIES_FIELD_NUMBER: _builtins.int
+    OPEN_INCIDENTS_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """Its name, as the labels of alerts and series or the spans of traces say it."""
+    recent_anomalies: _builtins.int
+    """Its anomalies that began within the last day, but for those within a group."""
+    open_incidents: _builtins.int
+    """Incidents that are not over and of which a member is here."""
+    @_builtins.property
+    def firing_alerts(self) -> Global___SeverityCounts:
+        """Its alerts that fire."""
+
+    @_builtins.property
+    def firing_anomalies(self) -> Global___SeverityCounts:
+        """Its anomalies that go on, but for those within a group."""
+
+    @_builtins.property
+    def calls(self) -> Global___ServiceCalls:
+        """Its calls; absent where topology counted none."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        firing_alerts: Global___SeverityCounts | None = ...,
+        firing_anomalies: Global___SeverityCounts | None = ...,
+        recent_anomalies: _builtins.int = ...,
+        open_incidents: _builtins.int = ...,
+        calls: Global___ServiceCalls | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "firing_alerts", b"firing_alerts", "firing_anomalies", b"firing_anomalies"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "firing_alerts", b"firing_alerts", "firing_anomalies", b"firing_anomalies", "open_incidents", b"open_incidents", "recent_anomalies", b"recent_anomalies", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceStatus: _TypeAlias = ServiceStatus  # noqa: Y015
+
+@_typing.final
+class SeverityCounts(_message.Message):
+    """SeverityCounts is a number for each severity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CRITICAL_FIELD_NUMBER: _builtins.int
+    WARNING_FIELD_NUMBER: _builtins.int
+    INFO_FIELD_NUMBER: _builtins.int
+    critical: _builtins.int
+    """Of SEVERITY_CRITICAL."""
+    warning: _builtins.int
+    """Of SEVERITY_WARNING."""
+    info: _builtins.int
+    """Of SEVERITY_INFO."""
+    def __init__(
+        self,
+        *,
+        critical: _builtins.int = ...,
+        warning: _builtins.int = ...,
+        info: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["critical", b"critical", "info", b"info", "warning", b"warning"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SeverityCounts: _TypeAlias = SeverityCounts  # noqa: Y015
+
+@_typing.final
+class ServiceCalls(_message.Message):
+    """ServiceCalls is what traces tell of a service within 15 minutes. It is asked each minute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIVED_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    CALLEES_FIELD_NUMBER: _builtins.int
+    received: _builtins.int
+    """Spans of calls that it answered, those that nobody seen sent among them."""
+    errors: _builtins.int
+    """Of these, how many went wrong."""
+    @_builtins.property
+    def callees(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Services, queues and databases that it calls, by name."""
+
+    def __init__(
+        self,
+        *,
+        received: _builtins.int = ...,
+        errors: _builtins.int = ...,
+        callees: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callees", b"callees", "errors", b"errors", "received", b"received"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceCalls: _TypeAlias = ServiceCalls  # noqa: Y015
+
+@_typing.final
 class ListMembersRequest(_message.Message):
     """ListMembersRequest asks for the members of an incident."""
 

@@ -58,6 +58,11 @@ class IncidentsServiceStub:
                 request_serializer=sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.GetIncidentRequest.SerializeToString,
                 response_deserializer=sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.GetIncidentResponse.FromString,
                 _registered_method=True)
+        self.ListServices = channel.unary_unary(
+                '/sensus.incidents.v1.IncidentsService/ListServices',
+                request_serializer=sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.ListServicesRequest.SerializeToString,
+                response_deserializer=sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.ListServicesResponse.FromString,
+                _registered_method=True)
         self.ListMembers = channel.unary_unary(
                 '/sensus.incidents.v1.IncidentsService/ListMembers',
                 request_serializer=sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.ListMembersRequest.SerializeToString,
@@ -216,6 +221,17 @@ class IncidentsServiceServicer:
         """GetIncident returns one incident with its first 200 members.
 
         Errors: NOT_FOUND (INCIDENT_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListServices(self, request, context):
+        """ListServices lists services and hosts with what they have open, the worst first: those of which something fires or began within a
+        day, and those that take part in calls which topology counted of the last 15 minutes. A service that only sends samples, and all
+        of them usual, is not among them.
+
+        Errors: INVALID_ARGUMENT (INVALID_QUERY, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -453,6 +469,11 @@ def add_IncidentsServiceServicer_to_server(servicer, server):
                     request_deserializer=sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.GetIncidentRequest.FromString,
                     response_serializer=sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.GetIncidentResponse.SerializeToString,
             ),
+            'ListServices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListServices,
+                    request_deserializer=sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.ListServicesRequest.FromString,
+                    response_serializer=sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.ListServicesResponse.SerializeToString,
+            ),
             'ListMembers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMembers,
                     request_deserializer=sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.ListMembersRequest.FromString,
@@ -659,6 +680,33 @@ class IncidentsService:
             '/sensus.incidents.v1.IncidentsService/GetIncident',
             sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.GetIncidentRequest.SerializeToString,
             sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.GetIncidentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListServices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.incidents.v1.IncidentsService/ListServices',
+            sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.ListServicesRequest.SerializeToString,
+            sensus_dot_incidents_dot_v1_dot_incidents__service__pb2.ListServicesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -64,6 +64,13 @@ class IncidentsServiceStub:
 
     Errors: NOT_FOUND (INCIDENT_NOT_FOUND).
     """
+    ListServices: _grpc.UnaryUnaryMultiCallable[_incidents_service_pb2.ListServicesRequest, _incidents_service_pb2.ListServicesResponse]
+    """ListServices lists services and hosts with what they have open, the worst first: those of which something fires or began within a
+    day, and those that take part in calls which topology counted of the last 15 minutes. A service that only sends samples, and all
+    of them usual, is not among them.
+
+    Errors: INVALID_ARGUMENT (INVALID_QUERY, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
+    """
     ListMembers: _grpc.UnaryUnaryMultiCallable[_incidents_service_pb2.ListMembersRequest, _incidents_service_pb2.ListMembersResponse]
     """ListMembers lists the alerts and anomalies of an incident, in the order in which they joined.
 
@@ -221,6 +228,13 @@ class IncidentsServiceAsyncStub(IncidentsServiceStub):
     """GetIncident returns one incident with its first 200 members.
 
     Errors: NOT_FOUND (INCIDENT_NOT_FOUND).
+    """
+    ListServices: _aio.UnaryUnaryMultiCallable[_incidents_service_pb2.ListServicesRequest, _incidents_service_pb2.ListServicesResponse]  # type: ignore[assignment]
+    """ListServices lists services and hosts with what they have open, the worst first: those of which something fires or began within a
+    day, and those that take part in calls which topology counted of the last 15 minutes. A service that only sends samples, and all
+    of them usual, is not among them.
+
+    Errors: INVALID_ARGUMENT (INVALID_QUERY, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
     """
     ListMembers: _aio.UnaryUnaryMultiCallable[_incidents_service_pb2.ListMembersRequest, _incidents_service_pb2.ListMembersResponse]  # type: ignore[assignment]
     """ListMembers lists the alerts and anomalies of an incident, in the order in which they joined.
@@ -394,6 +408,19 @@ class IncidentsServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetIncident returns one incident with its first 200 members.
 
         Errors: NOT_FOUND (INCIDENT_NOT_FOUND).
+        """
+
+    @_abc_1.abstractmethod
+    def ListServices(
+        self,
+        request: _incidents_service_pb2.ListServicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_incidents_service_pb2.ListServicesResponse, _abc.Awaitable[_incidents_service_pb2.ListServicesResponse]]:
+        """ListServices lists services and hosts with what they have open, the worst first: those of which something fires or began within a
+        day, and those that take part in calls which topology counted of the last 15 minutes. A service that only sends samples, and all
+        of them usual, is not among them.
+
+        Errors: INVALID_ARGUMENT (INVALID_QUERY, INVALID_PAGE_TOKEN, INVALID_PAGE_SIZE).
         """
 
     @_abc_1.abstractmethod

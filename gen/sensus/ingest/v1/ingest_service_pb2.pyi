@@ -2478,6 +2478,108 @@ class ListAlertsResponse(_message.Message):
 Global___ListAlertsResponse: _TypeAlias = ListAlertsResponse  # noqa: Y015
 
 @_typing.final
+class CountAlertsRequest(_message.Message):
+    """CountAlertsRequest asks how many alert episodes there are. Its filters are those of ListAlertsRequest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    MIN_SEVERITY_FIELD_NUMBER: _builtins.int
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    CHANGED_SINCE_FIELD_NUMBER: _builtins.int
+    state: _alert_pb2.AlertState.ValueType
+    """Only this state; unspecified for any."""
+    min_severity: _series_pb2.Severity.ValueType
+    """Only this severity or worse; unspecified for any."""
+    selector: _builtins.str
+    """Prometheus selector over the labels of the alert, for example {alertname="HighCPU"}; empty for all."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only episodes that were firing at or after this time."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only episodes that began before this time."""
+
+    @_builtins.property
+    def changed_since(self) -> _timestamp_pb2.Timestamp:
+        """Only episodes that changed at or after this time, whenever they began or ended."""
+
+    def __init__(
+        self,
+        *,
+        state: _alert_pb2.AlertState.ValueType = ...,
+        min_severity: _series_pb2.Severity.ValueType = ...,
+        selector: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        changed_since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_since", b"changed_since", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_since", b"changed_since", "end_time", b"end_time", "min_severity", b"min_severity", "selector", b"selector", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountAlertsRequest: _TypeAlias = CountAlertsRequest  # noqa: Y015
+
+@_typing.final
+class CountAlertsResponse(_message.Message):
+    """CountAlertsResponse is how many there are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlertCount]:
+        """One for each state and severity that occurs: firing before resolved, the worst first."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[Global___AlertCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountAlertsResponse: _TypeAlias = CountAlertsResponse  # noqa: Y015
+
+@_typing.final
+class AlertCount(_message.Message):
+    """AlertCount is the number of episodes of one state and severity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    state: _alert_pb2.AlertState.ValueType
+    """Their state."""
+    severity: _series_pb2.Severity.ValueType
+    """Their severity."""
+    count: _builtins.int
+    """How many; at least 1."""
+    def __init__(
+        self,
+        *,
+        state: _alert_pb2.AlertState.ValueType = ...,
+        severity: _series_pb2.Severity.ValueType = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "severity", b"severity", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlertCount: _TypeAlias = AlertCount  # noqa: Y015
+
+@_typing.final
 class WatchAlertsRequest(_message.Message):
     """WatchAlertsRequest asks for the log of alerts."""
 

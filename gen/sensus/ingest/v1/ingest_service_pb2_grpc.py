@@ -91,6 +91,11 @@ class IngestServiceStub:
                 request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListAlertsRequest.SerializeToString,
                 response_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListAlertsResponse.FromString,
                 _registered_method=True)
+        self.CountAlerts = channel.unary_unary(
+                '/sensus.ingest.v1.IngestService/CountAlerts',
+                request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.CountAlertsRequest.SerializeToString,
+                response_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.CountAlertsResponse.FromString,
+                _registered_method=True)
         self.WatchAlerts = channel.unary_stream(
                 '/sensus.ingest.v1.IngestService/WatchAlerts',
                 request_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.WatchAlertsRequest.SerializeToString,
@@ -242,6 +247,15 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountAlerts(self, request, context):
+        """CountAlerts counts the alert episodes that ListAlerts would list, by state and severity.
+
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchAlerts(self, request, context):
         """WatchAlerts streams changes of alerts in the order of their commit: first what was stored after the given cursor, then what comes.
 
@@ -336,6 +350,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.ListAlerts,
                     request_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListAlertsRequest.FromString,
                     response_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListAlertsResponse.SerializeToString,
+            ),
+            'CountAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountAlerts,
+                    request_deserializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.CountAlertsRequest.FromString,
+                    response_serializer=sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.CountAlertsResponse.SerializeToString,
             ),
             'WatchAlerts': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchAlerts,
@@ -635,6 +654,33 @@ class IngestService:
             '/sensus.ingest.v1.IngestService/ListAlerts',
             sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListAlertsRequest.SerializeToString,
             sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.ListAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sensus.ingest.v1.IngestService/CountAlerts',
+            sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.CountAlertsRequest.SerializeToString,
+            sensus_dot_ingest_dot_v1_dot_ingest__service__pb2.CountAlertsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -119,6 +119,11 @@ class IngestServiceStub:
     Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN,
     INVALID_PAGE_SIZE).
     """
+    CountAlerts: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.CountAlertsRequest, _ingest_service_pb2.CountAlertsResponse]
+    """CountAlerts counts the alert episodes that ListAlerts would list, by state and severity.
+
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE).
+    """
     WatchAlerts: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.WatchAlertsRequest, _ingest_service_pb2.WatchAlertsResponse]
     """WatchAlerts streams changes of alerts in the order of their commit: first what was stored after the given cursor, then what comes.
 
@@ -236,6 +241,11 @@ class IngestServiceAsyncStub(IngestServiceStub):
 
     Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN,
     INVALID_PAGE_SIZE).
+    """
+    CountAlerts: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.CountAlertsRequest, _ingest_service_pb2.CountAlertsResponse]  # type: ignore[assignment]
+    """CountAlerts counts the alert episodes that ListAlerts would list, by state and severity.
+
+    Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE).
     """
     WatchAlerts: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.WatchAlertsRequest, _ingest_service_pb2.WatchAlertsResponse]  # type: ignore[assignment]
     """WatchAlerts streams changes of alerts in the order of their commit: first what was stored after the given cursor, then what comes.
@@ -411,6 +421,17 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE, INVALID_PAGE_TOKEN,
         INVALID_PAGE_SIZE).
+        """
+
+    @_abc_1.abstractmethod
+    def CountAlerts(
+        self,
+        request: _ingest_service_pb2.CountAlertsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.CountAlertsResponse, _abc.Awaitable[_ingest_service_pb2.CountAlertsResponse]]:
+        """CountAlerts counts the alert episodes that ListAlerts would list, by state and severity.
+
+        Errors: INVALID_ARGUMENT (INVALID_SELECTOR, INVALID_STATE, INVALID_SEVERITY, INVALID_TIME_RANGE).
         """
 
     @_abc_1.abstractmethod
