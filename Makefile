@@ -140,6 +140,15 @@ bench-compare: setup ## The three comparisons of an explanation, with kept sums 
 bench-names: setup ## What a million names of spans, lines and services cost in memory
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.names
 
+.PHONY: bench-templates
+bench-templates: setup .templates/bin/python ## How log lines are grouped and how fast, beside drain3 (SENSUS_LOGHUB=FOLDER: its samples too)
+	$(BIN)/python -m bench.templates
+
+.templates/bin/python: bench/templates/requirements.txt
+	$(PYTHON) -m venv .templates
+	.templates/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
+	@touch $@
+
 .PHONY: exam
 exam: setup .exam/bin/python ## Faults in a shop of unmodified OpenTelemetry packages: who is named? (EXAM="--only NAME --sampled .5")
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.exam $(EXAM)

@@ -37,6 +37,43 @@ def _kept(body, start, end):  # type: ignore[no-untyped-def]
     return end
 
 
+@loop_part
+def _is_of_a_word(byte):  # type: ignore[no-untyped-def]
+    """Whether a byte is a letter, a digit or `_`; all of other alphabets are."""
+    lower = byte | 32
+    return (lower >= 97 and lower <= 122) or (byte >= 48 and byte <= 57) or byte == 95 or byte > 127
+
+
+@loop_part
+def _last_closing(body, start, end):  # type: ignore[no-untyped-def]
+    """Where the last `)` or `>` of a text is: none behind it closes anything."""
+    for at in range(end - 1, start - 1, -1):
+        if body[at] == 41 or body[at] == 62:
+            return at
+    return start - 1
+
+
+@loop_part
+def _closing(body, start, at, end, last_closing):  # type: ignore[no-untyped-def]
+    """The byte that ends what is quoted from here; 0 when nothing is.
+
+    Quotes are `"` anywhere, `'` and a backtick that follow no letter. What is in `<…>` stands for
+    an object, what is in `(…)` right behind a name is what a function was called with.
+    """
+    byte = body[at]
+    if byte == 34:
+        return np.int64(34)
+    follows_word = at > start and _is_of_a_word(body[at - 1])
+    if (byte == 39 or byte == 96) and not follows_word:
+        return np.int64(byte)
+    if at < last_closing and at + 2 < end:
+        if byte == 60 and not follows_word and _is_of_a_word(body[at + 1]):
+            return np.int64(62)
+        if byte == 40 and follows_word and body[at + 1] != 41 and body[at + 2] != 41:
+            return np.int64(41)
+    return np.int64(0)
+
+
 @kernel(VERDICT, BYTES, INT64S, INT64S, INT64S, UINT8S, INT64S)
 def mask_texts(body, starts, ends, numbers, arena, key_ends):  # type: ignore[no-untyped-def]
     """Writes each text without its variables, one behind the other; a run of them is VARIABLE.
@@ -63,7 +100,9 @@ def mask_texts(body, starts, ends, numbers, arena, key_ends):  # type: ignore[no
             arena[used] = np.uint8((numbers[text] >> (8 * shift)) & 255)
             used += 1
         begin = used
-        words, follows, quote = 0, False, np.int64(0)
+        words, follows = 0, False
+        closing, opening, depth = np.int64(0), np.int64(0), 0  # of what is quoted here, if anything
+        last_closing = _last_closing(body, at, end)
         while at < end and words < 64:
             while at < end and (body[at] <= 32 or body[at] == 44):
                 at += 1
@@ -73,21 +112,23 @@ def mask_texts(body, starts, ends, numbers, arena, key_ends):  # type: ignore[no
             if start == at:
                 break
             words += 1
-            first = start
-            while first < at - 1 and (body[first] == 40 or body[first] == 91 or body[first] == 123):
-                first += 1
-            is_quoted = quote != 0
-            for place in range(first, at):
-                byte = body[place]
-                if quote != 0 and byte == quote:
-                    quote = np.int64(0)
-                elif quote == 0 and (byte == 34 or (place == first and (byte == 39 or byte == 96))):
-                    quote, is_quoted = np.int64(byte), True
-            kept = start
-            if not is_quoted:
-                last = _kept(body, start, at)
-                if not _varies(body, start, last):
-                    kept = last
+            kept = start if closing != 0 else at
+            for place in range(start, at):
+                byte = np.int64(body[place])
+                if closing != 0:
+                    if byte == opening and byte != closing:
+                        depth += 1
+                    elif byte == closing:
+                        depth -= 1
+                        if depth == 0:
+                            closing = np.int64(0)
+                elif byte == 34 or byte == 39 or byte == 40 or byte == 60 or byte == 96:
+                    closing = _closing(body, start, place, end, last_closing)
+                    if closing != 0:
+                        opening, depth = byte, 1
+                        kept = min(kept, place)
+            last = _kept(body, start, kept)
+            kept = last if kept > start and not _varies(body, start, last) else start
             if kept > start:
                 if used > begin:
                     arena[used] = 32

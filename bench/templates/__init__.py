@@ -1,0 +1,1 @@
+"""Log templates: ours beside drain3."""
