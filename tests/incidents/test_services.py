@@ -80,7 +80,7 @@ async def test_services_are_listed_by_what_they_have_open(service: Running) -> N
     ):
         await service.incidents.pool.execute(_ANOMALY, member_id, start_ms, end_ms, name)
     found = {each.service: each for each in await pages(service)}
-    assert list(found) == ["db", "web", "cart", "host-2", "host-1"]
+    assert list(found) == ["db", "host-1", "web", "cart", "host-2"]
     assert found["db"].firing_alerts == incidents.SeverityCounts(critical=1, info=1)
     assert found["web"].firing_alerts == incidents.SeverityCounts(warning=2)
     assert found["host-1"].firing_anomalies == incidents.SeverityCounts(critical=1)

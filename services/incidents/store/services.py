@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mesh.postgres import Pool
 
 ServicePlace = tuple[int, int, int, int, int, str]
-"""A service in the list: its alerts by severity, its incidents and anomalies, negated; its name."""
+"""A service in the list: what fires by severity, incidents, recent anomalies, negated; its name."""
 
 FIRST: Final[ServicePlace] = (-(2**62), 0, 0, 0, 0, "")
 _FIRING: Final = ",\n        ".join(
@@ -40,7 +40,8 @@ WITH fires AS (
     SELECT service, {", ".join(f"coalesce({each}, 0) AS {each}" for each in _COUNTS)}
     FROM fires FULL JOIN stands USING (service) FULL JOIN calls USING (service)
 ), placed AS (
-    SELECT *, -critical_alerts AS p1, -warning_alerts AS p2, -info_alerts AS p3,
+    SELECT *, -(critical_alerts + critical_anomalies) AS p1,
+        -(warning_alerts + warning_anomalies) AS p2, -(info_alerts + info_anomalies) AS p3,
         -open_incidents AS p4, -recent_anomalies AS p5
     FROM status WHERE strpos(lower(service), lower($3)) > 0 OR $3 = ''
 )
@@ -68,9 +69,9 @@ class ServiceStatus:
     def place(self) -> ServicePlace:
         """Where it stands in the list."""
         return (
-            -self.critical_alerts,
-            -self.warning_alerts,
-            -self.info_alerts,
+            -self.critical_alerts - self.critical_anomalies,
+            -self.warning_alerts - self.warning_anomalies,
+            -self.info_alerts - self.info_anomalies,
             -self.open_incidents,
             -self.recent_anomalies,
             self.service,

@@ -402,7 +402,9 @@ class ListServicesResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceStatus]:
-        """The services: by critical alerts that fire, then warnings, then other alerts, then incidents, then anomalies, then by name."""
+        """The services: by alerts and anomalies that fire and are critical, then by warnings, then by others, then by incidents, then by
+        anomalies of the last day, then by name.
+        """
 
     def __init__(
         self,
