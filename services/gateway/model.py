@@ -69,6 +69,8 @@ class Session:
 class Grant:
     """What a successful log-in gives."""
 
+    user_name: str
+    role: str
     access_token: str
     refresh_token: str
     expires_in_s: int

@@ -45,6 +45,9 @@ async def test_a_session_goes_on_by_its_cookie_and_ends_with_log_out(running: Ru
     bearer = {"Authorization": f"Bearer {refreshed.json()['access_token']}"}
     me = await running.http.get("/api/v1/auth/me", headers=bearer)
     assert me.json()["userName"] == "viewer"
+    for told in (begun.json()["user"], refreshed.json()["user"]):
+        assert told == {name: me.json()[name] for name in told}
+        assert told.keys() == {"subject", "userName", "role", "scopes"}
     ended = await running.http.post("/api/v1/auth/logout", headers=bearer)
     assert "Max-Age=0" in ended.headers["set-cookie"]
     gone = await go_on(running, cookie_of(refreshed))

@@ -199,6 +199,8 @@ class Sessions:
 
     def _grant(self, found: Credentials, session: str, refresh_token: str) -> Grant:
         return Grant(
+            user_name=found.account.user_name,
+            role=found.account.role,
             access_token=self.minter.mint(
                 f"user:{found.account.user_name}",
                 SCOPES_BY_ROLE[found.account.role],

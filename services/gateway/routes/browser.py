@@ -10,6 +10,7 @@ from starlette.responses import Response
 from mesh.auth import PUBLIC
 from mesh.errors import InvalidInput, Unauthenticated, Violation
 from services.gateway.auth import cookie
+from services.gateway.auth.roles import SCOPES_BY_ROLE
 from services.gateway.auth.sessions import Sessions
 from services.gateway.http.bodies import decoded, json_response
 from services.gateway.http.endpoint import Endpoint, Operation, caller_of
@@ -27,11 +28,21 @@ class SessionRequest(msgspec.Struct, rename="camel", kw_only=True, forbid_unknow
     link: str = ""
 
 
+class SessionUser(msgspec.Struct, rename="camel", kw_only=True):
+    """Who is logged in: what `GET /api/v1/auth/me` tells, without asking again."""
+
+    subject: str
+    user_name: str
+    role: str
+    scopes: list[str]
+
+
 class SessionToken(msgspec.Struct, kw_only=True):
     """An access token; its refresh token is in the cookie."""
 
     access_token: str
     expires_in: int
+    user: SessionUser
     token_type: Literal["bearer"] = "bearer"  # noqa: S105
 
 
@@ -102,8 +113,14 @@ class BrowserRoutes:
         return self._answer(await self.sessions.refresh(token, address, retry_s=_RETRY_S))
 
     def _answer(self, grant: Grant) -> Response:
+        user = SessionUser(
+            subject=f"user:{grant.user_name}",
+            user_name=grant.user_name,
+            role=grant.role,
+            scopes=sorted(SCOPES_BY_ROLE[grant.role]),
+        )
         response = json_response(
-            SessionToken(access_token=grant.access_token, expires_in=grant.expires_in_s)
+            SessionToken(access_token=grant.access_token, expires_in=grant.expires_in_s, user=user)
         )
         response.headers["Cache-Control"] = "no-store"
         cookie.keep(response, grant.refresh_token, self.sessions.refresh_ttl_s)
