@@ -104,7 +104,7 @@ def opening(facts: Facts) -> str:
 
 def _look(facts: Facts) -> str:
     if any(piece.kind.value == "missing" for piece in facts.evidence):
-        return "Get the missing evidence first, then explain again with --anew."
+        return "Get the missing evidence first, then have it explained anew."
     return "Look at the series of the subject and at what was changed before the event."
 
 
