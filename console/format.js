@@ -168,10 +168,18 @@ export function label(labels, name) {
   return labels?.find((each) => each.name === name)?.value ?? "";
 }
 
+/** Labels that say what an alert or a series is about, in the order in which incidents ask them. */
+const PLACES = ["service", "service_name", "app", "job", "instance", "host", "pod"];
+/** Jobs that read machines: what is wrong there is wrong with one machine. */
+const MACHINE_JOBS = ["node", "node_exporter", "node-exporter"];
+
 /** What an alert or a series is about: its service, host or instance. @param {Label[] | undefined} labels */
 export function place(labels) {
-  const names = ["service", "host", "pod", "instance", "job"];
-  return names.map((name) => label(labels, name)).find(Boolean) ?? "";
+  const values = PLACES.map((name) => [name, label(labels, name)]);
+  const found = values.find(
+    ([name, value]) => value && !(name === "job" && MACHINE_JOBS.includes(value)),
+  );
+  return found?.[1] ?? "";
 }
 
 /** A series as Prometheus writes it. @param {Label[]} labels */

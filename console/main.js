@@ -10,7 +10,7 @@ import { live, liveState, start, stop } from "./stream.js";
 const PAGES = [
   ["/", "Now", "g n", "read:analysis"],
   ["/alerts", "Alerts", "g a", "read:alerts"],
-  ["/services", "Services", "g s", "read:analysis"],
+  ["/services", "Services", "g s", "read:incidents"],
   ["/explore", "Explore", "g x", "read:samples"],
   ["/notices", "Notices", "g o", "read:notices"],
   ["/rules", "Rules", "g r", "read:analysis"],
@@ -98,6 +98,7 @@ function readAgain() {
 }
 
 async function begin() {
+  router.fetchAhead();
   keys.listen();
   router.intercept();
   for (const [path, name, shortcut, scope] of PAGES)

@@ -90,6 +90,17 @@ export function anomalyName(anomaly) {
   return h("bdi", {}, ...localTimes(anomalyTitle(anomaly), ms(anomaly.eventTime)));
 }
 
+/** What people did, in one line. @param {any} change */
+export function changeText(change) {
+  const kind = enumWord(change.kind, "CHANGE_KIND");
+  return `${kind} of ${change.service}: ${change.text || change.changeId}`;
+}
+
+/** @param {any[]} changes */
+export function changeItems(changes) {
+  return changes.map((each) => h("li", {}, timeOf(each.time), " ", foreign(changeText(each))));
+}
+
 /**
  * Text in which [E1], [E2] link to the evidence below, and times are those of the reader's clock.
  *

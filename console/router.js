@@ -57,6 +57,22 @@ export function setQuery(values) {
   history.replaceState({}, "", query.size ? `${location.pathname}?${query}` : location.pathname);
 }
 
+/** @param {string} path */
+function routeOf(path) {
+  for (const [pattern, load] of ROUTES) {
+    const match = pattern.exec(path);
+    if (match) return { match, load };
+  }
+  return null;
+}
+
+/** Fetches the page that is asked for, while it is not known yet who asks. */
+export function fetchAhead() {
+  routeOf(location.pathname)
+    ?.load()
+    .catch(() => {});
+}
+
 export async function show() {
   left.abort();
   left = new AbortController();
@@ -64,16 +80,14 @@ export async function show() {
   forgetPage();
   const main = /** @type {HTMLElement} */ (document.getElementById("main"));
   const path = location.pathname;
-  const found = ROUTES.map(([pattern, load]) => ({ match: pattern.exec(path), load })).find(
-    ({ match }) => match,
-  );
+  const found = routeOf(path);
   const title = (/** @type {string} */ text) => {
     document.title = text ? `${text} · Sensus` : "Sensus";
   };
   visits.dispatchEvent(new CustomEvent("shown", { detail: path }));
   try {
     if (!found) throw new Error(`There is no page ${path}.`);
-    const groups = found.match?.groups ?? {};
+    const groups = found.match.groups ?? {};
     const params = Object.fromEntries(
       Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value ?? "")]),
     );
@@ -115,7 +129,7 @@ export function intercept() {
     if (
       anchor.origin !== location.origin ||
       anchor.hash ||
-      !ROUTES.some(([pattern]) => pattern.test(anchor.pathname))
+      !routeOf(anchor.pathname)
     )
       return;
     event.preventDefault();

@@ -10,6 +10,10 @@ const rowPx = () => (narrow.matches ? 64 : 44);
 const SPARE = 8;
 /** After so long without a hand on the page nothing is under the pointer: new rows show up. */
 const IDLE_MS = 60_000;
+/** New rows that are kept while they wait; of more it is only said that there are more. */
+const WAITING = 200;
+/** Rows of a list that can be read anew; what is older is read again when it is scrolled to. */
+const KEPT = 1000;
 
 let touchedMs = Date.now();
 for (const kind of ["pointermove", "pointerdown", "keydown", "wheel"])
@@ -27,6 +31,7 @@ for (const kind of ["pointermove", "pointerdown", "keydown", "wheel"])
  * @property {() => import("./dom.js").Child} [empty]
  * @property {(a: T, b: T) => number} [order]
  * @property {(isNear: true) => void} [more] called when the end comes near
+ * @property {() => void} [renew] reads the first page again, instead of keeping all that ever came
  */
 
 /**
@@ -39,7 +44,8 @@ export function rows(options) {
   /** @type {Map<string, T>} */
   const waiting = new Map();
   let current = 0;
-  let isStale = false;
+  let isStale = false,
+    isOver = false;
   const body = h("div", { role: "rowgroup", class: "rows-body" });
   const head = h(
     "div",
@@ -153,11 +159,18 @@ export function rows(options) {
   new ResizeObserver(draw).observe(scroller);
 
   function admit() {
+    const isMuch = isOver || items.length + waiting.size > KEPT;
     // lists without an order of their own are newest first, as the API gives them
     items = [...[...waiting.values()].reverse(), ...items];
     if (options.order) items.sort(options.order);
+    settle();
+    if (isMuch && options.renew) options.renew();
+  }
+
+  /** Nothing waits any more. */
+  function settle() {
     waiting.clear();
-    isStale = false;
+    isStale = isOver = false;
     news.hidden = true;
   }
 
@@ -178,7 +191,8 @@ export function rows(options) {
       return;
     }
     news.hidden = false;
-    const texts = [waiting.size ? `${waiting.size} new` : "", isStale ? "order changed" : ""];
+    const count = isOver ? `more than ${waiting.size}` : waiting.size;
+    const texts = [count ? `${count} new` : "", isStale ? "order changed" : ""];
     news.textContent = texts.filter(Boolean).join(", ");
     say(waiting.size ? counted(waiting.size, "new row") : "the order of the rows changed");
   }
@@ -188,9 +202,7 @@ export function rows(options) {
     /** Shows these and no others. @param {T[]} next */
     set(next) {
       items = options.order ? next.toSorted(options.order) : next;
-      waiting.clear();
-      isStale = false;
-      news.hidden = true;
+      settle();
       current = Math.min(current, Math.max(0, items.length - 1));
       draw();
     },
@@ -209,7 +221,9 @@ export function rows(options) {
         draw();
         if (isStale || isInOrder(place)) return;
         isStale = true;
-      } else waiting.set(key, item);
+      } else if (!options.renew || waiting.has(key) || waiting.size < WAITING)
+        waiting.set(key, item);
+      else isOver = true;
       offer();
     },
     /** All there is by now: rows change in their places, what is gone goes, what is new waits. @param {T[]} next */

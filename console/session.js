@@ -42,7 +42,7 @@ export async function begin(sent) {
   });
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(body.error?.message ?? `log-in failed: ${answer.status}`);
-  await take(body);
+  take(body);
 }
 
 /** Goes on with the session of this browser, if there is one. @returns {Promise<boolean>} */
@@ -91,19 +91,16 @@ async function refresh() {
     return false;
   }
   if (!answer.ok) throw new Error(`the session could not be renewed: ${answer.status}`);
-  await take(await answer.json());
+  take(await answer.json());
   return true;
 }
 
-/** @param {{access_token: string, expires_in: number}} grant */
-async function take(grant) {
+/** @param {{access_token: string, expires_in: number, user: Me}} grant */
+function take(grant) {
   const lifeS = Math.max(grant.expires_in - REFRESH_EARLY_S, grant.expires_in / 2);
   localStorage.setItem(BEGUN, "1");
   access = { token: grant.access_token, untilMs: Date.now() + lifeS * 1000 };
-  const headers = { Authorization: `Bearer ${grant.access_token}` };
-  const answer = await fetch("/api/v1/auth/me", { headers });
-  if (!answer.ok) return;
-  me = /** @type {Me} */ (await answer.json());
+  me = grant.user;
   // another page of this browser logged somebody else in: nothing here is theirs
   if (shownTo && shownTo !== me.subject) location.assign("/");
   shownTo = me.subject;

@@ -40,7 +40,7 @@ export function chart(title, { href, metric = "" } = {}) {
     "details",
     { class: "figures" },
     h("summary", {}, "Figures"),
-    h("table", {}, headRow(["Time", "Value", "Expected"]), rows),
+    h("table", {}, h("caption", { class: "visually-hidden" }, title), headRow(["Time", "Value", "Expected"]), rows),
   );
   const heading = h("h3", {}, href ? h("a", { href }, title) : title);
   const element = h(

@@ -4,6 +4,7 @@ import { get } from "../api.js";
 import { chart } from "./chart.js";
 import { fill } from "../dom.js";
 import { exploreOf, label, selectorOf } from "../format.js";
+import { titlesOf } from "./titles.js";
 
 const POINTS = 480;
 const REFRESH_MS = 15_000;
@@ -128,6 +129,22 @@ export function refreshed(place, work, signal) {
 }
 
 /**
+ * Charts of all series of a page, whose titles tell them apart.
+ *
+ * @param {Series[]} list
+ * @param {(series: Series) => import("./chart.js").Frame} frameOf
+ * @param {AbortSignal} signal
+ * @param {(labels: import("../format.js").Label[]) => string} [nameOf] what titles say in any case
+ */
+export function seriesCharts(list, frameOf, signal, nameOf) {
+  const titles = titlesOf(
+    list.map((each) => each.labels),
+    nameOf,
+  );
+  return list.map((each, index) => seriesChart(each, titles[index] ?? "", frameOf(each), signal));
+}
+
+/**
  * A chart of one series that draws itself, first the samples, then the range.
  *
  * @param {Series} series
@@ -135,7 +152,7 @@ export function refreshed(place, work, signal) {
  * @param {import("./chart.js").Frame} frame
  * @param {AbortSignal} signal
  */
-export function seriesChart(series, title, frame, signal) {
+function seriesChart(series, title, frame, signal) {
   const drawn = chart(title, {
     href: exploreOf(series.labels),
     metric: label(series.labels, "__name__"),
@@ -148,9 +165,5 @@ export function seriesChart(series, title, frame, signal) {
     },
     () => {},
   );
-  return {
-    element: drawn.element,
-    ready,
-    redraw: (/** @type {import("./chart.js").Frame} */ next) => drawn.set(points, next),
-  };
+  return { element: drawn.element, ready };
 }

@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { label, now, place } from "../format.js";
-import { beginOf, firstSamples, refreshed, seriesChart, showCharts } from "./series.js";
+import { beginOf, firstSamples, refreshed, seriesCharts, showCharts } from "./series.js";
 
 const SPAN_MS = 3600_000;
 const READ = 24;
@@ -18,17 +18,14 @@ const SELECTOR = `{__name__=~"${NAMES.map(([name]) => name).join("|")}"}`;
 
 /** @typedef {import("./series.js").Series} Series */
 
-/** @param {Series} series */
-const rank = (series) =>
-  NAMES.findIndex(([name]) => name === label(series.labels, "__name__"));
+/** @param {import("../format.js").Label[]} labels */
+const rank = (labels) => NAMES.findIndex(([name]) => name === label(labels, "__name__"));
 
-/** @param {Series} series */
-export function vitalTitle(series) {
-  const what = NAMES[rank(series)]?.[1] ?? label(series.labels, "__name__");
-  const where = place(series.labels);
-  return [what, label(series.labels, "mountpoint"), where && `of ${where}`]
-    .filter(Boolean)
-    .join(" ");
+/** @param {import("../format.js").Label[]} labels */
+function vitalName(labels) {
+  const what = NAMES[rank(labels)]?.[1] ?? label(labels, "__name__");
+  const where = place(labels);
+  return [what, label(labels, "mountpoint"), where && `of ${where}`].filter(Boolean).join(" ");
 }
 
 /**
@@ -41,8 +38,13 @@ export async function vitals(spanMs, signal) {
   const endMs = now(),
     startMs = endMs - spanMs;
   const { list } = await firstSamples(SELECTOR, startMs, endMs, READ, signal);
-  const shown = list.toSorted((a, b) => rank(a) - rank(b)).slice(0, SHOWN);
+  const shown = list.toSorted((a, b) => rank(a.labels) - rank(b.labels)).slice(0, SHOWN);
   return { list: shown, frame: { startMs: beginOf(shown, startMs, endMs), endMs } };
+}
+
+/** @param {Series[]} list @param {import("./chart.js").Frame} frame @param {AbortSignal} signal */
+export function vitalCharts(list, frame, signal) {
+  return seriesCharts(list, () => frame, signal, vitalName);
 }
 
 /** A section that draws itself anew while it is shown; nothing where no agent sends. */
@@ -51,11 +53,7 @@ export async function vitalSection(signal) {
   const charts = h("div", { class: "charts" });
   const draw = async () => {
     const { list, frame } = await vitals(SPAN_MS, signal);
-    await showCharts(
-      charts,
-      list.map((series) => seriesChart(series, vitalTitle(series), frame, signal)),
-      signal,
-    );
+    await showCharts(charts, vitalCharts(list, frame, signal), signal);
     return list;
   };
   const found = await draw();

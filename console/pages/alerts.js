@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { fill, h, link, say, messageOf } from "../dom.js";
-import { enumWord, ms, place, timeOf } from "../format.js";
+import { counted, enumWord, ms, place, severityWord, timeOf } from "../format.js";
 import { onPage } from "../keys.js";
 import { alertTitle, foreign, severity } from "../parts.js";
 import { go, setQuery } from "../router.js";
@@ -10,6 +10,9 @@ import { rows } from "../rows.js";
 import { live } from "../stream.js";
 
 const PAGE = 500;
+const RECOUNT_MS = 3000;
+/** Counting may take one part in so many of the time. */
+const RECOUNT_SHARE = 20;
 
 /** @param {import("../router.js").Visit} visit */
 export async function show({ main, query, signal, title }) {
@@ -42,7 +45,14 @@ export async function show({ main, query, signal, title }) {
     h("button", {}, "Show"),
   );
   let nextPage = "",
-    isLoading = false;
+    isLoading = false,
+    isRenewing = false,
+    isAsked = false,
+    isCounting = false,
+    recountMs = RECOUNT_MS;
+  /** What comes while the first page is read. @type {any[]} */
+  let early = [];
+  const counts = h("p", { class: "facts", "aria-live": "off" });
   const list = rows({
     name: "Alerts",
     columns: ["Severity", "Alert", "Where", "State", "Since"],
@@ -59,6 +69,7 @@ export async function show({ main, query, signal, title }) {
         ".",
       ),
     more: () => load(false),
+    renew: () => load(true),
     cells: (each) => [
       severity(each.severity),
       link(
@@ -71,21 +82,41 @@ export async function show({ main, query, signal, title }) {
       timeOf(each.startTime),
     ],
   });
-  main.append(h("h1", {}, "Alerts"), form, fault, list.element);
+  main.append(h("h1", {}, "Alerts"), form, fault, counts, list.element);
+
+  const read = () => ({ selector: selector.value.trim(), state: state.value });
+  /** What was asked for last: what is half typed holds for nothing yet. */
+  let asked = read();
+
+  /** How many there are by now. */
+  async function count() {
+    const question = asked,
+      beganMs = Date.now();
+    const answer = await get("/api/v1/alerts:count", question, signal).catch(() => ({}));
+    recountMs = Math.max(RECOUNT_MS, RECOUNT_SHARE * (Date.now() - beganMs));
+    if (question === asked) counts.textContent = countsText(answer.counts ?? []);
+  }
+
+  /** Soon, however much comes: the more it costs, the more seldom. */
+  async function recount() {
+    if (isCounting) return;
+    isCounting = true;
+    await new Promise((done) => setTimeout(done, recountMs));
+    isCounting = false;
+    if (!signal.aborted) count();
+  }
 
   /** @param {boolean} isFirst */
   async function load(isFirst) {
+    if (isLoading) isAsked ||= isFirst;
     if (isLoading || (!isFirst && !nextPage)) return;
     isLoading = true;
+    isRenewing = isFirst;
+    if (isFirst) count();
     try {
       const answer = await get(
         "/api/v1/alerts",
-        {
-          selector: selector.value,
-          state: state.value,
-          pageSize: PAGE,
-          pageToken: isFirst ? "" : nextPage,
-        },
+        { ...asked, pageSize: PAGE, pageToken: isFirst ? "" : nextPage },
         signal,
       );
       nextPage = answer.nextPageToken ?? "";
@@ -98,34 +129,61 @@ export async function show({ main, query, signal, title }) {
       fault.hidden = false;
       say(messageOf(error));
     } finally {
-      isLoading = false;
+      isLoading = isRenewing = false;
+      const came = early;
+      early = [];
+      came.forEach(take);
+      if (isAsked) {
+        isAsked = false;
+        load(true);
+      }
     }
   }
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    setQuery({ selector: selector.value, state: state.value });
+    asked = read();
+    setQuery(asked);
     load(true);
   });
   onPage("/", "Filter", () => selector.focus());
   onPage("j", "Next alert", () => list.move(1));
   onPage("k", "Previous alert", () => list.move(-1));
+  /** Shows an alert as a frame tells it: a filter holds for what comes, too. @param {any} alert */
+  function take(alert) {
+    recount();
+    const isKnown = list.items().some((each) => each.alertId === alert.alertId);
+    // who filters by selector asks again
+    const isWanted =
+      !asked.selector && (!asked.state || enumWord(alert.state, "ALERT_STATE") === asked.state);
+    if (isKnown || (isWanted && ms(alert.startTime))) list.update(alert);
+  }
+
   live.addEventListener(
     "alerts",
     (event) => {
       const { alert } = /** @type {CustomEvent} */ (event).detail.frame;
-      const isKnown = alert && list.items().some((each) => each.alertId === alert.alertId);
-      // a filter holds for what comes, too; who filters by selector asks again
-      if (
-        alert &&
-        (isKnown ||
-          (!selector.value &&
-            (!state.value || enumWord(alert.state, "ALERT_STATE") === state.value) &&
-            ms(alert.startTime)))
-      )
-        list.update(alert);
+      if (!alert) return;
+      if (isRenewing) early.push(alert);
+      else take(alert);
     },
     { signal },
   );
   await load(true);
+}
+
+/** `12 firing: 2 critical, 10 warning; 3 resolved`. @param {any[]} counts */
+function countsText(counts) {
+  const of = (/** @type {string} */ state) =>
+    counts.filter((each) => enumWord(each.state, "ALERT_STATE") === state);
+  const sum = (/** @type {any[]} */ list) => list.reduce((all, each) => all + each.count, 0);
+  const firing = of("firing"),
+    resolved = sum(of("resolved"));
+  const parts = firing.map((each) => counted(each.count, severityWord(each.severity), severityWord(each.severity)));
+  return [
+    firing.length ? `${sum(firing).toLocaleString()} firing: ${parts.join(", ")}` : "",
+    resolved ? `${resolved.toLocaleString()} resolved` : "",
+  ]
+    .filter(Boolean)
+    .join("; ");
 }

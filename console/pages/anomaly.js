@@ -2,9 +2,9 @@
 
 import { get, post } from "../api.js";
 import { button, fill, h, headRow, link, say } from "../dom.js";
-import { enumWord, figure, label, ms, now, place, selectorOf, timeOf } from "../format.js";
+import { enumWord, figure, ms, now, selectorOf, timeOf } from "../format.js";
 import { anomalyName, anomalyTitle, foreign, labelList, severity } from "../parts.js";
-import { samples, seriesChart } from "../charts/series.js";
+import { samples, seriesCharts } from "../charts/series.js";
 import * as session from "../session.js";
 import { explanations } from "./explanation.js";
 
@@ -21,7 +21,7 @@ export async function show({ main, params, signal, title }) {
     endMs: Math.min(now(), at + AROUND_MS),
     marks: [{ ms: at, text: "began" }],
   };
-  const [series] = await samples(selectorOf(anomaly.labels), frame.startMs, frame.endMs, {
+  const found = await samples(selectorOf(anomaly.labels), frame.startMs, frame.endMs, {
     most: 1,
     signal,
   }).catch(() => []);
@@ -37,14 +37,7 @@ export async function show({ main, params, signal, title }) {
     h("h1", {}, anomalyName(anomaly)),
     labelList(anomaly.labels),
     h("h2", { class: "visually-hidden" }, "Chart"),
-    series
-      ? seriesChart(
-          series,
-          `${place(series.labels)} · ${label(series.labels, "__name__")}`,
-          frame,
-          signal,
-        ).element
-      : "",
+    ...seriesCharts(found, () => frame, signal).map((each) => each.element),
     feedback(path, anomaly),
     ...(await explanations({ "subject.anomalyId": params.id ?? "" }, signal)),
     ...why(anomaly),

@@ -2,12 +2,12 @@
 
 import { get } from "../api.js";
 import { fill, h, link, messageOf } from "../dom.js";
-import { counted, label, ms, now, place, selectorOf, timeOf } from "../format.js";
+import { counted, label, ms, now, timeOf } from "../format.js";
 import { onPage } from "../keys.js";
 import { anomalyName, severity } from "../parts.js";
 import { setQuery } from "../router.js";
-import { beginOf, firstSamples, refreshed, seriesChart, showCharts } from "../charts/series.js";
-import { vitals, vitalTitle } from "../charts/vitals.js";
+import { beginOf, firstSamples, refreshed, seriesCharts, showCharts } from "../charts/series.js";
+import { vitalCharts, vitals } from "../charts/vitals.js";
 
 const MOST = 12;
 const WEEK_MS = 7 * 86_400_000;
@@ -110,19 +110,13 @@ export async function show({ main, query, signal, title }) {
       const beginMs = beginOf([...list, ...before.map(moved)], startMs, endMs);
       await showCharts(
         charts,
-        list.map((series) => {
+        seriesCharts(list, (series) => {
           const marks = anomalous
             .filter((/** @type {any} */ each) => each.seriesId === series.seriesId)
             .map((/** @type {any} */ each) => ({ ms: ms(each.eventTime), text: each.reason }));
           const past = before.find((each) => each.seriesId === series.seriesId);
-          const frame = {
-            startMs: beginMs,
-            endMs,
-            marks,
-            before: past && moved(past).points,
-          };
-          return seriesChart(series, titleOf(series.labels, list), frame, both);
-        }),
+          return { startMs: beginMs, endMs, marks, before: past && moved(past).points };
+        }, both),
         both,
       );
       listAnomalies(anomalous);
@@ -159,11 +153,7 @@ export async function show({ main, query, signal, title }) {
     const { list, frame } = await vitals(asked.spanS * 1000, within);
     if (!list.length) return false;
     fill(found, "What the agent reads of its machine. A selector above shows anything else.");
-    await showCharts(
-      charts,
-      list.map((series) => seriesChart(series, vitalTitle(series), frame, within)),
-      within,
-    );
+    await showCharts(charts, vitalCharts(list, frame, within), within);
     const { anomalies: recent = [] } = await get(
       "/api/v1/anomalies",
       { startTime: new Date(now() - asked.spanS * 1000).toISOString(), excludeMembers: true, pageSize: 20 },
@@ -198,16 +188,4 @@ export async function show({ main, query, signal, title }) {
 function moved(series) {
   const times = series.points.times.map((time) => time + WEEK_MS);
   return { ...series, points: { ...series.points, times } };
-}
-
-/** What tells a series from the others. @param {import("../format.js").Label[]} labels @param {{labels: import("../format.js").Label[]}[]} all */
-function titleOf(labels, all) {
-  const differs = labels.filter(
-    (each) =>
-      each.name !== "__name__" &&
-      all.some((other) => label(other.labels, each.name) !== each.value),
-  );
-  const name = label(labels, "__name__");
-  const what = differs.length ? differs.map((each) => each.value).join(" · ") : place(labels);
-  return what ? `${what} · ${name}` : name || selectorOf(labels);
 }

@@ -4,15 +4,27 @@ import { ApiError, get, patch, post, requestId } from "../api.js";
 import { button, fill, h, link, messageOf, say } from "../dom.js";
 import { counted, label, ms, now, place, selectorOf, severityWord, timeOf } from "../format.js";
 import { onPage } from "../keys.js";
-import { cited, evidenceList, foreign, severity, stateOf, suspectList } from "../parts.js";
+import {
+  changeItems,
+  changeText,
+  cited,
+  evidenceList,
+  foreign,
+  severity,
+  stateOf,
+  suspectList,
+} from "../parts.js";
 import { rows } from "../rows.js";
-import { beginOf, refreshed, samples, seriesChart, showCharts } from "../charts/series.js";
+import { beginOf, refreshed, samples, seriesCharts, showCharts } from "../charts/series.js";
 import * as session from "../session.js";
 import { live } from "../stream.js";
 import { go } from "../router.js";
 import { eventList, noteForm, postmortemForm } from "./incident_record.js";
 
 const CHARTS = 6;
+const MARKS = 20;
+const SERVICES = 100;
+const NAME_LONGEST = 200;
 const BEFORE_MS = 3600_000;
 const MEMBERS = 200;
 const MERGE_MS = 500;
@@ -280,10 +292,6 @@ export async function show({ main, params, signal, title }) {
     const endMs = incident.resolveTime
       ? Math.min(now(), ms(incident.resolveTime) + BEFORE_MS / 2)
       : now();
-    const marks = (incident.changes ?? []).map((/** @type {any} */ each) => ({
-      ms: ms(each.time),
-      text: each.title,
-    }));
     const startMs = ms(incident.startTime) - BEFORE_MS;
     const moved = (explanation?.evidence ?? [])
       .filter((/** @type {any} */ each) => each.window && label(each.labels, "__name__"))
@@ -293,32 +301,46 @@ export async function show({ main, params, signal, title }) {
       .filter((/** @type {any} */ each) => each.kind === "MEMBER_KIND_ANOMALY")
       .map((/** @type {any} */ each) => each.labels);
     const selectors = [...new Set([...moved, ...own].map(selectorOf))].slice(0, CHARTS);
-    const found = await Promise.all(
-      selectors.map((selector) =>
+    const [changes, ...found] = await Promise.all([
+      changesOf(startMs, endMs),
+      ...selectors.map((selector) =>
         samples(selector, startMs, endMs, { most: 1, signal }).catch(() => []),
       ),
-    );
+    ]);
     const list = found.flat();
+    const marks = changes.map((each) => ({ ms: ms(each.time), text: changeText(each) }));
     const frame = { startMs: beginOf(list, startMs, endMs), endMs, marks };
     await showCharts(
       charts,
-      list.map((series) => {
-        const name = `${place(series.labels)} · ${label(series.labels, "__name__")}`;
-        return seriesChart(series, name, frame, signal);
-      }),
+      seriesCharts(list, () => frame, signal),
       signal,
-      marks.length
+      changes.length
         ? [
             h(
-              "ul",
-              { class: "marks" },
-              ...marks.map((/** @type {any} */ mark) =>
-                h("li", {}, timeOf(new Date(mark.ms).toISOString()), " ", foreign(mark.text)),
-              ),
+              "section",
+              { class: "marks", "aria-labelledby": "changes" },
+              h("h3", { id: "changes" }, "Changes since an hour before"),
+              h("ul", { class: "plain-list" }, ...changeItems(changes)),
             ),
           ]
         : [],
     );
+  }
+
+  /** What people did to the services of it and to its suspects. @param {number} startMs @param {number} endMs @returns {Promise<any[]>} */
+  async function changesOf(startMs, endMs) {
+    const suspects = explanation?.suspects ?? incident.cause?.suspects ?? [];
+    const entities = suspects.map((/** @type {any} */ each) => each.entity);
+    const services = [...new Set([...entities, ...(incident.services ?? [])])].slice(0, SERVICES);
+    if (!services.length) return [];
+    const query = {
+      services: services.map((each) => each.slice(0, NAME_LONGEST)),
+      startTime: new Date(startMs).toISOString(),
+      endTime: new Date(endMs).toISOString(),
+      pageSize: MARKS,
+    };
+    const { changes = [] } = await get("/api/v1/changes", query, signal).catch(() => ({}));
+    return changes;
   }
 
   async function drawPostmortem() {

@@ -43,7 +43,7 @@ export async function show({ main, signal, title }) {
   });
   const quiet = h("div", { class: "quiet" });
   const settled = h("ul", { class: "plain-list" });
-  main.append(headline, why, list.element, h("h2", {}, "Settled in the last 24 hours"), settled);
+  main.append(headline, why);
   onPage("j", "Next incident", () => list.move(1));
   onPage("k", "Previous incident", () => list.move(-1));
 
@@ -54,8 +54,19 @@ export async function show({ main, signal, title }) {
     ]);
     return system && { ...system, hasSeries: series.length > 0 };
   };
-  const [open, done, system] = await Promise.all([
-    openIncidents(signal),
+  /** What comes while the list is read. @type {any[] | null} */
+  let early = [];
+  live.addEventListener(
+    "incidents",
+    (event) => {
+      const { incident } = /** @type {CustomEvent} */ (event).detail.frame.change ?? {};
+      if (!incident) return;
+      if (early) early.push(incident);
+      else take(incident);
+    },
+    { signal },
+  );
+  const rest = Promise.all([
     get(
       "/api/v1/incidents",
       {
@@ -67,9 +78,18 @@ export async function show({ main, signal, title }) {
     ),
     status(),
   ]);
-  fill(quiet, ...silence(system));
+  rest.catch(() => {});
+  const open = await openIncidents(signal);
+  // what is wrong is told before what is not
+  if (!open.length) await rest;
+  main.append(list.element);
   list.set(open);
   conclude();
+  const came = early;
+  early = null;
+  came.forEach(take);
+  const [done, system] = await rest;
+  fill(quiet, ...silence(system));
   fill(
     settled,
     (done.incidents ?? []).map((/** @type {any} */ each) =>
@@ -83,11 +103,12 @@ export async function show({ main, signal, title }) {
     ),
   );
   if (!settled.children.length) fill(settled, h("li", { class: "none" }, "Nothing."));
+  main.append(h("h2", {}, "Settled in the last 24 hours"), settled);
 
   /** What is wrong, and why as far as it is known. */
   function conclude() {
     const open = list.items();
-    headline.textContent = sentence(open);
+    fill(headline, foreign(sentence(open)));
     const worst = worstOf(open);
     const known = worst?.cause?.rootCause;
     fill(why, ...(known ? told(known, worst.startTime) : []));
@@ -103,17 +124,14 @@ export async function show({ main, signal, title }) {
   signal.addEventListener("abort", () => clearInterval(timer));
   if (!open.length) showVitals(main, signal);
 
-  live.addEventListener(
-    "incidents",
-    (event) => {
-      const { incident } = /** @type {CustomEvent} */ (event).detail.frame.change ?? {};
-      if (!incident) return;
-      if (OPEN.includes(incident.state)) list.update(incident);
-      else list.drop(incident.incidentId);
-      conclude();
-    },
-    { signal },
-  );
+  /** Shows an incident as a frame tells it, unless more is known of it. @param {any} incident */
+  function take(incident) {
+    const known = list.items().find((each) => each.incidentId === incident.incidentId);
+    if (known && known.eventNo > incident.eventNo) return;
+    if (OPEN.includes(incident.state)) list.update(incident);
+    else list.drop(incident.incidentId);
+    conclude();
+  }
 }
 
 /** Something that lives, where nothing is wrong; behind all else, so that it moves nothing. */

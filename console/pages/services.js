@@ -2,18 +2,28 @@
 
 import { get } from "../api.js";
 import { h, link, wideTable } from "../dom.js";
-import { counted, now, place, severityRank, timeOf } from "../format.js";
-import { alertTitle, anomalyName, foreign, severity } from "../parts.js";
+import { figure, now, place, timeOf } from "../format.js";
+import { alertTitle, anomalyName, changeItems, foreign, severity } from "../parts.js";
 
 const RECENT_MS = 24 * 3600_000;
+const MOST = 500;
+/** Labels by which a service or host is asked for. */
+const NAMED_BY = ["service", "job", "instance", "host"];
+const SEVERITIES = ["critical", "warning", "info"];
 
 /** @param {import("../router.js").Visit} visit */
 export async function show({ main, params, signal, title }) {
   if (params.name) return one(main, params.name, signal, title);
   title("Services and hosts");
-  const services = await table(signal);
+  const [{ services = [], nextPageToken }, names] = await Promise.all([
+    get("/api/v1/services", { pageSize: MOST }, signal),
+    quietNames(signal),
+  ]);
+  const listed = new Set(services.map((/** @type {any} */ each) => each.service));
+  const quiet = [...names].filter((name) => !listed.has(name)).sort();
+  const all = [...services, ...quiet.map((service) => ({ service }))];
   main.append(h("h1", {}, "Services and hosts"));
-  if (!services.length) {
+  if (!all.length) {
     main.append(
       h(
         "p",
@@ -25,144 +35,120 @@ export async function show({ main, params, signal, title }) {
     );
     return;
   }
-  const hasCalls = services.some((each) => each.calls.length);
+  if (nextPageToken) main.append(h("p", {}, `The ${MOST} that have most open are shown.`));
+  const hasCalls = services.some((/** @type {any} */ each) => each.calls);
   main.append(
     wideTable(
       [
         "Service or host",
         "Worst",
         "Firing alerts",
+        "Open incidents",
         "Anomalies of the last day",
-        ...(hasCalls ? ["Calls"] : []),
+        ...(hasCalls ? ["Calls in 15 minutes"] : []),
       ],
-      services.map((each) => [
-        link(`/services/${encodeURIComponent(each.name)}`, {}, foreign(each.name)),
-        each.alerts || each.anomalies ? severity(each.worst) : "nothing open",
-        each.alerts.toLocaleString(),
-        each.anomalies.toLocaleString(),
-        ...(hasCalls ? [foreign(each.calls.join(", "))] : []),
+      all.map((each) => [
+        link(`/services/${encodeURIComponent(each.service)}`, {}, foreign(each.service)),
+        worst(each),
+        alertCounts(each.firingAlerts),
+        (each.openIncidents ?? 0).toLocaleString(),
+        (each.recentAnomalies ?? 0).toLocaleString(),
+        ...(hasCalls ? [callsOf(each.calls)] : []),
       ]),
       "Services and hosts, those with the worst alerts first",
     ),
   );
 }
 
-/** @param {AbortSignal} signal */
-async function table(signal) {
-  const startTime = new Date(now() - RECENT_MS).toISOString();
-  const [alerts, anomalies, edges, series] = await Promise.all([
-    get("/api/v1/alerts", { state: "firing", pageSize: 1000 }, signal),
-    get("/api/v1/anomalies", { startTime, pageSize: 1000 }, signal),
-    get("/api/v1/topology/edges", { pageSize: 1000 }, signal).catch(() => ({})),
-    get("/api/v1/series", { pageSize: 1000 }, signal),
-  ]);
-  /** @type {Map<string, {name: string, worst: string, alerts: number, anomalies: number, calls: string[]}>} */
-  const found = new Map();
-  const of = (/** @type {string} */ name) => {
-    const each = found.get(name) ?? { name, worst: "", alerts: 0, anomalies: 0, calls: [] };
-    found.set(name, each);
-    return each;
-  };
-  for (const each of series.series ?? []) if (place(each.labels)) of(place(each.labels));
-  for (const [list, kind] of /** @type {[any[], "alerts" | "anomalies"][]} */ ([
-    [alerts.alerts ?? [], "alerts"],
-    [anomalies.anomalies ?? [], "anomalies"],
-  ])) {
-    for (const each of list.filter((one) => place(one.labels))) {
-      const service = of(place(each.labels));
-      service[kind]++;
-      if (severityRank(each.severity) > severityRank(service.worst)) service.worst = each.severity;
-    }
-  }
-  for (const { edge } of edges.edges ?? []) {
-    if (!edge.callerService || edge.service === edge.callerService) continue;
-    const { calls } = of(edge.callerService);
-    if (!calls.includes(edge.service)) calls.push(edge.service);
-  }
-  return [...found.values()].sort(
-    (a, b) =>
-      severityRank(b.worst) - severityRank(a.worst) ||
-      b.alerts - a.alerts ||
-      a.name.localeCompare(b.name),
+/** What sends samples, whether or not anything is wrong with it. @param {AbortSignal} signal */
+async function quietNames(signal) {
+  const { series = [] } = await get("/api/v1/series", { pageSize: 1000 }, signal);
+  return new Set(series.map((/** @type {any} */ each) => place(each.labels)).filter(Boolean));
+}
+
+/** @param {any} service */
+function worst({ firingAlerts, firingAnomalies }) {
+  const word = SEVERITIES.find((each) => firingAlerts?.[each] || firingAnomalies?.[each]);
+  return word ? severity(`SEVERITY_${word.toUpperCase()}`) : "nothing open";
+}
+
+/** `1 critical, 12 info`; 0 for none. @param {any} counts */
+function alertCounts(counts) {
+  const parts = SEVERITIES.filter((each) => counts?.[each]).map(
+    (each) => `${counts[each].toLocaleString()} ${each}`,
   );
+  return parts.join(", ") || "0";
+}
+
+/** How many it answered, the share of errors, and whom it calls. @param {any} calls */
+function callsOf(calls) {
+  if (!calls) return "";
+  const received = Number(calls.received ?? 0),
+    errors = Number(calls.errors ?? 0);
+  const share = errors ? `, ${figure((100 * errors) / received)} % wrong` : "";
+  const callees = (calls.callees ?? []).join(", ");
+  return foreign(`${received.toLocaleString()}${share}${callees ? `; calls ${callees}` : ""}`);
 }
 
 /** @param {HTMLElement} main @param {string} name @param {AbortSignal} signal @param {(text: string) => void} title */
 async function one(main, name, signal, title) {
   title(name);
-  const matcher = ["service", "host", "instance"].map(
-    (each) => `{${each}=${JSON.stringify(name)}}`,
-  );
+  const matchers = NAMED_BY.map((each) => `{${each}=${JSON.stringify(name)}}`);
   const startTime = new Date(now() - RECENT_MS).toISOString();
-  const ask = (/** @type {string} */ path, /** @type {object} */ query) =>
-    Promise.all(matcher.map((selector) => get(path, { selector, pageSize: 50, ...query }, signal)));
-  const [incidents, alerts, anomalies] = await Promise.all([
-    get("/api/v1/incidents", { query: name, pageSize: 20 }, signal).catch(() => ({})),
-    ask("/api/v1/alerts", { state: "firing" }),
-    ask("/api/v1/anomalies", { startTime, excludeMembers: true }),
-  ]);
-  const firing = unique(
-      alerts.flatMap((each) => each.alerts ?? []),
-      "alertId",
-    ),
-    strange = unique(
-      anomalies.flatMap((each) => each.anomalies ?? []),
-      "anomalyId",
+  const ask = async (/** @type {string} */ path, /** @type {string} */ key, /** @type {object} */ query) => {
+    const answers = await Promise.all(
+      matchers.map((selector) => get(path, { selector, pageSize: 50, ...query }, signal)),
     );
+    return answers.map((each) => /** @type {any[]} */ (each[key] ?? []));
+  };
+  const [found, { incidents = [] }, { changes = [] }, alerts, anomalies, series] =
+    await Promise.all([
+      get("/api/v1/services", { query: name, pageSize: 1000 }, signal),
+      get("/api/v1/incidents", { query: name, pageSize: 20 }, signal),
+      get("/api/v1/changes", { services: [name], startTime, pageSize: 50 }, signal).catch(
+        () => ({}),
+      ),
+      ask("/api/v1/alerts", "alerts", { state: "firing" }),
+      ask("/api/v1/anomalies", "anomalies", { startTime, excludeMembers: true }),
+      ask("/api/v1/series", "series", { pageSize: 1 }),
+    ]);
+  const status = (found.services ?? []).find((/** @type {any} */ each) => each.service === name);
+  const calls = callsOf(status?.calls);
+  const metrics = matchers[series.findIndex((each) => each.length)];
   const section = (/** @type {string} */ heading, /** @type {Node[]} */ items) => [
     h("h2", {}, heading),
     items.length ? h("ul", { class: "plain-list" }, ...items) : h("p", {}, "None."),
   ];
+  const item = (/** @type {any} */ each, /** @type {string} */ time, /** @type {Node} */ anchor) =>
+    h("li", {}, timeOf(time), " ", severity(each.severity), " ", anchor);
   main.append(
     h("h1", {}, foreign(name)),
     h(
       "p",
       {},
-      `${counted(firing.length, "firing alert")}, ${counted(strange.length, "anomaly", "anomalies")} in the last day. `,
-      link(`/explore?selector=${encodeURIComponent(matcher[0] ?? "")}`, {}, "Its metrics"),
+      `Firing alerts: ${alertCounts(status?.firingAlerts)}. Anomalies in the last day: ${status?.recentAnomalies ?? 0}. `,
+      metrics ? link(`/explore?selector=${encodeURIComponent(metrics)}`, {}, "Its metrics") : null,
     ),
+    ...(calls ? [h("p", {}, "Calls answered in 15 minutes: ", calls, ".")] : []),
     ...section(
       "Incidents",
-      (incidents.incidents ?? []).map((/** @type {any} */ each) =>
-        h(
-          "li",
-          {},
-          timeOf(each.startTime),
-          " ",
-          severity(each.severity),
-          " ",
-          link(`/incidents/${encodeURIComponent(each.incidentId)}`, {}, foreign(each.title)),
-        ),
+      incidents.map((/** @type {any} */ each) =>
+        item(each, each.startTime, link(`/incidents/${encodeURIComponent(each.incidentId)}`, {}, foreign(each.title))),
       ),
     ),
     ...section(
       "Firing alerts",
-      firing.map((each) =>
-        h(
-          "li",
-          {},
-          timeOf(each.startTime),
-          " ",
-          severity(each.severity),
-          " ",
-          link(`/alerts/${encodeURIComponent(each.alertId)}`, {}, foreign(alertTitle(each))),
-        ),
+      unique(alerts.flat(), "alertId").map((each) =>
+        item(each, each.startTime, link(`/alerts/${encodeURIComponent(each.alertId)}`, {}, foreign(alertTitle(each)))),
       ),
     ),
     ...section(
       "Anomalies",
-      strange.map((each) =>
-        h(
-          "li",
-          {},
-          timeOf(each.eventTime),
-          " ",
-          severity(each.severity),
-          " ",
-          link(`/anomalies/${encodeURIComponent(each.anomalyId)}`, {}, anomalyName(each)),
-        ),
+      unique(anomalies.flat(), "anomalyId").map((each) =>
+        item(each, each.eventTime, link(`/anomalies/${encodeURIComponent(each.anomalyId)}`, {}, anomalyName(each))),
       ),
     ),
+    ...section("Changes of the last day", changeItems(changes)),
   );
 }
 

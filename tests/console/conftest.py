@@ -1,6 +1,7 @@
 """The console in a real browser, before the started product. `make test-console` runs it."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -54,6 +55,12 @@ class View:
     async def text(self, selector: str) -> str:
         """The text of the first element that fits."""
         return str(await self.page.locator(selector).first.inner_text())
+
+    async def module(self, name: str, call: str) -> Any:
+        """What a module of the console, `m` in the call, answers to a call."""
+        source = await self.page.get_attribute("script[type=module]", "src")
+        path = json.dumps(source.replace("main.js", name))
+        return await self.page.evaluate(f"import({path}).then(m => {call})")
 
     async def until(self, question: Callable[[], Awaitable[T | None]], what: str) -> T:
         """Asks until there is an answer; scripts that wait are forbidden by the page's policy."""

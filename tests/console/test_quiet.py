@@ -73,13 +73,6 @@ async def test_a_machine_that_sends_is_seen_where_nothing_is_wrong(
         assert await view.page.locator("figure").count() == 1
 
 
-async def module(view: Any, name: str, call: str) -> Any:
-    """What a module of the console answers to a call."""
-    source = await view.page.get_attribute("script[type=module]", "src")
-    path = json.dumps(source.replace("main.js", name))
-    return await view.page.evaluate(f"import({path}).then(m => {call})")
-
-
 async def test_figures_have_the_unit_that_the_name_of_their_metric_ends_with(
     browser: Any, door: Door
 ) -> None:
@@ -95,7 +88,7 @@ async def test_figures_have_the_unit_that_the_name_of_their_metric_ends_with(
             ("heap_bytes", 0, "0 B"),
             ("queue_depth", 1234.5, "1,235"),
         ):
-            found = await module(view, "format.js", f"m.figureOf({json.dumps(name)})({value})")
+            found = await view.module("format.js", f"m.figureOf({json.dumps(name)})({value})")
             assert found == shown, name
 
 
@@ -112,10 +105,10 @@ async def test_times_of_texts_are_those_of_the_readers_clock(browser: Any, door:
             text = f"rose since {written}, then fell"
             parts = "map(e => e.dateTime ? [e.dateTime, e.textContent] : e)"
             call = f"m.localTimes({json.dumps(text)}, {near}).{parts}"
-            before, (time, said), after = await module(view, "format.js", call)
+            before, (time, said), after = await view.module("format.js", call)
             assert (before, time, after) == ("rose since ", instant, ", then fell")
             assert said.endswith(clock)
-        whole = await module(view, "format.js", f"m.localTimes('nothing at 99:99:99 UTC', {near})")
+        whole = await view.module("format.js", f"m.localTimes('nothing at 99:99:99 UTC', {near})")
         assert "".join(whole) == "nothing at 99:99:99 UTC"
 
 
@@ -126,7 +119,7 @@ async def test_samples_before_the_first_known_range_stay_in_the_chart(
         await view.log_in()
         points = "{times: [1, 2, 3, 4], values: [5, 6, 7, 8]}"
         found = "{times: [3, 4], values: [7, 8], low: [6, 7], high: [8, 9]}"
-        ranged = await module(view, "charts/series.js", f"m.ranged({points}, {found})")
+        ranged = await view.module("charts/series.js", f"m.ranged({points}, {found})")
         assert ranged["times"] == [1, 2, 3, 4]
         assert ranged["values"] == [5, 6, 7, 8]
         assert ranged["low"][2:] == [6, 7]
