@@ -110,7 +110,7 @@ class OtlpLogsReader:
 
     def _examples_of(self, body: bytes, found: _Found) -> list[Example]:
         errors = (found.rows["severity"] >= _ERROR).nonzero()[0]
-        of_errors = found.rows[errors]
+        of_errors = found.rows.take(errors)  # rows[errors] takes 25 times as long
         examples = []
         for place in self._examples.chosen(of_errors):
             _, first, last, _, _, *said, stack, end, marks = found.about[errors[place]].tolist()

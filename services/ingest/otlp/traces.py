@@ -124,7 +124,7 @@ class OtlpTracesReader:
         errors = found.errors
         if not len(errors):
             return found.rows[:0], []
-        made, times = found.rows[errors[:, 0]], errors[:, 1].view(np.uint64)
+        made, times = found.rows.take(errors[:, 0]), errors[:, 1].view(np.uint64)
         made["parent"], made["status"], made["code"], made["thinning"] = 0, 0, 0, 0
         made["kind"], made["severity"], made["flags"] = model.RECORD, 17, model.SPAN_EXCEPTION
         made["start_ns"] = np.where(times > 0, times, made["end_ns"])

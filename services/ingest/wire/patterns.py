@@ -10,31 +10,21 @@ VARIABLE: Final = 2
 """The byte that stands for a run of variables."""
 
 
-@loop_part
-def _varies(body, start, end):  # type: ignore[no-untyped-def]
-    """Whether a word is a variable: digits, addresses, paths, hexadecimal, quotes."""
-    if end - start > 40:
-        return True
-    slashes, hexadecimal = 0, 0
-    for at in range(start, end):
-        byte = body[at]
-        if (byte >= 48 and byte <= 57) or byte == 64 or byte == 34 or byte < 32:
-            return True
-        if byte == 47 or byte == 92:
-            slashes += 1
-        lower = byte | 32
-        if lower >= 97 and lower <= 102:
-            hexadecimal += 1
-    return slashes > 1 or (hexadecimal == end - start and hexadecimal > 7)
-
-
-@loop_part
-def _kept(body, start, end):  # type: ignore[no-untyped-def]
-    """Where the part of a word ends that is no value: behind its first `=`, or a `:` within."""
-    for at in range(start, end - 1):
-        if body[at] == 61 or body[at] == 58:
-            return at + 1
-    return end
+_VALUE: Final = 1
+_QUOTE: Final = 2
+_SEPARATOR: Final = 3
+_KINDS: Final = np.zeros(256, np.uint8)
+"""Of bytes that end something."""
+_KINDS[:33] = _KINDS[ord(",")] = _SEPARATOR
+_KINDS[list(b"=:")] = _VALUE
+_KINDS[list(b"\"'`(<")] = _QUOTE
+_TALLIES: Final = np.zeros(256, np.int64)
+"""What is counted of a word, in parts of 16 bits, as branches by letters would be guessed wrongly:
+those of hexadecimal numbers, slashes, digits.
+"""
+_TALLIES[list(b"abcdefABCDEF")] = 1
+_TALLIES[list(rb"/\\")] = 1 << 16
+_TALLIES[list(b"0123456789@")] = 1 << 32
 
 
 @loop_part
@@ -45,16 +35,7 @@ def _is_of_a_word(byte):  # type: ignore[no-untyped-def]
 
 
 @loop_part
-def _last_closing(body, start, end):  # type: ignore[no-untyped-def]
-    """Where the last `)` or `>` of a text is: none behind it closes anything."""
-    for at in range(end - 1, start - 1, -1):
-        if body[at] == 41 or body[at] == 62:
-            return at
-    return start - 1
-
-
-@loop_part
-def _closing(body, start, at, end, last_closing):  # type: ignore[no-untyped-def]
+def _closing(body, start, at, end):  # type: ignore[no-untyped-def]
     """The byte that ends what is quoted from here; 0 when nothing is.
 
     Quotes are `"` anywhere, `'` and a backtick that follow no letter. What is in `<…>` stands for
@@ -64,14 +45,23 @@ def _closing(body, start, at, end, last_closing):  # type: ignore[no-untyped-def
     if byte == 34:
         return np.int64(34)
     follows_word = at > start and _is_of_a_word(body[at - 1])
-    if (byte == 39 or byte == 96) and not follows_word:
-        return np.int64(byte)
-    if at < last_closing and at + 2 < end:
+    if byte == 39 or byte == 96:
+        return np.int64(0) if follows_word else np.int64(byte)
+    if at + 2 < end:
         if byte == 60 and not follows_word and _is_of_a_word(body[at + 1]):
             return np.int64(62)
         if byte == 40 and follows_word and body[at + 1] != 41 and body[at + 2] != 41:
             return np.int64(41)
     return np.int64(0)
+
+
+@loop_part
+def _last_closing(body, at, end):  # type: ignore[no-untyped-def]
+    """Where the last `)` or `>` is behind a place; nothing that opens later is closed."""
+    last = end - 1
+    while last > at and body[last] != 41 and body[last] != 62:
+        last -= 1
+    return last
 
 
 @kernel(VERDICT, BYTES, INT64S, INT64S, INT64S, UINT8S, INT64S)
@@ -102,46 +92,60 @@ def mask_texts(body, starts, ends, numbers, arena, key_ends):  # type: ignore[no
         begin = used
         words, follows = 0, False
         closing, opening, depth = np.int64(0), np.int64(0), 0  # of what is quoted here, if anything
-        last_closing = _last_closing(body, at, end)
-        while at < end and words < 64:
-            while at < end and (body[at] <= 32 or body[at] == 44):
+        last_closing = np.int64(-1)
+        while words < 64:
+            while at < end and _KINDS[body[np.uint64(at)]] == _SEPARATOR:
                 at += 1
-            start = at
-            while at < end and body[at] > 32 and body[at] != 44:
-                at += 1
-            if start == at:
+            if at == end:
                 break
             words += 1
-            kept = start if closing != 0 else at
-            for place in range(start, at):
-                byte = np.int64(body[place])
+            start, copied = at, used + np.int64(used > begin)
+            kept = start if closing != 0 else np.int64(-1)  # where a value or a quote begins
+            tally, tally_kept = np.int64(0), np.int64(0)
+            while at < end:
+                byte = body[np.uint64(at)]
+                kind = _KINDS[byte]
+                if kind == _SEPARATOR:
+                    break
+                arena[np.uint64(copied)] = byte
+                copied += 1
                 if closing != 0:
-                    if byte == opening and byte != closing:
-                        depth += 1
-                    elif byte == closing:
+                    if byte == closing:
                         depth -= 1
-                        if depth == 0:
-                            closing = np.int64(0)
-                elif byte == 34 or byte == 39 or byte == 40 or byte == 60 or byte == 96:
-                    closing = _closing(body, start, place, end, last_closing)
+                        closing = closing if depth > 0 else np.int64(0)
+                    elif byte == opening:
+                        depth += 1
+                elif kind == _QUOTE:
+                    closing = _closing(body, start, at, end)
+                    if closing == 62 or closing == 41:
+                        if last_closing < 0:
+                            last_closing = _last_closing(body, at, end)
+                        closing = closing if at < last_closing else np.int64(0)
                     if closing != 0:
-                        opening, depth = byte, 1
-                        kept = min(kept, place)
-            last = _kept(body, start, kept)
-            kept = last if kept > start and not _varies(body, start, last) else start
+                        opening, depth = np.int64(byte), 1
+                        if kept < 0:
+                            kept, tally_kept = at, tally
+                elif kind == _VALUE and kept < 0:
+                    kept, tally_kept = at + 1, tally
+                tally += _TALLIES[byte]
+                at += 1
+            if kept < 0:
+                kept, tally_kept = at, tally
+            size = kept - start
+            is_hexadecimal = tally_kept == size and size > 7
+            if tally_kept >= 2 << 16 or size > 40 or is_hexadecimal:
+                kept = start
             if kept > start:
                 if used > begin:
-                    arena[used] = 32
+                    arena[np.uint64(used)] = 32
                     used += 1
-                for place in range(start, kept):
-                    arena[used] = body[place]
-                    used += 1
+                used += size
                 follows = False
             if kept < at and not follows:
                 if kept == start and used > begin:
-                    arena[used] = 32
+                    arena[np.uint64(used)] = 32
                     used += 1
-                arena[used] = 2
+                arena[np.uint64(used)] = 2
                 used += 1
                 follows = True
         key_ends[text] = used
