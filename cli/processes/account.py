@@ -1,5 +1,6 @@
 """The user without rights that stores and services run as when the product is started by root."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -83,7 +84,13 @@ def _create() -> Account | None:
     if useradd is None:
         return None
     options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
-    subprocess.run(  # noqa: S603
-        [useradd, *options, "--shell", "/usr/sbin/nologin", _NAME], capture_output=True, check=False
-    )
+    command = [useradd, *options, "--shell", "/usr/sbin/nologin", _NAME]
+    # two useradd at once both make the user, with two ids, of which the second stays
+    lock = os.open("/etc", os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _lookup(_NAME) is None:
+            subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+    finally:
+        os.close(lock)
     return _lookup(_NAME)
