@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+import pytest
 
 from cli.processes.process import Program
 from cli.product.environment import HOST, SERVICES
@@ -32,8 +33,13 @@ class Replicas:
         directory: Path,
         stores: Mapping[str, str],
         settings: Mapping[str, str],
+        second: Mapping[str, str] | None = None,
     ) -> None:
-        """Logs and keys go into `directory`; `stores` says where PostgreSQL and Redis are."""
+        """Logs and keys go into `directory`; `stores` says where PostgreSQL and Redis are.
+
+        The second of each service has the environment `second` besides.
+        """
+        self._besides: tuple[Mapping[str, str], ...] = ({}, second or {})
         self.dsn = stores["SENSUS_POSTGRES_DSN"]
         self.keys = directory / "keys"
         generate_key_files(self.keys, SERVICES)
@@ -86,7 +92,7 @@ class Replicas:
         program = Program(
             command=(sys.executable, "-P", "-m", f"services.{name}"),
             log_file=directory / f"{name}-{number}.log",
-            environment=child_environment({**common, **own}),
+            environment=child_environment({**common, **own, **self._besides[number]}),
         )
         return Service(f"{name}-{number}", program, probe)
 
@@ -138,6 +144,21 @@ class BalancedTransport(httpx.AsyncHTTPTransport):
         """Rewrites only where it goes."""
         request.url = request.url.copy_with(port=next(self._ports))
         return await super().handle_async_request(request)
+
+
+def another_clock(offset: str) -> dict[str, str]:
+    """Environment of a process whose clock is so far off (`+90s`); time that passes is right.
+
+    Skips the test where libfaketime, which Debian has as `libfaketime`, is missing.
+    """
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        pytest.skip("a clock that is off needs the package libfaketime")
+    return {
+        "LD_PRELOAD": str(found[0]),
+        "FAKETIME": offset,
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 def _balanced(ports: list[int]) -> str:

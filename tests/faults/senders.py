@@ -13,6 +13,7 @@ import httpx
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from sensus.ingest.v1 import ingest_service_pb2 as pb
+from tests.ingest.harness import query
 from tests.ingest.otlp.events import logs, traces
 from tests.ingest.prometheus.messages import WriteRequest
 from tests.product import Door
@@ -58,6 +59,26 @@ async def sending(senders: list[Sender]) -> AsyncIterator[None]:
         finally:
             for sender in senders:
                 sender.stopped.set()
+
+
+async def all_go_on(senders: list[Sender], before: list[int]) -> bool | None:
+    """Whether each had another answer since."""
+    pairs = zip(senders, before, strict=True)
+    return all(sender.answered > count + 1 for sender, count in pairs) or None
+
+
+async def holds_once(door: Door, sender: Sender) -> None:
+    """Each series has each number that was answered, once, and in order."""
+    now_ms = int(time.time() * 1000)
+    found = await query(door.ingest, sender.name, now_ms - 7_200_000, now_ms + 60_000)
+    assert len(found) == SERIES
+    for points in found.values():
+        assert [value for _, value in points] == [float(n + 1) for n in range(sender.answered)]
+
+
+async def scored(door: Door, count: int) -> bool | None:
+    """Whether the detector has seen exactly so many samples since the installation began."""
+    return (await door.status()).processed_samples == count or None
 
 
 def batches(channel: grpc.aio.Channel, metadata: Callable[[], list[tuple[str, str]]]) -> Sender:

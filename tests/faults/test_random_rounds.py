@@ -14,8 +14,16 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tests.faults.senders import SERIES, Sender, batches, otlp, remote_write, sending
-from tests.ingest.harness import query
+from tests.faults.senders import (
+    SERIES,
+    all_go_on,
+    batches,
+    holds_once,
+    otlp,
+    remote_write,
+    scored,
+    sending,
+)
 from tests.ingest.valve import Valve, tcp_valve
 from tests.product import UNLIMITED, Door, eventually, started
 
@@ -80,23 +88,3 @@ async def hurt(door: Door, line: Valve, chance: random.Random) -> None:
     os.kill(door.process_id(chance.choice(VICTIMS)), signal.SIGKILL)
     await asyncio.sleep(chance.uniform(0.1, 1.5))
     line.open()
-
-
-async def all_go_on(senders: list[Sender], before: list[int]) -> bool | None:
-    """Whether each had another answer since."""
-    pairs = zip(senders, before, strict=True)
-    return all(sender.answered > count + 1 for sender, count in pairs) or None
-
-
-async def holds_once(door: Door, sender: Sender) -> None:
-    """Each series has each number that was answered, once, and in order."""
-    now_ms = int(time.time() * 1000)
-    found = await query(door.ingest, sender.name, now_ms - 7_200_000, now_ms + 60_000)
-    assert len(found) == SERIES
-    for points in found.values():
-        assert [value for _, value in points] == [float(n + 1) for n in range(sender.answered)]
-
-
-async def scored(door: Door, count: int) -> bool | None:
-    """Whether the detector has seen exactly so many samples since the installation began."""
-    return (await door.status()).processed_samples == count or None

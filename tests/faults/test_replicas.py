@@ -25,7 +25,7 @@ from sensus.detector.v1 import detector_service_pb2_grpc as detector_grpc
 from sensus.explainer.v1 import explainer_service_pb2_grpc as explainer_grpc
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 from tests.databases import database
-from tests.faults.replicas import BalancedTransport, Replicas
+from tests.faults.replicas import BalancedTransport, Replicas, another_clock
 from tests.faults.test_kill_each_process import (
     SERIES,
     alert_until,
@@ -58,14 +58,19 @@ async def replicas(
     redis_server: EmbeddedRedis,
     tmp_path: Path,
 ) -> AsyncIterator[Replicas]:
-    """Two of each service on stores that both have; a parameter has more settings."""
-    settings = UNLIMITED | {"SENSUS_NOTIFIER_PRIVATE_HOSTS": HOST} | getattr(request, "param", {})
+    """Two of each service on stores that both have; a parameter has more settings.
+
+    Its `clock` is how far the clock of the second of each service is off, as faketime says it.
+    """
+    more = dict(getattr(request, "param", {}))
+    second = another_clock(more.pop("clock")) if "clock" in more else {}
+    settings = UNLIMITED | {"SENSUS_NOTIFIER_PRIVATE_HOSTS": HOST} | more
     async with database(postgres.dsn, template=migrated_template) as dsn:
         stores = {
             "SENSUS_POSTGRES_DSN": dsn,
             "SENSUS_REDIS_URL": redis_server.url.replace("db=0", "db=5"),
         }
-        replicas = Replicas(tmp_path, stores, settings)
+        replicas = Replicas(tmp_path, stores, settings, second)
         try:
             await replicas.start()
             yield replicas
@@ -109,6 +114,12 @@ async def door(replicas: Replicas) -> AsyncIterator[Door]:
         )
 
 
+@pytest.mark.parametrize(
+    "replicas",
+    [{}, {"clock": "+90s"}, {"clock": "-90s"}],
+    indirect=True,
+    ids=lambda each: each.get("clock", ""),
+)
 async def test_one_of_two_serves_while_the_other_is_killed_and_nothing_is_lost(
     door: Door, replicas: Replicas, hook: Hook
 ) -> None:
