@@ -25,7 +25,7 @@ from sensus.detector.v1 import detector_service_pb2_grpc as detector_grpc
 from sensus.explainer.v1 import explainer_service_pb2_grpc as explainer_grpc
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 from tests.databases import database
-from tests.faults.replicas import BalancedTransport, Replicas, another_clock
+from tests.faults.replicas import BalancedTransport, Replicas, clock_offset
 from tests.faults.test_kill_each_process import (
     SERIES,
     alert_until,
@@ -58,12 +58,14 @@ async def replicas(
     redis_server: EmbeddedRedis,
     tmp_path: Path,
 ) -> AsyncIterator[Replicas]:
-    """Two of each service on stores that both have; a parameter has more settings.
+    """Two of each service on stores that both have.
 
-    Its `clock` is how far the clock of the second of each service is off, as faketime says it.
+    A parameter is more settings, or how many seconds the clock of each second one is ahead.
     """
-    more = dict(getattr(request, "param", {}))
-    second = another_clock(more.pop("clock")) if "clock" in more else {}
+    parameter = getattr(request, "param", {})
+    is_clock = isinstance(parameter, int)
+    second = clock_offset(parameter, tmp_path) if is_clock and parameter else {}
+    more = {} if is_clock else parameter
     settings = UNLIMITED | {"SENSUS_NOTIFIER_PRIVATE_HOSTS": HOST} | more
     async with database(postgres.dsn, template=migrated_template) as dsn:
         stores = {
@@ -114,12 +116,7 @@ async def door(replicas: Replicas) -> AsyncIterator[Door]:
         )
 
 
-@pytest.mark.parametrize(
-    "replicas",
-    [{}, {"clock": "+90s"}, {"clock": "-90s"}],
-    indirect=True,
-    ids=lambda each: each.get("clock", ""),
-)
+@pytest.mark.parametrize("replicas", [0, 90, -90], indirect=True)
 async def test_one_of_two_serves_while_the_other_is_killed_and_nothing_is_lost(
     door: Door, replicas: Replicas, hook: Hook
 ) -> None:
