@@ -37,13 +37,21 @@ _ROOM_FOR_STORES = 8 * 2**30
 _FAST = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
 
 
-_COMPILE = """
+_COMPILE = (
+    """
 from services.detector.detectors.settings import Settings
 from services.detector.detectors.compilation import compile_kernels
 compile_kernels(Settings())
 from tests.detector.detectors.made import forest
 forest()
-"""
+""",
+    """
+from importlib import import_module
+from services.ingest.write.compiled_loops import OF_BODIES, OF_CHUNKS
+for module in (*OF_BODIES, *OF_CHUNKS, "services.topology.traces.kernels"):
+    import_module(module)
+""",
+)
 
 
 def pytest_configure() -> None:
@@ -79,7 +87,10 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     """Compiles kernels and grows a forest once for all workers, while these collect the tests."""
     if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", 0):
         return (yield)
-    subprocess.run([sys.executable, "-c", _COMPILE], cwd=REPOSITORY, check=True)
+    compilers = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY) for code in _COMPILE
+    ]
+    assert [compiler.wait() for compiler in compilers] == [0] * len(compilers)
     return (yield)
 
 

@@ -1,5 +1,6 @@
 """The code of the services: where it lies, and where what is compiled of it is kept."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from cli.processes.process import Program, command_line
 from cli.product.directory import DataDirectory
 
 _CODE = Path(__file__).resolve().parents[2]
-_KERNELS = _CODE / "services/detector/detectors"
+_SERVICES = _CODE / "services"
 _MACHINE_CACHE = Path("/var/cache/sensus")
 
 
@@ -45,17 +46,24 @@ def _copy_compiled(cache: Path, account: Account) -> None:
     Copied by the account itself: root writes nothing into a directory that another user can change.
     What cannot be read or copied is compiled again.
     """
-    from numba.core.caching import UserProvidedCacheLocator
-
-    locate = UserProvidedCacheLocator.get_suitable_cache_subpath
-    name = locate(str(_KERNELS / "jit.py"))  # type: ignore[no-untyped-call]
-    compiled = [*_KERNELS.glob("__pycache__/*.nb[ic]")]
     copy = shutil.which("cp", path="/usr/bin:/bin")
-    if not compiled or copy is None:
+    if copy is None:
         return
-    target = cache / name
-    command = ["/bin/sh", "-c", 'mkdir -p "$0" && exec "$@" "$0"', str(target), copy, "-u"]
-    program = Program(
-        command=[*command, *map(str, compiled)], log_file=Path(os.devnull), account=account
-    )
-    subprocess.run(command_line(program), cwd="/", capture_output=True, check=False)  # noqa: S603
+    for beside in sorted({path.parent for path in _SERVICES.rglob("__pycache__/*.nbi")}):
+        target = cache / kept_in(beside.parent)
+        command = ["/bin/sh", "-c", 'mkdir -p "$0" && exec "$@" "$0"', str(target), copy, "-u"]
+        program = Program(
+            command=[*command, *map(str, beside.glob("*.nb[ic]"))],
+            log_file=Path(os.devnull),
+            account=account,
+        )
+        subprocess.run(command_line(program), cwd="/", capture_output=True, check=False)  # noqa: S603
+
+
+def kept_in(sources: Path) -> str:
+    """The directory of numba's cache that belongs to a directory of sources.
+
+    Numba knows it too, but takes half a second to be imported.
+    """
+    digest = hashlib.sha1(str(sources).encode(), usedforsecurity=False).hexdigest()
+    return f"{sources.name}_{digest}"
