@@ -1,6 +1,6 @@
 """Each service broken from outside and inside: it serves again in ten seconds, or says why not.
 
-The times are printed at the end of the run.
+A table of the times is printed at the end of the run; `-s` shows it.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import grpc
@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 SERVICES = ("ingest", "detector", "explainer", "incidents", "notifier", "topology", "gateway")
 BACK_WITHIN_S = 10.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 """Ten seconds on a machine of its own; longer by what others take of its processors."""
+_ANY = "longest"
 PLANTED = Path(__file__).with_name("planted")
 REPOSITORY = PLANTED.parents[2]
 
@@ -71,8 +72,28 @@ def times() -> Iterator[dict[tuple[str, str], float]]:
     """Seconds to recovery by fault and service, printed at the end."""
     measured: dict[tuple[str, str], float] = {}
     yield measured
-    for (fault, service), seconds in sorted(measured.items()):
-        print(f"{fault:24} {service:10} {seconds:6.1f} s")  # noqa: T201
+    print(f"\n{table(measured)}")  # noqa: T201
+
+
+def table(seconds: Mapping[tuple[str, str], float]) -> str:
+    """A line per fault, a column per service, and the longest of each and of all."""
+    faults = list(dict.fromkeys(fault for fault, _ in seconds))
+
+    def longest(fault: str, service: str) -> str:
+        found = [
+            spent
+            for (each, other), spent in seconds.items()
+            if fault in (each, _ANY) and service in (other, _ANY)
+        ]
+        return f"{max(found):9.1f}" if found else f"{'-':>9}"
+
+    columns = [*SERVICES, _ANY]
+    head = f"{'seconds to serve again':23}" + "".join(f"{name:>10}" for name in columns)
+    rows = [
+        f"{fault:23}" + "".join(f" {longest(fault, name)}" for name in columns)
+        for fault in (*faults, _ANY)
+    ]
+    return "\n".join([head, *rows])
 
 
 async def serving(door: Door, service: str) -> bool:
@@ -192,14 +213,16 @@ async def test_frozen_database_is_named_and_restarts_nobody(
     for process in (server, *server.children(recursive=True)):
         process.suspend()
     await eventually(lambda: database_is_down(door), what="the name of the database in /health")
-    replaced_s = time.monotonic()
+    found_s = time.monotonic()
     while door.process_id("postgres") in (server.pid, None):
-        assert time.monotonic() - replaced_s < 6 * BACK_WITHIN_S, door.events[-5:]
+        assert time.monotonic() - found_s < 6 * BACK_WITHIN_S, door.events[-5:]
         await asyncio.sleep(0.1)
+    replaced_s = time.monotonic()
     for service in SERVICES:
-        times["database frozen", service] = await back(door, service, after=None)
+        await back(door, service, after=None)
+        times["database replaced", service] = time.monotonic() - replaced_s
     assert {service: door.process_id(service) for service in SERVICES} == before
-    assert max(times["database frozen", service] for service in SERVICES) < BACK_WITHIN_S
+    assert times["database replaced", SERVICES[-1]] < BACK_WITHIN_S
 
 
 async def database_is_down(door: Door) -> bool | None:
@@ -208,7 +231,9 @@ async def database_is_down(door: Door) -> bool | None:
     return said["components"]["database"]["status"] == "down" or None
 
 
-async def test_killed_redis_comes_back_and_restarts_nobody(door: Door) -> None:
+async def test_killed_redis_comes_back_and_restarts_nobody(
+    door: Door, times: dict[tuple[str, str], float]
+) -> None:
     for service in SERVICES:
         await back(door, service, after=None)
     before = {service: door.process_id(service) for service in SERVICES}
@@ -219,5 +244,7 @@ async def test_killed_redis_comes_back_and_restarts_nobody(door: Door) -> None:
         assert time.monotonic() - began_s < BACK_WITHIN_S
         await asyncio.sleep(0.1)
     for service in SERVICES:
-        assert await back(door, service, after=None) < BACK_WITHIN_S
+        await back(door, service, after=None)
+        times["redis killed", service] = time.monotonic() - began_s
+        assert times["redis killed", service] < BACK_WITHIN_S
     assert {service: door.process_id(service) for service in SERVICES} == before
