@@ -163,3 +163,20 @@ async def test_requests_at_the_same_time_are_counted_exactly(running: Running) -
     limiter = RateLimiter(running.gateway.dependencies.redis, SystemClock(), "a")
     taken = await asyncio.gather(*(limiter.take("burst", 10) for _ in range(50)))
     assert sum(window is not None and window.wait_s == 0 for window in taken) == 10
+
+
+async def test_of_what_requests_at_the_same_time_have_counted_ahead_nothing_is_lost(
+    running: Running,
+) -> None:
+    redis = running.gateway.dependencies.redis
+    limiter = RateLimiter(redis, StandingClock(), "ahead")
+    for _ in range(20):
+        await asyncio.gather(*(limiter.take("busy", 10_000) for _ in range(50)))
+    assert 1000 <= await redis.zcard("sensus:ahead:rate:busy") < 1000 + 64
+
+
+class StandingClock(SystemClock):
+    """What is counted ahead stays good, however slow the machine."""
+
+    def monotonic_s(self) -> float:
+        return 1.0

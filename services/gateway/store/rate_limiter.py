@@ -5,6 +5,7 @@ import logging
 import secrets
 from dataclasses import dataclass
 from typing import Final
+from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 from redis.asyncio import Redis
@@ -73,7 +74,8 @@ class RateLimiter:
 
     A caller that sends many at once has some counted ahead, twice as many each time they are used
     up within a fifth of a second, so that Redis is not asked for each; never more than 64 and than
-    a sixteenth of what remains, so a window near its limit is exact.
+    a sixteenth of what remains, so a window near its limit is exact. One request of a caller asks
+    at a time: what several had counted ahead would be lost but for the last.
 
     Fails open: when Redis does not answer everything is allowed, and it is not asked again for two
     seconds, so that requests do not wait for it one by one.
@@ -86,16 +88,30 @@ class RateLimiter:
         self._clock = clock
         self._ask_again_at_s = 0.0
         self._ahead: LRUCache[str, _Prepaid] = LRUCache(_CALLERS)
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def take(self, key: str, limit: int) -> Window | None:
         """Counts one request of `key`; None when nobody can count."""
-        now_s = self._clock.monotonic_s()
+        if window := self._counted_ahead(key, limit):
+            return window
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = asyncio.Lock()
+        async with asking:
+            return self._counted_ahead(key, limit) or await self._ask(key, limit)
+
+    def _counted_ahead(self, key: str, limit: int) -> Window | None:
         ahead = self._ahead.get(key)
-        if ahead and ahead.left and now_s < ahead.until_s:
-            ahead.left -= 1
-            return Window(limit=limit, remaining=ahead.remaining + ahead.left, wait_s=0.0)
+        if ahead is None or not ahead.left or self._clock.monotonic_s() >= ahead.until_s:
+            return None
+        ahead.left -= 1
+        return Window(limit=limit, remaining=ahead.remaining + ahead.left, wait_s=0.0)
+
+    async def _ask(self, key: str, limit: int) -> Window | None:
+        now_s = self._clock.monotonic_s()
         if now_s < self._ask_again_at_s:
             return None
+        ahead = self._ahead.get(key)
         try:
             with guard():
                 async with asyncio.timeout(_TIMEOUT_S):
