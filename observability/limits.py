@@ -24,7 +24,7 @@ def limits() -> dict[str, Limit]:
     """By service, for each that has a manifest."""
     found: dict[str, Limit] = {}
     for path in sorted((REPOSITORY / "k8s").glob("**/*.yaml")):
-        for item in yaml.safe_load_all(path.read_text()):
+        for item in yaml.load_all(path.read_text(), yaml.CSafeLoader):
             found |= _of(item) if item else {}
     return found
 

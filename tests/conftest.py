@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import hypothesis
 import pytest
 import redis.asyncio
@@ -55,9 +57,14 @@ for module in (*OF_BODIES, *OF_CHUNKS, "services.topology.traces.kernels"):
 
 
 def pytest_configure() -> None:
-    """Children are stopped by SIGINT, which a shell makes its background commands ignore."""
+    """Children are stopped by SIGINT, which a shell makes its background commands ignore.
+
+    Reading the authorities of the web takes 30 ms, and each client of HTTP reads them anew: one
+    context per set of arguments is as good.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -45,7 +45,7 @@ def kustomized(path: Path) -> str:
 
 def objects(overlay: str) -> list[dict[str, Any]]:
     """The same, read."""
-    return [item for item in yaml.safe_load_all(built(overlay)) if item]
+    return [item for item in yaml.load_all(built(overlay), yaml.CSafeLoader) if item]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -109,7 +109,7 @@ def with_component(name: str, folder: Path) -> list[dict[str, Any]]:
     components = [f"{k8s}/components/{name}"]
     text = {"namespace": "sensus", "resources": resources, "components": components}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(text))
-    return [item for item in yaml.safe_load_all(kustomized(folder)) if item]
+    return [item for item in yaml.load_all(kustomized(folder), yaml.CSafeLoader) if item]
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

@@ -24,7 +24,9 @@ def built(directory: Path) -> Iterator[dict[str, Any]]:
         if target.is_dir():
             yield from built(target)
         else:
-            yield from (item for item in yaml.safe_load_all(target.read_text()) if item)
+            yield from (
+                item for item in yaml.load_all(target.read_text(), yaml.CSafeLoader) if item
+            )
 
 
 OBJECTS = {

@@ -4,6 +4,7 @@ Generated code carries no comments. Without the file everything works, only less
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Final, Protocol
 
@@ -41,6 +42,7 @@ class Comments:
         }
 
     @classmethod
+    @cache
     def of_contract(cls) -> "Comments":
         """Those of our own contract; none when the file is not there."""
         source = files("sensus").joinpath(FILE_NAME)

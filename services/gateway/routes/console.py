@@ -5,6 +5,7 @@ import hashlib
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -70,7 +71,7 @@ class Asset:
     def of(cls, name: str, body: bytes) -> "Asset":
         """Of a file with that name."""
         media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return cls(body=body, zipped=gzip.compress(body, 9, mtime=0), media_type=media_type)
+        return cls(body=body, zipped=_zipped(body), media_type=media_type)
 
     def answer(self, request: Request, headers: Mapping[str, str]) -> Response:
         """The file in a form that the browser takes."""
@@ -81,6 +82,11 @@ class Asset:
             media_type=self.media_type,
             headers={"Vary": "Accept-Encoding", **coding, **headers},
         )
+
+
+@cache
+def _zipped(body: bytes) -> bytes:
+    return gzip.compress(body, 9, mtime=0)
 
 
 class ConsoleRoutes:

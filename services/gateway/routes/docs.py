@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -49,7 +50,8 @@ class DocsRoutes:
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoints of this subject."""
-        body, html = msgspec.json.encode(self.document), page(self.document)
+        body = msgspec.json.encode(self.document)
+        html = _html(body)
         info = self.document["info"]
         home = self.home
         index = msgspec.json.encode(Index(name=info["title"], version=info["version"]))
@@ -91,3 +93,9 @@ class DocsRoutes:
                 rate=None,
             ),
         ]
+
+
+@lru_cache(2)
+def _html(document: bytes) -> str:
+    """The page of an encoded document."""
+    return page(msgspec.json.decode(document))
