@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from mesh.telemetry.logs import configure_logs
-from mesh.telemetry.sampling import Sampling
+from mesh.telemetry.sampling import Sampling, kind_of, left_out
 
 NAME = "sensus.test"
 
@@ -32,6 +32,24 @@ def test_first_lines_of_a_kind_pass_in_each_minute_and_the_rest_are_counted(
         ("lines left out", 997, [NAME, "INFO", "refused", "X"])
     ]
     assert sampling.filter(record("refused", code="X"))
+
+
+def test_line_that_would_only_be_counted_is_not_even_made(caplog: pytest.LogCaptureFixture) -> None:
+    kind = kind_of(NAME, "INFO", "request", {"route": "/a", "status": 200})
+    handler = logging.NullHandler()
+    handler.addFilter(sampling := Sampling(3))
+    root = logging.getLogger()
+    before, root.handlers[:] = root.handlers[:], [handler]
+    try:
+        for _ in range(3):
+            assert not left_out(kind)
+            assert sampling.filter(record("request", route="/a", status="200"))
+        assert all(left_out(kind) for _ in range(7))
+    finally:
+        root.handlers[:] = before
+    assert not left_out(kind), "another handler may want it"
+    sampling.report(now=True)
+    assert [r.count for r in caplog.records] == [7]  # type: ignore[attr-defined]
 
 
 def test_texts_that_always_differ_are_one_kind_in_the_end() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from mesh.errors import InvalidInput, Violation
@@ -37,6 +37,22 @@ async def read_json(request: Request) -> bytes:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("send the body without Content-Encoding")
     return await request.body()
+
+
+async def whole_body(request: Request) -> bytes:
+    """The body, which can be asked for once; most come in one part, which is not copied.
+
+    Raises:
+        ClientDisconnect: Its sender left before it was whole.
+    """
+    parts: list[bytes] = []
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def decoded(request: Request, type: type[T]) -> T:

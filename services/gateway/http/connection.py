@@ -117,7 +117,9 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(self._with_known_method(data) if self._is_whole else data)
             if was_open and self._is_head_open:
-                self._count_head(len(data))
+                self._head_bytes += len(data)
+                if self._head_bytes > _HEAD_BYTES:
+                    raise self._head_too_large()
         except httptools.HttpParserUpgrade as upgrade:
             self._read_on_without_upgrade(data[upgrade.args[0] :])
         except (httptools.HttpParserError, SensusError):
@@ -141,7 +143,9 @@ class Connection(HttpToolsProtocol):
         """A header; one that comes after the body is left out."""
         if self._is_head_open:
             super().on_header(name, value)
-            self._count_head(len(name) + len(value))
+            self._head_bytes += len(name) + len(value)
+            if self._head_bytes > _HEAD_BYTES or len(self.headers) > _HEADERS:
+                raise self._head_too_large()
 
     def on_headers_complete(self) -> None:
         """The request can be answered, if not too many wait before it."""
@@ -235,11 +239,9 @@ class Connection(HttpToolsProtocol):
         self._due(self._timeouts.reader_s)
         return True
 
-    def _count_head(self, size_bytes: int) -> None:
-        self._head_bytes += size_bytes
-        if self._head_bytes > _HEAD_BYTES or len(self.headers) > _HEADERS:
-            limits = f"{_HEADERS} headers and {_HEAD_BYTES} bytes"
-            raise self._because(HeadTooLarge(f"send no more than {limits}"))
+    def _head_too_large(self) -> SensusError:
+        limits = f"{_HEADERS} headers and {_HEAD_BYTES} bytes"
+        return self._because(HeadTooLarge(f"send no more than {limits}"))
 
     def _because(self, refusal: SensusError) -> SensusError:
         """Keeps the refusal: the parser hides what its callbacks raise."""

@@ -79,7 +79,7 @@ class AlertCalls:
         return answer
 
     def _go_on(self, line: _Line, principal: Principal) -> None:
-        if group := _next_group(line.waiting):
+        if line.waiting and (group := _next_group(line.waiting)):
             line.running += 1
             # in the context of the first, whose trace the call belongs to
             task = asyncio.get_running_loop().create_task(

@@ -59,12 +59,18 @@ async def write_alerts(
         _add(outcome, await calls.write(request, principal), part)
         go_on()
     outcome.refusals = by_index(outcome.refusals)
+    if outcome.warnings:
+        _note_warnings(outcome)
+    outcome.count_on(ALERTS_POSTED, len(outcome.refusals))
+    return outcome
+
+
+def _note_warnings(outcome: AlertOutcome) -> None:
+    """Counts all of them, and keeps the first ones in the order of the request."""
     for reason, count in Counter(warning.reason for warning in outcome.warnings).items():
         ALERT_WARNINGS.labels(reason).inc(count)
     outcome.warnings.sort(key=lambda warning: warning.index)
     del outcome.warnings[WARNINGS_MAX:]
-    outcome.count_on(ALERTS_POSTED, len(outcome.refusals))
-    return outcome
 
 
 def _read(body: bytes) -> tuple[pb.WriteAlertsRequest, list[int], AlertOutcome]:
@@ -130,11 +136,11 @@ def _add(outcome: AlertOutcome, answer: pb.WriteAlertsResponse, places: list[int
     outcome.duplicates += answer.duplicates
     for place, alert_id in zip(places, answer.alert_ids, strict=False):
         outcome.ids[place] = alert_id
-    outcome.refusals.extend(
-        Refusal(index=places[error.index], reason=error.reason, message=error.message)
-        for error in answer.errors
-    )
-    outcome.warnings.extend(
-        AlertCorrections(index=places[each.index], reason=each.reason, message=each.message)
-        for each in answer.warnings
-    )
+    for error in answer.errors:
+        index = places[error.index]
+        outcome.refusals.append(Refusal(index=index, reason=error.reason, message=error.message))
+    for each in answer.warnings:
+        index = places[each.index]
+        outcome.warnings.append(
+            AlertCorrections(index=index, reason=each.reason, message=each.message)
+        )

@@ -3,13 +3,14 @@
 import json
 import re
 import zlib
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
 
 from mesh.errors import InvalidInput
-from services.gateway.http.bodies import off_loop
+from services.gateway.http.bodies import off_loop, whole_body
 from services.gateway.http.headers import header_of
 from services.gateway.http.problems import JSON, UnsupportedMediaType
 from services.gateway.intake.compressed import inflated
@@ -20,6 +21,8 @@ _NO_CHARSETS: Final = frozenset(
     {"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"}
 )
 """What Python can decode and no sender writes: escapes, host names, and one that always fails."""
+_UTF8: Final = re.compile(rb"[\[{][^\0]")
+"""How nearly every body begins; in UTF-16 and UTF-32 there is a zero byte."""
 _BOM: Final = b"\xef\xbb\xbf"
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 _DIGITS_MAX: Final = 400
@@ -38,20 +41,26 @@ async def read_body(request: Request, max_bytes: int, *, any_type: bool) -> byte
         BodyTooLarge: It inflates to more.
         InvalidInput: BODY_BROKEN, it is not what Content-Encoding says.
     """
-    content_type = header_of(request.scope, b"content-type")
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type, charset = _type_of(header_of(request.scope, b"content-type"))
     if not (any_type or media_type == JSON or media_type.endswith("+json")):
         message = f"send Content-Type: {JSON}, not {media_type[:100] or 'none'}"
         raise UnsupportedMediaType(message)
     encoding = header_of(request.scope, b"content-encoding").strip().lower()
-    body = await request.body()
+    body = await whole_body(request)
     if encoding in ("gzip", "x-gzip", "deflate"):
         body = await off_loop(body, inflated, body, max_bytes, _GZIP_OR_ZLIB)
     elif encoding not in ("identity", ""):
         rule = f"Content-Encoding {encoding[:20]!r}: send gzip, deflate or none"
         raise UnsupportedMediaType(rule)
+    return await off_loop(body, _utf8, body, charset)
+
+
+@lru_cache(64)
+def _type_of(content_type: str) -> tuple[str, str]:
+    """The media type and the charset, both in lower case and empty where there is none."""
     named = _CHARSET.search(content_type)
-    return await off_loop(body, _utf8, body, named[1].lower() if named else "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type, named[1].lower() if named else ""
 
 
 def parsed(body: bytes, type: Any) -> Any:
@@ -86,7 +95,7 @@ def _integer(digits: str) -> int | str:
 def _utf8(body: bytes, charset: str) -> bytes:
     """The same text as UTF-8; bytes that are no text become U+FFFD."""
     if charset in _UTF8_NAMES or charset.replace("-", "_") in _NO_CHARSETS:
-        charset = json.detect_encoding(body)
+        charset = "utf-8" if _UTF8.match(body) else json.detect_encoding(body)
     try:
         if charset in ("utf-8", "utf-8-sig"):
             body.decode()

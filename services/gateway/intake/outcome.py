@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import Counter
@@ -59,9 +60,15 @@ class Outcome:
 
     def count_on(self, counter: Counter, refused: int) -> None:
         """Adds this to a counter with the label `result`."""
-        counter.labels("accepted").inc(self.accepted)
-        counter.labels("duplicate").inc(self.duplicates)
-        counter.labels("refused").inc(refused)
+        counts = (self.accepted, self.duplicates, refused)
+        for child, count in zip(_results(counter), counts, strict=True):
+            if count:
+                child.inc(count)
+
+
+@lru_cache
+def _results(counter: Counter) -> tuple[Counter, ...]:
+    return tuple(counter.labels(result) for result in ("accepted", "duplicate", "refused"))
 
 
 def by_index(refusals: Sequence[Refusal]) -> list[Refusal]:

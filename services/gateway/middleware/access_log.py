@@ -1,12 +1,14 @@
 """One log line and one observation per request."""
 
 import logging
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import Final
 
 from prometheus_client import Histogram
 from starlette.types import Scope
 
+from mesh.telemetry.sampling import kind_of, left_out
 from services.gateway.http.routing import Match
 from services.gateway.metrics import REQUEST_DURATION
 from services.gateway.middleware.correlation import correlation_id
@@ -14,6 +16,7 @@ from services.gateway.model import Caller
 
 CLOSED_BY_CLIENT: Final = 499
 _PATH_LONGEST: Final = 200
+_TEXT: Final = "request"
 
 logger = logging.getLogger("sensus.gateway.access")
 
@@ -27,7 +30,7 @@ def note(scope: Scope, match: Match, status: int, size_bytes: int, duration_s: f
     """Notes a request that is over; `status` is CLOSED_BY_CLIENT where no answer was begun."""
     _duration(scope["method"], match.route, status).observe(duration_s)
     level = logging.DEBUG if match.endpoint and match.endpoint.probe else logging.INFO
-    if not logger.isEnabledFor(level):
+    if not logger.isEnabledFor(level) or left_out(_kind(level, match.route, status)):
         return
     caller: Caller | None = scope.get("sensus.caller")
     fields = {
@@ -41,4 +44,10 @@ def note(scope: Scope, match: Match, status: int, size_bytes: int, duration_s: f
         "caller": caller.name if caller else "",
         "address": caller.address if caller else "",
     }
-    logger.log(level, "request", extra=fields)
+    logger.log(level, _TEXT, extra=fields)
+
+
+@lru_cache(1024)
+def _kind(level: int, route: str, status: int) -> Hashable:
+    details = {"route": route, "status": status}
+    return kind_of(logger.name, logging.getLevelName(level), _TEXT, details)

@@ -1,7 +1,7 @@
 """X-Correlation-ID: taken when it is fit for a log line, made when not, always sent back."""
 
+import os
 import re
-import uuid
 from typing import Final
 
 from starlette.types import Scope
@@ -16,7 +16,7 @@ _FIT: Final = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 def identify(scope: Scope) -> None:
     """Gives the request its id."""
     given = header_of(scope, _HEADER)
-    scope[_KEY] = given if given and _FIT.fullmatch(given) else uuid.uuid4().hex
+    scope[_KEY] = given if given and _FIT.fullmatch(given) else os.urandom(16).hex()
 
 
 def correlation_id(scope: Scope) -> str:

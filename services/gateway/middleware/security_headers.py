@@ -14,10 +14,12 @@ _HEADERS: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 PRIVATE: Final = (*_HEADERS, (b"cache-control", b"no-store"))
+_NAMES: Final = frozenset(name for name, _ in PRIVATE)
 
 
 def add(headers: HeaderList, match: Match) -> None:
     """Adds what the endpoint has not set itself; what is not public is not kept by anybody."""
     is_public = match.endpoint is not None and match.endpoint.policy.public
-    given = {name for name, _ in headers}
-    headers.extend(each for each in (_HEADERS if is_public else PRIVATE) if each[0] not in given)
+    wanted = _HEADERS if is_public else PRIVATE
+    given = _NAMES.intersection([name for name, _ in headers])
+    headers += [each for each in wanted if each[0] not in given] if given else wanted
