@@ -67,6 +67,7 @@ def pytest_configure() -> None:
     httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Two workers a core: tests of servers wait more than they compute."""
     return 2 * (os.cpu_count() or 1)
