@@ -143,7 +143,7 @@ def _lines(numbers: range, name: Name) -> ExportLogsServiceRequest:
     scope, now_ns = _resource(request.resource_logs, "shop").scope_logs.add(), time.time_ns()
     for number in numbers:
         record = scope.log_records.add(severity_number=17, time_unix_nano=now_ns)
-        record.body.string_value = f"cannot open {name(number)}"
+        record.body.string_value = f"{name(number)} cannot be opened"  # a first word never varies
     return request
 
 

@@ -10,7 +10,8 @@ named when it is also told with confidence; without a fault nobody may be named.
     make exam                                 or   python -m bench.exam
     make exam EXAM="--sampled .5"             half of the traces
     make exam EXAM="--only exception down"    some families
-    make exam EXAM="--turn 0"                 each family disturbed in another way; or 1, 2, …
+    make exam EXAM="--through 'tail sampling'"  or collector: what tools/get-peers.sh builds
+    make exam EXAM="--turn 0"                 each family disturbed in another way; 0 to 7
 """
 
 import argparse
@@ -29,6 +30,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench.exam.collector import TAIL, WAYS, program
 from bench.exam.families import FAMILIES, Family
 from bench.exam.shops import ROLES, Around, Started, open_shop
 from cli.embedded.redis import EmbeddedRedis
@@ -48,8 +50,18 @@ DISTURBANCES: Final[Sequence[Mapping[str, object]]] = (
     {"without": "seats"},
     {"clocks_ms": 40.0},
     {"logs": False},
+    {"through": "collector", "conventions": "new"},
+    {"through": TAIL},
 )
-_UNDISTURBED: Final = {"sampled": 1.0, "lost": 0.0, "without": "", "clocks_ms": 0.0, "logs": True}
+_UNDISTURBED: Final[Mapping[str, object]] = {
+    "sampled": 1.0,
+    "lost": 0.0,
+    "without": "",
+    "clocks_ms": 0.0,
+    "logs": True,
+    "through": "",
+    "conventions": "",
+}
 _POLL_S: Final = 1.0
 
 
@@ -90,6 +102,9 @@ async def main() -> int:
     if not asked.python.is_file():
         console.print(f"skipped: {asked.python} is missing, `make exam` makes it")
         return 0
+    if (asked.through or asked.turn is not None) and program() is None:
+        console.print("skipped: no Collector is here, tools/get-peers.sh builds one")
+        return 0
     verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="sensus-exam-") as directory:
         async with (
@@ -108,6 +123,8 @@ async def main() -> int:
                     "without": asked.without,
                     "clocks_ms": asked.clocks,
                     "logs": not asked.no_logs,
+                    "through": asked.through,
+                    "conventions": asked.conventions,
                 },
             )
             for first in range(0, len(families), asked.at_once):
@@ -125,7 +142,14 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--without", default="", choices=ROLES, help="a service that sends nothing")
     parser.add_argument("--clocks", type=float, default=0.0, help="milliseconds clocks are off")
     parser.add_argument("--no-logs", action="store_true", help="no log lines")
-    parser.add_argument("--turn", type=int, help="each family disturbed in another way")
+    parser.add_argument("--through", default="", choices=WAYS, help="what is on the way")
+    parser.add_argument("--conventions", default="", choices=("", "new"), help="of the packages")
+    parser.add_argument(
+        "--turn",
+        type=int,
+        choices=range(len(DISTURBANCES)),
+        help="each family disturbed in another way, in each turn another",
+    )
     parser.add_argument("--python", type=Path, default=ROOT / ".exam" / "bin" / "python")
     return parser.parse_args()
 
@@ -255,6 +279,8 @@ def _in_words(disturbances: Mapping[str, Any]) -> str:
         "without": "{} sends nothing",
         "clocks_ms": "clocks off by {:g} ms",
         "logs": "no log lines",
+        "through": "by {}",
+        "conventions": "{} conventions",
     }
     found = [
         words.format(disturbances[name])

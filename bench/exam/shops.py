@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from bench.exam.collector import between
 from bench.exam.families import Family
 
 HERE: Final = Path(__file__).parent
@@ -19,6 +20,8 @@ INSTANCES: Final = (*ROLES, "bank-2")
 PACE: Final = 3.0
 """Customers a second."""
 
+_OUTSIDE: Final = ("through", "conventions")
+"""Disturbances that the code of a shop does not know."""
 _START_S: Final = 180.0
 _END_S: Final = 30.0
 _SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
@@ -31,7 +34,8 @@ class Around:
     Attributes:
         python: The interpreter that has the packages of the shop.
         target: Where OTLP is taken, host:port.
-        disturbances: See `shop.telemetry.Disturbances`.
+        disturbances: Those of `shop.telemetry.Disturbances`; `through`, one of `collector.WAYS`;
+            and `conventions`, "new" or what the packages do by themselves.
     """
 
     python: Path
@@ -85,20 +89,25 @@ class Started:
 async def open_shop(family: Family, place: int, around: Around) -> AsyncIterator[Started]:
     """A shop with customers, without a fault yet. Its name says nothing of its family."""
     found = Started(family=family, name=f"shop{place}", disturbances=around.disturbances)
-    listening = (*INSTANCES, "inside")
+    listening = (*INSTANCES, "inside", "collector")
     ports = dict(zip(listening, _free_ports(len(listening)), strict=True))
     settings: dict[str, Any] = {
         "name": found.name,
         "ports": ports,
         "redis": around.redis,
         "database": str(around.directory / f"{found.name}.db"),
-        "target": around.target,
         "token": around.token,
-        "disturbances": dict(around.disturbances),
+        "disturbances": {
+            name: each for name, each in around.disturbances.items() if name not in _OUTSIDE
+        },
     }
     apart = [each for each in INSTANCES if family.apart and each.startswith(family.apart)]
     together = [each for each in INSTANCES if each not in apart]
     async with AsyncExitStack() as stack:
+        way, port = str(around.disturbances["through"]), ports["collector"]
+        settings["target"] = await stack.enter_async_context(
+            between(way, port, around.target, around.token, around.directory)
+        )
         stack.push_async_callback(found.end)
         if family.apart:
             found.apart = await _process(settings | {"roles": apart, "pace": 0}, around)
@@ -109,6 +118,8 @@ async def open_shop(family: Family, place: int, around: Around) -> AsyncIterator
 
 async def _process(settings: Mapping[str, object], around: Around) -> asyncio.subprocess.Process:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    if around.disturbances["conventions"] == "new":
+        kept["OTEL_SEMCONV_STABILITY_OPT_IN"] = "http,database,rpc"
     log = around.directory / f"{settings['name']}.log"
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 
+from bench.exam import collector as of_exam
 from cli.product.tokens import user_token
 from tests.peers.conftest import program, running
 from tests.peers.measured import measure, read_back
@@ -81,3 +82,12 @@ async def test_what_a_collector_passes_on_reads_back(
     assert found["peer_latency_seconds_sum"] == pytest.approx([0.3, 0.6, 0.9])
     assert found["peer_size_bytes_count"] == [2, 4, 6]
     assert found["target_info"][0] == 1
+
+
+@pytest.mark.parametrize("way", of_exam.WAYS[1:])
+async def test_a_collector_takes_its_part_of_the_exam(tmp_path: Path, way: str) -> None:
+    program("collector")
+    port = free_port()
+    async with of_exam.between(way, port, "127.0.0.1:1", "none", tmp_path) as target:
+        assert target == f"127.0.0.1:{port}"
+        assert await listens(port)

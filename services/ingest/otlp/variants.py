@@ -4,7 +4,7 @@ What stands in one place of otherwise the same text in more than three forms is 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Optional
 
 from cachetools import LRUCache
@@ -20,7 +20,7 @@ _MOST_WORDS: Final = 16
 """At the beginning of a text, in which places are watched; but for the first, which says what it
 is about.
 """
-_REMEMBERED: Final = 1 << 15
+_REMEMBERED: Final = 1 << 14
 _VERSION: Final = "2"
 """Of how patterns are made: another one gives each another id, instead of mixing both."""
 
@@ -45,14 +45,7 @@ class Placed:
         return placed
 
 
-@dataclass(slots=True)
-class _Place:
-    """What stood where a text has a variable, which may be in several places; nothing is kept when
-    it varies.
-    """
-
-    varies: bool = False
-    forms: dict[int, Placed] = field(default_factory=dict)
+_VARIES: Final[tuple[Placed, ...]] = ()
 
 
 class Variants:
@@ -65,27 +58,27 @@ class Variants:
     def __init__(self, forms: int = FORMS, least_fixed: int = LEAST_FIXED) -> None:
         """Knows none."""
         self._forms, self._least_fixed = forms, least_fixed
-        self._places: LRUCache[int, _Place] = LRUCache(_REMEMBERED)
+        self._places: LRUCache[int, tuple[Placed, ...]] = LRUCache(_REMEMBERED)
+        """The patterns of the texts that differ in a place alone; _VARIES from a number on."""
         self._placed: LRUCache[int, Placed] = LRUCache(_REMEMBERED)
 
     def placed(self, service: str, text: str) -> Placed:
         """The pattern of a text; others may become it.
 
-        Costs some 2 us a word. The last 32 768 places and patterns are remembered.
+        Costs some 2 us a word. The last 16 384 places and patterns are remembered.
         """
-        words, at = text.split(" "), 1
-        known = self._of(service, text)
+        words, at, known = text.split(" "), 1, self._of(service, text)
         while at < min(len(words), _MOST_WORDS):
-            place = self._place(service, words, at)
-            if place is not None and self._varies(place, (at, words[at]), known):
-                words[at], at = SLOT, 1
-                general = self._of(service, " ".join(words))
-                for each in (known, *place.forms.values()):
-                    if each is not general:
-                        each.became = general
-                known, place.forms = general, {}
-            else:
+            same = self._same_but_for(service, words, at, known)
+            if same is None:
                 at += 1
+                continue
+            words[at], at = SLOT, 1
+            general = self._of(service, " ".join(words))
+            for each in (known, *same):
+                if each is not general:
+                    each.became = general
+            known = general
         return known
 
     def _of(self, service: str, text: str) -> Placed:
@@ -95,20 +88,25 @@ class Variants:
             placed = self._placed[pattern_id] = Placed(pattern_id, Pattern(service, text))
         return placed
 
-    def _place(self, service: str, words: Sequence[str], at: int) -> _Place | None:
-        """The place of a word; none when it varies anyway, or too few words stand beside it."""
+    def _same_but_for(
+        self, service: str, words: Sequence[str], at: int, known: Placed
+    ) -> tuple[Placed, ...] | None:
+        """The patterns that become one as a place varies; none when it does not.
+
+        It does not when it is a variable anyway, or when too few words stand beside it.
+        """
         beside = [*words[:at], SLOT, *words[at + 1 :]]
         fixed = sum(SLOT not in each and any(map(str.isalpha, each)) for each in beside)
         if SLOT in words[at] or fixed < self._least_fixed:
             return None
         key = hash64(service, " ".join(beside))
-        place = self._places.get(key)
-        if place is None:
-            place = self._places[key] = _Place()
-        return place
-
-    def _varies(self, place: _Place, form: tuple[int, str], placed: Placed) -> bool:
-        if not place.varies:
-            place.forms.setdefault(hash(form), placed)
-            place.varies = len(place.forms) > self._forms
-        return place.varies
+        same = self._places.get(key)
+        if same is None:
+            same = ()
+        elif not same:
+            return same
+        if all(each.pattern_id != known.pattern_id for each in same):
+            same = (*same, known)
+        varies = len(same) > self._forms
+        self._places[key] = _VARIES if varies else same
+        return same if varies else None
