@@ -17,7 +17,7 @@ fi
 if ! have mailpit && have go; then
   GOBIN="$PWD/$bin" go install github.com/axllent/mailpit@v1.33.1
 fi
-if ! have collector && have go; then
+if have go && { ! have collector || [ tests/peers/collector/main.go -nt "$bin/collector" ]; }; then
   out=$(cd "$bin" && pwd)
   (cd tests/peers/collector && go build -o "$out/collector" .)
 fi
