@@ -279,7 +279,7 @@ def _in_words(disturbances: Mapping[str, Any]) -> str:
         "without": "{} sends nothing",
         "clocks_ms": "clocks off by {:g} ms",
         "logs": "no log lines",
-        "through": "by {}",
+        "through": "through {}",
         "conventions": "{} conventions",
     }
     found = [
