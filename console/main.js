@@ -60,12 +60,12 @@ function liveness() {
 
 function enter() {
   drawTop();
-  start();
   const target = new URL(new URLSearchParams(location.search).get("to") || "/", location.origin);
   const isPage = target.origin === location.origin && target.pathname !== "/login";
   if (location.pathname === "/login")
     router.go(isPage ? target.pathname + target.search : "/", { replace: true });
   else router.show();
+  start();
 }
 
 /** The page stays as it is, with what was typed; a dialog asks who is there. */
@@ -106,7 +106,7 @@ async function begin() {
   live.addEventListener("state", drawTop);
   live.addEventListener("lost", readAgain);
   router.visits.addEventListener("shown", drawTop);
-  const isResumed = await session.resume().catch(() => false);
+  const isResumed = await session.resumed;
   session.events.addEventListener("ended", expired);
   if (isResumed) return enter();
   const to = location.pathname + location.search;

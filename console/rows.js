@@ -44,7 +44,8 @@ export function rows(options) {
   /** @type {Map<string, T>} */
   const waiting = new Map();
   let current = 0;
-  let isStale = false,
+  let isKnown = false,
+    isStale = false,
     isOver = false;
   const body = h("div", { role: "rowgroup", class: "rows-body" });
   const head = h(
@@ -63,6 +64,9 @@ export function rows(options) {
   const element = h("div", { class: `list ${options.kind ?? ""}` }, news, scroller);
 
   function draw() {
+    // nothing is said of a list before it was read
+    scroller.hidden = !isKnown;
+    if (!isKnown) return;
     const height = scroller.clientHeight || innerHeight;
     const px = rowPx();
     const first = Math.max(0, Math.floor(scroller.scrollTop / px) - SPARE);
@@ -203,6 +207,7 @@ export function rows(options) {
     set(next) {
       items = options.order ? next.toSorted(options.order) : next;
       settle();
+      isKnown = true;
       current = Math.min(current, Math.max(0, items.length - 1));
       draw();
     },

@@ -111,3 +111,9 @@ async function locked(work) {
   // absent outside of secure contexts, where the cookie is not kept either
   return navigator.locks ? navigator.locks.request("sensus-session", work) : work();
 }
+
+/**
+ * Whether the session of this browser goes on. The page runs this module before all others have
+ * come, so that nobody waits for the answer after them.
+ */
+export const resumed = resume().catch(() => false);

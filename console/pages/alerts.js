@@ -9,7 +9,7 @@ import { go, setQuery } from "../router.js";
 import { rows } from "../rows.js";
 import { live } from "../stream.js";
 
-const PAGE = 500;
+const PAGE = 200;
 const RECOUNT_MS = 3000;
 /** Counting may take one part in so many of the time. */
 const RECOUNT_SHARE = 20;

@@ -48,11 +48,10 @@ export async function show({ main, signal, title }) {
   onPage("k", "Previous incident", () => list.move(-1));
 
   const status = async () => {
-    const [system, { series = [] }] = await Promise.all([
-      get("/api/v1/detector/status", {}, signal).catch(() => null),
-      get("/api/v1/series", { pageSize: 1 }, signal).catch(() => ({})),
-    ]);
-    return system && { ...system, hasSeries: series.length > 0 };
+    const system = await get("/api/v1/detector/status", {}, signal).catch(() => null);
+    if (!system || Number(system.processedSamples)) return system;
+    const { series = [] } = await get("/api/v1/series", { pageSize: 1 }, signal).catch(() => ({}));
+    return { ...system, hasSeries: series.length > 0 };
   };
   /** What comes while the list is read. @type {any[] | null} */
   let early = [];
