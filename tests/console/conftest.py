@@ -58,7 +58,7 @@ class View:
 
     async def module(self, name: str, call: str) -> Any:
         """What a module of the console, `m` in the call, answers to a call."""
-        source = await self.page.get_attribute("script[type=module]", "src")
+        source = await self.page.get_attribute("script[src$='main.js']", "src")
         path = json.dumps(source.replace("main.js", name))
         return await self.page.evaluate(f"import({path}).then(m => {call})")
 
