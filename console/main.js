@@ -60,12 +60,12 @@ function liveness() {
 
 function enter() {
   drawTop();
+  start();
   const target = new URL(new URLSearchParams(location.search).get("to") || "/", location.origin);
   const isPage = target.origin === location.origin && target.pathname !== "/login";
   if (location.pathname === "/login")
     router.go(isPage ? target.pathname + target.search : "/", { replace: true });
   else router.show();
-  start();
 }
 
 /** The page stays as it is, with what was typed; a dialog asks who is there. */
@@ -90,7 +90,7 @@ function readAgain() {
       each.value !== each.defaultValue,
   );
   if (!isTyped) return router.show();
-  const again = button("The data was restored from an older copy: show this page anew", () =>
+  const again = button("Something may have been missed: show this page anew", () =>
     router.show(),
   );
   again.className = "news";

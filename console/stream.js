@@ -29,10 +29,10 @@ export function liveState() {
 /** Follows from now on until `stop`. */
 export async function start() {
   const mine = ++run;
-  for (let failures = 0; mine === run;) {
+  for (let failures = 0, isFirst = true; mine === run; isFirst = false) {
     const began = Date.now();
     try {
-      await follow(mine);
+      await follow(mine, isFirst);
     } catch {
       // said by the state below; opened again
     }
@@ -51,8 +51,8 @@ export function stop() {
   away.clear();
 }
 
-/** @param {number} mine */
-async function follow(mine) {
+/** @param {number} mine @param {boolean} isFirst */
+async function follow(mine, isFirst) {
   const abort = new AbortController();
   let alive = Date.now();
   const guard = setInterval(() => {
@@ -63,9 +63,12 @@ async function follow(mine) {
     const headers = { Accept: "text/event-stream" };
     if (lastId) headers["Last-Event-ID"] = lastId;
     const answer = await authorized("/api/v1/events", { headers, signal: abort.signal });
-    if (answer.status === 400) lose();
+    if (answer.status === 400) lastId = "";
     if (!answer.ok || !answer.body) throw new Error(`the stream was refused: ${answer.status}`);
     change("live");
+    // cut before it told its place, or the logs were restored from an older copy: nobody knows
+    // what came meanwhile
+    if (!isFirst && !lastId) live.dispatchEvent(new Event("lost"));
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -100,7 +103,7 @@ function handle(block) {
   const { topic, frame, error } = JSON.parse(fields.data);
   if (fields.event === "error") {
     session.distrust();
-    if (error?.code === 400) lose();
+    if (error?.code === 400) lastId = "";
   }
   if (!topic) return;
   if (fields.id) lastId = fields.id;
@@ -114,12 +117,6 @@ function handle(block) {
   }
   if (isAway || fields.event === "watching") return;
   live.dispatchEvent(new CustomEvent(topic, { detail: { kind: fields.event, frame } }));
-}
-
-/** The logs were restored from an older copy: they go on behind now. */
-function lose() {
-  if (lastId) live.dispatchEvent(new Event("lost"));
-  lastId = "";
 }
 
 /** @param {"connecting" | "live" | "cut"} next */

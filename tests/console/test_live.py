@@ -104,6 +104,26 @@ async def test_logs_that_went_back_are_read_anew(view: View) -> None:
     await view.until_seen(".news", "1 new")
 
 
+async def test_a_stream_that_is_cut_before_it_told_its_place_is_made_up_for(view: View) -> None:
+    """What came between is read with the page, which is shown anew."""
+    cuts: list[int] = []
+
+    async def cut(route: Any) -> None:
+        if cuts:
+            await route.continue_()
+            return
+        cuts.append(1)
+        await view.until_seen(".row", "Checkout0")
+        await alert(view.door, "Between", severity="info", service="between")
+        await route.fulfill(status=200, content_type="text/event-stream", body=": nothing\n\n")
+
+    await view.page.route("**/api/v1/events", cut)
+    await view.go("/alerts")
+    await view.until_seen(".row", "Between")
+    assert cuts
+    await view.until_seen(".liveness", "● live")
+
+
 @pytest.mark.parametrize("victim", PROCESSES)
 async def test_a_view_survives_the_death_of(view: View, victim: str) -> None:
     """Kill -9: the page stays, says what is away, and goes on without being touched."""
