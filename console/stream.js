@@ -6,6 +6,7 @@ import { noteServerTime } from "./format.js";
 import * as session from "./session.js";
 
 const QUIET_MS = 40_000;
+const TOGETHER_MS = 300;
 const WAITS_MS = [500, 1000, 2000, 5000, 10_000];
 
 /**
@@ -21,6 +22,9 @@ let lastId = "";
 /** Topics whose service is away now. */
 const away = new Set();
 let run = 0;
+/** Whether the stream began again without knowing where it was. */
+let isBlind = false;
+let losing = 0;
 
 export function liveState() {
   return { state, away: [...away] };
@@ -67,8 +71,8 @@ async function follow(mine, isFirst) {
     if (!answer.ok || !answer.body) throw new Error(`the stream was refused: ${answer.status}`);
     change("live");
     // cut before it told its place, or the logs were restored from an older copy: nobody knows
-    // what came meanwhile
-    if (!isFirst && !lastId) live.dispatchEvent(new Event("lost"));
+    // what came before it watches again
+    isBlind = !isFirst && !lastId;
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -115,8 +119,15 @@ function handle(block) {
     noteServerTime(frame?.heartbeat?.serverTime);
     live.dispatchEvent(new Event("state"));
   }
+  if (fields.event === "watching" && isBlind) loseSoon();
   if (isAway || fields.event === "watching") return;
   live.dispatchEvent(new CustomEvent(topic, { detail: { kind: fields.event, frame } }));
+}
+
+/** Once for all topics that are watched again within a moment. */
+function loseSoon() {
+  clearTimeout(losing);
+  losing = setTimeout(() => live.dispatchEvent(new Event("lost")), TOGETHER_MS);
 }
 
 /** @param {"connecting" | "live" | "cut"} next */
