@@ -11,8 +11,9 @@ const WAITS_MS = [500, 1000, 2000, 5000, 10_000];
 
 /**
  * Fires one event per frame, named by its topic (`incidents`, `alerts`, …) with the detail
- * `{kind, frame}`, "state" when the connection comes or goes, and "lost" when the place in the
- * stream is not known any more: what is shown must be read again.
+ * `{kind, frame}`, "state" when the connection comes or goes, "watched" once after the first
+ * connection, when all topics are watched: what was read before is not known to be whole; and "lost"
+ * when the place in the stream is not known any more: what is shown must be read again.
  */
 export const live = new EventTarget();
 
@@ -22,9 +23,9 @@ let lastId = "";
 /** Topics whose service is away now. */
 const away = new Set();
 let run = 0;
-/** Whether the stream began again without knowing where it was. */
-let isBlind = false;
-let losing = 0;
+/** What is told once all topics are watched, where the stream began without a place. */
+let pending = "";
+let telling = 0;
 
 export function liveState() {
   return { state, away: [...away] };
@@ -72,7 +73,7 @@ async function follow(mine, isFirst) {
     change("live");
     // cut before it told its place, or the logs were restored from an older copy: nobody knows
     // what came before it watches again
-    isBlind = !isFirst && !lastId;
+    pending = lastId ? "" : isFirst ? "watched" : "lost";
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -119,15 +120,15 @@ function handle(block) {
     noteServerTime(frame?.heartbeat?.serverTime);
     live.dispatchEvent(new Event("state"));
   }
-  if (fields.event === "watching" && isBlind) loseSoon();
+  if (fields.event === "watching" && pending) tellSoon(pending);
   if (isAway || fields.event === "watching") return;
   live.dispatchEvent(new CustomEvent(topic, { detail: { kind: fields.event, frame } }));
 }
 
-/** Once for all topics that are watched again within a moment. */
-function loseSoon() {
-  clearTimeout(losing);
-  losing = setTimeout(() => live.dispatchEvent(new Event("lost")), TOGETHER_MS);
+/** Once for all topics that are watched within a moment. @param {string} name */
+function tellSoon(name) {
+  clearTimeout(telling);
+  telling = setTimeout(() => live.dispatchEvent(new Event(name)), TOGETHER_MS);
 }
 
 /** @param {"connecting" | "live" | "cut"} next */

@@ -169,6 +169,16 @@ export async function show({ main, query, signal, title }) {
     },
     { signal },
   );
+  live.addEventListener(
+    "watched",
+    async () => {
+      const answer = await get("/api/v1/alerts", { ...asked, pageSize: PAGE }, signal);
+      const known = new Map(list.items().map((each) => [each.alertId, JSON.stringify(each)]));
+      for (const alert of answer.alerts ?? [])
+        if (known.get(alert.alertId) !== JSON.stringify(alert)) list.update(alert);
+    },
+    { signal },
+  );
   await load(true);
 }
 

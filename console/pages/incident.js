@@ -381,6 +381,14 @@ export async function show({ main, params, signal, title }) {
     },
     { signal },
   );
+  live.addEventListener(
+    "watched",
+    async () => {
+      const fresh = await get(path, {}, signal);
+      if (fresh.incident.eventNo !== incident.eventNo) await refresh();
+    },
+    { signal },
+  );
   news.addEventListener("click", () => refresh().catch((error) => say(messageOf(error))));
 
   draw();

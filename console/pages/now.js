@@ -121,6 +121,14 @@ export async function show({ main, signal, title }) {
     if (!list.items().length) fill(quiet, ...silence(await status()));
   }, AGES_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
+  live.addEventListener(
+    "watched",
+    async () => {
+      list.merge(await openIncidents(signal));
+      conclude();
+    },
+    { signal },
+  );
   if (!open.length) showVitals(main, signal);
 
   /** Shows an incident as a frame tells it, unless more is known of it. @param {any} incident */

@@ -124,6 +124,30 @@ async def test_a_stream_that_is_cut_before_it_told_its_place_is_made_up_for(view
     await view.until_seen(".liveness", "● live")
 
 
+@pytest.mark.parametrize(
+    ("path", "row"), [("/", "[aria-label='Open incidents'] .row"), ("/alerts", ".row")]
+)
+async def test_what_comes_before_anything_is_watched_is_read_once_more(
+    view: View, path: str, row: str
+) -> None:
+    held: list[str] = []
+
+    async def hold(route: Any) -> None:
+        if not held:
+            held.append(path)
+            await view.page.locator(row).nth(1).wait_for()
+            name = f"Unwatched{len(path)}"
+            await alert(view.door, name, severity="critical", service=name, environment=name)
+            await incident_of(view, name)
+        await route.continue_()
+
+    await open_apart(view, "critical", "before-a", "before-b")
+    await view.page.route("**/api/v1/events", hold)
+    await view.go(path)
+    await view.until_seen(".news", "1 new")
+    assert held
+
+
 @pytest.mark.parametrize("victim", PROCESSES)
 async def test_a_view_survives_the_death_of(view: View, victim: str) -> None:
     """Kill -9: the page stays, says what is away, and goes on without being touched."""
