@@ -10,11 +10,11 @@ from typing import Any, Final
 import grpc
 
 from cli.product.directory import DataDirectory
-from cli.product.ports import ANY_FREE
 from cli.product.product import Product
 from cli.product.tokens import user_token
 from mesh.interceptors import client_interceptors
 from mesh.wire import OWN_CONNECTIONS
+from tests.ports import free_ports
 
 _SETTINGS: Final = {"SENSUS_INGEST_MAX_CALLER_SAMPLES_PER_S": "1000000000"}
 _CALL_S: Final = 60.0
@@ -27,7 +27,7 @@ async def running() -> AsyncIterator[Product]:
     with tempfile.TemporaryDirectory(prefix="sensus-bench-") as directory:
         product = Product(
             directory=DataDirectory(Path(directory) / "data"),
-            ports=ANY_FREE,
+            ports=free_ports(),
             tell=lambda event: None,
             settings=_SETTINGS,
         )

@@ -14,7 +14,6 @@ import httpx
 
 from cli.processes.child import Event
 from cli.product.directory import DataDirectory
-from cli.product.ports import ANY_FREE
 from cli.product.product import Product
 from mesh.auth import TokenMinter
 from sensus.core.v1 import series_pb2
@@ -24,6 +23,7 @@ from sensus.explainer.v1 import explainer_service_pb2_grpc as explainer_grpc
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb2
 from sensus.ingest.v1 import ingest_service_pb2_grpc as ingest_grpc
 from tests.channels import patient_channel
+from tests.ports import free_ports
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ async def started(
     events: list[Event] = []
     product = Product(
         directory=DataDirectory(data_dir),
-        ports=ANY_FREE,
+        ports=free_ports(),
         tell=events.append,
         settings=settings or {},
     )

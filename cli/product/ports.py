@@ -12,8 +12,8 @@ from mesh import ports as defaults
 _HOST = "127.0.0.1"
 _LAST_PORT = 65535
 _METRICS_OPTION = "metrics-base-port"
-_WHERE_FREE = ("otlp_grpc", "otlp_http")
-_NEVER_OUTGOING = range(20_000, 32_768)
+WHERE_FREE = ("otlp_grpc", "otlp_http")
+NEVER_OUTGOING = range(20_000, 32_768)
 """Below what Linux, macOS and Windows choose from for outgoing connections."""
 METRICS_SPAN = defaults.METRICS_AGENT - defaults.METRICS_INGEST + 1
 """Ports in a row among which those of all metrics lie."""
@@ -86,12 +86,12 @@ def settle(ports: Ports) -> Ports:
     with ExitStack() as held:  # all are held until the last is known, so that none is given twice
         for field in fields(ports):
             wanted = getattr(ports, field.name)
-            if not wanted and field.name in _WHERE_FREE:
+            if not wanted and field.name in WHERE_FREE:
                 continue
             try:
                 settled[field.name] = held.enter_context(_bound(wanted))
             except OSError:
-                if field.name in _WHERE_FREE:
+                if field.name in WHERE_FREE:
                     settled[field.name] = 0
                 else:
                     taken.append(field.name)
@@ -133,8 +133,8 @@ def _next_free(port: int, count: int, offered: ExitStack) -> int:
 @contextmanager
 def _bound(port: int) -> Iterator[int]:
     with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((_HOST, port))
         else:
             _bind_any(listener)
@@ -147,7 +147,7 @@ def _bind_any(listener: socket.socket) -> None:
 
     One of the system's choice could be that of an outgoing connection a moment later.
     """
-    for port in random.sample(_NEVER_OUTGOING, 100):
+    for port in random.sample(NEVER_OUTGOING, 100):
         with suppress(OSError):
             listener.bind((_HOST, port))
             return

@@ -17,12 +17,12 @@ import pytest
 
 from cli.processes.process import Program
 from cli.product.environment import HOST, SERVICES
-from cli.product.ports import ANY_FREE, settle
 from cli.product.probes import grpc_probe, http_probe
 from cli.product.service import Service
 from mesh.auth import generate_key_files
 from mesh.auth.keys import JWKS_NAME
 from mesh.config import child_environment
+from tests.ports import free_ports
 
 REPLICAS = 2
 
@@ -45,7 +45,7 @@ class Replicas:
         self.dsn = stores["SENSUS_POSTGRES_DSN"]
         self.keys = directory / "keys"
         generate_key_files(self.keys, SERVICES)
-        settled = [settle(ANY_FREE) for _ in range(REPLICAS)]
+        settled = [free_ports() for _ in range(REPLICAS)]
         self._ports = {name: [getattr(each, name) for each in settled] for name in SERVICES}
         self._inner = [each.gateway_grpc for each in settled]
         self._metrics = [each.metrics_ingest for each in settled]
