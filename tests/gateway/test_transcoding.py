@@ -45,6 +45,33 @@ async def test_nested_query_parameters_are_dotted(
     assert script.last("ListExplanations").request.subject.alert_id == "a-1"
 
 
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip, deflate, br", "gzip"),
+        ("br;q=1.0, GZIP;q=0.5", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip; q=0.000", None),
+        ("identity", None),
+        ("", None),
+    ],
+)
+async def test_long_answers_are_compressed_for_who_reads_that(
+    client: httpx.AsyncClient, script: Script, accepted: str, coding: str | None
+) -> None:
+    alerts = [alert_pb2.Alert(alert_id=f"a-{number}") for number in range(2000)]
+    script.answers["ListAlerts"] = ingest.ListAlertsResponse(alerts=alerts)
+    answer = await client.get("/api/v1/alerts", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("content-encoding") == coding
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert [each["alertId"] for each in answer.json()["alerts"]] == [
+        each.alert_id for each in alerts
+    ]
+    script.answers["ListAlerts"] = ingest.ListAlertsResponse(alerts=alerts[:1])
+    short = await client.get("/api/v1/alerts", headers={"Accept-Encoding": accepted})
+    assert "content-encoding" not in short.headers
+
+
 async def test_the_path_is_part_of_the_request(client: httpx.AsyncClient, script: Script) -> None:
     await client.get("/api/v1/anomalies/a%20b")
     assert script.last("GetAnomaly").request.anomaly_id == "a b"

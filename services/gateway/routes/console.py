@@ -15,6 +15,7 @@ from starlette.responses import Response
 from mesh.auth import PUBLIC
 from mesh.errors import NotFound
 from services.gateway.http.endpoint import Endpoint, Handle, Operation
+from services.gateway.http.headers import takes_gzip
 
 FILES: Final = Path(__file__).resolve().parents[3] / "console"
 """Beside the packages, in the repository as in the wheel."""
@@ -75,10 +76,10 @@ class Asset:
 
     def answer(self, request: Request, headers: Mapping[str, str]) -> Response:
         """The file in a form that the browser takes."""
-        takes_gzip = "gzip" in request.headers.get("accept-encoding", "")
-        coding = {"Content-Encoding": "gzip"} if takes_gzip else {}
+        is_gzip = takes_gzip(request.scope)
+        coding = {"Content-Encoding": "gzip"} if is_gzip else {}
         return Response(
-            self.zipped if takes_gzip else self.body,
+            self.zipped if is_gzip else self.body,
             media_type=self.media_type,
             headers={"Vary": "Accept-Encoding", **coding, **headers},
         )

@@ -8,8 +8,7 @@ from starlette.responses import Response
 
 from mesh.drain import Drain
 from mesh.errors import InvalidInput, Unavailable
-from services.gateway.http.problems import JSON
-from services.gateway.transcoding.answers import to_json
+from services.gateway.transcoding.answers import json_answer
 from services.gateway.transcoding.frames import Event, open_frames
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ async def whole(call: "Call", into: Message, request: Request, drain: Drain) -> 
             return Response(status_code=499)
         if frame is not Event.END:
             raise Unavailable("the answer did not come to its end: ask again")
-    return Response(await to_json(into), media_type=JSON, headers={"Vary": "Accept"})
+    return await json_answer(into, request, vary="Accept")
 
 
 def _check_size(message: Message) -> None:

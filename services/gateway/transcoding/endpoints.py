@@ -8,9 +8,8 @@ from starlette.responses import Response
 from mesh.drain import Drain
 from services.gateway.clients import Clients
 from services.gateway.http.endpoint import Endpoint, Operation, principal_of
-from services.gateway.http.problems import JSON
 from services.gateway.middleware.answer_time import wait_longer
-from services.gateway.transcoding.answers import to_json
+from services.gateway.transcoding.answers import json_answer
 from services.gateway.transcoding.document import whole
 from services.gateway.transcoding.framing import chosen
 from services.gateway.transcoding.requests import to_message
@@ -57,4 +56,4 @@ class Transcoder:
         answer = await self.clients.unary(
             binding.method, message, principal, timeout_s=binding.answer_within_s
         )
-        return Response(await to_json(answer), media_type=JSON)
+        return await json_answer(answer, request)
