@@ -11,6 +11,7 @@ from observability.settings import page
 
 PAGES = sorted((REPOSITORY / "docs").glob("*.md"))
 ELSEWHERE = {
+    "SENSUS_LOGHUB",  # of a bench
     "SENSUS_SERVICE",  # the image's own: which service it runs
     "SENSUS_TOKEN",  # of an example
 }
