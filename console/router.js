@@ -9,6 +9,7 @@ import { forgetPage } from "./keys.js";
  * @property {Record<string, string>} params of the path
  * @property {URLSearchParams} query
  * @property {AbortSignal} signal aborted when the page is left
+ * @property {number} beganMs when it was asked for, as `performance.now` tells
  * @property {(title: string) => void} title names the page
  *
  * @typedef {{show: (visit: Visit) => Promise<void> | void}} Page
@@ -76,7 +77,8 @@ export function fetchAhead() {
 export async function show() {
   left.abort();
   left = new AbortController();
-  const { signal } = left;
+  const { signal } = left,
+    beganMs = performance.now();
   forgetPage();
   const main = /** @type {HTMLElement} */ (document.getElementById("main"));
   const path = location.pathname;
@@ -94,7 +96,8 @@ export async function show() {
     const page = await found.load().catch(renewed);
     if (signal.aborted) return;
     main.replaceChildren();
-    await page.show({ main, params, query: new URLSearchParams(location.search), signal, title });
+    const query = new URLSearchParams(location.search);
+    await page.show({ main, params, query, signal, beganMs, title });
     if (!signal.aborted && !main.contains(document.activeElement))
       main.focus({ preventScroll: true });
   } catch (error) {

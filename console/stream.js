@@ -7,6 +7,7 @@ import * as session from "./session.js";
 
 const QUIET_MS = 40_000;
 const TOGETHER_MS = 300;
+const AGAIN_MS = 2000;
 const WAITS_MS = [500, 1000, 2000, 5000, 10_000];
 
 /**
@@ -26,9 +27,29 @@ let run = 0;
 /** What is told once all topics are watched, where the stream began without a place. */
 let pending = "";
 let telling = 0;
+/** When "watched" was told. */
+let watchedMs = 0;
 
 export function liveState() {
   return { state, away: [...away] };
+}
+
+/**
+ * Reads once more what a page has read before all was watched; again where that fails.
+ * @param {{signal: AbortSignal, beganMs: number}} visit @param {() => Promise<void>} read
+ */
+export function whenWatched({ signal, beganMs }, read) {
+  const readAgain = async () => {
+    while (!signal.aborted) {
+      try {
+        return await read();
+      } catch {
+        await new Promise((done) => setTimeout(done, AGAIN_MS));
+      }
+    }
+  };
+  if (watchedMs > beganMs) readAgain();
+  else live.addEventListener("watched", readAgain, { signal });
 }
 
 /** Follows from now on until `stop`. */
@@ -128,7 +149,10 @@ function handle(block) {
 /** Once for all topics that are watched within a moment. @param {string} name */
 function tellSoon(name) {
   clearTimeout(telling);
-  telling = setTimeout(() => live.dispatchEvent(new Event(name)), TOGETHER_MS);
+  telling = setTimeout(() => {
+    if (name === "watched") watchedMs = performance.now();
+    live.dispatchEvent(new Event(name));
+  }, TOGETHER_MS);
 }
 
 /** @param {"connecting" | "live" | "cut"} next */

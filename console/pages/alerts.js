@@ -7,7 +7,7 @@ import { onPage } from "../keys.js";
 import { alertTitle, foreign, severity } from "../parts.js";
 import { go, setQuery } from "../router.js";
 import { rows } from "../rows.js";
-import { live } from "../stream.js";
+import { live, whenWatched } from "../stream.js";
 
 const PAGE = 200;
 const RECOUNT_MS = 3000;
@@ -15,7 +15,7 @@ const RECOUNT_MS = 3000;
 const RECOUNT_SHARE = 20;
 
 /** @param {import("../router.js").Visit} visit */
-export async function show({ main, query, signal, title }) {
+export async function show({ main, query, signal, beganMs, title }) {
   title("Alerts");
   const selector = h("input", {
     id: "selector",
@@ -169,16 +169,12 @@ export async function show({ main, query, signal, title }) {
     },
     { signal },
   );
-  live.addEventListener(
-    "watched",
-    async () => {
-      const answer = await get("/api/v1/alerts", { ...asked, pageSize: PAGE }, signal);
-      const known = new Map(list.items().map((each) => [each.alertId, JSON.stringify(each)]));
-      for (const alert of answer.alerts ?? [])
-        if (known.get(alert.alertId) !== JSON.stringify(alert)) list.update(alert);
-    },
-    { signal },
-  );
+  whenWatched({ signal, beganMs }, async () => {
+    const answer = await get("/api/v1/alerts", { ...asked, pageSize: PAGE }, signal);
+    const known = new Map(list.items().map((each) => [each.alertId, JSON.stringify(each)]));
+    for (const alert of answer.alerts ?? [])
+      if (known.get(alert.alertId) !== JSON.stringify(alert)) list.update(alert);
+  });
   await load(true);
 }
 

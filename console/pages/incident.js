@@ -17,7 +17,7 @@ import {
 import { rows } from "../rows.js";
 import { beginOf, refreshed, samples, seriesCharts, showCharts } from "../charts/series.js";
 import * as session from "../session.js";
-import { live } from "../stream.js";
+import { live, whenWatched } from "../stream.js";
 import { go } from "../router.js";
 import { eventList, noteForm, postmortemForm } from "./incident_record.js";
 
@@ -30,7 +30,7 @@ const MEMBERS = 200;
 const MERGE_MS = 500;
 
 /** @param {import("../router.js").Visit} visit */
-export async function show({ main, params, signal, title }) {
+export async function show({ main, params, signal, beganMs, title }) {
   const id = params.id ?? "";
   const path = `/api/v1/incidents/${encodeURIComponent(id)}`;
   let { incident } = await get(path, {}, signal);
@@ -381,14 +381,10 @@ export async function show({ main, params, signal, title }) {
     },
     { signal },
   );
-  live.addEventListener(
-    "watched",
-    async () => {
-      const fresh = await get(path, {}, signal);
-      if (fresh.incident.eventNo !== incident.eventNo) await refresh();
-    },
-    { signal },
-  );
+  whenWatched({ signal, beganMs }, async () => {
+    const fresh = await get(path, {}, signal);
+    if (fresh.incident.eventNo !== incident.eventNo) await refresh();
+  });
   news.addEventListener("click", () => refresh().catch((error) => say(messageOf(error))));
 
   draw();

@@ -8,7 +8,7 @@ import { foreign, severity, stateOf, told } from "../parts.js";
 import { go } from "../router.js";
 import { rows } from "../rows.js";
 import * as session from "../session.js";
-import { live } from "../stream.js";
+import { live, whenWatched } from "../stream.js";
 
 const OPEN = ["INCIDENT_STATE_OPEN", "INCIDENT_STATE_ACKNOWLEDGED", "INCIDENT_STATE_SETTLING"];
 const SETTLED_MS = 24 * 3600_000;
@@ -17,7 +17,7 @@ const OPEN_MOST = 5000;
 const AGES_MS = 15_000;
 
 /** @param {import("../router.js").Visit} visit */
-export async function show({ main, signal, title }) {
+export async function show({ main, signal, beganMs, title }) {
   title("Now");
   const headline = h("h1", { id: "headline" }, "…");
   const why = h("p", { class: "cause" });
@@ -121,14 +121,10 @@ export async function show({ main, signal, title }) {
     if (!list.items().length) fill(quiet, ...silence(await status()));
   }, AGES_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
-  live.addEventListener(
-    "watched",
-    async () => {
-      list.merge(await openIncidents(signal));
-      conclude();
-    },
-    { signal },
-  );
+  whenWatched({ signal, beganMs }, async () => {
+    list.merge(await openIncidents(signal));
+    conclude();
+  });
   if (!open.length) showVitals(main, signal);
 
   /** Shows an incident as a frame tells it, unless more is known of it. @param {any} incident */
