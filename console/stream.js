@@ -24,8 +24,10 @@ let lastId = "";
 /** Topics whose service is away now. */
 const away = new Set();
 let run = 0;
-/** What is told once all topics are watched, where the stream began without a place. */
-let pending = "";
+/** Topics whose place is in `lastId`: others begin where their log is when they are watched. */
+const placed = new Set();
+/** What is told when such a topic is watched. */
+let untold = "watched";
 let telling = 0;
 /** When "watched" was told. */
 let watchedMs = 0;
@@ -73,8 +75,13 @@ export async function start() {
 
 export function stop() {
   run++;
-  lastId = "";
+  forgetPlace();
   away.clear();
+}
+
+function forgetPlace() {
+  lastId = "";
+  placed.clear();
 }
 
 /** @param {number} mine @param {boolean} isFirst */
@@ -89,12 +96,12 @@ async function follow(mine, isFirst) {
     const headers = { Accept: "text/event-stream" };
     if (lastId) headers["Last-Event-ID"] = lastId;
     const answer = await authorized("/api/v1/events", { headers, signal: abort.signal });
-    if (answer.status === 400) lastId = "";
+    if (answer.status === 400) forgetPlace();
     if (!answer.ok || !answer.body) throw new Error(`the stream was refused: ${answer.status}`);
     change("live");
-    // cut before it told its place, or the logs were restored from an older copy: nobody knows
-    // what came before it watches again
-    pending = lastId ? "" : isFirst ? "watched" : "lost";
+    // a topic without a place, because the stream was cut before or the logs were restored from an
+    // older copy: nobody knows what came before it is watched again
+    untold = isFirst ? "watched" : "lost";
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -129,11 +136,13 @@ function handle(block) {
   const { topic, frame, error } = JSON.parse(fields.data);
   if (fields.event === "error") {
     session.distrust();
-    if (error?.code === 400) lastId = "";
+    if (error?.code === 400) forgetPlace();
   }
   if (!topic) return;
+  const isAway = fields.event === "unavailable",
+    isPlaced = placed.has(topic);
   if (fields.id) lastId = fields.id;
-  const isAway = fields.event === "unavailable";
+  if (!isAway) placed.add(topic);
   const isNews = isAway !== away.has(topic);
   if (isAway) away.add(topic);
   else away.delete(topic);
@@ -141,7 +150,7 @@ function handle(block) {
     noteServerTime(frame?.heartbeat?.serverTime);
     live.dispatchEvent(new Event("state"));
   }
-  if (fields.event === "watching" && pending) tellSoon(pending);
+  if (fields.event === "watching" && !isPlaced) tellSoon(untold);
   if (isAway || fields.event === "watching") return;
   live.dispatchEvent(new CustomEvent(topic, { detail: { kind: fields.event, frame } }));
 }

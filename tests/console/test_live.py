@@ -1,6 +1,7 @@
 """What is shown stays true while things change: order, members, a thousand incidents, restarts."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -106,9 +107,24 @@ async def test_logs_that_went_back_are_read_anew(view: View) -> None:
     await view.until_seen(".news", "1 new")
 
 
-async def test_a_stream_that_is_cut_before_it_told_its_place_is_made_up_for(view: View) -> None:
+PLACE = MergedFrame(topic="incidents", cursors={"incidents": 0}).place
+OF_INCIDENTS = {"topic": "incidents", "event": "watching", "id": PLACE, "frame": {}}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ": nothing\n\n",
+        f"event: watching\nid: {PLACE}\ndata: {json.dumps(OF_INCIDENTS)}\n\n",
+    ],
+    ids=["nothing", "another topic"],
+)
+async def test_a_stream_that_is_cut_before_it_told_its_place_is_made_up_for(
+    view: View, told: str
+) -> None:
     """What came between is read with the page, which is shown anew."""
     cuts: list[int] = []
+    name = f"Between{len(told)}"
 
     async def cut(route: Any) -> None:
         if cuts:
@@ -116,12 +132,12 @@ async def test_a_stream_that_is_cut_before_it_told_its_place_is_made_up_for(view
             return
         cuts.append(1)
         await view.until_seen(".row", "Checkout0")
-        await alert(view.door, "Between", severity="info", service="between")
-        await route.fulfill(status=200, content_type="text/event-stream", body=": nothing\n\n")
+        await alert(view.door, name, severity="info", service="between")
+        await route.fulfill(status=200, content_type="text/event-stream", body=told)
 
     await view.page.route("**/api/v1/events", cut)
     await view.go("/alerts")
-    await view.until_seen(".row", "Between")
+    await view.until_seen(".row", name)
     assert cuts
     await view.until_seen(".liveness", "● live")
 
