@@ -89,7 +89,7 @@ class EventWriter:
             received_at_ms=self.received_at_ms,
             producer_id=batch.producer_id,
             sequence=batch.sequence,
-            events=batch.rows[placed.order],
+            events=batch.rows.take(placed.order),
             names=batch.names,
             examples=batch.examples,
             traceparent=batch.traceparent,

@@ -120,12 +120,12 @@ def _without(found: EventBody, services: set[str]) -> EventBody:
     """A body without some services, whose records count as rejected."""
     ids = {key for key, each in found.names.operations.items() if each.service in services}
     gone = np.isin(found.rows["operation"], np.array([*ids], np.uint64))
-    rows = found.rows[~gone]
+    rows = found.rows.compress(~gone)
     return EventBody(
         rows=rows,
         names=found.names.of(rows),
         examples=[each for each in found.examples if each.operation not in ids],
-        rejected=found.rejected + _records(found.rows[gone]),
+        rejected=found.rejected + _records(found.rows.compress(gone)),
         reasons=[*found.reasons, _TOO_MANY],
     )
 

@@ -51,7 +51,7 @@ class Minutes:
         """Adds records and counts of lines: those with a pattern to it, others to their service."""
         is_count = rows["kind"] == model.LINES
         is_own = (rows["kind"] == model.RECORD) & (rows["flags"] & model.SPAN_EXCEPTION == 0)
-        lines = rows[is_count | is_own]
+        lines = rows.compress(is_count | is_own)
         is_count = lines["kind"] == model.LINES
         times_ns = column(lines, "start_ns").view(np.int64)
         for table, which in self._by_minute(times_ns, now_s):

@@ -26,6 +26,7 @@ EVENT: Final = np.dtype(
 )
 """One row of 72 bytes. Ids are bytes on the wire; here they are numbers, which compare faster."""
 Events = NDArray[np.void]
+"""Pick rows by `take` and `compress`: `rows[places]` copies field by field, ten times as slowly."""
 
 INTERNAL: Final = 1
 SERVER: Final = 2

@@ -35,16 +35,16 @@ class Pending:
 
     def add(self, rows: Events, now_s: int) -> None:
         """Takes rows of one second; `settle` was called for it before."""
-        traced = rows[(rows["trace_hi"] != 0) | (rows["trace_lo"] != 0)]
+        traced = rows.compress((rows["trace_hi"] != 0) | (rows["trace_lo"] != 0))
         keys = trace_keys(traced)
         is_late = self._settled.holds(keys)
-        self._waiting = self._waiting.with_more(traced[~is_late], now_s)
-        self._late = self._late.with_more(traced[is_late], now_s)
+        self._waiting = self._waiting.with_more(traced.compress(~is_late), now_s)
+        self._late = self._late.with_more(traced.compress(is_late), now_s)
 
     def settle(self, now_s: int) -> tuple[Events, Events]:
         """Takes out the rows of traces that are settled now, and rows that came late."""
         late = self._late.rows
-        late = late[~self._counted.holds(_span_keys(late))]
+        late = late.compress(~self._counted.holds(_span_keys(late)))
         # only now: late rows came when these were remembered
         self._settled.forget(now_s - _REMEMBERED_S)
         self._counted.forget(now_s - _REMEMBERED_S)
@@ -83,8 +83,8 @@ class Pending:
         self._settled.add(now_s, keys[order[begins[is_due]]])
         taken = np.zeros(len(order), np.bool_)
         taken[order] = np.repeat(is_due, ends - begins)
-        self._waiting = _Rows(waiting.rows[~taken], waiting.at_s[~taken])
-        settled: Events = waiting.rows[taken]
+        self._waiting = _Rows(waiting.rows.compress(~taken), waiting.at_s[~taken])
+        settled: Events = waiting.rows.compress(taken)
         return settled
 
 

@@ -120,12 +120,12 @@ def settle(rows: Events) -> Settled:
     # numba takes a second: only who settles pays for it
     from services.topology.traces import kernels
 
-    rows = rows[rows["kind"] <= model.RECORD]
+    rows = rows.compress(rows["kind"] <= model.RECORD)
     order = np.argsort(rows["span_id"], kind="stable")
-    rows = rows[order]
+    rows = rows.take(order)
     traces = _numbers(rows)
     is_span = rows["kind"] < model.RECORD
-    spans, of_spans = rows[is_span], traces[is_span]
+    spans, of_spans = rows.compress(is_span), traces[is_span]
     ids = column(spans, "span_id")
     slots = np.full(1 << max(4, (2 * len(spans)).bit_length()), -1, np.int64)
     is_repeat = np.zeros(len(spans), np.uint8)
@@ -138,7 +138,7 @@ def settle(rows: Events) -> Settled:
 
     parents = places(of_spans, column(spans, "parent"))
     parents[(spans["parent"] == 0) | (parents == np.arange(len(spans)))] = -1
-    records = rows[~is_span]
+    records = rows.compress(~is_span)
     owners = places(traces[~is_span], column(records, "span_id"))
     tree = _tree(spans, parents, of_spans, is_repeat == 0)
     calls, roots, failed_roots, shapes, failed = _calls(tree, records, owners)
@@ -249,7 +249,7 @@ def _firsts(records: Events, traces: Int64s, failed: Int64s) -> tuple[NDArray[np
     """Of each failing trace the pattern of the first record of an error, and its time."""
     is_error = (records["severity"] >= model.ERROR_SEVERITY) & (records["parent"] > 0)
     which = np.flatnonzero(is_error & np.isin(traces, failed))
-    errors = records[which]
+    errors = records.take(which)
     order = np.lexsort((errors["parent"], errors["start_ns"], traces[which]))
     first = np.unique(traces[which][order], return_index=True)[1]
     chosen = errors[order][first]
