@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from playwright.async_api import async_playwright
 from rich.console import Console
 
@@ -26,6 +27,7 @@ from tests.product import UNLIMITED, Door, started, webhook
 
 ALERTS = 10_000
 SLOWER = 4
+IDLE_CORES = 0.4
 NETWORK = {
     "offline": False,
     "latency": 40,
@@ -88,6 +90,25 @@ async def _fill(door: Door) -> None:
             for number in range(start, start + 1000)
         ]
         (await door.http.post("/api/v1/alerts", json=batch)).raise_for_status()
+    await _at_rest(door)
+
+
+async def _at_rest(door: Door) -> None:
+    """Returns when the product has done what these alerts ask of it."""
+    spent_s = _cpu_s(door)
+    for _ in range(300):
+        await asyncio.sleep(2)
+        before_s, spent_s = spent_s, _cpu_s(door)
+        if spent_s - before_s < 2 * IDLE_CORES:
+            return
+    raise SystemExit("the product is still busy with the alerts")
+
+
+def _cpu_s(door: Door) -> float:
+    processes = [psutil.Process(child.pid) for child in door.product.children]
+    every = [found for each in processes for found in (each, *each.children(recursive=True))]
+    times = [each.cpu_times() for each in every]
+    return sum(each.user + each.system for each in times)
 
 
 async def _paints(browser: Any, door: Door, path: str, rounds: int) -> None:

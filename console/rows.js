@@ -47,6 +47,8 @@ export function rows(options) {
   let isKnown = false,
     isStale = false,
     isOver = false;
+  /** Rows in the document, by key. @type {Map<string, {item: T, element: HTMLElement}>} */
+  let drawn = new Map();
   const body = h("div", { role: "rowgroup", class: "rows-body" });
   const head = h(
     "div",
@@ -82,34 +84,50 @@ export function rows(options) {
     body.setAttribute("role", items.length ? "rowgroup" : "none");
     if (items.length) scroller.setAttribute("aria-rowcount", String(items.length + 1));
     else scroller.removeAttribute("aria-rowcount");
-    const shown = items.slice(first, last).map((item, index) => row(item, first + index));
-    fill(
-      body,
-      items.length ? shown : h("div", { class: "empty" }, options.empty?.() ?? "Nothing here."),
-    );
+    const before = drawn;
+    drawn = new Map();
+    const shown = items.slice(first, last).map((item, index) => row(item, first + index, before));
+    if (!items.length)
+      fill(body, h("div", { class: "empty" }, options.empty?.() ?? "Nothing here."));
+    else if (
+      shown.length !== body.children.length ||
+      shown.some((each, index) => each !== body.children[index])
+    )
+      fill(body, shown);
     if (options.more && last > items.length - 2 * SPARE) options.more(true);
   }
 
-  /** @param {T} item @param {number} index */
-  function row(item, index) {
-    const element = h(
+  /**
+   * The row of an item, which is made only when the item has changed.
+   * @param {T} item @param {number} index @param {typeof drawn} before
+   */
+  function row(item, index, before) {
+    const key = options.keyOf(item);
+    const known = before.get(key);
+    const element = known?.item === item ? known.element : made(item, key);
+    drawn.set(key, { item, element });
+    element.tabIndex = index === current ? 0 : -1;
+    element.setAttribute("aria-rowindex", String(index + 2));
+    element.style.setProperty("--row", String(index));
+    return element;
+  }
+
+  /** @param {T} item @param {string} key */
+  function made(item, key) {
+    return h(
       "div",
       {
         role: "row",
         class: "row",
-        "aria-rowindex": index + 2,
-        "data-key": options.keyOf(item),
-        tabindex: index === current ? 0 : -1,
+        "data-key": key,
         onclick: (/** @type {MouseEvent} */ event) => {
-          current = index;
+          current = items.indexOf(item);
           if (!(event.target instanceof Element && event.target.closest("a, button")))
             options.open?.(item);
         },
       },
       ...options.cells(item).map((cell) => h("span", { role: "gridcell" }, cell)),
     );
-    element.style.setProperty("--row", String(index));
-    return element;
   }
 
   /** Moves the focus by rows, and scrolls when it must. @param {number} step */
@@ -249,7 +267,10 @@ export function rows(options) {
     },
     move,
     /** The same rows, as time goes on. */
-    redraw: draw,
+    redraw() {
+      drawn.clear();
+      draw();
+    },
     items: () => items,
     current: () => items[current],
   };
