@@ -138,7 +138,7 @@ async def _arrival(browser: Any, door: Door, rounds: int) -> None:
     await page.goto(f"{door.product.run.gateway_url}/alerts")
     await page.locator(".liveness", has_text="live").wait_for()
     spent_ms = []
-    for number in range(rounds * 4):
+    for number in range(rounds * 20):
         name, now = f"Arrival{number}", datetime.now(UTC).isoformat()
         began_s = time.monotonic()
         notice = webhook(name, starts_at=now, severity="critical", service="arrival")

@@ -59,7 +59,6 @@ function liveness() {
 }
 
 function enter() {
-  drawTop();
   start();
   const target = new URL(new URLSearchParams(location.search).get("to") || "/", location.origin);
   const isPage = target.origin === location.origin && target.pathname !== "/login";
