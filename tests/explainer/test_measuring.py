@@ -219,8 +219,9 @@ def test_what_left_its_range_and_recovered_before_the_alert_is_not_said_to_have_
     [
         ("namedprocess_namegroup_memory_bytes", ["steady", "new"]),
         ("namedprocess_namegroup_cpu_cores", ["steady", "new"]),
-        ("http_errors_per_second", ["steady", "new", "small"]),
-        ("wait_seconds", ["steady", "new", "small"]),
+        ("node_cpu_seconds_total", ["steady", "new"]),
+        ("http_errors_per_second", ["steady", "new", "small", "seldom"]),
+        ("wait_seconds", ["steady", "new", "small", "seldom"]),
     ],
 )
 def test_what_begins_at_nothing_and_stays_small_is_left_out(metric: str, kept: list[str]) -> None:
@@ -229,6 +230,7 @@ def test_what_begins_at_nothing_and_stays_small_is_left_out(metric: str, kept: l
         "steady": [200.0] * 30,
         "new": [0.0] * 20 + [50.0] * 10,
         "small": [0.0] * 20 + [2.0] * 10,
+        "seldom": [0.0, 0.0, 0.0, 1.0] * 5 + [2.0] * 10,
     }
     windows = [
         replace(window(values, EVENT_MS - 9000), metric=metric, labels={"groupname": name})

@@ -20,7 +20,9 @@ from services.explainer.rankers.moves import move_of
 EARLIER_MS: Final = 90 * 60_000
 """A series that left its range longer than that before the others did so for reasons of its own."""
 _LEAD_SHARE: Final = 4
-_AMOUNTS: Final = frozenset({Measure.CPU, Measure.MEMORY, Measure.TRAFFIC, Measure.OTHER})
+_AMOUNTS: Final = frozenset(
+    {Measure.CPU, Measure.HOST, Measure.MEMORY, Measure.TRAFFIC, Measure.OTHER}
+)
 """Measures of which a little says little."""
 
 
@@ -101,7 +103,7 @@ def _lines(metric: str, series: SeriesSamples) -> Values | None:
 
 
 def without_small_newcomers(windows: Sequence[SeriesWindow]) -> list[SeriesWindow]:
-    """Leaves out what began at nothing and stays small beside the largest series of its metric.
+    """Leaves out what was mostly nothing and stays small beside the largest series of its metric.
 
     From nothing every rise is beyond all bounds: a shell that takes 2 MiB would be as suspect as
     the program that takes all cores. Errors, waits and what fell silent are never left out.
@@ -114,7 +116,9 @@ def without_small_newcomers(windows: Sequence[SeriesWindow]) -> list[SeriesWindo
 
 
 def _is_small_newcomer(window: SeriesWindow, largest: float) -> bool:
-    if measure_of_series(window) not in _AMOUNTS or window.baseline.any():
+    if measure_of_series(window) not in _AMOUNTS:
+        return False
+    if window.baseline.size and median(window.baseline):
         return False
     return bool(np.abs(window.observed).max(initial=0.0) < SCALE_FLOOR * largest)
 
