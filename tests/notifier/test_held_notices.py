@@ -84,6 +84,7 @@ async def test_what_still_fires_when_its_silence_ends_is_told_then(
     await notifier.until(lambda found: len(found) == 2)
     assert not hook.taken
     await log.tell("i1", "UNSILENCED", silence_ids=[], transition=False)
+    await hook.until(1)
     await notifier.until(lambda found: {n.state for n in found} <= {SENT, DROPPED})
     assert kinds(hook) == ["worsened"]
 
