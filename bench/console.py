@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
 from playwright.async_api import async_playwright
 from rich.console import Console
 
+from bench.product import cpu_s_by_process
 from cli.product.tokens import login_link, user_token
 from tests.console.conftest import CHROMIUM
 from tests.product import UNLIMITED, Door, started, webhook
@@ -95,20 +95,13 @@ async def _fill(door: Door) -> None:
 
 async def _at_rest(door: Door) -> None:
     """Returns when the product has done what these alerts ask of it."""
-    spent_s = _cpu_s(door)
+    spent_s = sum(cpu_s_by_process(door.product).values())
     for _ in range(300):
         await asyncio.sleep(2)
-        before_s, spent_s = spent_s, _cpu_s(door)
+        before_s, spent_s = spent_s, sum(cpu_s_by_process(door.product).values())
         if spent_s - before_s < 2 * IDLE_CORES:
             return
     raise SystemExit("the product is still busy with the alerts")
-
-
-def _cpu_s(door: Door) -> float:
-    processes = [psutil.Process(child.pid) for child in door.product.children]
-    every = [found for each in processes for found in (each, *each.children(recursive=True))]
-    times = [each.cpu_times() for each in every]
-    return sum(each.user + each.system for each in times)
 
 
 async def _paints(browser: Any, door: Door, path: str, rounds: int) -> None:

@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.gateway_load import Target, answered, cpu_s, flood, post, server, webhook
+from bench.product import cpu_s_by_process
 from cli.product.tokens import user_token
 from tests.product import UNLIMITED, Door, started
 
@@ -104,7 +105,7 @@ async def paced(door: Door, seconds: float) -> None:
     lanes: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     for _ in range(64):
         lanes.put_nowait(await asyncio.open_connection("127.0.0.1", port))
-    used_s = product_cpu_s(door)
+    used_s = cpu_s_by_process(door.product)
     began_s = time.perf_counter()
 
     async def one(number: int) -> float:
@@ -120,7 +121,7 @@ async def paced(door: Door, seconds: float) -> None:
     p50, p99 = np.percentile(spent_s, [50, 99]) * 1000
     each_ms = {
         name: (after_s - used_s[name]) * 1000 / len(spent_s)
-        for name, after_s in product_cpu_s(door).items()
+        for name, after_s in cpu_s_by_process(door.product).items()
     }
     sum_ms, cores = sum(each_ms.values()), psutil.cpu_count() or 1
     dearest = sorted(each_ms.items(), key=lambda item: -item[1])
@@ -129,16 +130,6 @@ async def paced(door: Door, seconds: float) -> None:
         f"{sum_ms:.1f} ms of CPU each, of which {cores} cores have {cores / sum_ms * 1000:.0f}/s: "
         + ", ".join(f"{name} {ms:.2f}" for name, ms in dearest)
     )
-
-
-def product_cpu_s(door: Door) -> dict[str, float]:
-    """CPU seconds that each process of the product used so far, with its children."""
-    used_s = {}
-    for child in door.product.children:
-        process = psutil.Process(child.pid)
-        family = (process, *process.children(recursive=True))
-        used_s[child.name] = sum(cpu_s(each) for each in family)
-    return used_s
 
 
 async def streams(door: Door, path: str, readers: int, seconds: float) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc
+import psutil
 
 from cli.product.directory import DataDirectory
 from cli.product.product import Product
@@ -53,3 +54,13 @@ async def answered(export: Any, request: Any) -> Any:
             if error.code() is not grpc.StatusCode.UNAVAILABLE:
                 raise
             await asyncio.sleep(_AGAIN_S)
+
+
+def cpu_s_by_process(product: Product) -> dict[str, float]:
+    """CPU seconds that each process of the product used so far, with its children."""
+    used_s = {}
+    for child in product.children:
+        process = psutil.Process(child.pid)
+        times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+        used_s[child.name] = sum(each.user + each.system for each in times)
+    return used_s

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from bench.exam.collector import between
 from bench.exam.families import Family
+from tests.ports import free_port
 
 HERE: Final = Path(__file__).parent
 ROLES: Final = ("box", "seats", "prices", "rates", "bank", "mailer")
@@ -90,7 +90,7 @@ async def open_shop(family: Family, place: int, around: Around) -> AsyncIterator
     """A shop with customers, without a fault yet. Its name says nothing of its family."""
     found = Started(family=family, name=f"shop{place}", disturbances=around.disturbances)
     listening = (*INSTANCES, "inside", "collector")
-    ports = dict(zip(listening, _free_ports(len(listening)), strict=True))
+    ports = {name: free_port() for name in listening}
     settings: dict[str, Any] = {
         "name": found.name,
         "ports": ports,
@@ -132,15 +132,3 @@ async def _process(settings: Mapping[str, object], around: Around) -> asyncio.su
     if said.strip() != b"ready":
         raise RuntimeError(f"a shop did not start, see {log}")
     return process
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody has: held together, so that they differ."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in held]
-    finally:
-        for each in held:
-            each.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from tests.conftest import REPOSITORY
 from tests.explainer.conftest import Running, Start
 from tests.explainer.peers import labels
 from tests.explainer.test_consumer import working
+from tests.ports import free_port
 
 STEP_MS = 15_000
 
@@ -29,9 +29,7 @@ STEP_MS = 15_000
 @pytest.fixture
 async def real_ingest(fresh_dsn: str, redis_url: str, explainer_keys: Path) -> AsyncIterator[str]:
     """The ingest process on the database of the test; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = os.environ | {
         "SENSUS_POSTGRES_DSN": fresh_dsn,
         "SENSUS_REDIS_URL": redis_url,

@@ -1,7 +1,6 @@
 """What people did, as it is asked for."""
 
 import base64
-import hashlib
 from typing import Final
 
 import msgspec
@@ -9,7 +8,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.convert.context import CHANGE_KIND, NAME_CHARS_MAX, encode_change, is_time
-from services.explainer.convert.requests import PAGE_DEFAULT, PAGE_MAX, invalid
+from services.explainer.convert.requests import (
+    PAGE_DEFAULT,
+    PAGE_MAX,
+    bad_token,
+    digest_of,
+    invalid,
+    token_bytes,
+)
 from services.explainer.model.case import Change
 from services.explainer.store.context import ChangeFilter, ChangePlace
 
@@ -50,7 +56,7 @@ def changes_request(request: pb.ListChangesRequest) -> ChangesOrder:
     end_ms = _time_ms(request.end_time, "end_time")
     if request.HasField("start_time") and request.HasField("end_time") and end_ms < start_ms:
         raise invalid("end_time", "not be before start_time", _TIME)
-    digest = _digest(request)
+    digest = digest_of(request)
     return ChangesOrder(
         wanted=ChangeFilter(
             start_ms=start_ms if request.HasField("start_time") else None,
@@ -82,19 +88,12 @@ def _time_ms(stamp: Timestamp, field: str) -> int:
 
 def _place(token: str, digest: bytes) -> ChangePlace:
     try:
-        raw = base64.b64decode(token, altchars=b"-_", validate=True)
-        its_digest, at_ms, change_id = msgspec.msgpack.decode(raw, type=tuple[bytes, int, str])
-    except (ValueError, msgspec.DecodeError):
-        its_digest, at_ms, change_id = b"", 0, ""
-    if its_digest != digest or not 0 <= at_ms < 2**47 or "\0" in change_id:
-        should = "be the next_page_token of a page, with the same filter"
-        raise invalid("page_token", should, "INVALID_PAGE_TOKEN")
+        found = msgspec.msgpack.decode(token_bytes(token), type=tuple[bytes, int, str])
+    except msgspec.DecodeError:
+        raise bad_token() from None
+    its_digest, at_ms, change_id = found
+    if its_digest != digest:
+        raise bad_token("be used with the same filter as the page before")
+    if not 0 <= at_ms < 2**47 or "\0" in change_id:
+        raise bad_token()
     return at_ms, change_id
-
-
-def _digest(request: pb.ListChangesRequest) -> bytes:
-    filters = pb.ListChangesRequest()
-    filters.CopyFrom(request)
-    filters.ClearField("page_token")
-    filters.ClearField("page_size")
-    return hashlib.blake2b(filters.SerializeToString(deterministic=True), digest_size=8).digest()

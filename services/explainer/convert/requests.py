@@ -80,7 +80,7 @@ def list_request(request: pb.ListExplanationsRequest) -> ListOrder:
     """
     if request.page_size > PAGE_MAX:
         raise invalid("page_size", f"be at most {PAGE_MAX}", "INVALID_PAGE_SIZE")
-    digest = _digest(request)
+    digest = digest_of(request)
     return ListOrder(
         wanted=_filter(request),
         after=_position(request.page_token, digest) if request.page_token else None,
@@ -162,18 +162,30 @@ def _uuid(text: str, field: str, reason: str) -> UUID:
 
 def _position(token: str, digest: bytes) -> Position:
     try:
-        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        create_us, explanation_id, its_digest = _TOKEN.unpack(raw)
-    except (binascii.Error, ValueError, struct.error):
-        raise _bad_token("be the next_page_token of a page") from None
+        create_us, explanation_id, its_digest = _TOKEN.unpack(token_bytes(token))
+    except struct.error:
+        raise bad_token() from None
     if its_digest != digest:
-        raise _bad_token("be used with the same filter as the page before")
+        raise bad_token("be used with the same filter as the page before")
     return Position(create_us=create_us, explanation_id=UUID(bytes=explanation_id))
 
 
-def _digest(request: pb.ListExplanationsRequest) -> bytes:
-    filters = pb.ListExplanationsRequest()
-    filters.CopyFrom(request)
+def token_bytes(token: str) -> bytes:
+    """What is in a page token.
+
+    Raises:
+        InvalidInput: INVALID_PAGE_TOKEN.
+    """
+    try:
+        return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise bad_token() from None
+
+
+def digest_of(request: pb.ListExplanationsRequest | pb.ListChangesRequest) -> bytes:
+    """What a page token is bound to: all fields but those of the page."""
+    filters = type(request)()
+    filters.CopyFrom(request)  # type: ignore[arg-type]
     filters.ClearField("page_token")
     filters.ClearField("page_size")
     return hashlib.blake2b(filters.SerializeToString(deterministic=True), digest_size=8).digest()
@@ -185,7 +197,8 @@ def _microseconds(stamp: Timestamp) -> int:
     return stamp.ToMicroseconds()
 
 
-def _bad_token(should: str) -> InvalidInput:
+def bad_token(should: str = "be the next_page_token of a page") -> InvalidInput:
+    """The error of a page token that cannot be used."""
     return invalid("page_token", should, "INVALID_PAGE_TOKEN")
 
 

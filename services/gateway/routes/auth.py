@@ -48,13 +48,18 @@ class PasswordChange(msgspec.Struct, rename="camel", kw_only=True, forbid_unknow
     new_password: str
 
 
-class CurrentUser(msgspec.Struct, rename="camel", kw_only=True):
-    """Who the token says you are."""
+class SessionUser(msgspec.Struct, rename="camel", kw_only=True):
+    """Who is logged in."""
 
     subject: str
     user_name: str
     role: str
     scopes: list[str]
+
+
+class CurrentUser(SessionUser, kw_only=True):
+    """Who the token says you are."""
+
     expires_at: datetime | None
 
 

@@ -15,6 +15,7 @@ from services.gateway.auth.sessions import Sessions
 from services.gateway.http.bodies import decoded, json_response
 from services.gateway.http.endpoint import Endpoint, Operation, caller_of
 from services.gateway.model import Grant
+from services.gateway.routes.auth import SessionUser
 
 _RETRY_S: Final = 10.0
 """Who reloads a page twice leaves the first answer, and its cookie, on the way."""
@@ -28,17 +29,8 @@ class SessionRequest(msgspec.Struct, rename="camel", kw_only=True, forbid_unknow
     link: str = ""
 
 
-class SessionUser(msgspec.Struct, rename="camel", kw_only=True):
-    """Who is logged in: what `GET /api/v1/auth/me` tells, without asking again."""
-
-    subject: str
-    user_name: str
-    role: str
-    scopes: list[str]
-
-
 class SessionToken(msgspec.Struct, kw_only=True):
-    """An access token; its refresh token is in the cookie."""
+    """An access token, and whose it is; its refresh token is in the cookie."""
 
     access_token: str
     expires_in: int

@@ -25,10 +25,7 @@ async def json_answer(message: Message, request: Request, *, vary: str = "") -> 
     `vary` names headers, separated by commas, by which the answer was chosen besides.
     """
     is_gzip = request.method == "GET" and takes_gzip(request.scope)
-    if message.ByteSize() > OFF_LOOP_BYTES:
-        body, coding = await asyncio.to_thread(_written, message, is_gzip)
-    else:
-        body, coding = _written(message, is_gzip)
+    body, coding = await _encoded(message, is_gzip=is_gzip)
     headers = {"Vary": f"{vary}, Accept-Encoding" if vary else "Accept-Encoding"}
     if coding:
         headers["Content-Encoding"] = coding
@@ -40,18 +37,19 @@ async def to_json(message: Message) -> bytes:
 
     Fields without presence are shown with their default, so that an answer has one shape.
     """
+    return (await _encoded(message, is_gzip=False))[0]
+
+
+async def _encoded(message: Message, *, is_gzip: bool) -> tuple[bytes, str]:
     if message.ByteSize() > OFF_LOOP_BYTES:
-        return await asyncio.to_thread(_encode, message)
-    return _encode(message)
+        return await asyncio.to_thread(_encode, message, is_gzip)
+    return _encode(message, is_gzip)
 
 
-def _written(message: Message, is_gzip: bool) -> tuple[bytes, str]:
-    body = _encode(message)
+def _encode(message: Message, is_gzip: bool) -> tuple[bytes, str]:
+    """The JSON, and its coding where it is compressed."""
+    shown = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
+    body = msgspec.json.encode(shown)
     if not is_gzip or len(body) < _WORTH_BYTES:
         return body, ""
     return gzip.compress(body, _LEVEL, mtime=0), "gzip"
-
-
-def _encode(message: Message) -> bytes:
-    shown = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
-    return msgspec.json.encode(shown)

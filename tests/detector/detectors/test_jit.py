@@ -1,4 +1,4 @@
-"""Machine code that is kept on disk: of another version or damaged, it is made anew."""
+"""Machine code that is kept on disk: where, and made anew when damaged or of another version."""
 
 import pickle
 import shutil
@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from numba.core.caching import UserProvidedCacheLocator
+
+from cli.product.code import kept_in
 
 SCRIPT = """
 import numpy as np
@@ -57,3 +60,10 @@ def test_index_that_cannot_be_read_is_made_anew(
     kept.write_bytes(pickle.dumps(version) + index)
     assert counted(tmp_path) == "3"
     assert len(kept.read_bytes()) == len(sound), "kept anew"
+
+
+def test_directory_of_the_cache_is_the_one_that_numba_looks_in() -> None:
+    """What root has compiled is copied there for those who run as another user."""
+    here = Path(__file__).resolve()
+    found = UserProvidedCacheLocator.get_suitable_cache_subpath(str(here))  # type: ignore[no-untyped-call]
+    assert kept_in(here.parent) == found
