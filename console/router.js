@@ -86,7 +86,7 @@ export async function show() {
   const title = (/** @type {string} */ text) => {
     document.title = text ? `${text} · Sensus` : "Sensus";
   };
-  visits.dispatchEvent(new CustomEvent("shown", { detail: path }));
+  const tell = () => visits.dispatchEvent(new CustomEvent("shown", { detail: path }));
   try {
     if (!found) throw new Error(`There is no page ${path}.`);
     const groups = found.match.groups ?? {};
@@ -97,12 +97,16 @@ export async function show() {
     if (signal.aborted) return;
     main.replaceChildren();
     const query = new URLSearchParams(location.search);
-    await page.show({ main, params, query, signal, beganMs, title });
+    const shown = page.show({ main, params, query, signal, beganMs, title });
+    // what the page reads is on its way: now there is time for the frame around it
+    tell();
+    await shown;
     if (!signal.aborted && !main.contains(document.activeElement))
       main.focus({ preventScroll: true });
   } catch (error) {
     if (signal.aborted) return;
     title("");
+    tell();
     fill(
       main,
       h("h1", {}, "This page cannot be shown"),

@@ -43,6 +43,7 @@ export async function show({ main, signal, beganMs, title }) {
   });
   const quiet = h("div", { class: "quiet" });
   const settled = h("ul", { class: "plain-list" });
+  const history = [h("h2", {}, "Settled in the last 24 hours"), settled];
   main.append(headline, why);
   onPage("j", "Next incident", () => list.move(1));
   onPage("k", "Previous incident", () => list.move(-1));
@@ -84,6 +85,8 @@ export async function show({ main, signal, beganMs, title }) {
   main.append(list.element);
   list.set(open);
   conclude();
+  // nothing stands below, so that nothing moves when it is filled
+  if (open.length) main.append(...history);
   const came = early;
   early = null;
   came.forEach(take);
@@ -102,7 +105,7 @@ export async function show({ main, signal, beganMs, title }) {
     ),
   );
   if (!settled.children.length) fill(settled, h("li", { class: "none" }, "Nothing."));
-  main.append(h("h2", {}, "Settled in the last 24 hours"), settled);
+  if (!open.length) main.append(...history);
 
   /** What is wrong, and why as far as it is known. */
   function conclude() {

@@ -62,7 +62,7 @@ def all_endpoints(parts: Parts) -> list[Endpoint]:
     served = [*_written(parts), *_transcoded(parts, schemas, comments)]
     described = document(served, schemas, version=version("sensus"))
     console = ConsoleRoutes()
-    docs = DocsRoutes(described, console.page)
+    docs = DocsRoutes(described, console.page("/"))
     return [*served, *docs.endpoints(), *console.endpoints()]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.gateway.routes.console import FILES, PAGES, ConsoleRoutes
+from services.gateway.routes.console import FILES, PAGES, ConsoleRoutes, needed
 from tests.gateway.conftest import Running
 
 HTML = {"Accept": "text/html"}
@@ -20,7 +20,7 @@ async def shell(running: Running, path: str = "/") -> httpx.Response:
     return answer
 
 
-@pytest.mark.parametrize("path", ["/", *(re.sub(r"\{.*\}", "x", page) for page in PAGES)])
+@pytest.mark.parametrize("path", [re.sub(r"\{.*\}", "x", page) for page in PAGES])
 async def test_every_page_is_the_shell(running: Running, path: str) -> None:
     answer = await shell(running, path)
     assert answer.headers["Content-Type"].startswith("text/html")
@@ -67,16 +67,47 @@ def test_another_file_is_another_path(tmp_path: Path) -> None:
     for text in ("1;", "2;"):
         (tmp_path / "index.html").write_text('<script src="{{console}}/main.js">')
         (tmp_path / "main.js").write_text(text)
-        shells.append(ConsoleRoutes(tmp_path).shell.body)
+        shells.append(ConsoleRoutes(tmp_path).shells["/"].body)
     assert shells[0] != shells[1]
+
+
+def test_the_shell_of_a_path_names_all_modules_of_its_page_and_no_other() -> None:
+    """One that is missing comes a round trip later; one too many delays the others."""
+    shells = ConsoleRoutes().shells
+    named = {
+        path: set(re.findall(r'modulepreload" href="/console/[0-9a-f]{16}/([^"]+)"', text))
+        for path, text in ((path, shell.body.decode()) for path, shell in shells.items())
+    }
+    assert {"pages/now.js", "main.js", "api.js", "rows.js"} <= named["/"]
+    assert {"pages/incident.js", "charts/chart.js"} <= named["/incidents/{incident_id}"]
+    assert not any(name.startswith("charts/") for name in named["/"] | named["/alerts"])
+    for path, names in named.items():
+        assert {each for each in names if each.startswith("pages/")} >= {PAGES[path]}, path
+        assert all((FILES / each).is_file() for each in names), path
+
+
+def test_the_router_knows_the_same_pages() -> None:
+    text = (FILES / "router.js").read_text()
+    routes = re.findall(r'\[/\^(.*?)\$/, \(\) => import\("\./([^"]+)"\)\]', text)
+    known = {
+        re.sub(r"\(\?<(\w+)>\[\^/\]\+\)", r"{\1}", pattern.replace("\\/", "/")): module
+        for pattern, module in routes
+    }
+    assert {re.sub(r"\{.*\}", "{}", path): module for path, module in known.items()} == {
+        re.sub(r"\{.*\}", "{}", path): module for path, module in PAGES.items()
+    }
 
 
 def test_scripts_and_styles_keep_to_their_budget() -> None:
     """First page 25 kB, all scripts 60 kB, styles 8 kB, compressed; and nothing from elsewhere."""
     sizes = {path: len(gzip.compress(path.read_bytes(), 9)) for path in _files()}
-    first = _imported(FILES / "main.js", FILES / "pages" / "now.js")
-    # those at the top are fetched ahead, wanted or not
-    first |= {path for path in sizes if path.suffix == ".js" and path.parent == FILES}
+    scripts = {
+        path.relative_to(FILES).as_posix(): path.read_text()
+        for path in sizes
+        if path.suffix == ".js"
+    }
+    first = [FILES / name for name in needed(scripts, "main.js", "pages/now.js")]
+    assert len(first) > 10
     assert sum(sizes[path] for path in first) <= 25_000
     assert sum(size for path, size in sizes.items() if path.suffix == ".js") <= 60_000
     assert sum(size for path, size in sizes.items() if path.suffix == ".css") <= 8_000
@@ -104,19 +135,6 @@ def test_what_the_scripts_ask_is_served(running: Running) -> None:
     assert len(asked) > 20
     served = {re.sub(r"\{[^}]*\}", "{}", each.path) for each in running.gateway.endpoints}
     assert asked - served == set()
-
-
-def _imported(*modules: Path) -> set[Path]:
-    """These modules and all that they cannot run without."""
-    found: set[Path] = set()
-    waiting = list(modules)
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            names = re.findall(r'^(?:import|export)[^;]*? from "([^"]+)"', path.read_text(), re.M)
-            waiting += [(path.parent / name).resolve() for name in names]
-    return found
 
 
 def _files() -> list[Path]:

@@ -52,7 +52,6 @@ async def test_only_probes_documents_and_log_in_have_no_limit_of_requests(runnin
     assert free == probes | {
         "POST /api/v1/auth/token",
         "POST /api/v1/auth/refresh",
-        "GET /",
         "GET /docs",
         "GET /openapi.json",
         "POST /api/v1/auth/session",

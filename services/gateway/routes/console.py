@@ -3,7 +3,9 @@
 import gzip
 import hashlib
 import mimetypes
-from collections.abc import Mapping
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,21 +22,22 @@ from services.gateway.http.headers import takes_gzip
 FILES: Final = Path(__file__).resolve().parents[3] / "console"
 """Beside the packages, in the repository as in the wheel."""
 
-PAGES: Final = (
-    "/login",
-    "/incidents/{incident_id}",
-    "/alerts",
-    "/alerts/{alert_id}",
-    "/anomalies/{anomaly_id}",
-    "/explanations/{explanation_id}",
-    "/services",
-    "/services/{name}",
-    "/explore",
-    "/notices",
-    "/rules",
-    "/people",
-)
-"""Paths that the console reads itself; all are answered by the same page. `/` is one of them."""
+PAGES: Final = {
+    "/": "pages/now.js",
+    "/login": "pages/login.js",
+    "/incidents/{incident_id}": "pages/incident.js",
+    "/alerts": "pages/alerts.js",
+    "/alerts/{alert_id}": "pages/alert.js",
+    "/anomalies/{anomaly_id}": "pages/anomaly.js",
+    "/explanations/{explanation_id}": "pages/explanation.js",
+    "/services": "pages/services.js",
+    "/services/{name}": "pages/services.js",
+    "/explore": "pages/explore.js",
+    "/notices": "pages/notices.js",
+    "/rules": "pages/rules.js",
+    "/people": "pages/people.js",
+}
+"""The module of each path that the console reads itself, as its router has them too."""
 
 ASSETS: Final = "/console/{version}/{name:path}"
 _POLICY: Final = "; ".join(
@@ -54,6 +57,8 @@ _POLICY: Final = "; ".join(
 _SHELL: Final = "index.html"
 _HERE: Final = "{{console}}"
 _PRELOADED: Final = "{{preloads}}"
+_MAIN: Final = "main.js"
+_IMPORT: Final = re.compile(r'^(?:import|export)[^;]*? from "([^"]+)"', re.MULTILINE)
 _ASSET: Final = Operation(tag="Console", name="GetConsoleFile", summary="A file of the console")
 _PAGE: Final = Operation(
     tag="Console", name="GetConsolePage", summary="A page of the console", media_type="text/html"
@@ -94,7 +99,8 @@ class ConsoleRoutes:
     """Every page is the shell; scripts and styles are under `/console/<hash of all files>/`.
 
     Modules import each other by relative paths, so that one hash in the path is enough, and a new
-    release is a new path: what a browser has kept is never old.
+    release is a new path: what a browser has kept is never old. The shell of a path names all
+    modules of its page, so that they come together and not one after the other.
     """
 
     def __init__(self, files: Path = FILES) -> None:
@@ -110,23 +116,32 @@ class ConsoleRoutes:
         self._version = digest.hexdigest()[:16]
         shell = sources.pop(_SHELL).decode()
         base = f"/console/{self._version}"
-        modules = [name for name in sources if name.endswith(".js") and "/" not in name]
-        preloads = "\n".join(
-            f'<link rel="modulepreload" href="{base}/{name}">' for name in sorted(modules)
-        )
-        text = shell.replace(_PRELOADED, preloads).replace(_HERE, base)
-        self.shell = Asset.of(_SHELL, text.encode())
+        scripts = {name: body.decode() for name, body in sources.items() if name.endswith(".js")}
+        self.shells = {
+            path: Asset.of(
+                _SHELL,
+                shell.replace(_PRELOADED, _preloads(base, needed(scripts, _MAIN, module)))
+                .replace(_HERE, base)
+                .encode(),
+            )
+            for path, module in PAGES.items()
+        }
         self.assets = {name: Asset.of(name, body) for name, body in sources.items()}
 
     def endpoints(self) -> list[Endpoint]:
         """The pages but for `/`, and the files."""
-        pages = [_public(path, self.page, _PAGE) for path in PAGES]
+        pages = [_public(path, self.page(path), _PAGE) for path in PAGES if path != "/"]
         return [*pages, _public(ASSETS, self._file, _ASSET)]
 
-    async def page(self, request: Request) -> Response:
-        """The shell, which asks for its scripts by a path that changes with them."""
+    def page(self, path: str) -> Handle:
+        """Answers `path`, one of `PAGES`, by its shell, which asks for scripts by their hash."""
+        shell = self.shells[path]
         headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
-        return self.shell.answer(request, headers)
+
+        async def answer(request: Request) -> Response:
+            return shell.answer(request, headers)
+
+        return answer
 
     async def _file(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -134,6 +149,31 @@ class ConsoleRoutes:
             raise NotFound("file of the console", name[:200])
         headers = {"Cache-Control": "public, max-age=31536000, immutable"}
         return self.assets[name].answer(request, headers)
+
+
+def needed(scripts: Mapping[str, str], *modules: str) -> list[str]:
+    """The modules that `modules` cannot run without, and themselves, sorted.
+
+    Args:
+        scripts: Text of all modules by path, as `pages/now.js`.
+        modules: Paths; those that are not there are left out.
+    """
+    found: set[str] = set()
+    waiting = [name for name in modules if name in scripts]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            folder = posixpath.dirname(name)
+            waiting += [
+                posixpath.normpath(posixpath.join(folder, each))
+                for each in _IMPORT.findall(scripts[name])
+            ]
+    return sorted(found)
+
+
+def _preloads(base: str, names: Iterable[str]) -> str:
+    return "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in names)
 
 
 def _public(path: str, handle: Handle, operation: Operation) -> Endpoint:
