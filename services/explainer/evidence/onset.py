@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.explainer.model.windows import Timestamps, Values
-from services.explainer.rankers.deviation import median, quantile
+from services.explainer.rankers.deviation import median, quantile, widened
 
-HISTORY_SAMPLES_MIN: Final = 8
+HISTORY_SAMPLES_MIN: Final = 4
 """Fewer samples from before tell nothing of what is usual."""
 
 FAR_SIGMAS: Final = 3.0
@@ -122,4 +122,4 @@ def _centre_and_spread(usual: Values, level: float) -> tuple[float, float]:
     tail = (high - centre if level > centre else centre - low) / 1.645
     mad = _MAD * median(np.abs(usual - centre))
     floor = max(_SPREAD_SHARE * abs(centre), abs(level) / 100) or 1.0
-    return centre, max(mad, tail, floor)
+    return centre, widened(max(mad, tail, floor), usual.size)

@@ -29,11 +29,12 @@ _AMOUNTS: Final = frozenset(
 def observed_start(series: Sequence[SeriesSamples], facts: SubjectFacts) -> int:
     """Where "usual" ends: the lead before the event, but never more than a quarter of the past.
 
-    Without any past it is the event itself.
+    Without any past it is the event itself. How long a rule saw its bound crossed is never usual,
+    even if nothing is left that is.
     """
     firsts = [int(each.timestamps_ms[0]) for each in series if each.timestamps_ms.size]
     past_ms = max(0, facts.event_ms - min(firsts, default=facts.event_ms))
-    return facts.event_ms - min(facts.lead_ms, past_ms // _LEAD_SHARE)
+    return facts.event_ms - max(facts.held_ms, min(facts.lead_ms, past_ms // _LEAD_SHARE))
 
 
 def window_of(
@@ -124,9 +125,9 @@ def _is_small_newcomer(window: SeriesWindow, largest: float) -> bool:
 
 
 def has_history(window: SeriesWindow) -> bool:
-    """Whether enough is known from before to call anything unusual; a count needs one sample."""
-    least = 1 if window.events is not None else HISTORY_SAMPLES_MIN
-    return window.baseline.size >= least
+    """Whether enough is known from before to call anything unusual; of errors one count is."""
+    is_count = window.events is not None and measure_of_series(window) is Measure.ERRORS
+    return window.baseline.size >= (1 if is_count else HISTORY_SAMPLES_MIN)
 
 
 def shift_of(window: SeriesWindow) -> Deviation:

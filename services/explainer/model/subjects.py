@@ -59,6 +59,12 @@ class SubjectFacts:
     rule: tuple[str, float] | None = None
     traceparent: str = ""
 
+    @property
+    def held_ms(self) -> int:
+        """How long before the event its bound was crossed already; 0 where that is not known."""
+        held = (each.value for each in self.figures if each.name == "held")
+        return round(next(held, 0.0) * 1000)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class SeriesSamples:

@@ -43,6 +43,10 @@ TAIL_SAMPLES = 100
 USUAL_SIGMAS = 3.0
 """Farther from the median than this is outside the usual range."""
 
+FEW_SAMPLES = {4: 2.1, 5: 1.5, 6: 1.2, 7: 1.1}
+"""By how much fewer than eight samples understate a spread: three standard deviations of a next
+sample by Student's t, of so many beside eight."""
+
 LEAST_STRETCHES = 2
 """Stretches of the baseline from which on they say how far the series often goes."""
 
@@ -102,7 +106,8 @@ def _rise(
 ) -> Deviation:
     centre = quantile(ordered, 0.5)
     level = sustained(seen)
-    shown = max(_spread(ordered, centre), (reached - centre) / USUAL_SIGMAS)
+    spread = widened(_spread(ordered, centre), ordered.size)
+    shown = max(spread, (reached - centre) / USUAL_SIGMAS)
     least = _least_spread(ordered, centre, largest=float(np.abs(seen).max()))
     spread = max(shown, least) or 1.0
     before = median(recent) if recent.size else centre
@@ -117,6 +122,15 @@ def _rise(
         observed=level,
         is_quotable=0.0 < least <= shown and size < MOST_SIGMAS,
     )
+
+
+def widened(spread: float, samples: int) -> float:
+    """The spread that so many samples show, for as much more as they may hide.
+
+    >>> widened(1.0, 4), widened(1.0, 8)
+    (2.1, 1.0)
+    """
+    return spread * FEW_SAMPLES.get(samples, 1.0)
 
 
 def sustained(seen: Values) -> float:
