@@ -1,8 +1,8 @@
 """What a million names cost in memory: span names, log patterns, services, all of one sender.
 
-The product runs as `sensus up` starts it. First come spans and lines with one name, as fast as they
-are answered, so that buffers and what waits to settle are as large as they get; then those with a
-name each.
+The product runs as `sensus up` starts it. First come as many spans and lines with one name, as fast
+as they are answered, so that buffers and what waits to settle are as large as they get; then those
+with a name each.
 What the memory of ingest and of topology grows by beyond the first is what the names cost.
 
     make bench-names   or   python -m bench.names [--names 1000000] [--most-mb 50]
@@ -31,8 +31,6 @@ from cli.product.product import Product
 
 BODY: Final = 2000
 AT_ONCE: Final = 2
-ONE: Final = 200_000
-"""Records with one name that come before."""
 SETTLED_S: Final = 25.0
 """By then what waited is counted and stored."""
 _LOOK_S: Final = 0.5
@@ -77,7 +75,7 @@ async def main() -> int:
         highest = Highest(product)
         watching = asyncio.create_task(highest.watch())
         for kind, body in (("spans", _spans), ("lines", _lines), ("services", _services)):
-            await _sent(product, body, min(ONE, asked.names), lambda _: "one")
+            await _sent(product, body, asked.names, lambda _: "one")
             await asyncio.sleep(SETTLED_S)
             one = highest.taken()
             rejected = await _sent(product, body, asked.names, _word)
