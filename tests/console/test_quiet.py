@@ -70,7 +70,11 @@ async def test_a_machine_that_sends_is_seen_where_nothing_is_wrong(
         await view.page.fill("#selector", "node_load1")
         await view.page.keyboard.press("Enter")
         await view.until_seen("main", "1 series of node_load1")
-        assert await view.page.locator("figure").count() == 1
+
+        async def is_alone() -> bool | None:
+            return await view.page.locator("figure").count() == 1 or None
+
+        await view.until(is_alone, "one chart alone")
 
 
 async def test_figures_have_the_unit_that_the_name_of_their_metric_ends_with(
