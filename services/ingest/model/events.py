@@ -33,6 +33,9 @@ Events = NDArray[np.void]
 RECORD: Final = 16
 LINES: Final = 17
 
+ERROR: Final = 17
+"""Severity of OTLP from which a record is an error."""
+
 GRPC_CODE: Final = 1
 DATABASE: Final = 2
 QUEUE: Final = 4

@@ -15,6 +15,8 @@ from services.ingest.wire.fields import MOST_MESSAGES, Spans
 
 FUTURE_NS: Final = 300_000_000_000
 _SHOWN: Final = 3
+_UNREADABLE: Final = ((1 << 64) - 1, 0, 0, 0)
+"""Instead of `Origin.told`: its number is -1."""
 _MOST_NUMBERED: Final = 50_000
 _TOO_MANY: Final = f"the body has more than {MOST_RECORDS} records: send it in parts"
 
@@ -32,26 +34,26 @@ class EventBody:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who sent some records: ids and names of a service and of its running copy."""
+    """Who sent some records: ids and names of a service and of its running copy.
+
+    Attributes:
+        service_id: Of the service as such, without an operation.
+    """
 
     number: int
     instance_id: int
+    service_id: int
     instance: Instance
 
     @property
-    def told(self) -> tuple[int, int, int]:
+    def told(self) -> tuple[int, int, int, int]:
         """A row of `Records.owners`."""
-        return self.number, self.instance_id, 0
+        return self.number, self.instance_id, self.service_id, 0
 
     @property
     def service(self) -> str:
         """Name of the service."""
         return self.instance.service
-
-    @property
-    def service_id(self) -> int:
-        """Of the service as such, without an operation."""
-        return hash64(self.service, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class Records:
     Attributes:
         rows: Begin and end of each record, and the place of its resource.
         origins: Of each resource; None of one that cannot be read.
-        owners: Of each resource its number, -1 where it cannot be read, the id of its instance, and
-            0; the kernels say in the third column whether a record of it was taken.
+        owners: Of each resource its number, -1 where it cannot be read, the ids of its instance and
+            of its service, and 0; the kernels say there whether a record of it was taken.
     """
 
     rows: NDArray[np.int64]
@@ -78,8 +80,8 @@ class Records:
 
     def taken(self) -> list[Origin]:
         """Of whom records were taken."""
-        places = self.owners[:, 2].nonzero()[0].tolist()
-        return [each for each in (self.origins[place] for place in places) if each is not None]
+        marked = zip(self.origins, self.owners[:, 3].tolist(), strict=True)
+        return [each for each, is_taken in marked if is_taken and each is not None]
 
 
 class Origins:
@@ -108,8 +110,9 @@ class Origins:
             _TOO_MANY,
         )
         origins = [self._origin(body, *each) for each in resources[:held].tolist()]
-        owners = [(-1, 0, 0) if each is None else each.told for each in origins]
-        return Records(rows[:found], origins, np.array(owners, np.int64).reshape(held, 3))
+        owners = [_UNREADABLE if each is None else each.told for each in origins]
+        told = np.array(owners, np.uint64).view(np.int64).reshape(held, 4)
+        return Records(rows[:found], origins, told)
 
     def _origin(self, body: bytes, first: int, last: int) -> Origin | None:
         digest = blake2b(body[first:last], digest_size=16).digest()
@@ -119,10 +122,12 @@ class Origins:
             if len(self._known) >= _MOST_NUMBERED:
                 self._known.clear()
             self._next += 1
-            self._known[digest] = (
-                None if said is None else Origin(self._next, hash32(*instance_parts(said)), said)
-            )
+            self._known[digest] = None if said is None else _origin(self._next, said)
         return self._known[digest]
+
+
+def _origin(number: int, said: Instance) -> Origin:
+    return Origin(number, hash32(*instance_parts(said)), hash64(said.service, ""), said)
 
 
 def instance_parts(instance: Instance) -> tuple[str, str, str, str]:

@@ -6,13 +6,9 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from services.ingest.model.events import Events
-
 _EACH_HOUR: Final = 5
 _PER_BODY: Final = 20
 _KINDS: Final = 20_000
-_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
-_HOUR_NS: Final = np.uint64(3_600_000_000_000)
 
 
 class ExampleQuota:
@@ -23,31 +19,28 @@ class ExampleQuota:
         self._takes = takes
         self._taken: LRUCache[int, int] = LRUCache(_KINDS)
 
-    def chosen(self, errors: Events) -> list[int]:
+    def chosen(self, rows: NDArray[np.uint64]) -> list[int]:
         """The places of those errors of a body that become examples, ascending.
 
         A kind is an operation, a type of exception, a pattern and an hour.
+
+        Args:
+            rows: Rows of events, as nine words each.
         """
-        if not self._takes or not len(errors):
+        if not self._takes or not len(rows):
             return []
-        kinds = _kinds(errors)
-        ordered = np.sort(kinds)  # of the many errors of a body there are few kinds
-        is_first = np.ones(len(ordered), np.bool_)
-        is_first[1:] = ordered[1:] != ordered[:-1]
+        # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
+        from services.ingest.wire.event_kernels import error_kinds
+
+        which, kinds = np.empty(len(rows), np.int64), np.empty(len(rows), np.uint64)
+        slots = np.empty(1 << (2 * len(rows)).bit_length(), np.int64)
+        found = error_kinds(rows, which, kinds, slots)  # type: ignore[no-untyped-call]
         places = list[int]()
-        for kind in ordered[is_first].tolist():
+        for number, kind in enumerate(kinds[:found].tolist()):
             taken = self._taken.get(kind, 0)
             most = min(_EACH_HOUR - taken, _PER_BODY - len(places))
             if most > 0:
-                new = (kinds == kind).nonzero()[0][:most].tolist()
+                new = (which == number).nonzero()[0][:most].tolist()
                 self._taken[kind] = taken + len(new)
                 places += new
         return sorted(places)
-
-
-def _kinds(errors: Events) -> NDArray[np.uint64]:
-    """The kind of each error, in 64 bits."""
-    kinds: NDArray[np.uint64] = errors["operation"] * _MIX
-    for each in (errors["parent"], errors["peer"], errors["start_ns"] // _HOUR_NS):
-        kinds = (kinds ^ (kinds >> np.uint64(32)) ^ each) * _MIX
-    return kinds

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.model.events import Example, Names, hash32
+from services.ingest.model.samples import Int64s
 from services.ingest.otlp.masking import frames, masked
 from services.ingest.wire.fields import Spans
-from services.ingest.wire.texts import Remembered, present
+from services.ingest.wire.texts import Remembered
 
 _NO_TYPE: Final = re.compile(r"[^A-Za-z0-9_.$:<>/\\-]")
 """What stands in no name of a type, in any language."""
@@ -21,7 +22,8 @@ _MESSAGE_BYTES: Final = 16 * 1024
 _STACK_BYTES: Final = 256 * 1024
 _MOST_TYPES: Final = 1 << 13
 _TYPES_BYTES: Final = _MOST_TYPES * _READ_BYTES
-_TYPED: Final = np.dtype([("id", "<u4"), ("name", object)])
+_TYPED: Final = np.dtype([("id", "<u8"), ("name", object)])
+_NO_IDS: Final = np.empty(0, np.uint64)
 UNTYPED: Final = "exception"
 
 
@@ -32,23 +34,20 @@ class ExceptionTypes:
         """Knows none."""
         self._remembered = Remembered(_MOST_TYPES, _TYPED, _TYPES_BYTES)
 
-    def ids(
-        self, body: bytes, firsts: NDArray[np.int64], lasts: NDArray[np.int64], names: Names
-    ) -> NDArray[np.uint32]:
-        """The id of each type, which is noted among the names; many at once."""
-        lasts = np.minimum(lasts, firsts + _READ_BYTES)
-        ids = np.empty(len(firsts), np.uint32)
-        for begin in range(0, len(firsts), _MOST_TYPES):
-            part = slice(begin, begin + _MOST_TYPES)
-            ids[part] = self._ids(body, Spans(firsts[part], firsts[part], lasts[part]), names)
-        return ids
-
-    def _ids(self, body: bytes, spans: Spans, names: Names) -> NDArray[np.uint32]:
-        known, places = self._remembered.placed(body, spans, partial(_types, body, spans))
-        for number, name in known[present(places)].tolist():
-            names.exceptions[number] = name
-        ids: NDArray[np.uint32] = known["id"][places]
-        return ids
+    def of(
+        self, body: bytes, firsts: Int64s, lasts: Int64s, names: Names
+    ) -> tuple[NDArray[np.uint64], Int64s]:
+        """Ids of types, which are noted among the names, and which of them is that of each."""
+        if not len(firsts):
+            return _NO_IDS, firsts
+        if len(firsts) > _MOST_TYPES:  # there is no room for so many different ones
+            ids, which = self.of(body, firsts[:_MOST_TYPES], lasts[:_MOST_TYPES], names)
+            more, others = self.of(body, firsts[_MOST_TYPES:], lasts[_MOST_TYPES:], names)
+            return np.concatenate((ids, more)), np.concatenate((which, others + len(ids)))
+        spans = Spans(firsts, firsts, np.minimum(lasts, firsts + _READ_BYTES))
+        typed, which = self._remembered.different(body, spans, partial(_types, body, spans))
+        names.exceptions.update(typed.tolist())
+        return typed["id"].copy(), which
 
 
 def example(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.model import events as model
-from services.ingest.model.events import Events, Example, Names, Operation
+from services.ingest.model.events import Example, Names, Operation
 from services.ingest.otlp.event_body import FUTURE_NS, EventBody, Origins, Records, refusals
 from services.ingest.otlp.event_columns import Columns, counted
 from services.ingest.otlp.examples import ExampleQuota
@@ -21,10 +21,6 @@ from services.ingest.otlp.patterns import Patterns
 from services.ingest.otlp.resources import UNREADABLE
 from services.ingest.wire.fields import Spans
 
-_ERROR: Final = 17
-_MINUTE_NS: Final = np.uint64(60_000_000_000)
-_UNSAID, _RAISED = 1, 2
-"""Marks of a row of `about`: it has no text, it is an exception."""
 _REASONS: Final = (
     UNREADABLE,
     "a trace_id must have 16 bytes, or none",
@@ -41,10 +37,16 @@ _LEVELS: Final = np.array(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The columns of `event_kernels.read_records`: of each row, and of each count."""
+    """The columns of `event_kernels.read_records`: of each row, exception and count.
 
-    rows: Events
+    Attributes:
+        raised: How many exceptions are in `errors`.
+    """
+
+    rows: NDArray[np.uint64]
     about: NDArray[np.int64]
+    errors: NDArray[np.int64]
+    raised: int
     counts: NDArray[np.int64]
     rejected: int
     reasons: list[str]
@@ -73,51 +75,55 @@ class OtlpLogsReader:
         for origin in records.taken():
             names.instances[origin.instance_id] = origin.instance
             names.operations[origin.service_id] = Operation(origin.service, "")
-        services = np.array(
-            [0 if each is None else each.service_id for each in records.origins], np.uint64
-        )
-        if len(found.rows):
-            self._complete(body, records, found, services, names)
+        words = self._completed(body, records, found, names)
+        rows = words.view(model.EVENT)[:, 0]
         return EventBody(
-            rows=model.joined(found.rows, _counts(records, found.counts, services)),
+            rows=rows,
             names=names,
-            examples=self._examples_of(body, found),
+            examples=[
+                self._example(rows[place], body, found.about[:, place].tolist())
+                for place in self._examples.chosen(words)
+            ],
             rejected=found.rejected,
             reasons=found.reasons,
         )
 
-    def _complete(
-        self,
-        body: bytes,
-        records: Records,
-        found: _Found,
-        services: NDArray[np.uint64],
-        names: Names,
-    ) -> None:
-        """The ids of each row, and what they stand for."""
-        rows, about = found.rows, found.about
-        owners = about[:, 0]
-        numbers = records.owners[owners, 0]
-        texts = Spans(owners, about[:, 1].copy(), about[:, 2].copy())
-        rows["operation"] = services[owners]
-        rows["parent"] = self._patterns.of(
-            body, texts, numbers, lambda place: records.origin(int(owners[place])).service, names
-        )
-        raised = (about[:, 9] & _RAISED).nonzero()[0]
-        if len(raised):
-            ids = self._types.ids(body, about[raised, 3], about[raised, 4], names)
-            rows["peer"][raised] = ids
+    def _completed(
+        self, body: bytes, records: Records, found: _Found, names: Names
+    ) -> NDArray[np.uint64]:
+        """Rows with the ids of all that they say, and behind them the counts."""
+        from services.ingest.wire.event_kernels import finish_records
 
-    def _examples_of(self, body: bytes, found: _Found) -> list[Example]:
-        errors = (found.rows["severity"] >= _ERROR).nonzero()[0]
-        of_errors = found.rows.take(errors)  # rows[errors] takes 25 times as long
-        examples = []
-        for place in self._examples.chosen(of_errors):
-            _, first, last, _, _, *said, stack, end, marks = found.about[errors[place]].tolist()
-            if marks & _UNSAID:
-                first, last = said
-            examples.append(example(of_errors[place], body, first, last, stack, end))
-        return examples
+        owners, numbers, firsts, lasts = found.about[:4]
+        patterns, which = self._patterns.of(
+            body,
+            Spans(owners, firsts, lasts),
+            numbers,
+            lambda place: records.origin(int(owners[place])).service,
+            names,
+        )
+        types_at, types_end = found.errors[1:, : found.raised]
+        types, which_type = self._types.of(body, types_at, types_end, names)
+        rows = np.empty((len(found.rows) + len(found.counts), 9), np.uint64)
+        finish_records(  # type: ignore[no-untyped-call]
+            found.rows,
+            which,
+            patterns,
+            found.errors,
+            which_type,
+            types,
+            found.counts,
+            records.owners,
+            rows,
+        )
+        return rows
+
+    @staticmethod
+    def _example(row: "np.void", body: bytes, about: list[int]) -> Example:
+        _, _, first, last, _, _, *said, stack, end, is_unsaid = about
+        if is_unsaid:
+            first, last = said
+        return example(row, body, first, last, stack, end)
 
 
 def _read(body: bytes, records: Records, now_ns: int, columns: Columns) -> _Found:
@@ -125,9 +131,9 @@ def _read(body: bytes, records: Records, now_ns: int, columns: Columns) -> _Foun
     from services.ingest.wire.event_kernels import read_records
 
     count, refused = len(records.rows), np.zeros(len(_REASONS) + 1, np.int64)
-    rows, about = np.empty((count, 9), np.uint64), columns.rows("about", count, 10)
-    counts = columns.rows("counts", count, 5)
-    good, counted_lines, _ = counted(
+    rows, about = columns.rows("rows", count, 9, np.uint64), columns.rows("about", 11, count)
+    errors, counts = columns.rows("errors", 3, count), columns.rows("counts", count, 5)
+    good, lines, raised = counted(
         read_records(  # type: ignore[no-untyped-call]
             np.frombuffer(body, np.uint8),
             records.rows,
@@ -138,22 +144,10 @@ def _read(body: bytes, records: Records, now_ns: int, columns: Columns) -> _Foun
             rows,
             refused,
             about,
+            errors,
             counts,
             columns.column("slots", 1 << (2 * count).bit_length()),
         )
     )
     rejected, reasons = refusals(refused, _REASONS)
-    events = rows.view(model.EVENT)[:good, 0]
-    return _Found(events, about[:good], counts[:counted_lines], rejected, reasons)
-
-
-def _counts(records: Records, counts: NDArray[np.int64], services: NDArray[np.uint64]) -> Events:
-    """One row for all lines of an instance, a severity and a minute."""
-    made = model.empty(len(counts))
-    if len(made):
-        owners = counts[:, 3]
-        made["start_ns"] = counts[:, 0].view(np.uint64) * _MINUTE_NS
-        made["end_ns"], made["kind"] = counts[:, 4], model.LINES
-        made["operation"], made["severity"] = services[owners], counts[:, 2]
-        made["instance"] = records.owners[owners, 1]
-    return made
+    return _Found(rows[:good], about[:, :good], errors, raised, counts[:lines], rejected, reasons)

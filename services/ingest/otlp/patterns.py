@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.model.events import Names
+from services.ingest.model.samples import Int64s
 from services.ingest.otlp.event_columns import MOST_NAMES, NAMES_BYTES, Columns
 from services.ingest.otlp.masking import MASK, masked
 from services.ingest.otlp.variants import SLOT, Placed, Variants
 from services.ingest.wire.fields import Spans
-from services.ingest.wire.texts import Remembered, present
+from services.ingest.wire.texts import Remembered
 
 _LONGEST_BYTES: Final = 1024
 _SECRET: Final = re.compile(
@@ -29,15 +30,12 @@ _NUMBER_BYTES: Final = 8
 _RUNS: Final = re.compile(r"<\*>(?:\s*<\*>)+")
 
 
-_PATTERNED: Final = np.dtype([("pattern", "<u8"), ("place", object)])
-
-
 class Patterns:
     """Gives each line its pattern. For one thread."""
 
     def __init__(self, columns: Columns) -> None:
         """Knows none."""
-        self._remembered = Remembered(MOST_NAMES, _PATTERNED, NAMES_BYTES)
+        self._remembered = Remembered(MOST_NAMES, object, NAMES_BYTES)
         self._columns = columns
         self._variants = Variants()
 
@@ -45,45 +43,40 @@ class Patterns:
         self,
         body: bytes,
         spans: Spans,
-        numbers: NDArray[np.int64],
+        numbers: Int64s,
         service: Callable[[int], str],
         names: Names,
-    ) -> NDArray[np.uint64]:
-        """The id of the pattern of each text, which is noted among the names.
+    ) -> tuple[NDArray[np.uint64], Int64s]:
+        """Ids of patterns, which are noted among the names, and which of them is that of each text.
 
         Args:
             body: The bytes in which the texts lie.
-            spans: Where each lies.
+            spans: Where each lies; no byte is part of two.
             numbers: Of each text, the number of its resource.
             service: Says the name of the service of a text.
             names: Get the patterns.
         """
         arena, keys = self._masked(body, spans, numbers)
         read = partial(self._all_placed, arena, keys, service)
-        known, places = self._remembered.placed(arena, keys, read)
-        seen = present(places)
-        placed = [each.latest() for each in known["place"][seen].tolist()]
-        known["pattern"][seen] = [each.pattern_id for each in placed]
+        known, which = self._remembered.different(arena, keys, read)
+        placed = [each.latest() for each in known.tolist()]
         names.patterns.update((each.pattern_id, each.pattern) for each in placed)
-        ids: NDArray[np.uint64] = known["pattern"][places]
-        return ids
+        return np.array([each.pattern_id for each in placed], np.uint64), which
 
     def _masked(
-        self, body: bytes, spans: Spans, numbers: NDArray[np.int64]
+        self, body: bytes, spans: Spans, numbers: Int64s
     ) -> tuple[NDArray[np.uint8], Spans]:
         """What is left of each text, behind the number of its resource."""
         # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
         from services.ingest.wire import patterns
 
-        sizes = np.minimum(spans.ends - spans.starts, _LONGEST_BYTES)
-        arena = self._columns.column("left", 2 * int(sizes.sum()) + 16 * len(spans) + 64, np.uint8)
-        ends = np.zeros(len(spans), np.int64)
+        most = 2 * min(len(body), _LONGEST_BYTES * len(spans)) + 16 * len(spans) + 64
+        arena = self._columns.column("left", most, np.uint8)
+        keys = self._columns.rows("keys", 2, len(spans))
         patterns.mask_texts(  # type: ignore[no-untyped-call]
-            np.frombuffer(body, np.uint8), spans.starts, spans.ends, numbers, arena, ends
+            np.frombuffer(body, np.uint8), spans.starts, spans.ends, numbers, arena, keys
         )
-        starts = np.zeros(len(ends), np.int64)
-        starts[1:] = ends[:-1]
-        return arena, Spans(ends, starts, ends)
+        return arena, Spans(keys[0], keys[0], keys[1])
 
     def _all_placed(
         self,
@@ -91,12 +84,11 @@ class Patterns:
         keys: Spans,
         service: Callable[[int], str],
         places: Sequence[int],
-    ) -> NDArray[np.void]:
-        placed = [
+    ) -> list[Placed]:
+        return [
             self._placed(service(each), keys.one(arena, each)[_NUMBER_BYTES:].tobytes())
             for each in places
         ]
-        return np.array([(each.pattern_id, each) for each in placed], _PATTERNED)
 
     def _placed(self, service: str, left: bytes) -> Placed:
         return self._variants.placed(service, pattern_text(left))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.model import events as model
-from services.ingest.model.events import Events, Example, Names, Operation, hash32, hash64
+from services.ingest.model.events import Names, Operation, hash32, hash64
 from services.ingest.otlp import operations
 from services.ingest.otlp.event_body import FUTURE_NS, EventBody, Origins, Records, refusals
 from services.ingest.otlp.event_columns import (
@@ -28,7 +28,7 @@ from services.ingest.otlp.exceptions import ExceptionTypes, example
 from services.ingest.otlp.known import NAMES, TABLE
 from services.ingest.otlp.resources import UNREADABLE
 from services.ingest.wire.fields import MOST_FIELDS, Spans
-from services.ingest.wire.texts import Remembered, present
+from services.ingest.wire.texts import Remembered
 
 _REASONS: Final = (
     UNREADABLE,
@@ -42,9 +42,8 @@ _LEAST_ATTRIBUTE: Final = 8
 """Bytes of the smallest known attribute."""
 _NUMBER: Final = -3
 _READ_BYTES: Final = 1024
-_NAMED: Final = np.dtype(
-    [("operation", "<u8"), ("peer", "<u4"), ("flags", "<u2"), ("named", object)]
-)
+_NAMED: Final = np.dtype([("words", "<u8", 3), ("named", object)])
+"""What `span_kernels.finish_spans` adds to a row, and what that stands for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,14 +58,19 @@ class _Named:
 
 @dataclass(frozen=True, slots=True)
 class _Spans:
-    """The columns of `span_kernels.read_spans`, of the spans that were taken."""
+    """The columns of `span_kernels.read_spans`, of the spans that were taken.
 
-    rows: Events
+    Attributes:
+        raised: How many exceptions are in `errors`.
+    """
+
+    rows: NDArray[np.uint64]
     about: NDArray[np.int64]
     said: NDArray[np.int32]
     errors: NDArray[np.int64]
-    keys: NDArray[np.uint8]
-    key_ends: NDArray[np.int64]
+    raised: int
+    arena: NDArray[np.uint8]
+    keys: Spans
     rejected: int
     reasons: Sequence[str]
 
@@ -91,50 +95,39 @@ class OtlpTracesReader:
         records = self._origins.records(body, self._columns)
         found = _read(body, records, now_ns, self._columns)
         names = Names({}, {}, {origin.instance_id: origin.instance for origin in records.taken()})
-        self._add_names(body, records, found, names)
-        more, examples = self._exceptions(body, found, names)
+        words = self._completed(body, records, found, names)
+        rows, spans = words.view(model.EVENT)[:, 0], len(found.rows)
         return EventBody(
-            rows=model.joined(found.rows, more),
+            rows=rows,
             names=names,
-            examples=examples,
+            examples=[
+                example(rows[spans + place], body, *found.errors[4:, place].tolist())
+                for place in self._examples.chosen(words[spans:])
+            ],
             rejected=found.rejected,
             reasons=found.reasons,
         )
 
-    def _add_names(self, body: bytes, records: Records, found: _Spans, names: Names) -> None:
-        """What each span is called, in its row; and what these ids stand for."""
-        ends = found.key_ends
-        starts = np.zeros(len(ends), np.int64)
-        starts[1:] = ends[:-1]
+    def _completed(
+        self, body: bytes, records: Records, found: _Spans, names: Names
+    ) -> NDArray[np.uint64]:
+        """Rows with the ids of all that they say, and behind them a row for each exception."""
+        from services.ingest.wire.span_kernels import finish_spans
 
-        known, places = self._named.placed(
-            found.keys, Spans(ends, starts, ends), partial(_all_named, body, records, found)
+        named, which = self._named.different(
+            found.arena, found.keys, partial(_all_named, body, records, found)
         )
-        rows = found.rows
-        rows["operation"] = known["operation"][places]
-        rows["peer"] = known["peer"][places]
-        rows["flags"] |= known["flags"][places]
-        for each in known["named"][present(places)].tolist():
+        for each in named["named"].tolist():
             names.operations[each.operation_id] = each.operation
             if each.address_id:
                 names.addresses[each.address_id] = each.address
-
-    def _exceptions(self, body: bytes, found: _Spans, names: Names) -> tuple[Events, list[Example]]:
-        """A row for each exception of a span that was taken."""
-        errors = found.errors
-        if not len(errors):
-            return found.rows[:0], []
-        made, times = found.rows.take(errors[:, 0]), errors[:, 1].view(np.uint64)
-        made["parent"], made["status"], made["code"], made["thinning"] = 0, 0, 0, 0
-        made["kind"], made["severity"], made["flags"] = model.RECORD, 17, model.SPAN_EXCEPTION
-        made["start_ns"] = np.where(times > 0, times, made["end_ns"])
-        made["end_ns"] = made["start_ns"]
-        made["peer"] = self._types.ids(body, errors[:, 2], errors[:, 3], names)
-        examples = [
-            example(made[place], body, *errors[place, 4:].tolist())
-            for place in self._examples.chosen(made)
-        ]
-        return made, examples
+        firsts, lasts = found.errors[2:4, : found.raised]
+        types, which_type = self._types.of(body, firsts, lasts, names)
+        rows = np.empty((len(which) + len(which_type), 9), np.uint64)
+        finish_spans(  # type: ignore[no-untyped-call]
+            found.rows, which, named["words"].copy(), found.errors, which_type, types, rows
+        )
+        return rows
 
 
 def _read(body: bytes, records: Records, now_ns: int, columns: Columns) -> _Spans:
@@ -142,10 +135,10 @@ def _read(body: bytes, records: Records, now_ns: int, columns: Columns) -> _Span
     from services.ingest.wire.span_kernels import read_spans
 
     count, most = len(records.rows), min(MOST_FIELDS, len(body) // _LEAST_ATTRIBUTE + 1)
-    rows, refused = np.empty((count, 9), np.uint64), np.zeros(len(_REASONS) + 1, np.int64)
+    rows, refused = columns.rows("rows", count, 9, np.uint64), np.zeros(len(_REASONS) + 1, np.int64)
     about, said = columns.rows("about", count, 5), columns.rows("said", most, 3, np.int32)
-    errors = columns.rows("errors", min(MOST_EVENTS, most), 8)
-    arena, ends = columns.column("keys", len(body), np.uint8), columns.column("ends", count)
+    errors = columns.rows("errors", 8, min(MOST_EVENTS, most))
+    arena, keys = columns.column("arena", len(body), np.uint8), columns.rows("keys", 2, count)
     good, _, raised = counted(
         read_spans(  # type: ignore[no-untyped-call]
             np.frombuffer(body, np.uint8),
@@ -159,12 +152,12 @@ def _read(body: bytes, records: Records, now_ns: int, columns: Columns) -> _Span
             said,
             errors,
             arena,
-            ends,
+            keys,
         )
     )
     rejected, reasons = refusals(refused, _REASONS)
-    events = rows.view(model.EVENT)[:good, 0]
-    return _Spans(events, about, said, errors[:raised], arena, ends[:good], rejected, reasons)
+    spans = Spans(keys[0, :good], keys[0, :good], keys[1, :good])
+    return _Spans(rows[:good], about, said, errors, raised, arena, spans, rejected, reasons)
 
 
 def _all_named(
@@ -175,14 +168,14 @@ def _all_named(
 
 def _named(
     body: bytes, records: Records, found: _Spans, place: int
-) -> tuple[int, int, int, _Named]:
+) -> tuple[tuple[int, int, int], _Named]:
     owner, first, last, begin, end = found.about[place].tolist()
     origin = records.origin(owner)
     attributes = _attributes(body, found.said[begin:end])
     name = operations.operation_name(
         body[first : min(last, first + _READ_BYTES)].decode(errors="replace"), attributes
     )
-    address = operations.address(int(found.rows["kind"][place]), attributes)
+    address = operations.address(int(found.rows[place, 8]) & 255, attributes)
     flags = model.DATABASE * operations.is_database(attributes)
     flags |= model.QUEUE * operations.is_queue(attributes)
     named = _Named(
@@ -191,7 +184,7 @@ def _named(
         address_id=hash32(address) if address else 0,
         address=address,
     )
-    return named.operation_id, named.address_id, flags, named
+    return (named.operation_id, named.address_id << 32, flags << 32), named
 
 
 def _attributes(body: bytes, said: NDArray[np.int32]) -> Mapping[str, str]:

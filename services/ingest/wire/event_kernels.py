@@ -5,14 +5,18 @@ import numpy as np
 from mesh.jit import (
     BYTES,
     COUNTS,
+    INT64,
     INT64_ROWS,
     INT64S,
+    NOTHING,
     UINT8S,
     UINT64,
     UINT64_ROWS,
+    UINT64S,
     kernel,
     loop_part,
 )
+from services.ingest.model import events
 from services.ingest.wire.event_fields import MALFORMED, NUMBER, attribute, role
 from services.ingest.wire.varints import take_field, word
 
@@ -95,6 +99,7 @@ def _counted(counts, slots, minute, instance, severity, owner, used):  # type: i
     INT64S,
     INT64_ROWS,
     INT64_ROWS,
+    INT64_ROWS,
     INT64S,
 )
 def read_records(  # type: ignore[no-untyped-def]
@@ -107,6 +112,7 @@ def read_records(  # type: ignore[no-untyped-def]
     rows,
     refused,
     about,
+    errors,
     counts,
     count_slots,
 ):
@@ -119,19 +125,20 @@ def read_records(  # type: ignore[no-untyped-def]
         latest_ns: As there.
         known: As there.
         levels: The severity of a text by its first byte.
-        rows: Out, a row of nine words for each of these records: `events.EVENT`, but for the ids of
-            its service, its pattern and its exception.
+        rows: Out, a row of nine words for each of these records: `events.EVENT`, but for what
+            `finish_records` adds.
         refused: Out: how many are refused by the reason 1 to 5. Filled with 0.
-        about: Out, a row each: its resource, then begin and end of its text, and of the type, the
-            message and the stack trace of its exception; then 1 where the text is the name of an
-            event, because there is no other, and 2 where it is an exception.
+        about: Out, a column each: its resource and the number of that, then begin and end of its
+            text, and of the type, the message and the stack trace of its exception; then 1 where
+            the text is the name of an event, because there is no other.
+        errors: Out, a column for each that is an exception: its row, begin and end of its type.
         counts: Out: minute, id of the instance, severity, resource of the first, and how many.
         count_slots: Room for their hash table, a power of two and twice as many as records.
 
     Returns:
-        OK or BROKEN, how many rows and counts there are, and 0.
+        OK or BROKEN, and how many rows, counts and exceptions there are.
     """
-    good, used, nothing = np.int64(0), np.int64(0), np.uint64(0)
+    good, used, raised, nothing = np.int64(0), np.int64(0), np.int64(0), np.uint64(0)
     for slot in range(len(count_slots)):
         count_slots[slot] = -1
     for record in range(len(records)):
@@ -141,8 +148,8 @@ def read_records(  # type: ignore[no-untyped-def]
         time, observed, severity = nothing, nothing, nothing
         level, text, text_end = np.int64(0), np.int64(0), np.int64(0)
         event, event_end, is_raised = np.int64(0), np.int64(0), False
-        for place in range(3, 9):
-            about[good, place] = 0
+        for place in range(4, 10):
+            about[place, good] = 0
         while at < end:
             tag, value, at = take_field(body, at, end)
             if at < 0:
@@ -152,11 +159,11 @@ def read_records(  # type: ignore[no-untyped-def]
                 if place == MALFORMED:
                     return 1, 0, 0, 0
                 if place >= 0 and role(known, place) >= 7:
-                    which = 2 * (role(known, place) - 7) + 3
+                    which = 2 * (role(known, place) - 7) + 4
                     is_text = last > first
-                    about[good, which] = first if is_text else np.int64(0)
-                    about[good, which + 1] = last if is_text else np.int64(0)
-                    if which == 3:
+                    about[which, good] = first if is_text else np.int64(0)
+                    about[which + 1, good] = last if is_text else np.int64(0)
+                    if which == 4:
                         is_raised = is_text or last == NUMBER
             elif tag == 9:
                 time = value
@@ -197,7 +204,7 @@ def read_records(  # type: ignore[no-untyped-def]
         if reason > 0:
             refused[reason] += 1
             continue
-        owners[owner, 2] = 1
+        owners[owner, 3] = 1
         number = np.int64(severity) if severity <= np.uint64(24) else np.int64(0)
         number = number if number > 0 else level
         if number < 13 and not is_raised:
@@ -212,13 +219,99 @@ def read_records(  # type: ignore[no-untyped-def]
         if span_size == 8:
             rows[good, 2] = word(body, span_at)
         rows[good, 3], rows[good, 4], rows[good, 5] = nothing, time, time
-        rows[good, 6], rows[good, 7] = nothing, np.uint64(owners[owner, 1])
+        rows[good, 6], rows[good, 7] = np.uint64(owners[owner, 2]), np.uint64(owners[owner, 1])
         rows[good, 8] = np.uint64(16) | np.uint64(number) << np.uint64(56)
-        about[good, 0] = owner
-        about[good, 9] = 2 if is_raised else 0
+        about[0, good], about[1, good], about[10, good] = owner, owners[owner, 0], 0
         if text == text_end:
             text, text_end = event, event_end
-            about[good, 9] += 1
-        about[good, 1], about[good, 2] = text, text_end
+            about[10, good] = 1
+        about[2, good], about[3, good] = text, text_end
+        if is_raised:
+            errors[0, raised], errors[1, raised] = good, about[4, good]
+            errors[2, raised] = about[5, good]
+            raised += 1
         good += 1
-    return 0, good, used, 0
+    return 0, good, used, raised
+
+
+@kernel(
+    NOTHING,
+    UINT64_ROWS,
+    INT64S,
+    UINT64S,
+    INT64_ROWS,
+    INT64S,
+    UINT64S,
+    INT64_ROWS,
+    INT64_ROWS,
+    UINT64_ROWS,
+)
+def finish_records(  # type: ignore[no-untyped-def]
+    read, which, patterns, errors, which_type, types, counts, owners, rows
+):
+    """Rows of records with their patterns and exceptions, and behind them a row for each count.
+
+    Args:
+        read: The rows of `read_records`.
+        which: Of each of them, which of the `patterns` is its own.
+        patterns: Ids.
+        errors: As `read_records` gives them.
+        which_type: Of each exception, which of the `types` is its own.
+        types: Ids of types of exceptions.
+        counts: As `read_records` gives them.
+        owners: As `read_records` takes them.
+        rows: Out: as many as records and counts.
+    """
+    for row in range(len(which)):
+        for place in range(9):
+            rows[row, place] = read[row, place]
+        rows[row, 3] = patterns[which[row]]
+    for error in range(len(which_type)):
+        rows[errors[0, error], 7] |= types[which_type[error]] << np.uint64(32)
+    for count in range(len(counts)):
+        row = len(which) + count
+        for place in range(4):
+            rows[row, place] = np.uint64(0)
+        rows[row, 4] = np.uint64(counts[count, 0]) * np.uint64(60_000_000_000)
+        rows[row, 5] = np.uint64(counts[count, 4])
+        rows[row, 6] = np.uint64(owners[counts[count, 3], 2])
+        rows[row, 7] = np.uint64(counts[count, 1])
+        rows[row, 8] = np.uint64(events.LINES) | np.uint64(counts[count, 2]) << np.uint64(56)
+
+
+@kernel(INT64, UINT64_ROWS, INT64S, UINT64S, INT64S)
+def error_kinds(rows, which, kinds, slots):  # type: ignore[no-untyped-def]
+    """Finds kinds of errors: same operation, type of exception, pattern and hour.
+
+    Args:
+        rows: `events.EVENT` as nine words.
+        which: Out: of each row, which of the kinds it is; -1 where it is no error.
+        kinds: Out: 64 bits that stand for each kind, in the order in which they come.
+        slots: Room for a hash table, a power of two and twice as many as rows.
+
+    Returns:
+        How many kinds there are.
+    """
+    found, mix = np.int64(0), np.uint64(0x9E3779B97F4A7C15)
+    mask = np.uint64(len(slots) - 1)
+    for slot in range(len(slots)):
+        slots[slot] = -1
+    for row in range(len(rows)):
+        last = rows[row, 8]
+        is_record = (last & np.uint64(255)) == np.uint64(events.RECORD)
+        which[row] = -1
+        if not is_record or (last >> np.uint64(56)) < np.uint64(events.ERROR):
+            continue
+        kind, half = rows[row, 6] * mix, np.uint64(32)
+        kind = (kind ^ (kind >> half) ^ rows[row, 3]) * mix
+        kind = (kind ^ (kind >> half) ^ (rows[row, 7] >> half)) * mix
+        kind = (kind ^ (kind >> half) ^ (rows[row, 4] // np.uint64(3_600_000_000_000))) * mix
+        at = (kind >> half) & mask
+        while slots[at] >= 0 and kinds[slots[at]] != kind:
+            at = (at + np.uint64(1)) & mask
+        if slots[at] < 0:
+            slots[at] = found
+            kinds[found] = kind
+            found += 1
+        which[row] = slots[at]
+    return found

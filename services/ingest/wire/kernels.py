@@ -6,8 +6,10 @@ import numpy as np
 
 from mesh.jit import (
     BYTES,
+    COUNTS,
     INT32S,
     INT64,
+    INT64_ROWS,
     INT64S,
     UINT8S,
     UINT64,
@@ -102,46 +104,46 @@ def varints(body, starts, ends, parents, values):  # type: ignore[no-untyped-def
 
 
 @kernel(
-    INT64,
+    COUNTS,
     BYTES,
     INT64S,
     INT64S,
     INT64S,
     INT32S,
-    UINT64S,
-    INT64S,
-    INT64S,
-    INT64S,
+    INT64_ROWS,
     UINT8S,
     INT64S,
     UINT64,
     INT64,
-    INT64S,
+    INT64_ROWS,
 )
 def number_texts(  # type: ignore[no-untyped-def]
-    body, scopes, starts, ends, slots, hashes, held, begins, lasts, arena, used, seed, adds, numbers
+    body, scopes, starts, ends, slots, entries, arena, used, seed, adds, found
 ):
-    """Gives each text its number: the same bytes of a scope have the same one, new ones the next.
+    """Finds each text among those that are known; the same bytes of a scope are the same text.
 
     Args:
         body: The bytes in which all texts lie.
         scopes: A number that each text belongs to.
         starts: Where each text begins.
         ends: Where it ends.
-        slots: The hash table: number of a text, or -1; a power of two long, half of it empty.
-        hashes: Hash of each known text. The next three are alike.
-        held: The scope of it.
-        begins: Where it begins in `arena`.
-        lasts: Where it ends there.
+        slots: The hash table: place of a text, or -1; a power of two long, half of it empty.
+        entries: Of each known text its hash, its scope, where it begins and ends in `arena`, when
+            it was met last, and 1 if it has a value: one row, for one access of memory.
         arena: The bytes of all known texts.
-        used: How many texts are known, and how many bytes of `arena` they take.
+        used: How many texts are known, how many bytes of `arena` they take, and how often this was
+            asked.
         seed: Makes the hash one that no sender can foresee.
-        adds: 1 to add what is new, 0 to give it the number -1.
-        numbers: Out: the number of each text.
+        adds: 1 to add what is new, 0 to give it the place -1.
+        found: Out: of each text which one of the different texts it is; of each of these its place,
+            and where among all texts it stands first.
 
     Returns:
-        OK or FULL.
+        OK or FULL, how many different texts there are, how many of them have no value, and 0.
     """
+    different, missing = np.int64(0), np.int64(0)
+    used[2] += 1
+    now = used[2] << 32
     mask = np.uint64(len(slots) - 1)
     factor = np.uint64(0x9E3779B97F4A7C15)
     one, eight = np.uint64(1), np.uint64(8)
@@ -166,21 +168,20 @@ def number_texts(  # type: ignore[no-untyped-def]
                 if adds == 0:
                     break
                 known = np.int32(used[0])
-                if known == len(begins) or used[1] + np.int64(size) > len(arena):
-                    return 2
+                if known == len(entries) or used[1] + np.int64(size) > len(arena):
+                    return 2, 0, 0, 0
                 slots[slot] = known
-                hashes[known] = mixed
-                held[known] = scope
-                begins[known] = used[1]
+                entries[known, 0], entries[known, 1] = np.int64(mixed), scope
+                entries[known, 2], entries[known, 4], entries[known, 5] = used[1], 0, 0
                 for place in range(np.int64(size)):
                     arena[used[1] + place] = body[start + np.uint64(place)]
                 used[0] += 1
                 used[1] += np.int64(size)
-                lasts[known] = used[1]
+                entries[known, 3] = used[1]
                 break
-            is_like = hashes[known] == mixed and held[known] == scope
-            if is_like and np.uint64(lasts[known] - begins[known]) == size:
-                first, at = np.uint64(begins[known]), np.uint64(0)
+            is_like = entries[known, 0] == np.int64(mixed) and entries[known, 1] == scope
+            if is_like and np.uint64(entries[known, 3] - entries[known, 2]) == size:
+                first, at = np.uint64(entries[known, 2]), np.uint64(0)
                 while at + eight <= size and word(arena, first + at) == word(body, start + at):
                     at += eight
                 while at < size and arena[first + at] == body[start + at]:
@@ -188,5 +189,13 @@ def number_texts(  # type: ignore[no-untyped-def]
                 if at == size:
                     break
             slot = (slot + one) & mask
-        numbers[text] = known
-    return 0
+        if known >= 0 and entries[known, 4] >= now:
+            found[0, text] = entries[known, 4] - now
+            continue
+        if known >= 0:
+            entries[known, 4] = now + different
+            missing += np.int64(entries[known, 5] == 0)
+        found[0, text] = different
+        found[1, different], found[2, different] = known, text
+        different += 1
+    return 0, different, missing, 0

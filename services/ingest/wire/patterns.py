@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from mesh.jit import BYTES, INT64S, UINT8S, VERDICT, kernel, loop_part
+from mesh.jit import BYTES, INT64_ROWS, INT64S, UINT8S, VERDICT, kernel, loop_part
 
 VARIABLE: Final = 2
 """The byte that stands for a run of variables."""
@@ -64,8 +64,8 @@ def _last_closing(body, at, end):  # type: ignore[no-untyped-def]
     return last
 
 
-@kernel(VERDICT, BYTES, INT64S, INT64S, INT64S, UINT8S, INT64S)
-def mask_texts(body, starts, ends, numbers, arena, key_ends):  # type: ignore[no-untyped-def]
+@kernel(VERDICT, BYTES, INT64S, INT64S, INT64S, UINT8S, INT64_ROWS)
+def mask_texts(body, starts, ends, numbers, arena, keys):  # type: ignore[no-untyped-def]
     """Writes each text without its variables, one behind the other; a run of them is VARIABLE.
 
     At most 64 words and 1024 bytes of a text are read.
@@ -76,7 +76,7 @@ def mask_texts(body, starts, ends, numbers, arena, key_ends):  # type: ignore[no
         ends: Where it ends.
         numbers: Of each text, what is written before it, in 8 bytes.
         arena: Out: the number and what is left of each text.
-        key_ends: Out: where each ends.
+        keys: Out: where each begins and, in a second row, where it ends.
 
     Returns:
         OK or FULL, and the bytes that were used.
@@ -86,6 +86,7 @@ def mask_texts(body, starts, ends, numbers, arena, key_ends):  # type: ignore[no
         at, end = starts[text], min(ends[text], starts[text] + 1024)
         if used + 2 * (end - at) + 16 > len(arena):
             return 2, used
+        keys[0, text] = used
         for shift in range(8):
             arena[used] = np.uint8((numbers[text] >> (8 * shift)) & 255)
             used += 1
@@ -148,5 +149,5 @@ def mask_texts(body, starts, ends, numbers, arena, key_ends):  # type: ignore[no
                 arena[np.uint64(used)] = 2
                 used += 1
                 follows = True
-        key_ends[text] = used
+        keys[1, text] = used
     return 0, used

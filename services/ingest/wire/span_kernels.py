@@ -1,5 +1,7 @@
 """The compiled loop over spans of OTLP: each byte once, of attributes those that are known."""
 
+from typing import Final
+
 import numpy as np
 
 from mesh.jit import (
@@ -8,12 +10,15 @@ from mesh.jit import (
     INT32_ROWS,
     INT64_ROWS,
     INT64S,
+    NOTHING,
     UINT8S,
     UINT64,
     UINT64_ROWS,
+    UINT64S,
     kernel,
     loop_part,
 )
+from services.ingest.model import events
 from services.ingest.wire.event_fields import (
     MALFORMED,
     NUMBER,
@@ -24,6 +29,9 @@ from services.ingest.wire.event_fields import (
     thinning,
 )
 from services.ingest.wire.varints import take_field, word
+
+_EXCEPTION: Final = events.RECORD | events.SPAN_EXCEPTION << 32 | events.ERROR << 56
+"""The last word of the row of an exception."""
 
 
 @loop_part
@@ -91,11 +99,11 @@ def _exceptions(body, start, end, row, known, errors, raised):  # type: ignore[n
             is_one = is_one and body[value + np.uint64(8)] == 110
     if not is_one:
         return raised
-    if raised == len(errors):
+    if raised == errors.shape[1]:
         return np.int64(-2)
-    errors[raised, 0], errors[raised, 1] = row, np.int64(time)
+    errors[0, raised], errors[1, raised] = row, np.int64(time)
     for place in range(2, 8):
-        errors[raised, place] = 0
+        errors[place, raised] = 0
     at = start
     while at < end:
         tag, value, at = take_field(body, at, end)
@@ -106,8 +114,8 @@ def _exceptions(body, start, end, row, known, errors, raised):  # type: ignore[n
             if place >= 0 and role(known, place) >= 7:
                 which = 2 * (role(known, place) - 6)
                 is_text = last > first
-                errors[raised, which] = first if is_text else np.int64(0)
-                errors[raised, which + 1] = last if is_text else np.int64(0)
+                errors[which, raised] = first if is_text else np.int64(0)
+                errors[which + 1, raised] = last if is_text else np.int64(0)
     return raised + 1
 
 
@@ -124,7 +132,7 @@ def _exceptions(body, start, end, row, known, errors, raised):  # type: ignore[n
     INT32_ROWS,
     INT64_ROWS,
     UINT8S,
-    INT64S,
+    INT64_ROWS,
 )
 def read_spans(  # type: ignore[no-untyped-def]
     body,
@@ -138,28 +146,28 @@ def read_spans(  # type: ignore[no-untyped-def]
     said,
     errors,
     arena,
-    key_ends,
+    keys,
 ):
     """Reads spans.
 
     Args:
         body: The bytes in which all spans lie.
         records: Begin and end of each span, and its resource.
-        owners: Of each resource its number, -1 where it cannot be read, and the id of its instance.
-            Out: 1 in the third column where a span was taken.
+        owners: Of each resource its number, -1 where it cannot be read, the id of its instance, and
+            that of its service. Out: 1 in the fourth column where a span was taken.
         latest_ns: No span may end later.
         known: The known keys, `services.ingest.otlp.known.TABLE`.
-        rows: Out, a row of nine words for each span that is taken: `events.EVENT`, but for the id
-            of its operation and of its peer.
+        rows: Out, a row of nine words for each span that is taken: `events.EVENT`, but for what
+            `finish_spans` adds.
         refused: Out: how many are refused by the reason 1 to 6. Filled with 0.
         about: Out, a row each: its resource, begin and end of its name, and where what it
             has said begins and ends.
         said: Out: number, begin and end of each attribute that its name or peer comes from.
-        errors: Out, of each exception: its row, its time, begin and end of its type, of its
-            message, and of its stack trace.
+        errors: Out, a column for each exception: its row, its time, begin and end of its type, of
+            its message, and of its stack trace.
         arena: Out, one behind the other, all that the operation and the peer of each come from; as
             long as the body.
-        key_ends: Out: where each ends.
+        keys: Out: where each begins and, in a second row, where it ends.
 
     Returns:
         OK, BROKEN or FULL, and how many spans, attributes and exceptions there are.
@@ -254,7 +262,7 @@ def read_spans(  # type: ignore[no-untyped-def]
             refused[reason] += 1
             told, raised = first_told, first_raised
             continue
-        owners[owner, 2] = 1
+        owners[owner, 3] = 1
         rows[good, 0], rows[good, 1], rows[good, 2] = one, two, own
         rows[good, 3] = word(body, parent_at) if parent_size == 8 else nothing
         rows[good, 4], rows[good, 5], rows[good, 6] = min(start, stop), stop, nothing
@@ -279,7 +287,50 @@ def read_spans(  # type: ignore[no-untyped-def]
         if used + (end - records[record, 0]) > len(arena):
             return 2, 0, 0, 0
         number = owners[owner, 0]
+        keys[0, good] = used
         used = _key(body, about, good, number, kind, said, known, arena, used)
-        key_ends[good] = used
+        keys[1, good] = used
         good += 1
     return 0, good, told, raised
+
+
+@kernel(
+    NOTHING,
+    UINT64_ROWS,
+    INT64S,
+    UINT64_ROWS,
+    INT64_ROWS,
+    INT64S,
+    UINT64S,
+    UINT64_ROWS,
+)
+def finish_spans(read, which, words, errors, which_type, types, rows):  # type: ignore[no-untyped-def]
+    """Rows of spans with what they are called, and behind them a row for each exception.
+
+    Args:
+        read: The rows of `read_spans`.
+        which: Of each of them, which of the `words` are its own.
+        words: Id of an operation, id of whom it calls as the upper half of a word, flags as they
+            stand in the last word of a row.
+        errors: As `read_spans` gives them.
+        which_type: Of each exception, which of the `types` is its own.
+        types: Ids of types of exceptions.
+        rows: Out: as many as spans and exceptions.
+    """
+    spans = len(which)
+    for row in range(spans):
+        for word_of_row in range(6):
+            rows[row, word_of_row] = read[row, word_of_row]
+        named = which[row]
+        rows[row, 6] = words[named, 0]
+        rows[row, 7] = read[row, 7] | words[named, 1]
+        rows[row, 8] = read[row, 8] | words[named, 2]
+    for error in range(len(which_type)):
+        row, span, time = spans + error, errors[0, error], np.uint64(errors[1, error])
+        time = time if time > np.uint64(0) else read[span, 5]
+        for word_of_row in range(3):
+            rows[row, word_of_row] = read[span, word_of_row]
+        rows[row, 3], rows[row, 4], rows[row, 5] = np.uint64(0), time, time
+        rows[row, 6] = rows[span, 6]
+        rows[row, 7] = read[span, 7] | types[which_type[error]] << np.uint64(32)
+        rows[row, 8] = np.uint64(_EXCEPTION)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,44 +17,68 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 
 
 class _Generation:
-    """Texts and their values. Memory is touched as it is filled, but for 25 bytes a text."""
+    """Texts and their values. Memory is touched as it is filled, but for 16 bytes a text."""
 
     def __init__(self, most: int, most_bytes: int, dtype: Any, seed: np.uint64) -> None:
         self._seed = seed
         self._slots = np.full(1 << (2 * most - 1).bit_length(), -1, np.int32)
-        self._hashes = np.empty(most, np.uint64)
-        self._scopes = np.empty(most, np.int64)
-        self._begins, self._ends = np.empty(most, np.int64), np.empty(most, np.int64)
+        self._entries = np.empty((most, 6), np.int64)
         self._arena = np.empty(most_bytes, np.uint8)
-        self._used = np.zeros(2, np.int64)
-        self.values: NDArray[Any] = np.empty(most, dtype)
-        self.is_known = np.zeros(most, np.bool_)
+        self._used = np.zeros(3, np.int64)
+        self._values: NDArray[Any] = np.empty(most, dtype)
 
-    def places(
-        self, body: Body, spans: Spans, scopes: Int64s, *, adds: bool
-    ) -> tuple[bool, Int64s]:
-        """Whether there was room for all, and the place of each text: -1 for one not there."""
+    def found(self, body: Body, spans: Spans, scopes: Int64s, *, adds: bool) -> "_Found | None":
+        """Where the texts of a body are; None when there is no room for all."""
         # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
         from services.ingest.wire import kernels
 
-        places = np.empty(len(spans), np.int64)
-        verdict = kernels.number_texts(  # type: ignore[no-untyped-call]
+        found = np.empty((3, len(spans)), np.int64)
+        verdict, different, missing, _ = kernels.number_texts(  # type: ignore[no-untyped-call]
             np.frombuffer(body, np.uint8),
             scopes,
             np.ascontiguousarray(spans.starts),
             np.ascontiguousarray(spans.ends),
             self._slots,
-            self._hashes,
-            self._scopes,
-            self._begins,
-            self._ends,
+            self._entries,
             self._arena,
             self._used,
             self._seed,
             int(adds),
-            places,
+            found,
         )
-        return verdict == kernels.OK, places
+        if verdict != kernels.OK:
+            return None
+        return _Found(found[0], found[1, :different], found[2, :different], missing)
+
+    def has_value(self, places: Int64s) -> NDArray[np.bool_]:
+        """Whether the text of each place has a value; none has at -1."""
+        has: NDArray[np.bool_] = (places >= 0) & (self._entries[places, 5] == 1)
+        return has
+
+    def values(self, places: Int64s) -> NDArray[Any]:
+        """The value of the text of each place."""
+        return self._values[places]
+
+    def put(self, places: Int64s, values: NDArray[Any]) -> None:
+        """Gives texts their values."""
+        self._values[places] = values
+        self._entries[places, 5] = 1
+
+
+class _Found(NamedTuple):
+    """Where the texts of a body are in a generation.
+
+    Attributes:
+        which: Of each text, which one of the different texts it is.
+        places: Of each of these its place; -1 where it is not there.
+        firsts: Where among all texts each of these stands first, ascending.
+        missing: How many of these are there and have no value.
+    """
+
+    which: Int64s
+    places: Int64s
+    firsts: Int64s
+    missing: int
 
 
 class Remembered:
@@ -83,33 +107,31 @@ class Remembered:
         The same text of another scope, a number for each, is another one. What `make` raises is
         raised: then these places are as new as before.
         """
-        values, places = self.placed(body, spans, make, scopes)
-        return values[places]
+        values, which = self.different(body, spans, make, scopes)
+        return values if len(values) == len(which) else values[which]
 
-    def placed(
+    def different(
         self,
         body: Body,
         spans: Spans,
         make: Callable[[Sequence[int]], Any],
         scopes: Int64s | None = None,
     ) -> tuple[NDArray[Any], Int64s]:
-        """Like `of`, as values that are good until the next call, and the place of each there."""
+        """Like `of`, the value of each different text, and which of these each text is."""
         scopes = np.zeros(len(spans), np.int64) if scopes is None else scopes
-        young, places = self._placed(body, spans, scopes)
-        is_known = young.is_known[places]
-        if not is_known.all():
-            new = (~is_known).nonzero()[0]
-            made, firsts = np.unique(places[new], return_index=True)
-            young.values[made] = self._values(body, spans, scopes, new[firsts], make)
-            young.is_known[made] = True
-        return young.values, places
+        young, found = self._placed(body, spans, scopes)
+        if found.missing:
+            new = (~young.has_value(found.places)).nonzero()[0]
+            made = self._values(body, spans, scopes, found.firsts[new], make)
+            young.put(found.places[new], made)
+        return young.values(found.places), found.which
 
-    def _placed(self, body: Body, spans: Spans, scopes: Int64s) -> tuple[_Generation, Int64s]:
+    def _placed(self, body: Body, spans: Spans, scopes: Int64s) -> tuple[_Generation, _Found]:
         for _ in range(2):  # the second time in a new generation, which has room for a body
             if self._young is not None:
-                fits, places = self._young.places(body, spans, scopes, adds=True)
-                if fits:
-                    return self._young, places
+                found = self._young.found(body, spans, scopes, adds=True)
+                if found is not None:
+                    return self._young, found
             self._old = self._young
             self._young = _Generation(self._most, self._most_bytes, self._dtype, self._seed)
         raise AssertionError("a body has more texts than there is room for")
@@ -119,15 +141,16 @@ class Remembered:
         body: Body,
         spans: Spans,
         scopes: Int64s,
-        new: NDArray[np.intp],
+        new: Int64s,
         make: Callable[[Sequence[int]], Any],
     ) -> NDArray[Any]:
         values, is_known = np.empty(len(new), self._dtype), np.zeros(len(new), np.bool_)
         if self._old is not None:
             asked = Spans(spans.parents[new], spans.starts[new], spans.ends[new])
-            _, places = self._old.places(body, asked, scopes[new], adds=False)
-            is_known = (places >= 0) & self._old.is_known[places]
-            values[is_known] = self._old.values[places[is_known]]
+            found = self._old.found(body, asked, scopes[new], adds=False)
+            if found is not None:  # it is: nothing is added
+                is_known = self._old.has_value(found.places)
+                values[is_known] = self._old.values(found.places[is_known])
         missing = (~is_known).nonzero()[0]
         if len(missing):
             values[missing] = make(new[missing].tolist())
@@ -152,10 +175,3 @@ class Texts:
     def _new(self, places: Sequence[int]) -> Int64s:
         first, self._next = self._next, self._next + len(places)
         return np.arange(first, self._next)
-
-
-def present(places: Int64s) -> Int64s:
-    """Which places there are, ascending; none is below 0."""
-    is_there = np.zeros(int(places.max(initial=-1)) + 1, np.bool_)
-    is_there[places] = True
-    return is_there.nonzero()[0]
