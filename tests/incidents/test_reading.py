@@ -1,5 +1,6 @@
 """What people read: lists, postmortems, the audit log, and a watch."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -7,7 +8,8 @@ from mesh.audit import AuditLog
 from sensus.incidents.v1 import incidents_service_pb2 as pb
 from services.incidents.lifecycle.times import Times
 from services.incidents.store.incidents import rebuild
-from tests.incidents.harness import Running, refused
+from tests.incidents.harness import LIMIT_S, Running, refused
+from tests.ingest.harness import alert
 
 
 async def test_a_reader_changes_nothing(shared: Running) -> None:
@@ -116,6 +118,33 @@ async def test_a_watch_tells_each_event_once_with_labels(shared: Running) -> Non
         "critical",
         f"{env}-shop",
     )
+
+
+async def test_an_open_watch_tells_the_labels_of_who_joins(shared: Running) -> None:
+    env = shared.env()
+    await shared.opened(env, "a")
+    selector = f'{{environment="{env}"}}'
+    request = pb.WatchIncidentsRequest(
+        after_cursor=0, selector=selector, include_member_labels=True
+    )
+    call = shared.stub.WatchIncidents(request)
+    told: list[set[str]] = []
+    async with asyncio.timeout(LIMIT_S):
+        async for frame in call:
+            if frame.HasField("change"):
+                sets = [
+                    {each.name: each.value for each in one.labels}
+                    for one in frame.change.member_labels
+                ]
+                told.append({each["alertname"] for each in sets})
+                if len(told) == 1:
+                    now = shared.clock.now_ms()
+                    pairs = {"severity": "critical", "env": env, "service": f"{env}-shop"}
+                    await shared.write(alert(start_ms=now, **pairs, alertname="b"))
+            if told and told[-1] == {"a", "b"}:
+                break
+    call.cancel()
+    assert told[0] == {"a"}
 
 
 async def test_the_rows_are_a_fold_of_the_log(shared: Running) -> None:

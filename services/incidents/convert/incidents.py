@@ -93,14 +93,14 @@ def timeline(events: Sequence[Event]) -> list[pb.IncidentEvent]:
 
 
 def frame(
-    known: Frame[LoggedEvent], label_sets: Sequence[dict[str, str]], now_ms: int
+    known: Frame[LoggedEvent], label_sets: Sequence[service_pb.LabelSet], now_ms: int
 ) -> service_pb.WatchIncidentsResponse:
     """One frame of a watch; `label_sets` are those of members, where they are asked for."""
     if known.entry is not None:
         change = service_pb.IncidentChange(
             event=event(known.entry.event),
             incident=incident(known.entry.incident),
-            member_labels=[service_pb.LabelSet(labels=labels(each)) for each in label_sets],
+            member_labels=label_sets,
         )
         return service_pb.WatchIncidentsResponse(cursor=known.cursor, change=change)
     if known.draining:

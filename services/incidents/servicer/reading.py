@@ -1,8 +1,10 @@
 """Incidents, members and the log, read."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import aclosing
 from typing import Final
+
+from cachetools import LRUCache
 
 from mesh.errors import NotFound
 from sensus.incidents.v1 import incidents_service_pb2 as pb
@@ -14,6 +16,7 @@ from services.incidents.store.services import FIRST, ServicePlace
 
 _INLINE: Final = 200
 _LABEL_SETS: Final = 200
+_INCIDENTS_KNOWN: Final = 16
 _LAST: Final = 2**62
 _RECENT_MS: Final = 86_400_000
 
@@ -29,12 +32,12 @@ class ReadingMethods(pb_grpc.IncidentsServiceServicer):
         """The log behind the caller's cursor."""
         wanted = requests.watch_query(request)
         watch = self._parts.publisher.watch(wanted.after, wanted.wants, wanted.heartbeat_s)
+        known: LRUCache[tuple[str, int], list[pb.LabelSet]] = LRUCache(_INCIDENTS_KNOWN)
         async with aclosing(watch) as frames:
             async for frame in frames:
-                sets = []
+                sets: list[pb.LabelSet] = []
                 if frame.entry is not None and wanted.with_labels:
-                    named = frame.entry.incident.incident_id
-                    sets = await self._parts.incidents.member_labels(named, _LABEL_SETS)
+                    sets = await self._label_sets(frame.entry.incident, known)
                 yield incidents.frame(frame, sets, self._parts.clock.now_ms())
 
     async def ListIncidents(  # noqa: N802
@@ -109,6 +112,18 @@ class ReadingMethods(pb_grpc.IncidentsServiceServicer):
         return pb.ListTimelineResponse(
             events=incidents.timeline(events[:size]), next_page_token=token
         )
+
+    async def _label_sets(
+        self, incident: Incident, known: MutableMapping[tuple[str, int], list[pb.LabelSet]]
+    ) -> list[pb.LabelSet]:
+        """Those of the members of an incident. What joins or ends gives it an event, so events that
+        are read together share them: in a storm it has hundreds a second.
+        """
+        key = incident.incident_id, incident.event_no
+        if key not in known:
+            found = await self._parts.incidents.member_labels(incident.incident_id, _LABEL_SETS)
+            known[key] = [pb.LabelSet(labels=common.labels(each)) for each in found]
+        return known[key]
 
     async def _find(self, incident_id: str) -> Incident:
         found = None if "\0" in incident_id else await self._parts.incidents.find(incident_id)

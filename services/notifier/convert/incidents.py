@@ -1,6 +1,6 @@
 """Frames of the incidents service as changes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sensus.core.v1 import series_pb2
 from sensus.incidents.v1 import incident_pb2, incidents_service_pb2
@@ -48,10 +48,9 @@ def change_of(frame: incidents_service_pb2.WatchIncidentsResponse) -> Change:
     kind = _KIND.get(event.kind) if event.transition else None
     if kind is Kind.AGAIN and incident.flapping:
         kind = Kind.FLAPPING
-    members = [_labels(each.labels) for each in frame.change.member_labels]
     return Change(
         cursor=frame.cursor,
-        incident=incident_of(incident, event=event, members=members),
+        incident=incident_of(incident, event=event, members=frame.change.member_labels),
         event=Event(time_ms=event.time.ToMilliseconds(), actor=event.actor, text=event.text),
         kind=kind,
         transition=event.transition,
@@ -63,7 +62,7 @@ def incident_of(
     incident: incident_pb2.Incident,
     *,
     event: incident_pb2.IncidentEvent,
-    members: list[dict[str, str]],
+    members: Sequence[incidents_service_pb2.LabelSet],
 ) -> Incident:
     """An incident with state and severity as of the event."""
     severity = SEVERITY.get(event.severity) or SEVERITY.get(incident.severity, Severity.INFO)
@@ -96,7 +95,7 @@ def incident_of(
         slo_minutes=incident.slo_minutes if incident.HasField("slo_minutes") else None,
         resolve_reason=incident.resolve_reason,
         traceparent=incident.traceparent,
-        member_labels=tuple(members[:_MEMBERS_KEPT]),
+        member_labels=tuple(_labels(each.labels) for each in members[:_MEMBERS_KEPT]),
         members_left_out=max(0, incident.member_count - _MEMBERS_KEPT)
         if len(members) > _MEMBERS_KEPT
         else 0,
