@@ -1,8 +1,11 @@
 """One HTTP connection: uvicorn's, with the bounds that uvicorn leaves to a proxy in front."""
 
+import asyncio
 import re
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import unquote
 
 import httptools
 import uvicorn
@@ -11,7 +14,7 @@ from uvicorn.server import ServerState
 
 from mesh.errors import InvalidInput, SensusError
 from services.gateway.http.admission import Admission
-from services.gateway.http.corked import Corked
+from services.gateway.http.exchange import Exchange
 from services.gateway.http.problems import (
     BodyTooSlow,
     HeadTooLarge,
@@ -77,7 +80,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begins to wait for a request."""
-        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         self._is_admitted = self._admission.admit(self)
         self._due(self._timeouts.head_s)
@@ -120,6 +123,8 @@ class Connection(HttpToolsProtocol):
                 self._head_bytes += len(data)
                 if self._head_bytes > _HEAD_BYTES:
                     raise self._head_too_large()
+            if not self._is_whole:
+                self._await_rest(is_head_begun=was_open)
         except httptools.HttpParserUpgrade as upgrade:
             self._read_on_without_upgrade(data[upgrade.args[0] :])
         except (httptools.HttpParserError, SensusError):
@@ -130,8 +135,7 @@ class Connection(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         self._is_head_open, self._is_whole, self._head_bytes = True, False, 0
-        if self.cycle is None or self.cycle.response_complete:
-            self._due(self._timeouts.head_s)
+        self._body_ends_s = _NEVER
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
@@ -142,7 +146,7 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; one that comes after the body is left out."""
         if self._is_head_open:
-            super().on_header(name, value)
+            self.headers.append((name.lower(), value))
             self._head_bytes += len(name) + len(value)
             if self._head_bytes > _HEAD_BYTES or len(self.headers) > _HEADERS:
                 raise self._head_too_large()
@@ -155,28 +159,21 @@ class Connection(HttpToolsProtocol):
         self._is_head_open = False
         if is_upgrade:
             return
-        super().on_headers_complete()
-        if self.scope["method"] not in METHODS:
-            self.scope["method"] = OTHER_METHOD
-        if not self._is_admitted:
-            self.scope[PROBES_ONLY] = True  # type: ignore[typeddict-unknown-key]
-            self.cycle.keep_alive = False
-        self._body_ends_s = self.loop.time() + self._timeouts.body_s
-        self._due(self._timeouts.body_part_s)
+        before, self.cycle = self.cycle, self._exchange()
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
         self._admission.busy(self)
-
-    def on_body(self, body: bytes) -> None:
-        """A part of the body."""
-        super().on_body(body)
-        if not self.cycle.response_complete:
-            self._due(self._timeouts.body_part_s)
-            self._due_s = min(self._due_s, self._body_ends_s)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         if self.parser.should_upgrade():
             return
-        super().on_message_complete()
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
         self._is_whole = True
         self._due_s = _NEVER
         if self.cycle.response_complete:
@@ -203,6 +200,43 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         is_answered = self.cycle is None or self.cycle.response_complete
         self._due_s = self.loop.time() + self._timeouts.keep_alive_s if is_answered else _NEVER
+
+    def _exchange(self) -> Exchange:
+        """What answers the request whose head was read."""
+        method, version = self.parser.get_method().decode("ascii"), self.parser.get_http_version()
+        self.scope["method"] = method if method in METHODS else OTHER_METHOD
+        self.scope["http_version"] = version
+        path, raw_path, query = _target(self.url)
+        self.scope["path"] = path
+        self.scope["raw_path"] = raw_path
+        self.scope["query_string"] = query
+        if not self._is_admitted:
+            self.scope[PROBES_ONLY] = True  # type: ignore[typeddict-unknown-key]
+        return Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=dict(self.headers).get(b"expect", b"").lower() == b"100-continue",
+            keep_alive=self._is_admitted and version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+
+    def _await_rest(self, *, is_head_begun: bool) -> None:
+        """Bounds the time until more of a request comes, once for all that a read has of it."""
+        is_answered = self.cycle is None or self.cycle.response_complete
+        if self._is_head_open:
+            if is_answered and not is_head_begun:
+                self._due(self._timeouts.head_s)
+        elif not is_answered:
+            self._due(self._timeouts.body_part_s)
+            if self._body_ends_s == _NEVER:
+                self._body_ends_s = self.loop.time() + self._timeouts.body_s
+            self._due_s = min(self._due_s, self._body_ends_s)
 
     def _go_on(self) -> None:
         """As in uvicorn, but without a timer per answer: `check` ends idle connections."""
@@ -249,8 +283,7 @@ class Connection(HttpToolsProtocol):
         return refusal
 
     def _with_known_method(self, data: bytes) -> bytes:
-        start = _START.match(data)
-        if start is None or start[1] in _KNOWN:
+        if data[: data.find(b" ")] in _KNOWN or (start := _START.match(data)) is None:
             return data
         return _STAND_IN + data[start.end(1) :]
 
@@ -288,6 +321,14 @@ class Connection(HttpToolsProtocol):
         self.transport.write(answer)
         self.transport.close()
         self._due(self._timeouts.rest_s)
+
+
+@lru_cache(256)
+def _target(target: bytes) -> tuple[str, bytes, bytes]:
+    """The path of a request, decoded and as it came, and its query."""
+    parsed = httptools.parse_url(target)
+    path = parsed.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
 
 
 def _written(refusal: SensusError) -> bytes:

@@ -58,7 +58,8 @@ async def write_alerts(
     for request, part in _parts(wanted, places):
         _add(outcome, await calls.write(request, principal), part)
         go_on()
-    outcome.refusals = by_index(outcome.refusals)
+    if outcome.refusals:
+        outcome.refusals = by_index(outcome.refusals)
     if outcome.warnings:
         _note_warnings(outcome)
     outcome.count_on(ALERTS_POSTED, len(outcome.refusals))

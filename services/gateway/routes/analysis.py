@@ -18,7 +18,7 @@ from services.gateway.convert import (
     explanation_to_json,
     newest_done,
 )
-from services.gateway.http.bodies import json_response
+from services.gateway.http.bodies import JsonResponse
 from services.gateway.http.endpoint import Endpoint, Operation, Rate, principal_of
 from services.gateway.http.problems import EmptyCollection
 from services.gateway.http.queries import PAGE_NAMES, Page, integer, only, page_parameters
@@ -83,9 +83,9 @@ class AnalysisRoutes:
         principal = principal_of(request)
         if not request.query_params:
             found, _ = await self._page(Page(1, ""), principal)
-            return json_response(LatestAnalysis(explanation=found[0]))
+            return JsonResponse(LatestAnalysis(explanation=found[0]))
         found, next_token = await self._page(_asked_page(request), principal)
-        return json_response(LatestAnalysis(explanations=found, next_page_token=next_token))
+        return JsonResponse(LatestAnalysis(explanations=found, next_page_token=next_token))
 
     async def _page(self, page: Page, principal: Principal) -> tuple[list[dict[str, Any]], str]:
         wanted = newest_done(page.size, page.token)

@@ -13,7 +13,7 @@ from services.gateway.auth.names import known_key_id
 from services.gateway.auth.roles import check_key_scopes
 from services.gateway.auth.secrets import hash_of, new_api_key
 from services.gateway.auth.standing import StandingKeeper
-from services.gateway.http.bodies import decoded, json_response
+from services.gateway.http.bodies import JsonResponse, decoded
 from services.gateway.http.endpoint import Endpoint, Operation, principal_of
 from services.gateway.http.queries import PAGE_NAMES, Page, only, page_parameters
 from services.gateway.model import ApiKey
@@ -100,7 +100,7 @@ class ApiKeyRoutes:
         only(request, PAGE_NAMES)
         keys = await self.api_keys.list_all()
         part, more = Page.of(request).cut(keys, lambda key: key.key_id)
-        return json_response(KeyList(api_keys=[_shown(key) for key in part], next_page_token=more))
+        return JsonResponse(KeyList(api_keys=[_shown(key) for key in part], next_page_token=more))
 
     async def _create(self, request: Request) -> Response:
         sent = await decoded(request, NewKey)
@@ -115,7 +115,7 @@ class ApiKeyRoutes:
             requests_per_minute=sent.requests_per_minute,
         )
         await self.keeper.notice()
-        return json_response(CreatedKey(**msgspec.structs.asdict(_shown(key)), key=secret), 201)
+        return JsonResponse(CreatedKey(**msgspec.structs.asdict(_shown(key)), key=secret), 201)
 
     async def _revoke(self, request: Request) -> Response:
         key_id = known_key_id(request.path_params["key_id"])

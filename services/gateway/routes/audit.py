@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mesh.audit import AuditEntry
-from services.gateway.http.bodies import json_response
+from services.gateway.http.bodies import JsonResponse
 from services.gateway.http.endpoint import Endpoint, Operation
 from services.gateway.http.queries import PAGE_NAMES, Page, bad_page_token, only, page_parameters
 from services.gateway.routes.users import ADMINS
@@ -95,13 +95,13 @@ class AuditRoutes:
         found = await self.audit.newest(_before(page.token), page.size + 1)
         entries = [_shown(entry) for entry in found[: page.size]]
         more = str(entries[-1].entry_id) if len(found) > page.size else ""
-        return json_response(EntryList(entries=entries, next_page_token=more))
+        return JsonResponse(EntryList(entries=entries, next_page_token=more))
 
     async def _verify(self, request: Request) -> Response:
         broken, faults = await self.audit.first_broken(), await self.audit.faults()
         intact = broken is None and not faults
         verdict = Verdict(intact=intact, first_broken_entry_id=broken, faults=faults)
-        return json_response(verdict)
+        return JsonResponse(verdict)
 
 
 def _before(token: str) -> int:

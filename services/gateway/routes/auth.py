@@ -15,7 +15,7 @@ from mesh.auth import PUBLIC
 from mesh.errors import Unauthenticated
 from services.gateway.auth import cookie
 from services.gateway.auth.sessions import Sessions
-from services.gateway.http.bodies import decoded, json_response
+from services.gateway.http.bodies import JsonResponse, decoded
 from services.gateway.http.endpoint import (
     AUTHENTICATED,
     Endpoint,
@@ -181,7 +181,7 @@ class AuthRoutes:
         is_user = kind == "user"
         account = await self.sessions.accounts.find(name) if is_user else None
         ends_at_s = principal.expires_at_s
-        return json_response(
+        return JsonResponse(
             CurrentUser(
                 subject=principal.subject,
                 user_name=name if is_user else "",
@@ -206,7 +206,7 @@ def _basic(header: str) -> tuple[str, str]:
 
 
 def _answer(grant: Grant) -> Response:
-    response = json_response(
+    response = JsonResponse(
         Tokens(
             access_token=grant.access_token,
             refresh_token=grant.refresh_token,

@@ -12,7 +12,7 @@ from mesh.errors import InvalidInput, Unauthenticated, Violation
 from services.gateway.auth import cookie
 from services.gateway.auth.roles import SCOPES_BY_ROLE
 from services.gateway.auth.sessions import Sessions
-from services.gateway.http.bodies import decoded, json_response
+from services.gateway.http.bodies import JsonResponse, decoded
 from services.gateway.http.endpoint import Endpoint, Operation, caller_of
 from services.gateway.model import Grant
 from services.gateway.routes.auth import SessionUser
@@ -111,7 +111,7 @@ class BrowserRoutes:
             role=grant.role,
             scopes=sorted(SCOPES_BY_ROLE[grant.role]),
         )
-        response = json_response(
+        response = JsonResponse(
             SessionToken(access_token=grant.access_token, expires_in=grant.expires_in_s, user=user)
         )
         response.headers["Cache-Control"] = "no-store"

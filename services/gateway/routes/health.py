@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from mesh.auth import PUBLIC
 from services.gateway.health import DATABASE, SERVICES, STORAGE, Component, Dependencies
-from services.gateway.http.bodies import json_response
+from services.gateway.http.bodies import JsonResponse
 from services.gateway.http.endpoint import Endpoint, Handle, Operation
 from services.gateway.intake.tally import Tally
 
@@ -118,15 +118,15 @@ class HealthRoutes:
                 for kind, seen in self.tally.refused().items()
             },
         )
-        return json_response(report, 503 if status == "unhealthy" else 200)
+        return JsonResponse(report, 503 if status == "unhealthy" else 200)
 
     async def _live(self, request: Request) -> Response:
-        return json_response(Standing(status="alive"))
+        return JsonResponse(Standing(status="alive"))
 
     async def _ready(self, request: Request) -> Response:
         if self.dependencies.is_ready:
-            return json_response(Standing(status="ready"))
-        return json_response(Standing(status="not ready"), 503)
+            return JsonResponse(Standing(status="ready"))
+        return JsonResponse(Standing(status="not ready"), 503)
 
     async def _metrics(self, request: Request) -> Response:
         text, content_type = await self.exposition.text(request.headers.get("accept", ""))

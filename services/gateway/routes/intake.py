@@ -13,7 +13,7 @@ from mesh.auth import Policy
 from mesh.clock import Clock
 from mesh.errors import InvalidInput
 from services.gateway.clients import Clients
-from services.gateway.http.bodies import json_response, off_loop
+from services.gateway.http.bodies import JsonResponse, off_loop
 from services.gateway.http.endpoint import Endpoint, Operation, Rate, principal_of
 from services.gateway.http.problems import IdempotencyKeyReused
 from services.gateway.intake.alert_calls import AlertCalls
@@ -188,7 +188,7 @@ class IntakeRoutes:
 
 
 def _alerts_taken(outcome: AlertOutcome) -> Response:
-    return json_response(
+    return JsonResponse(
         AlertsResult(
             accepted=outcome.accepted,
             duplicates=outcome.duplicates,
@@ -203,7 +203,7 @@ def _alerts_taken(outcome: AlertOutcome) -> Response:
 
 
 def _samples_taken(outcome: Outcome) -> Response:
-    return json_response(
+    return JsonResponse(
         SamplesResult(
             accepted=outcome.accepted,
             duplicates=outcome.duplicates,

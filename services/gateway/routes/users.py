@@ -14,7 +14,7 @@ from services.gateway.auth.names import check_user_name, known_user_name
 from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.roles import check_role
 from services.gateway.auth.standing import StandingKeeper
-from services.gateway.http.bodies import decoded, json_response
+from services.gateway.http.bodies import JsonResponse, decoded
 from services.gateway.http.endpoint import Endpoint, Handle, Operation, principal_of
 from services.gateway.http.queries import PAGE_NAMES, Page, only, page_parameters
 from services.gateway.model import Account
@@ -130,7 +130,7 @@ class UserRoutes:
         accounts = await self.accounts.list_all()
         part, more = Page.of(request).cut(accounts, lambda account: account.user_name)
         users = [_shown(account) for account in part]
-        return json_response(UserList(users=users, next_page_token=more))
+        return JsonResponse(UserList(users=users, next_page_token=more))
 
     async def _create(self, request: Request) -> Response:
         sent = await decoded(request, NewUser)
@@ -139,7 +139,7 @@ class UserRoutes:
         actor = principal_of(request).subject
         hashed = await self.passwords.hash(sent.password)
         account = await self.accounts.create(actor, sent.user_name, hashed, sent.role)
-        return json_response(_shown(account), 201)
+        return JsonResponse(_shown(account), 201)
 
     async def _update(self, request: Request) -> Response:
         user_name = known_user_name(request.path_params["user_name"])
@@ -157,7 +157,7 @@ class UserRoutes:
             password_hash=hashed,
         )
         await self.keeper.notice()
-        return json_response(_shown(account))
+        return JsonResponse(_shown(account))
 
     async def _delete(self, request: Request) -> Response:
         user_name = known_user_name(request.path_params["user_name"])
