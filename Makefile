@@ -119,6 +119,10 @@ bench-intake: setup ## Reading bodies of other systems, beside protobuf objects
 bench-write-path: setup ## Sender to commit beside raw inserts, acks on a schedule, CPU by number of series
 	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.write_path
 
+.PHONY: bench-write-profile
+bench-write-profile: setup ## Where the time of a sample goes in ingest, by module, and a flame graph
+	GRPC_VERBOSITY=NONE $(BIN)/python -m bench.write_profile
+
 .PHONY: bench-events
 bench-events: setup ## Reading OTLP traces and logs, beside protobuf objects
 	$(BIN)/python -m bench.events
