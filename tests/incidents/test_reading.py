@@ -2,13 +2,16 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from mesh.audit import AuditLog
 from sensus.incidents.v1 import incidents_service_pb2 as pb
 from services.incidents.lifecycle.times import Times
 from services.incidents.store.incidents import rebuild
-from tests.incidents.harness import LIMIT_S, Running, refused
+from tests.incidents.harness import LIMIT_S, RESOLVED, Running, refused
 from tests.ingest.harness import alert
 
 
@@ -120,31 +123,41 @@ async def test_a_watch_tells_each_event_once_with_labels(shared: Running) -> Non
     )
 
 
-async def test_an_open_watch_tells_the_labels_of_who_joins(shared: Running) -> None:
-    env = shared.env()
-    await shared.opened(env, "a")
-    selector = f'{{environment="{env}"}}'
-    request = pb.WatchIncidentsRequest(
-        after_cursor=0, selector=selector, include_member_labels=True
-    )
-    call = shared.stub.WatchIncidents(request)
-    told: list[set[str]] = []
+async def told_names(watch: Any, wanted: Callable[[set[str]], bool]) -> set[str]:
+    """The alerts whose labels a watch tells, once they are as wanted."""
     async with asyncio.timeout(LIMIT_S):
-        async for frame in call:
-            if frame.HasField("change"):
-                sets = [
-                    {each.name: each.value for each in one.labels}
-                    for one in frame.change.member_labels
-                ]
-                told.append({each["alertname"] for each in sets})
-                if len(told) == 1:
-                    now = shared.clock.now_ms()
-                    pairs = {"severity": "critical", "env": env, "service": f"{env}-shop"}
-                    await shared.write(alert(start_ms=now, **pairs, alertname="b"))
-            if told and told[-1] == {"a", "b"}:
-                break
-    call.cancel()
-    assert told[0] == {"a"}
+        async for frame in watch:
+            sets = [
+                {each.name: each.value for each in one.labels} for one in frame.change.member_labels
+            ]
+            names = {each["alertname"] for each in sets}
+            if names and wanted(names):
+                return names
+    raise AssertionError("the watch ended")
+
+
+@pytest.mark.parametrize("many", [1, 250])
+async def test_an_open_watch_tells_the_labels_of_who_joins_and_fires(
+    shared: Running, many: int
+) -> None:
+    env, start = shared.env(), shared.clock.now_ms()
+    names = [f"n{number}" for number in range(many)]
+    await shared.opened(env, *names)
+    request = pb.WatchIncidentsRequest(
+        after_cursor=0, selector=f'{{environment="{env}"}}', include_member_labels=True
+    )
+    most = min(200, many)
+    pairs = {"severity": "critical", "env": env, "service": f"{env}-shop"}
+    watch = shared.stub.WatchIncidents(request)
+    told = await told_names(watch, lambda names: len(names) == most)
+    await shared.write(alert(start_ms=start, **pairs, alertname="late"))
+    told = await told_names(watch, lambda names: len(names) == min(200, many + 1))
+    gone = min(told - {"late"})
+    over = alert(RESOLVED, start_ms=start, end_ms=start + 1, **pairs, alertname=gone)
+    await shared.write(over)
+    if many > most:
+        await told_names(watch, lambda names: len(names) == most and gone not in names)
+    watch.cancel()
 
 
 async def test_the_rows_are_a_fold_of_the_log(shared: Running) -> None:

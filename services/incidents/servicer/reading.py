@@ -1,22 +1,19 @@
 """Incidents, members and the log, read."""
 
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
-
-from cachetools import LRUCache
 
 from mesh.errors import NotFound
 from sensus.incidents.v1 import incidents_service_pb2 as pb
 from sensus.incidents.v1 import incidents_service_pb2_grpc as pb_grpc
 from services.incidents.convert import common, incidents, requests, services
 from services.incidents.model.incident import Incident
+from services.incidents.servicer.member_labels import MemberLabels
 from services.incidents.servicer.parts import Parts
 from services.incidents.store.services import FIRST, ServicePlace
 
 _INLINE: Final = 200
-_LABEL_SETS: Final = 200
-_INCIDENTS_KNOWN: Final = 16
 _LAST: Final = 2**62
 _RECENT_MS: Final = 86_400_000
 
@@ -32,13 +29,14 @@ class ReadingMethods(pb_grpc.IncidentsServiceServicer):
         """The log behind the caller's cursor."""
         wanted = requests.watch_query(request)
         watch = self._parts.publisher.watch(wanted.after, wanted.wants, wanted.heartbeat_s)
-        known: LRUCache[tuple[str, int], list[pb.LabelSet]] = LRUCache(_INCIDENTS_KNOWN)
+        members = MemberLabels(self._parts.incidents)
         async with aclosing(watch) as frames:
             async for frame in frames:
                 sets: list[pb.LabelSet] = []
+                now_ms = self._parts.clock.now_ms()
                 if frame.entry is not None and wanted.with_labels:
-                    sets = await self._label_sets(frame.entry.incident, known)
-                yield incidents.frame(frame, sets, self._parts.clock.now_ms())
+                    sets = await members.of(frame.entry.incident, now_ms)
+                yield incidents.frame(frame, sets, now_ms)
 
     async def ListIncidents(  # noqa: N802
         self, request: pb.ListIncidentsRequest, context: object
@@ -112,18 +110,6 @@ class ReadingMethods(pb_grpc.IncidentsServiceServicer):
         return pb.ListTimelineResponse(
             events=incidents.timeline(events[:size]), next_page_token=token
         )
-
-    async def _label_sets(
-        self, incident: Incident, known: MutableMapping[tuple[str, int], list[pb.LabelSet]]
-    ) -> list[pb.LabelSet]:
-        """Those of the members of an incident. What joins or ends gives it an event, so events that
-        are read together share them: in a storm it has hundreds a second.
-        """
-        key = incident.incident_id, incident.event_no
-        if key not in known:
-            found = await self._parts.incidents.member_labels(incident.incident_id, _LABEL_SETS)
-            known[key] = [pb.LabelSet(labels=common.labels(each)) for each in found]
-        return known[key]
 
     async def _find(self, incident_id: str) -> Incident:
         found = None if "\0" in incident_id else await self._parts.incidents.find(incident_id)

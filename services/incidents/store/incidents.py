@@ -44,7 +44,7 @@ SELECT body FROM incidents.event WHERE incident_id = $1 AND event_no < $2::bigin
 ORDER BY event_no DESC LIMIT $3
 """
 _LABELS: Final = """
-SELECT labels FROM (
+SELECT labels, is_over FROM (
     SELECT DISTINCT ON (labels) labels, is_over, joined_no FROM (
         (SELECT labels, false AS is_over, joined_no FROM incidents.member
             WHERE incident_id = $1 AND end_ms = 0 LIMIT 10 * $2)
@@ -182,11 +182,15 @@ class IncidentStore:
             rows = await self._pool.fetch(_TIMELINE, incident_id, before_no, limit)
         return [msgspec.json.decode(row["body"], type=Event) for row in rows]
 
-    async def member_labels(self, incident_id: str, limit: int) -> list[dict[str, str]]:
-        """Different label sets of members, those that fire first; of very many, those of some."""
+    async def member_labels(
+        self, incident_id: str, limit: int
+    ) -> list[tuple[dict[str, str], bool]]:
+        """Different label sets of members, those that fire first, and whether each does; of very
+        many members, those of some.
+        """
         with guard("member_labels"):
             rows = await self._pool.fetch(_LABELS, incident_id, limit)
-        return [row["labels"] for row in rows]
+        return [(row["labels"], not row["is_over"]) for row in rows]
 
     async def log(self) -> AsyncIterator[Event]:
         """The whole log, oldest first."""
