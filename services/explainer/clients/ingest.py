@@ -32,6 +32,7 @@ SEVERITY: Final = {
     series_pb2.SEVERITY_CRITICAL: "critical",
 }
 _RULES_KEPT: Final = 256
+_TEXTS_KEPT: Final = 1024
 _STATE: Final = {
     alert_pb2.ALERT_STATE_FIRING: "firing",
     alert_pb2.ALERT_STATE_RESOLVED: "resolved",
@@ -153,8 +154,14 @@ def _metric_hints(annotations: Mapping[str, str], generator_url: str) -> tuple[s
     metric = annotations.get("metric", "").strip()
     found = [metric] if metric else []
     found += [metric for rule in _rules(generator_url) for metric in metrics_of_rule(rule)]
-    found += metrics_in_words(annotations.values())
+    found += [metric for text in annotations.values() for metric in _in_words(text)]
     return tuple(dict.fromkeys(found))
+
+
+@lru_cache(_TEXTS_KEPT)
+def _in_words(text: str) -> list[str]:
+    """Metrics that an annotation names; each explanation reads those of all alerts beside it."""
+    return metrics_in_words([text])
 
 
 @lru_cache(_RULES_KEPT)
