@@ -30,6 +30,8 @@ from tests.ingest.harness import until
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICES = ("gateway", "ingest", "detector", "explainer", "incidents", "notifier", "topology")
 ADMIN_PASSWORD = "a long enough password"
+PATIENCE_S = 3600
+"""Longer than a test may run: the loop stands still while hypothesis draws and others compute."""
 _SERVING: list["Running"] = []
 
 
@@ -217,6 +219,8 @@ def gateway_config(dsn: str, redis_url: str, keys: Path, targets: dict[str, str]
         rate_analysis=100_000,
         rate_other=100_000,
         rate_telemetry=100_000,
+        standing_grace_s=PATIENCE_S,
+        answer_within_s=60,
         max_body_bytes=1024 * 1024,
         ingest_target=targets["ingest"],
         detector_target=targets["detector"],

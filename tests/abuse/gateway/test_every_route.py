@@ -23,6 +23,13 @@ async def document(running: Running) -> dict[str, Any]:
     return found
 
 
+async def test_a_loop_that_stood_still_for_a_minute_refuses_nobody(
+    running: Running, admin: httpx.AsyncClient
+) -> None:
+    running.gateway.keeper.standings._refreshed_at_s -= 60
+    assert (await admin.get("/api/v1/users")).status_code == 200
+
+
 @examples(60, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 @given(data=st.data())
 async def test_no_extreme_is_a_fault_of_ours(
