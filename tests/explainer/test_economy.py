@@ -128,6 +128,23 @@ async def test_one_of_many_replicas_asks_and_all_get_the_answer(redis_url: str) 
     assert sorted(kept for _, kept in answers) == [False] + [True] * 19
 
 
+async def test_an_answer_that_came_between_the_look_and_the_turn_is_taken(redis_url: str) -> None:
+    class Overtaken(Redis):
+        async def get(self, name: str) -> Any:
+            found = await super().get(name)
+            if found is None:
+                await AnswerCache(redis).once("k", _says("a"), within_s=60)
+            return found
+
+    async with (
+        Redis.from_url(redis_url, protocol=3) as redis,
+        Overtaken.from_url(redis_url, protocol=3) as late,
+    ):
+        answer, kept = await AnswerCache(late).once("k", _says("b"), within_s=60)
+        assert (json.loads(bytes(answer.form)), kept) == ("a", True)
+        assert not await redis.exists("sensus:explainer:form:k:turn")
+
+
 async def test_failure_is_shared_for_a_moment_and_not_kept(redis_url: str) -> None:
     async def fails() -> Answer:
         raise ProviderError("status 500")

@@ -141,14 +141,22 @@ class AnswerCache:
         while True:
             with guard():
                 async with asyncio.timeout(_ANSWER_S):
-                    if found := _read(await self._redis.get(_PREFIX + key)):
-                        return found
-                    taken = await self._redis.set(
-                        _turn_of(key), mine, nx=True, px=round(1000 * _TURN_S)
-                    )
-            if taken:
-                return None
+                    found = await self._known(key)
+                    if found is None and await self._took_turn(key, mine):
+                        # whoever had the turn may have answered since we looked
+                        found = await self._known(key)
+                        if found is None:
+                            return None
+                        await self._give_back(key, mine)
+            if found is not None:
+                return found
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _known(self, key: str) -> Answer | None:
+        return _read(await self._redis.get(_PREFIX + key))
+
+    async def _took_turn(self, key: str, mine: bytes) -> bool:
+        return bool(await self._redis.set(_turn_of(key), mine, nx=True, px=round(1000 * _TURN_S)))
 
     async def _asked(self, key: str, mine: bytes, ask: Ask) -> Answer:
         async with self._holding(key, mine):
@@ -171,7 +179,10 @@ class AnswerCache:
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
-            await _tried(self._redis.eval(_GIVE_BACK, 1, _turn_of(key), mine))
+            await self._give_back(key, mine)
+
+    async def _give_back(self, key: str, mine: bytes) -> None:
+        await _tried(self._redis.eval(_GIVE_BACK, 1, _turn_of(key), mine))
 
     async def _renew_for_ever(self, key: str, mine: bytes) -> None:
         while True:
