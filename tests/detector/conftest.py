@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mesh.auth import generate_key_files
+from mesh.clock import SystemClock
 from mesh.postgres import open_pool
+from services.detector.model.model_life import Evaluation
 from services.detector.model.models import TrainedModel
-from services.detector.store import ModelStore
+from services.detector.store import ModelStore, VersionStore
+from services.detector.training.evaluate import INJECTED
 from tests.detector.anomaly_log import Log
 from tests.detector.running import RunningDetector
 from tests.detector.scripted_ingest import ScriptedIngest, serving
@@ -38,7 +41,10 @@ async def pool(migrated_dsn: str) -> AsyncIterator["Pool"]:
 
 @pytest.fixture
 async def active_model(pool: "Pool") -> int:
-    """A trained model that is active from the start; its version."""
+    """A trained model that is active from the start; its version.
+
+    It has been measured, or a detector with all its workers would do that first, in each test.
+    """
     moment = datetime(2026, 11, 1, tzinfo=UTC)
     model = TrainedModel(
         artifact=forest().to_bytes(),
@@ -48,6 +54,15 @@ async def active_model(pool: "Pool") -> int:
         parameters={"trees": 25},
     )
     await ModelStore(pool).add_and_activate(model, 1)
+    measured = Evaluation(
+        evaluated_ms=SystemClock().now_ms(),
+        injected_precision=0.5,
+        injected_anomalies=INJECTED,
+        feedback_separation=None,
+        true_alarms=0,
+        false_alarms=0,
+    )
+    await VersionStore(pool).put_evaluation(1, measured)
     return 1
 
 

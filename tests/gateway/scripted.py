@@ -80,7 +80,7 @@ async def scripted_services(script: Script, jwks_file: Path) -> AsyncIterator[di
 
 async def _server(name: str, file: Any, script: Script, jwks_file: Path) -> Server:
     service = next(iter(file.services_by_name.values()))
-    health = Health([service.full_name], every_s=0.05)
+    health = Health([service.full_name], every_s=0.25)
 
     async def probe() -> None:
         if not script.health.get(name, True):
