@@ -19,8 +19,9 @@ pytestmark = pytest.mark.e2e
 async def scored(door: Door) -> int:
     """Writes until there is a model; the time of the first sample."""
     first_ms = int(time.time() * 1000) - 400_000
-    for k in range(300):
-        rows = {f"kept_{i}": [(first_ms + k * 1000, 10.0 + (k * (i + 3)) % 7)] for i in range(10)}
+    for first in range(0, 300, 30):
+        at = [(k, first_ms + k * 1000) for k in range(first, first + 30)]
+        rows = {f"kept_{i}": [(ms, 10.0 + (k * (i + 3)) % 7) for k, ms in at] for i in range(10)}
         await door.write("kept", rows)
 
     async def scoring() -> bool | None:
