@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal
 
 import uvicorn
 import uvloop
+from opentelemetry import trace
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,6 +35,7 @@ from mesh.auth.identity import USER_ISSUER
 from mesh.errors import SensusError
 from mesh.migrations import migrate
 from mesh.telemetry.logs import configure_logs
+from mesh.telemetry.tracing import UnexportedTraces
 from sensus.core.v1 import alert_pb2, series_pb2
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb2
 from services.gateway.auth.roles import SCOPES_BY_ROLE
@@ -51,6 +53,7 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 async def ours(directory: Path, *, only_endpoint: bool = False) -> None:
     """The gateway, its stores in `directory`."""
+    trace.set_tracer_provider(UnexportedTraces())
     configure_logs("gateway", "INFO", "json")
     generate_key_files(directory, ("gateway",))
     async with (

@@ -16,7 +16,7 @@ from mesh.metrics import LOOP_LAG
 from mesh.telemetry.exposition import metrics_server
 from mesh.telemetry.logs import configure_logs
 from mesh.telemetry.sampling import Sampling
-from mesh.telemetry.tracing import provider
+from mesh.telemetry.tracing import UnexportedTraces, provider
 
 _LAG_EVERY_S: Final = 0.25
 _REPORT_EVERY_S: Final = 5.0
@@ -95,10 +95,10 @@ def _metrics(config: TelemetryConfig) -> AbstractContextManager[object]:
     return metrics_server(config.listen_host, config.metrics_port)
 
 
-def _tracer_provider(service: str, sample_ratio: float) -> TracerProvider:
-    is_exported = exports_traces()
-    traces = provider(service, sample_ratio, is_exported=is_exported)
-    if is_exported:
+def _tracer_provider(service: str, sample_ratio: float) -> TracerProvider | UnexportedTraces:
+    traces: TracerProvider | UnexportedTraces = UnexportedTraces()
+    if exports_traces():
+        traces = provider(service, sample_ratio)
         traces.add_span_processor(BatchSpanProcessor(_exporter()))
     trace.set_tracer_provider(traces)
     return traces

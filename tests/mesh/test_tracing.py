@@ -1,5 +1,7 @@
 """Spans of server and client, and the context that travels."""
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -228,3 +230,35 @@ async def test_methods_of_the_alert_intake_are_always_sampled(
     points = one(spans, f"{ECHO}/Points", SpanKind.SERVER)
     assert (alert.attributes or {}).get(SAMPLE) == "always"
     assert SAMPLE not in (points.attributes or {})
+
+
+def test_spans_that_nobody_exports_have_ids_and_record_nothing() -> None:
+    program = """
+from opentelemetry import trace
+from mesh.telemetry.tracing import UnexportedTraces, parent_of, span, traceparent, tracer
+
+trace.set_tracer_provider(UnexportedTraces())
+assert traceparent() == ""
+with span("root", links=["00-" + "1" * 32 + "-" + "2" * 16 + "-01"]) as root:
+    assert not root.is_recording()
+    outer = traceparent()
+    with span("below"):
+        inner = traceparent()
+    assert traceparent() == outer
+    with tracer.start_as_current_span("beside"):
+        assert traceparent().split("-")[1] == outer.split("-")[1]
+assert traceparent() == ""
+assert inner.split("-")[1] == outer.split("-")[1]
+assert inner.split("-")[2] != outer.split("-")[2]
+with span("elsewhere", parent="00-" + "a" * 32 + "-" + "b" * 16 + "-01"):
+    assert traceparent()[:36] == "00-" + "a" * 32 + "-"
+    assert traceparent()[-2:] == "00"
+try:
+    with span("fails"):
+        raise ValueError
+except ValueError:
+    assert traceparent() == ""
+print("done")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr) == ("done\n", "")

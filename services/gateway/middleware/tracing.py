@@ -9,8 +9,8 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 from starlette.types import Scope
 
-from mesh.telemetry import parent_of, tracer
-from mesh.telemetry.tracing import SAMPLE
+from mesh.telemetry import parent_of
+from mesh.telemetry.tracing import SAMPLE, current
 from services.gateway.http.endpoint import Rate
 from services.gateway.http.headers import HeaderList, header_of
 from services.gateway.http.routing import Match
@@ -32,13 +32,10 @@ def server_span(scope: Scope, match: Match) -> Iterator[None]:
     }
     if match.endpoint and match.endpoint.rate is Rate.ALERTS:
         attributes[SAMPLE] = "always"
-    opened = tracer.start_span(
-        f"{method} {route}",
-        context=parent_of(header_of(scope, b"traceparent")),
-        kind=SpanKind.SERVER,
-        attributes=attributes,
-    )
-    with trace.use_span(opened):
+    parent = parent_of(header_of(scope, b"traceparent"))
+    with current(
+        f"{method} {route}", parent, SpanKind.SERVER, attributes, end_on_exit=False
+    ) as opened:
         try:
             yield
         finally:
