@@ -43,6 +43,15 @@ def series(values: list[float], *, until_ms: int = EVENT_MS, step_ms: int = 1000
     return SeriesSamples(series_id=1, labels=labels, timestamps_ms=times, values=np.array(values))
 
 
+@pytest.mark.parametrize(("metric", "counts"), [("span_count", False), ("spans_count", True)])
+def test_spans_of_a_minute_are_no_counter_even_where_none_is_fewer(
+    metric: str, counts: bool
+) -> None:
+    made = series([12.0, 15.0, 15.0, 15.0])
+    named = replace(made, labels={"__name__": metric, "service": "cart"})
+    assert window_of(named, "cart", start_ms=0, end_ms=EVENT_MS).is_rate is counts
+
+
 def window(values: list[float], start_ms: int) -> SeriesWindow:
     """A window whose observed part begins at a time."""
     return window_of(series(values), "h1", start_ms=start_ms, end_ms=EVENT_MS)

@@ -46,6 +46,7 @@ async def test_traces_become_the_graph(topology: Running) -> None:
     assert {each.spans for each in found.values()} == {10}
     call = found["web GET /buy", "cart GET /cart/{id}", pb.CONNECTION_TYPE_CALL]
     assert call.duration.p50.ToTimedelta().total_seconds() == pytest.approx(0.07, rel=0.1)
+    assert call.duration.longest.ToTimedelta().total_seconds() == pytest.approx(0.07, rel=0.1)
     assert call.self_time.p50.ToTimedelta().total_seconds() == pytest.approx(0.02, rel=0.1)
     assert call.wait.p50.ToTimedelta().total_seconds() == pytest.approx(0.01, rel=0.1)
     services = edges_by_name(await topology.edges())

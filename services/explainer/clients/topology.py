@@ -108,10 +108,12 @@ def _counts(counts: pb.EdgeCounts) -> CallCounts:
 
 
 def _durations(durations: pb.Durations) -> Durations:
+    p95_s = _seconds(durations.p95)
     return Durations(
         count=durations.count,
         p50=_seconds(durations.p50),
-        p95=_seconds(durations.p95),
+        p95=p95_s,
+        longest=max(p95_s, _seconds(durations.longest)),
         sum=_seconds(durations.sum),
     )
 

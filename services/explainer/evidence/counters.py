@@ -8,13 +8,16 @@ from services.explainer.model.windows import Timestamps, Values
 
 ENDINGS: Final = ("_total", "_count", "_sum", "_bucket")
 
+PER_MINUTE: Final = frozenset({"span_count"})
+"""Spans of each minute, as topology publishes them: no counter, even where none is fewer."""
+
 _RESETS_MAX: Final = 0.05
 """Share of the steps that may be restarts; what falls more often is no counter."""
 
 
 def is_counter(metric: str, values: Values) -> bool:
     """Whether a series only grows but for restarts, as its name says."""
-    if not metric.endswith(ENDINGS):
+    if not metric.endswith(ENDINGS) or metric in PER_MINUTE:
         return False
     steps = np.diff(values[np.isfinite(values)])
     return not steps.size or float((steps < 0).mean()) <= _RESETS_MAX

@@ -37,11 +37,12 @@ class CallKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durations:
-    """How long spans took: how many, half of them, 95 % of them, all together."""
+    """How long spans took: how many, half of them, 95 % of them, the longest, all together."""
 
     count: int = 0
     p50: float = 0.0
     p95: float = 0.0
+    longest: float = 0.0
     sum: float = 0.0
 
     @property

@@ -4,8 +4,9 @@ Uses the time that operations spend themselves, and what callers wait beyond the
 whole traces, so that nobody's time is counted twice. What is waited on the way is charged to the
 service that is called, also where nobody answers; so is a queue in front of it, for it is not the
 caller who is slow. A service is suspect by how far its time left the usual one, by the time that an
-average request loses there, and by how many calls say so. Cost: one pass over the edges. Blind to
-requests that are not traced.
+average request loses there, and by how many calls at least that takes: traces that were kept
+because they are slow may be few and lose much. Cost: one pass over the edges. Blind to requests
+that are not traced.
 
 >>> from services.explainer.model.case import Case, Subject
 >>> LongerWaits().rank(Case(subject=Subject(id="a1"))).suspects
@@ -19,13 +20,15 @@ from math import fsum
 from typing import Final
 
 import numpy as np
+from scipy.special import betainc
 
 from services.explainer.model.case import Case
 from services.explainer.model.ranking import Ranking, Reason
 from services.explainer.model.traces import Call, CallKind, Durations, Traces
+from services.explainer.rankers.counts import PRIOR, as_robust, sigmas_of
 from services.explainer.rankers.deviation import MOST_SIGMAS, NORMAL_P95, USUAL_SIGMAS
 from services.explainer.rankers.ranking import ranking
-from services.explainer.rankers.spans import DOUBTFUL_CALLS, MEDIAN_SHARE
+from services.explainer.rankers.spans import DOUBTFUL_CALLS
 from services.explainer.rankers.systems import AddressOwners, System, systems_of
 from services.explainer.rankers.timelost import RELEVANT_SHARE
 
@@ -33,7 +36,7 @@ LEAST_SPREAD: Final = 0.1
 """Smallest spread as a share of the time itself: durations are known to a tenth."""
 
 SLOWEST_SHARE: Final = 0.05
-"""Share of the calls for which the 95th percentile speaks."""
+"""Share of the calls that take longer than the 95th percentile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +82,9 @@ def longer(traces: Traces) -> list[AddedWait]:
     measured: dict[frozenset[str], list[_Times]] = defaultdict(list)
     for each in _measured(traces, systems):
         measured[systems[each.service].services].append(each)
+    questions = traces.looks * sum(map(len, measured.values()))
     found = [
-        _longer(each, systems[each.service], slowdown)
+        _longer(each, systems[each.service], slowdown, questions)
         for times in measured.values()
         for slowdown in [_slowdown(times)]
         for each in times
@@ -154,6 +158,7 @@ def _together(parts: Sequence[Durations]) -> Durations:
         count=count,
         p50=fsum(each.p50 * each.count for each in parts) / count,
         p95=fsum(each.p95 * each.count for each in parts) / count,
+        longest=max(each.longest for each in parts),
         sum=fsum(each.sum for each in parts),
     )
 
@@ -172,7 +177,7 @@ def _usual_wait(call: Call, charged: str, traces: Traces) -> Durations:
     return most.usual.duration
 
 
-def _longer(times: _Times, system: System, slowdown: float) -> AddedWait | None:
+def _longer(times: _Times, system: System, slowdown: float, questions: int) -> AddedWait | None:
     observed, usual = times.observed, times.usual
     due = replace(
         usual, p50=slowdown * usual.p50, p95=slowdown * usual.p95, sum=slowdown * usual.sum
@@ -180,10 +185,10 @@ def _longer(times: _Times, system: System, slowdown: float) -> AddedWait | None:
     beyond = observed.sum - due.mean * observed.count
     if not usual.count or beyond <= 0 or not system.observed:
         return None
-    size, share = _size(observed, due)
-    slow = observed.count * share
+    size = _size(observed, due, questions)
     if size <= USUAL_SIGMAS:
         return None
+    slow = _least_calls(observed, due)
     return AddedWait(
         call=times.call,
         service=times.service,
@@ -196,19 +201,46 @@ def _longer(times: _Times, system: System, slowdown: float) -> AddedWait | None:
     )
 
 
-def _size(observed: Durations, usual: Durations) -> tuple[float, float]:
-    """Robust standard deviations by which time grew, and the share of the calls that say so.
+def _least_calls(observed: Durations, usual: Durations) -> float:
+    """How many calls it takes at least to lose the time that was lost: none lost more than one can.
 
-    >>> usual = Durations(count=100, p50=0.1, p95=0.2, sum=11.0)
-    >>> _size(Durations(count=100, p50=0.5, p95=0.6, sum=50.0), usual)[1]
-    0.5
-    >>> _size(Durations(count=100, p50=0.1, p95=0.9, sum=30.0), usual)[1]
-    0.05
+    Where slow traces are kept and few others, one of them loses as much as many.
+
+    >>> usual = Durations(count=100, p50=0.1, p95=0.2, longest=0.3, sum=11.0)
+    >>> round(_least_calls(Durations(count=40, p50=0.5, p95=0.6, longest=0.6, sum=20.0), usual), 1)
+    31.8
+    >>> round(_least_calls(Durations(count=40, p50=0.1, p95=0.2, longest=5.0, sum=9.0), usual), 1)
+    0.9
     """
+    beyond = observed.sum - usual.mean * observed.count
+    return beyond / max(observed.longest - usual.mean, beyond / observed.count)
+
+
+def _size(observed: Durations, usual: Durations, questions: int) -> float:
+    """Robust standard deviations by which time grew, for half of the calls or for the slowest."""
     spread = max((usual.p95 - usual.p50) / NORMAL_P95, LEAST_SPREAD * usual.p50, 1e-9)
-    middle = min((observed.p50 - usual.p50) / spread, MOST_SIGMAS)
-    slowest = min((observed.p95 - usual.p95) / spread, MOST_SIGMAS)
-    return max((middle, MEDIAN_SHARE), (slowest, SLOWEST_SHARE))
+    grown = max(observed.p50 - usual.p50, observed.p95 - usual.p95) / spread
+    return max(min(grown, MOST_SIGMAS), _beyond_slowest(observed, usual, questions))
+
+
+def _beyond_slowest(observed: Durations, usual: Durations, questions: int) -> float:
+    """How unlikely it is that half of the calls take longer than the slowest usually do.
+
+    A spread is far too wide where slow traces are kept and few others, but what share of the calls
+    is beyond the usual 95th percentile is a count. The more was asked, the less one answer says.
+
+    >>> usual = Durations(count=50, p50=0.05, p95=0.2, sum=4.0)
+    >>> [round(_beyond_slowest(Durations(count=n, p50=0.3), usual, 1), 1) for n in (1, 4, 8, 40)]
+    [2.0, 3.0, 7.9, 50.0]
+    >>> _beyond_slowest(Durations(count=40, p50=0.2), usual, 1)
+    0.0
+    """
+    if observed.p50 <= usual.p95:
+        return 0.0
+    share = (SLOWEST_SHARE * usual.count + PRIOR) / (usual.count + 2 * PRIOR)
+    half = (observed.count + 1) // 2
+    likely = float(betainc(half, observed.count - half + 1, share))
+    return as_robust(sigmas_of(min(1.0, likely * questions)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,6 +170,7 @@ def _durations(known: Durations) -> pb.Durations:
         count=known.count,
         p50=_duration(known.p50_s),
         p95=_duration(known.p95_s),
+        longest=_duration(known.longest_s),
         sum=_duration(known.sum_s),
     )
 

@@ -19,7 +19,7 @@ from services.topology.query.spans import parts
 from services.topology.store.minutes import MinuteStore, Standing
 
 _COLUMN: Final = {name: place for place, name in enumerate(COUNTS)}
-_QUANTILES: Final = (0.5, 0.95)
+_QUANTILES: Final = (0.5, 0.95, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,7 @@ class Durations:
     count: int
     p50_s: float
     p95_s: float
+    longest_s: float
     sum_s: float
 
 
@@ -137,13 +138,18 @@ def _grouped(cells: Cells, rows: Int64s, into: Int64s, count: int) -> Cells:
 
 
 def _counts(
-    sums: Sequence[int], sizes: Sequence[int], p50_s: Sequence[float], p95_s: Sequence[float]
+    sums: Sequence[int],
+    sizes: Sequence[int],
+    p50_s: Sequence[float],
+    p95_s: Sequence[float],
+    longest_s: Sequence[float],
 ) -> Counts:
     def durations(which: int, total: str) -> Durations:
         return Durations(
             count=sizes[which],
             p50_s=p50_s[which],
             p95_s=p95_s[which],
+            longest_s=longest_s[which],
             sum_s=sums[_COLUMN[total]] / 1e9,
         )
 

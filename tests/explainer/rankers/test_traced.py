@@ -10,6 +10,7 @@ from services.explainer.model.traces import (
     CallCounts,
     CallKind,
     DirectCall,
+    Durations,
     Origin,
     Reason,
     Shape,
@@ -19,6 +20,7 @@ from services.explainer.rankers.origins import FirstToFail
 from services.explainer.rankers.paths import PathChanged, changed_shapes
 from services.explainer.rankers.router import rank
 from services.explainer.rankers.systems import systems_of, within
+from services.explainer.rankers.waits import LongerWaits
 from tests.explainer.rankers.traced import (
     OBSERVED,
     REDIS,
@@ -210,6 +212,42 @@ def test_time_is_charged_where_it_is_lost(
     changed: dict[tuple[str, str], CallCounts], expected: str
 ) -> None:
     assert named(rank(case(traces(calls(changed))))) == expected
+
+
+@pytest.mark.parametrize(
+    ("middle", "spans", "expected"),
+    [(0.38, 40, "stock"), (0.38, 2, ""), (0.19, 40, "")],
+    ids=["beyond the slowest", "too few", "as slow as some were"],
+)
+def test_what_takes_longer_than_the_slowest_did_is_named_though_slow_traces_were_kept(
+    middle: float, spans: int, expected: str
+) -> None:
+    """Of the usual traces the slow ones were kept, and a tenth of all others."""
+    changed = counts(spans, own=middle)
+    usual = replace(counts(80), own=took(80, 0.05, 0.06, 0.25))
+    found = [
+        replace(each, observed=changed, usual=usual) if each.service == "stock" else each
+        for each in calls()
+    ]
+    assert named(LongerWaits().rank(case(traces(found)))) == expected
+
+
+@pytest.mark.parametrize(("slow", "expected"), [(1, ""), (12, "stock")])
+def test_time_that_a_single_call_can_have_lost_names_nobody(slow: int, expected: str) -> None:
+    """A slow trace was kept, and a tenth of all others: the mean tells of it ten times."""
+    spans, usual = 40, counts(40)
+    own = Durations(
+        count=spans,
+        p50=0.02,
+        p95=0.3 if slow == 1 else 0.8,
+        longest=0.8,
+        sum=usual.own.mean * (spans - slow - 1) + 0.3 + 0.8 * slow,
+    )
+    found = [
+        replace(each, observed=replace(usual, own=own) if each.service == "stock" else usual)
+        for each in calls()
+    ]
+    assert named(LongerWaits().rank(case(traces(found)))) == expected
 
 
 @pytest.mark.parametrize("times", [1.5, 4.0, 30.0])

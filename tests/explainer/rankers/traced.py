@@ -41,7 +41,10 @@ def took(count: int, middle: float, slow_share: float = 0.0, slow: float = 0.0) 
     slowest = slow if slow_share >= 0.05 else 1.8 * middle
     half = slow if slow_share >= 0.5 else middle
     mean = 1.1 * middle * (1 - slow_share) + slow * slow_share
-    return Durations(count=count, p50=half, p95=max(slowest, half), sum=count * mean)
+    longest = max(slow if slow_share else 0.0, slowest, half)
+    return Durations(
+        count=count, p50=half, p95=max(slowest, half), longest=longest, sum=count * mean
+    )
 
 
 def counts(spans: int, *, errors: int = 0, own: float = 0.02, wait: float = 0.002) -> CallCounts:

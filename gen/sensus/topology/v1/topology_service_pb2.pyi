@@ -184,6 +184,7 @@ class Durations(_message.Message):
     P50_FIELD_NUMBER: _builtins.int
     P95_FIELD_NUMBER: _builtins.int
     SUM_FIELD_NUMBER: _builtins.int
+    LONGEST_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """Spans that were measured."""
     @_builtins.property
@@ -198,6 +199,10 @@ class Durations(_message.Message):
     def sum(self) -> _duration_pb2.Duration:
         """Of all together."""
 
+    @_builtins.property
+    def longest(self) -> _duration_pb2.Duration:
+        """The longest of them; absent without any."""
+
     def __init__(
         self,
         *,
@@ -205,10 +210,11 @@ class Durations(_message.Message):
         p50: _duration_pb2.Duration | None = ...,
         p95: _duration_pb2.Duration | None = ...,
         sum: _duration_pb2.Duration | None = ...,
+        longest: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["p50", b"p50", "p95", b"p95", "sum", b"sum"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["longest", b"longest", "p50", b"p50", "p95", b"p95", "sum", b"sum"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "p50", b"p50", "p95", b"p95", "sum", b"sum"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "longest", b"longest", "p50", b"p50", "p95", b"p95", "sum", b"sum"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
