@@ -18,6 +18,9 @@ from mesh.notices import Notices
 
 POLL_S: Final = 1.0
 PAGE: Final = 500
+_MOMENT_S: Final = 0.02
+"""What is committed so soon after another commit is looked for with what follows: each look is some
+questions to the database, and a page for each watch."""
 HEARTBEAT_DEFAULT_S: Final = 5.0
 HEARTBEAT_MIN_S: Final = 1.0
 HEARTBEAT_MAX_S: Final = 60.0
@@ -130,7 +133,7 @@ class Publisher(Generic[Entry]):
                     if wanted(entry):
                         yield Frame(cursor=cursor, entry=entry)
                         sent_s = self._clock.monotonic_s()
-                if not page:
+                if len(page) < PAGE:  # what is committed since it was read moves the head
                     await self._wait(moved, sent_s + heartbeat_s)
                 if self._clock.monotonic_s() >= sent_s + heartbeat_s:
                     yield Frame(cursor=cursor, dropped=self._dropped)
@@ -158,6 +161,7 @@ class Publisher(Generic[Entry]):
                 self._last = await self._log.last()
                 self._dropped = await self._log.dropped()
                 self._advance(await self._log.head())
+                await asyncio.sleep(_MOMENT_S)
                 await committed.wait(POLL_S)
 
     def _advance(self, head: int) -> None:

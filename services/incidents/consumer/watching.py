@@ -17,6 +17,9 @@ HEARTBEAT_S: Final = 5
 _SILENCE_S: Final = 3.0 * HEARTBEAT_S
 _MOST: Final = 500
 _WAITING: Final = 2000
+_MOMENT_S: Final = 0.05
+"""What comes so soon after a commit gathers for the next one, which costs a dozen questions to the
+database, an event of each incident, and all that follows the log."""
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +84,7 @@ async def watched(
                     await watch.take(grouping, reached, changes)
                 cursor = reached
                 metrics.WATCH_CURSOR.labels(watch.name).set(cursor)
+                await asyncio.sleep(_MOMENT_S)
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
