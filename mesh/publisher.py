@@ -156,11 +156,17 @@ class Publisher(Generic[Entry]):
             )
 
     async def _listen(self) -> None:
+        loop, asked_s = asyncio.get_running_loop(), -math.inf
         async with self._log.listening() as committed:
             while committed.alive:
-                self._last = await self._log.last()
-                self._dropped = await self._log.dropped()
-                self._advance(await self._log.head())
+                head = await self._log.head()
+                # a commit moves the last place with the head; more happens to a log but seldom
+                if head < self._head or loop.time() - asked_s >= POLL_S:
+                    asked_s = loop.time()
+                    self._last = await self._log.last()
+                    self._dropped = await self._log.dropped()
+                self._last = max(self._last, head)
+                self._advance(head)
                 await asyncio.sleep(_MOMENT_S)
                 await committed.wait(POLL_S)
 
