@@ -84,7 +84,9 @@ function over() {
 }
 
 async function refresh() {
-  const answer = await fetch("/api/v1/auth/session:refresh", { method: "POST" });
+  const ahead = globalThis.refreshAhead;
+  globalThis.refreshAhead = undefined;
+  const answer = await (ahead ?? fetch("/api/v1/auth/session:refresh", { method: "POST" }));
   if (answer.status === 401 || answer.status === 403) {
     if (me) over();
     localStorage.removeItem(BEGUN);
@@ -112,8 +114,5 @@ async function locked(work) {
   return navigator.locks ? navigator.locks.request("sensus-session", work) : work();
 }
 
-/**
- * Whether the session of this browser goes on. The page runs this module before all others have
- * come, so that nobody waits for the answer after them.
- */
+/** Whether the session of this browser goes on, as `ahead.js` has asked. */
 export const resumed = resume().catch(() => false);

@@ -106,7 +106,7 @@ def test_scripts_and_styles_keep_to_their_budget() -> None:
         for path in sizes
         if path.suffix == ".js"
     }
-    first = [FILES / name for name in needed(scripts, "main.js", "pages/now.js")]
+    first = [FILES / name for name in ("ahead.js", *needed(scripts, "main.js", "pages/now.js"))]
     assert len(first) > 10
     assert sum(sizes[path] for path in first) <= 25_000
     assert sum(size for path, size in sizes.items() if path.suffix == ".js") <= 60_000
