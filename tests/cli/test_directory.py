@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -10,6 +11,8 @@ import pytest
 from cli.problem import Problem
 from cli.processes.lock import DirectoryLock
 from cli.product.directory import DataDirectory, Run, end_orphans
+from cli.product.environment import agent_environment
+from cli.product.ports import Ports
 
 
 def run(**changes: object) -> Run:
@@ -89,3 +92,15 @@ def test_a_lock_is_free_again_when_its_holder_was_killed(tmp_path: Path) -> None
     holder.stdout.close()
     lock.acquire()
     lock.release()
+
+
+@pytest.mark.parametrize("own", ["SENSUS_AGENT_INTERVAL_S", "SENSUS_AGENT_CONFIG_FILE"])
+def test_the_agent_of_the_machine_reads_often_unless_its_owner_says_otherwise(
+    own: str, directory: DataDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SENSUS_AGENT_INTERVAL_S", raising=False)
+    monkeypatch.delenv("SENSUS_AGENT_CONFIG_FILE", raising=False)
+    made = partial(agent_environment, directory, Ports(), run())
+    assert made()["SENSUS_AGENT_INTERVAL_S"] == "5"
+    monkeypatch.setenv(own, "60")
+    assert "SENSUS_AGENT_INTERVAL_S" not in made()
