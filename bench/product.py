@@ -20,6 +20,7 @@ from tests.ports import free_ports
 _SETTINGS: Final = {"SENSUS_INGEST_MAX_CALLER_SAMPLES_PER_S": "1000000000"}
 _CALL_S: Final = 60.0
 _AGAIN_S: Final = 1.0
+_LATER: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 _CALM_SHARE: Final = 0.4
 """Of a core."""
 
@@ -53,7 +54,7 @@ async def answered(export: Any, request: Any) -> Any:
         try:
             return await export(request)
         except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            if error.code() not in _LATER:
                 raise
             await asyncio.sleep(_AGAIN_S)
 
