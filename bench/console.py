@@ -20,14 +20,13 @@ from typing import Any
 from playwright.async_api import async_playwright
 from rich.console import Console
 
-from bench.product import cpu_s_by_process
+from bench.product import until_idle
 from cli.product.tokens import login_link, user_token
 from tests.console.conftest import CHROMIUM
 from tests.product import UNLIMITED, Door, started, webhook
 
 ALERTS = 10_000
 SLOWER = 4
-IDLE_CORES = 0.4
 PAINTED_S = 4.0
 """Then everything of a page is painted."""
 NETWORK = {
@@ -92,18 +91,7 @@ async def _fill(door: Door) -> None:
             for number in range(start, start + 1000)
         ]
         (await door.http.post("/api/v1/alerts", json=batch)).raise_for_status()
-    await _at_rest(door)
-
-
-async def _at_rest(door: Door) -> None:
-    """Returns when the product has done what these alerts ask of it."""
-    spent_s = sum(cpu_s_by_process(door.product).values())
-    for _ in range(300):
-        await asyncio.sleep(2)
-        before_s, spent_s = spent_s, sum(cpu_s_by_process(door.product).values())
-        if spent_s - before_s < 2 * IDLE_CORES:
-            return
-    raise SystemExit("the product is still busy with the alerts")
+    await until_idle(door.product)
 
 
 async def _paints(browser: Any, door: Door, path: str, rounds: int) -> None:

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.gateway_load import Target, answered, cpu_s, flood, post, server, webhook
-from bench.product import calm, cpu_s_by_process
+from bench.product import cpu_s_by_process, until_idle
 from cli.product.tokens import user_token
 from tests.product import UNLIMITED, Door, started
 
@@ -52,7 +52,7 @@ async def main() -> None:
     await beside_fastapi(options.seconds, options.rounds)
     with tempfile.TemporaryDirectory(prefix="sensus-bench-") as directory:
         async with started(Path(directory) / "data", settings=UNLIMITED) as door:
-            await calm(door.product)
+            await until_idle(door.product)
             await paced(door, options.seconds)
             await streams(door, ONE_WATCH, options.readers, options.seconds)
             await streams(door, ALL_WATCHES, options.readers // 2, options.seconds)

@@ -21,7 +21,7 @@ _SETTINGS: Final = {"SENSUS_INGEST_MAX_CALLER_SAMPLES_PER_S": "1000000000"}
 _CALL_S: Final = 60.0
 _AGAIN_S: Final = 1.0
 _LATER: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
-_CALM_SHARE: Final = 0.4
+_IDLE_SHARE: Final = 0.4
 """Of a core."""
 
 
@@ -59,10 +59,13 @@ async def answered(export: Any, request: Any) -> Any:
             await asyncio.sleep(_AGAIN_S)
 
 
-async def calm(product: Product) -> None:
-    """Waits until a product that has just started has compiled its code: that takes cores too."""
+async def until_idle(product: Product) -> None:
+    """Waits until the product does no more than it always does.
+
+    One that has just started compiles its code, and one that was sent much works on it for long.
+    """
     used_s = [0.0]
-    while len(used_s) < 3 or used_s[-1] - used_s[-3] > 2 * _CALM_SHARE:
+    while len(used_s) < 3 or used_s[-1] - used_s[-3] > 2 * _IDLE_SHARE:
         await asyncio.sleep(1)
         used_s.append(sum(cpu_s_by_process(product).values()))
 

@@ -48,17 +48,21 @@ async def main() -> None:
                 stacks = Path(directory) / "stacks"
                 (per_s, spent_us), _ = await asyncio.gather(
                     started.spent(send, options.seconds + 1),
-                    looked_at(started, options.seconds, "raw", stacks),
+                    record_stacks(started, options.seconds, "raw", stacks),
                 )
                 await asyncio.gather(
-                    send(), looked_at(started, options.seconds, "speedscope", FLAME)
+                    send(), record_stacks(started, options.seconds, "speedscope", FLAME)
                 )
             print_table(stacks.read_text(), options.batch, per_s, spent_us)
     console.print(f"flame graph: {FLAME}, which https://www.speedscope.app and `speedscope` show")
 
 
-async def looked_at(started: Machine, seconds: float, form: str, into: Path) -> None:
-    """Takes the stacks of ingest for so long."""
+async def record_stacks(started: Machine, seconds: float, form: str, into: Path) -> None:
+    """Records the stacks of ingest for so long, in a form of py-spy.
+
+    Raises:
+        SystemExit: py-spy may not look at another process.
+    """
     spy = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("py-spy")),
         *("record", "--pid", str(started.process_ids["ingest"]), "--output", str(into)),
@@ -67,9 +71,9 @@ async def looked_at(started: Machine, seconds: float, form: str, into: Path) -> 
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, said = await spy.communicate()
+    _, errors = await spy.communicate()
     if spy.returncode:
-        raise SystemExit(f"py-spy cannot look at ingest (run as root?): {said.decode()[-500:]}")
+        raise SystemExit(f"py-spy cannot look at ingest (run as root?): {errors.decode()[-500:]}")
 
 
 def print_table(stacks: str, batch: int, per_s: float, spent_us: float) -> None:

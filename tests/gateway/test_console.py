@@ -98,6 +98,13 @@ def test_the_router_knows_the_same_pages() -> None:
     }
 
 
+def test_the_session_is_asked_for_ahead_by_what_marks_one() -> None:
+    """The script that asks is no module, so it cannot import the name of the mark."""
+    mark = re.search(r'BEGUN = "([^"]+)"', (FILES / "session.js").read_text())
+    assert mark
+    assert f'localStorage.getItem("{mark[1]}")' in (FILES / "ahead.js").read_text()
+
+
 def test_scripts_and_styles_keep_to_their_budget() -> None:
     """First page 25 kB, all scripts 60 kB, styles 8 kB, compressed; and nothing from elsewhere."""
     sizes = {path: len(gzip.compress(path.read_bytes(), 9)) for path in _files()}
