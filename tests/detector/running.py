@@ -16,6 +16,8 @@ from services.detector.wiring import Detector, assemble
 
 SERVICE = "sensus.detector.v1.DetectorService"
 READER = ("read:analysis",)
+WRITER = ("write:analysis", "read:analysis")
+ADMIN = ("admin",)
 
 
 class RunningDetector:

@@ -1,75 +1,24 @@
-"""Samples in, over a real stream: warm-up, scores, credits, gaps, moves, broken streams."""
+"""Samples in, over a real stream: warm-up, scores, credits, gaps, moves."""
 
 import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import numpy as np
 import pytest
-from google.protobuf.duration_pb2 import Duration
 
 from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb
 from services.detector import metrics
-from services.detector.model.anomalies import Finding
-from services.detector.model.checkpoints import Checkpoint
-from services.detector.model.models import ActiveModel
 from services.detector.model.samples import Samples
-from services.detector.shards.scoring import Outcome, ShardScorer
+from services.detector.shards.scoring import ShardScorer
 from tests.detector.running import RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest
-from tests.detector.signals import (
-    SERIES,
-    SETTINGS,
-    deliveries,
-    delivery,
-    forest,
-    labels_of,
-    part,
-    samples,
-)
+from tests.detector.signals import SERIES, deliveries, delivery, part, samples
+from tests.detector.undisturbed import expected, found, processed
 
 if TYPE_CHECKING:
-    from mesh.postgres import Pool
-
-
-def expected(whole: Samples) -> list[str]:
-    """Ids of the anomalies of an undisturbed run."""
-    return sorted(finding.anomaly_id for finding in findings(whole))
-
-
-def expected_ends(whole: Samples) -> set[tuple[str, int]]:
-    """Ids of the anomalies of an undisturbed run that ended, and when."""
-    found, ends = findings(whole), outcome(whole).ends
-    first = {
-        each.anomaly_id: min(
-            (e.end_ms for e in ends if e.series_id == each.series_id and e.end_ms >= each.event_ms),
-            default=None,
-        )
-        for each in found
-    }
-    return {(name, end_ms) for name, end_ms in first.items() if end_ms is not None}
-
-
-def findings(whole: Samples) -> list[Finding]:
-    return list(outcome(whole).findings)
-
-
-def outcome(whole: Samples) -> Outcome:
-    scorer = ShardScorer(Checkpoint(shard=0, epoch=1), SETTINGS)
-    scorer.use_model(ActiveModel(version=1, forest=forest()))
-    labels = {series_id: labels_of(series_id) for series_id in np.unique(whole.series_ids).tolist()}
-    return scorer.score(whole, 1, labels)
-
-
-def processed() -> float:
-    """Samples that the engine has taken, over all tests of this process."""
-    return metrics.SAMPLES_PROCESSED._value.get()
-
-
-async def found(detector: RunningDetector) -> list[str]:
-    return sorted(anomaly.anomaly_id for anomaly in await detector.anomalies())
+    pass
 
 
 async def test_what_costs_time_by_series_is_done_off_the_event_loop(
@@ -164,23 +113,6 @@ async def test_credit_comes_back_as_work_is_committed_and_is_never_overdrawn_for
 
 
 @pytest.mark.usefixtures("active_model")
-async def test_broken_stream_is_opened_again_and_resumes_from_the_checkpoint(
-    detector: RunningDetector, ingest: ScriptedIngest
-) -> None:
-    log = deliveries(0, samples(), 20)
-    await ingest.write(*log[:15])
-    await detector.start()
-    await ingest.until(lambda: ingest.acked_by_shard.get(0, 0) > 0)
-    ingest.refusals = [(grpc.StatusCode.UNAVAILABLE, "away"), (grpc.StatusCode.UNAVAILABLE, "away")]
-    ingest.stream.outgoing.put_nowait(None)
-    await ingest.until(lambda: len(ingest.streams) == 2)
-    await ingest.write(*log[15:])
-    await ingest.until_acked()
-    assert await found(detector) == expected(samples())
-    assert (await detector.status()).processed_samples == len(samples())
-
-
-@pytest.mark.usefixtures("active_model")
 async def test_deliveries_that_come_twice_count_once(
     detector: RunningDetector, ingest: ScriptedIngest
 ) -> None:
@@ -267,22 +199,6 @@ async def test_shard_that_another_holder_has_is_dropped_and_its_state_is_not_wri
 
 
 @pytest.mark.usefixtures("active_model")
-async def test_silent_stream_is_given_up_after_three_heartbeats(
-    detector: RunningDetector, ingest: ScriptedIngest
-) -> None:
-    ingest.heartbeat_interval = Duration(nanos=200_000_000)
-    ingest.heartbeats = False
-    ingest.log_by_shard[0] = []
-    await detector.start()
-    await ingest.until(lambda: len(ingest.streams) >= 2)
-    ingest.heartbeat_interval = Duration(seconds=5)
-    ingest.heartbeats = True
-    await ingest.write(*deliveries(0, samples(), 50))
-    await ingest.until_acked()
-    assert await found(detector) == expected(samples())
-
-
-@pytest.mark.usefixtures("active_model")
 async def test_draining_ingest_gets_its_shards_back_and_is_asked_again(
     detector: RunningDetector, ingest: ScriptedIngest
 ) -> None:
@@ -316,89 +232,3 @@ async def test_detector_that_is_told_to_stop_checkpoints_and_releases(
     await (detector.stop() if drains else detector.cancel())
     assert ingest.stream.released == [(0, 1)]
     assert ingest.acked_by_shard[0] == log[-1].cursor
-
-
-@pytest.mark.usefixtures("active_model")
-async def test_delivery_with_unequal_columns_ends_the_stream_and_harms_nothing(
-    detector: RunningDetector, ingest: ScriptedIngest
-) -> None:
-    log = deliveries(0, samples(), 60)
-    ingest.log_by_shard[0] = []
-    await detector.start()
-    await ingest.until(lambda: bool(ingest.streams) and 0 in ingest.stream.position_by_shard)
-    bad = ingest_pb.SampleDelivery(shard=0, cursor=1, epoch=1, series_ids=b"12345678")
-    ingest.send(ingest.stream, samples=bad)
-    await ingest.until(lambda: len(ingest.streams) == 2)
-    await ingest.write(*log)
-    await ingest.until_acked()
-    assert await found(detector) == expected(samples())
-
-
-@pytest.mark.usefixtures("active_model")
-async def test_series_without_labels_ends_the_stream_and_harms_nothing(
-    detector: RunningDetector, ingest: ScriptedIngest
-) -> None:
-    log = deliveries(0, samples(), 60)
-    ingest.log_by_shard[0] = []
-    await detector.start()
-    await ingest.until(lambda: bool(ingest.streams) and 0 in ingest.stream.position_by_shard)
-    ingest.stream.named.update({1, 2, 3})
-    await ingest.write(*log)
-    await ingest.until(lambda: len(ingest.streams) == 2)
-    await ingest.until_acked()
-    assert await found(detector) == expected(samples())
-
-
-async def test_detector_that_was_replaced_opens_its_stream_again(
-    detector: RunningDetector, ingest: ScriptedIngest
-) -> None:
-    """Somebody else with its name must not be able to end the process."""
-    ingest.refusals = [(grpc.StatusCode.ABORTED, "CONSUMER_REPLACED")]
-    ingest.log_by_shard[0] = deliveries(0, samples(), 60)
-    await detector.start()
-    await ingest.until_acked()
-
-
-@pytest.mark.usefixtures("active_model")
-async def test_cut_database_connections_lose_and_double_nothing(
-    detector: RunningDetector, ingest: ScriptedIngest, pool: "Pool"
-) -> None:
-    """A commit whose answer was lost is found out by the fence, and the shard is taken anew."""
-    whole = samples(ticks=900)
-    ingest.log_by_shard[0] = []
-    ingest.reassigns = True
-    await detector.start(checkpoint_interval_s=0.02)
-    cutting = asyncio.create_task(_cut_connections(pool))
-    for each in deliveries(0, whole, 30):
-        await ingest.write(each)
-        await asyncio.sleep(0.03)
-    cutting.cancel()
-    await asyncio.gather(cutting, return_exceptions=True)
-    await ingest.until_acked()
-    assert await found(detector) == expected(whole)
-    assert (await detector.status()).processed_samples == len(whole)
-
-
-async def _cut_connections(pool: "Pool") -> None:
-    while True:
-        await asyncio.sleep(0.15)
-        await pool.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND application_name = 'detector'"
-        )
-
-
-@pytest.mark.usefixtures("active_model")
-async def test_broken_streams_leave_no_task_behind(
-    detector: RunningDetector, ingest: ScriptedIngest
-) -> None:
-    await ingest.write(*deliveries(0, samples(), 100))
-    await detector.start()
-    await ingest.until_acked()
-    await asyncio.sleep(0.3)
-    before = len(asyncio.all_tasks())
-    for count in range(2, 7):
-        ingest.stream.outgoing.put_nowait(None)
-        await ingest.until(lambda n=count: len(ingest.streams) == n)
-        await ingest.until(lambda: 0 in ingest.stream.position_by_shard)
-    await eventually(lambda: len(asyncio.all_tasks()) <= before)

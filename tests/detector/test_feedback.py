@@ -15,7 +15,7 @@ from services.detector.feeds.strictness import strictness_of
 from services.detector.model.feedback import Judgement
 from services.detector.model.models import ActiveModel
 from services.detector.store import VersionStore
-from tests.detector.running import RunningDetector, eventually
+from tests.detector.running import WRITER, RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import deliveries, forest, samples
 from tests.detector.test_scoring import LABELS, scorer_of
@@ -23,7 +23,6 @@ from tests.detector.test_scoring import LABELS, scorer_of
 if TYPE_CHECKING:
     from mesh.postgres import Pool
 
-WRITER = ("read:analysis", "write:analysis")
 TRUE = detector_pb.ANOMALY_VERDICT_TRUE_ALARM
 FALSE = detector_pb.ANOMALY_VERDICT_FALSE_ALARM
 

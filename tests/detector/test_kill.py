@@ -15,7 +15,7 @@ from sensus.ingest.v1.ingest_service_pb2 import SampleDelivery
 from services.detector.store import AnomalyStore, StatusStore
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import deliveries, samples
-from tests.detector.test_consumer import expected
+from tests.detector.undisturbed import expected
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

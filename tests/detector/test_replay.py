@@ -15,7 +15,7 @@ from services.detector.model.samples import Samples
 from services.detector.shards.scoring import ShardScorer
 from services.detector.store import AnomalyStore, CheckpointStore, StatusStore
 from tests.detector.signals import SERIES, SETTINGS, forest, labels_of, part, samples
-from tests.detector.test_consumer import expected, expected_ends
+from tests.detector.undisturbed import expected, expected_ends
 from tests.properties import examples
 
 if TYPE_CHECKING:

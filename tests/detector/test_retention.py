@@ -12,7 +12,7 @@ from services.detector.store.retention import RetentionStore
 from services.detector.upkeep import retention
 from services.detector.upkeep.retention import Retention
 from tests.detector.anomaly_log import Log, a_finding
-from tests.detector.test_training import a_model
+from tests.detector.models import a_model
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

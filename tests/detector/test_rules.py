@@ -23,7 +23,7 @@ from services.detector.model.rules import Rule
 from services.detector.model.samples import Samples
 from services.detector.shards.scoring import ShardScorer
 from services.detector.store import RuleStore
-from tests.detector.running import RunningDetector, eventually
+from tests.detector.running import ADMIN, RunningDetector, eventually
 from tests.detector.scripted_ingest import ScriptedIngest
 from tests.detector.signals import SETTINGS, START_MS, delivery, labels_of, part
 from tests.detector.test_scoring import reopened
@@ -32,7 +32,6 @@ from tests.properties import examples
 if TYPE_CHECKING:
     from mesh.postgres import Pool
 
-ADMIN = ("admin",)
 FRESH = 6
 """Rules of a fresh installation."""
 RULE = Rule(

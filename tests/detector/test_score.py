@@ -11,9 +11,9 @@ from sensus.detector.v1 import detector_service_pb2 as detector_pb
 from services.detector.detectors.engine import Engine
 from services.detector.model.samples import Samples
 from services.detector.store import ModelStore
+from tests.detector.models import worse_model
 from tests.detector.running import RunningDetector
 from tests.detector.signals import SERIES, SETTINGS, forest, part, samples
-from tests.detector.test_models import worse_model
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool

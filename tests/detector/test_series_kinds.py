@@ -13,11 +13,10 @@ from services.detector.model.models import ActiveModel
 from services.detector.model.rules import Rule
 from services.detector.model.samples import Samples, SeriesKind
 from services.detector.shards.scoring import ShardScorer
-from tests.detector.running import RunningDetector
+from tests.detector.running import ADMIN, RunningDetector
 from tests.detector.signals import SETTINGS, START_MS, forest
 from tests.detector.test_scoring import reopened
 
-ADMIN = ("admin",)
 STEP_MS = 10_000
 NAMED_COUNTER = {"__name__": "jobs_done_total"}
 NAMED_GAUGE = {"__name__": "jobs_done"}

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,41 +12,23 @@ from mesh.errors import Conflict
 from services.detector import metrics
 from services.detector.detectors.engine import FEATURES, Forest
 from services.detector.feeds.forests import ForestFeed
-from services.detector.model.checkpoints import Changes
-from services.detector.model.models import TrainedModel
-from services.detector.store import CheckpointStore, ModelStore
-from services.detector.training.train import FirstModelNeeds, Trainer, TrainingError, grow_forest
-from tests.detector.signals import forest
+from services.detector.model.model_life import JudgedVectors
+from services.detector.store import ModelStore, VersionStore
+from services.detector.training.train import (
+    FirstModelNeeds,
+    Trainer,
+    TrainingError,
+    grow_forest,
+    simulated_rows_for,
+    taught,
+)
+from tests.detector.models import a_model, collect, rows
 
 if TYPE_CHECKING:
     from mesh.postgres import Pool
 
+
 NEEDS = FirstModelNeeds(samples=100, wait_s=0.0)
-
-
-def rows(count: int = 300) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
-    return np.random.default_rng(3).normal(size=(count, len(FEATURES))).astype(np.float32)
-
-
-def a_model(artifact: bytes | None = None) -> TrainedModel:
-    moment = datetime(2026, 11, 1, tzinfo=UTC)
-    return TrainedModel(
-        artifact=forest().to_bytes() if artifact is None else artifact,
-        training_samples=5, training_start=moment, training_end=moment, parameters={},
-    )  # fmt: skip
-
-
-async def collect(pool: "Pool", shard: int, samples: int, count: int = 300) -> None:
-    """A shard that has seen so many scorable samples."""
-    store = CheckpointStore(pool)
-    await store.claim(shard, 1, "a")
-    await store.commit(
-        Changes(
-            shard=shard, epoch=1, from_cursor=0, to_cursor=1, processed_samples=samples,
-            collected_samples=samples, series_count=0, warm_series_count=0, new_series=[],
-            row_numbers=[], states=[], warm=[], findings=[], training_rows=rows(count),
-        )
-    )  # fmt: skip
 
 
 async def test_nothing_is_trained_before_enough_was_seen(pool: "Pool") -> None:
@@ -153,3 +134,39 @@ async def test_training_that_fails_says_why() -> None:
     bad[0, 0] = np.nan
     with pytest.raises(TrainingError, match="training rows must be finite"):
         await grow_forest(bad, seed=1)
+
+
+async def test_first_model_comes_about_although_nothing_was_ever_new(pool: "Pool") -> None:
+    """Perfectly regular series keep no rows; made-up ones are mixed in, and the version says so."""
+    await collect(pool, 1, 100, 0)
+    trainer = Trainer(ModelStore(pool), FirstModelNeeds(samples=100, wait_s=0.0), SystemClock())
+    assert await trainer.train_if_needed()
+    version = await VersionStore(pool).find(1)
+    assert version is not None
+    assert version.parameters["simulated_rows"] == 4096
+    assert version.training_samples == 4096
+
+
+def test_made_up_rows_are_mixed_in_only_where_few_were_seen() -> None:
+    assert [simulated_rows_for(count) for count in (0, 255, 256, 5000)] == [4096, 3841, 0, 0]
+
+
+def test_training_forgets_true_alarms_and_repeats_false_ones() -> None:
+    seen = rows(200)
+    judged = JudgedVectors(
+        true_alarms=seen[:3], false_alarms=np.full((1, len(FEATURES)), 7, np.float32)
+    )
+    learnt, repeated = taught(seen, judged)
+    assert (len(learnt), repeated) == (197 + 9, 9)
+    assert (learnt[-9:] == 7).all()
+
+
+def test_alarms_are_known_though_they_were_stored_to_three_digits() -> None:
+    seen = rows(200)
+    stored = seen[:3].astype(np.float16).astype(np.float32)
+    assert not np.array_equal(stored, seen[:3])
+    judged = JudgedVectors(
+        true_alarms=stored, false_alarms=np.zeros((0, len(FEATURES)), np.float32)
+    )
+    learnt, _ = taught(seen, judged)
+    assert len(learnt) == 197

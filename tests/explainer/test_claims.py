@@ -1,12 +1,10 @@
 """No wrong sentence can be formed: whatever form is filled, what is rendered is true of the facts.
 
-The oracle below reads a sentence back and recomputes it from the evidence, without the product's
-predicates.
+The oracle reads a sentence back and recomputes it from the evidence.
 """
 
 import dataclasses
 import json
-import re
 from typing import Any
 
 import pytest
@@ -20,199 +18,15 @@ from services.explainer.claims.form import TAGS, Action, Form, Mechanism, schema
 from services.explainer.claims.render import rendered, sentence, text_of
 from services.explainer.claims.verify import holds, verified
 from services.explainer.llm.provider import ProviderError
-from services.explainer.model.evidence import LOOKED_FOR, Evidence, EvidenceKind, Figure
+from services.explainer.model.evidence import Evidence, EvidenceKind, Figure
 from services.explainer.model.explanation import NamedSuspect
 from services.explainer.model.ranking import Reason, Suspect
 from services.explainer.model.subjects import SubjectFacts, SubjectKind, SubjectRef
+from tests.explainer.drawn_facts import EVENT_MS, cases, forms
+from tests.explainer.oracle import Oracle
 from tests.properties import examples
 
-EVENT_MS = 1_700_000_000_000
 SECRET = "hacked by an attacker"
-MEASURED = (EvidenceKind.SUBJECT_SERIES, EvidenceKind.MOVED_SERIES)
-METRICS = ("cpu_percent", "http_errors_per_second", "memory_bytes", "up", "request_seconds")
-SERVICES = ("web", "api", "db", "auth")
-
-
-@st.composite
-def evidence(draw: st.DrawFn, number: int) -> Evidence:
-    """One piece of any kind, with figures that fit it, or some of them missing."""
-    kind = draw(st.sampled_from(list(EvidenceKind)))
-    names = {
-        EvidenceKind.CHANGE: ("change_before_event", "change_after_event"),
-        EvidenceKind.THRESHOLD: ("threshold", "value", "worst"),
-        EvidenceKind.ANOMALY: ("value", "expected_low", "expected_high", "silent", "usual_pause"),
-        EvidenceKind.MISSING: (),
-        EvidenceKind.EXAMPLE: (),
-        EvidenceKind.ORIGIN_ERRORS: ("errors", "requests", "expected"),
-        EvidenceKind.CALL_SHAPE: ("answers", "all_answers", "usual_answers", "all_usual_answers"),
-        EvidenceKind.CALL_WAIT: ("mean", "usual_mean", "calls"),
-    }.get(
-        kind,
-        (
-            "baseline", "observed", "size_sigma", "change_before_event", "change_after_event",
-            "full_before_event", "limit", "silent_before_event", "reached", "usual_low",
-            "usual_high", "gained",
-        ),
-    )  # fmt: skip
-    chosen = draw(st.sets(st.sampled_from(names))) if names else set()
-    value = st.floats(0.001, 1e6) | st.integers(0, 100).map(float)
-    figures = tuple(Figure(name=n, value=draw(value), unit="") for n in names if n in chosen)
-    service, metric = draw(st.sampled_from(SERVICES)), draw(st.sampled_from(METRICS))
-    optional = {"caller": "web", "lacks": "redis GET", "adds": "db SELECT", "reason": "gave_up"}
-    said = {name: optional[name] for name in draw(st.sets(st.sampled_from([*optional])))}
-    return Evidence(
-        evidence_id=f"E{number}",
-        kind=kind,
-        source=LOOKED_FOR,
-        title=f"{kind.value} of {service}",
-        start_ms=EVENT_MS - draw(st.integers(-300, 3000)) * 1000,
-        end_ms=EVENT_MS,
-        labels={"__name__": metric, "service": service, "operation": "GET /buy", **said},
-        figures=figures,
-        reference_id=draw(st.sampled_from(["", "a1", f"r{number}"])),
-        severity=draw(st.sampled_from(["", "critical"])),
-        is_apart=draw(st.booleans()),
-    )
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Facts:
-    """Any facts: up to eight pieces of evidence, up to three suspects, some calls."""
-    pieces = tuple(draw(evidence(n)) for n in range(1, draw(st.integers(1, 8)) + 1))
-    named = []
-    for rank, entity in enumerate(draw(st.permutations(SERVICES))[: draw(st.integers(0, 3))], 1):
-        ids = draw(st.lists(st.sampled_from([p.evidence_id for p in pieces]), max_size=3))
-        reasons = tuple(Reason(text="moved", evidence_id=id, score=1.0) for id in ids)
-        suspect = Suspect(
-            entity=entity, rank=rank, score=1.0, confidence=0.9 / rank, reasons=reasons
-        )
-        named.append(NamedSuspect(suspect=suspect, labels={}))
-    pairs = st.tuples(st.sampled_from(SERVICES), st.sampled_from(SERVICES))
-    return Facts(
-        subject=SubjectFacts(
-            ref=SubjectRef(kind=SubjectKind.ALERT, id="a1"),
-            state="firing",
-            title="alert Slow",
-            severity="critical",
-            labels={},
-            event_ms=EVENT_MS,
-            lead_ms=0,
-        ),
-        suspects=tuple(named),
-        evidence=pieces,
-        reason="no service stands out from the rest",
-        service="web",
-        calls=frozenset(draw(st.sets(pairs, max_size=4))),
-    )
-
-
-def forms(facts: Facts) -> st.SearchStrategy[Form]:
-    """Any form that the schema lets pass, and many that it does not."""
-    ids = st.sampled_from(["", *(piece.evidence_id for piece in facts.evidence), "E99"])
-    names = st.sampled_from(["S1", "S2", "S3", "S9", "subject"])
-    many = st.lists(ids, max_size=3).map(tuple)
-    fields: dict[str, st.SearchStrategy[Any]] = {
-        "suspect": names, "target": names, "caller": names, "callee": names,
-        "mechanism": st.sampled_from(list(Mechanism)), "action": st.sampled_from(list(Action)),
-        "because": many, "effect": ids, "evidence": ids, "first": ids, "second": ids,
-    }  # fmt: skip
-    claims = st.one_of(
-        [
-            st.builds(kind, *(fields[name] for name in kind.__struct_fields__))
-            for kind in TAGS.values()
-        ]
-    )
-    return st.lists(claims, max_size=8).map(lambda each: Form(claims=tuple(each)))
-
-
-class Oracle:
-    """Reads sentences back and recomputes them; knows the evidence and nothing of the product."""
-
-    def __init__(self, facts: Facts) -> None:
-        """Of these facts."""
-        self.facts = facts
-        self.by_id = {piece.evidence_id: piece for piece in facts.evidence}
-
-    def agrees(self, text: str) -> bool:
-        """Whether a sentence says nothing but what the evidence that it cites shows."""
-        cited = [self.by_id.get(id) for id in re.findall(r"\[(E\d+)\]", text)]
-        if any(piece is None for piece in cited):
-            return False
-        pieces = [piece for piece in cited if piece is not None]
-        return (
-            self._calls(text)
-            and self._directions(text, pieces)
-            and self._order(text, pieces)
-            and self._numbers(text, pieces)
-            and self._cause(text)
-            and self._traces(text, pieces)
-        )
-
-    def _calls(self, text: str) -> bool:
-        called = re.fullmatch(r"(\w+) calls (\w+)\.", text)
-        return called is None or (called[1], called[2]) in self.facts.calls
-
-    def _cause(self, text: str) -> bool:
-        named = re.match(r"(\w+) is the most likely cause", text)
-        return named is None or named[1] == self.facts.suspects[0].suspect.entity
-
-    def _traces(self, text: str, pieces: list[Evidence]) -> bool:
-        """More errors than due, a larger share of the answers, or more time than usual."""
-        if text.startswith("For example in "):
-            return f"For example in {pieces[0].labels['service']}, " in text
-        if not text.startswith("In the traces "):
-            return True
-        (piece,) = pieces
-        told = re.findall(r"-?\d+(?:\.\d+)?", re.sub(r"\[E\d+\]", "", text))
-        value = {figure.name: figure.value for figure in piece.figures}
-        if "errors begin in" in text:
-            return value["errors"] > value["expected"] and len(told) == 3
-        if " answers of " in text:
-            seen = value["answers"] * value["all_usual_answers"]
-            return seen > value["usual_answers"] * value["all_answers"] and len(told) == 4
-        caller = piece.labels.get("caller")
-        waits = f"In the traces {caller} waits " in text
-        return value["mean"] > value["usual_mean"] and len(told) == 2 and waits == bool(caller)
-
-    def _directions(self, text: str, pieces: list[Evidence]) -> bool:
-        levels = [(self._value(p, "baseline"), self._value(p, "observed")) for p in pieces]
-        ups = [after >= before for before, after in levels if None not in (before, after)]
-        return not (" rose from " in text and True not in ups) and not (
-            " fell from " in text and False not in ups
-        )
-
-    def _order(self, text: str, pieces: list[Evidence]) -> bool:
-        if " began " not in text or not re.search(r"began .+ before (?!the alert)", text):
-            return True
-        first, second = (self._begun(piece) for piece in pieces)
-        return first is not None and second is not None and first < second
-
-    def _numbers(self, text: str, pieces: list[Evidence]) -> bool:
-        """Every number is, rounded to two digits, a figure or a time of the evidence."""
-        bare = re.sub(r"\[E\d+\]|\d\d:\d\d:\d\d UTC|\d{4}-\d\d-\d\d", " ", text)
-        told = [
-            float(n) for n in re.findall(r"(?<![\w.\"{])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w\"])", bare)
-        ]
-        known = {f.value for piece in pieces for f in piece.figures}
-        for piece in pieces:
-            begun = self._begun(piece)
-            known |= {abs(EVENT_MS - at) / 1000 for at in (begun, piece.start_ms) if at is not None}
-        if len(pieces) == 2:
-            begun = [self._begun(piece) for piece in pieces]
-            known |= {(begun[1] - begun[0]) / 1000} if None not in begun else set()  # type: ignore[operator]
-        scaled = {v / k for v in known for k in (1, 60, 3600, 86400, 1024, 1024**2, 1024**3)}
-        return all(any(abs(n - v) <= 0.05 * abs(v) + 1e-9 for v in scaled) for n in told)
-
-    def _value(self, piece: Evidence, name: str) -> Any:
-        return next((f.value for f in piece.figures if f.name == name), None)
-
-    def _begun(self, piece: Evidence) -> int | None:
-        for name in ("full", "change"):
-            for side, sign in (("before", -1), ("after", 1)):
-                if (seconds := self._value(piece, f"{name}_{side}_event")) is not None:
-                    return EVENT_MS + sign * round(1000 * seconds)
-        dated = ("alert", "anomaly", "threshold")
-        return piece.start_ms if piece.kind.value in dated else None
 
 
 @pytest.mark.parametrize(

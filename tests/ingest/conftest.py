@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -9,7 +10,9 @@ from cli.embedded.postgres import EmbeddedPostgres
 from cli.embedded.redis import EmbeddedRedis
 from mesh.auth import generate_key_files
 from tests.databases import database, execute
+from tests.ingest.cuttable import Cuttable
 from tests.ingest.harness import Running, config, running
+from tests.ingest.valve import database_valve, valve
 
 HASTY_TTL_S = 3.0
 """Leases are renewed five times in it: a busy machine may be late by two seconds."""
@@ -82,3 +85,21 @@ async def reused_dsn(postgres: EmbeddedPostgres, migrated_template: str) -> Asyn
     """URL of the database that `cleared_dsn` clears: much faster than one database per test."""
     async with database(postgres.dsn, template=migrated_template) as dsn:
         yield dsn
+
+
+@pytest.fixture
+async def cuttable(
+    cleared_dsn: str, redis_url: str, keys: Path, tmp_path: Path
+) -> AsyncIterator[Cuttable]:
+    """A service behind valves; commits give up after three seconds."""
+    redis_upstream = Path(unquote(urlsplit(redis_url).path))
+    async with (
+        database_valve(cleared_dsn, tmp_path) as (database, dsn),
+        valve(tmp_path / "redis.sock", redis_upstream) as redis_valve,
+    ):
+        settings = config(dsn, f"unix://{tmp_path}/redis.sock?db=0", keys, commit_timeout_s=3.0)
+        async with running(settings, keys) as service:
+            service.dsn = cleared_dsn
+            yield Cuttable(
+                service=service, database=database, redis=redis_valve, redis_url=redis_url
+            )

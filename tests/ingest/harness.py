@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import grpc
 
 from mesh.auth import TokenMinter
@@ -269,3 +270,12 @@ async def until(condition: Callable[[], Any], timeout_s: float = 300.0) -> Any:
         while not (found := await condition()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return found
+
+
+async def fetch(service: Running, statement: str, *arguments: object) -> list[asyncpg.Record]:
+    """Rows of a statement on the database of the service."""
+    connection = await asyncpg.connect(service.dsn)
+    try:
+        return await connection.fetch(statement, *arguments)
+    finally:
+        await connection.close()

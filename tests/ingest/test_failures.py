@@ -1,27 +1,23 @@
 """What was acknowledged is there once, whatever fails."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import grpc
 import pytest
-import redis.asyncio
 
 from mesh.errors import from_rpc_error
 from sensus.ingest.v1 import ingest_service_pb2 as pb
-from tests.ingest.consumers import alerts_open, consuming, samples_open
+from tests.ingest.consumers import alerts_open
+from tests.ingest.cuttable import NOW, Cuttable, answered, one, write_through
 from tests.ingest.harness import (
     Running,
     alert,
     batch_request,
     columns,
     config,
+    fetch,
     labels,
     opened,
     query,
@@ -29,49 +25,6 @@ from tests.ingest.harness import (
     status_of,
     until,
 )
-from tests.ingest.valve import Valve, database_valve, valve
-
-NOW = int(time.time() * 1000)
-
-
-@dataclass(kw_only=True)
-class Cuttable:
-    """A service whose stores can be cut off."""
-
-    service: Running
-    database: Valve
-    redis: Valve
-    redis_url: str
-
-
-@pytest.fixture
-async def cuttable(
-    cleared_dsn: str, redis_url: str, keys: Path, tmp_path: Path
-) -> AsyncIterator[Cuttable]:
-    """A service behind valves; commits give up after three seconds."""
-    redis_upstream = Path(unquote(urlsplit(redis_url).path))
-    async with (
-        database_valve(cleared_dsn, tmp_path) as (database, dsn),
-        valve(tmp_path / "redis.sock", redis_upstream) as redis_valve,
-    ):
-        settings = config(dsn, f"unix://{tmp_path}/redis.sock?db=0", keys, commit_timeout_s=3.0)
-        async with running(settings, keys) as service:
-            service.dsn = cleared_dsn
-            yield Cuttable(
-                service=service, database=database, redis=redis_valve, redis_url=redis_url
-            )
-
-
-async def execute(service: Running, statement: str) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(service.dsn)
-    try:
-        return await connection.fetch(statement)
-    finally:
-        await connection.close()
-
-
-def one(sequence: int) -> pb.WriteBatchRequest:
-    return batch_request("p", sequence, [(1, NOW - 1000 + sequence, float(sequence))])
 
 
 async def stored(service: Running) -> list[float]:
@@ -79,25 +32,10 @@ async def stored(service: Running) -> list[float]:
     return [value for points in found.values() for _, value in points]
 
 
-async def write_through(service: Running, request: pb.WriteBatchRequest) -> pb.WriteAck:
-    """Sends until it is acknowledged, as a good sender does."""
-    return (await until(lambda: answered(service.stub.WriteBatch, request))).ack
-
-
-async def answered(method: Any, request: Any) -> Any:
-    """The answer of one attempt; None while the store cannot be reached."""
-    try:
-        return await method(request)
-    except grpc.aio.AioRpcError as error:
-        if error.code() is not grpc.StatusCode.UNAVAILABLE:
-            raise
-        return None
-
-
 async def waits_for_lock(service: Running, table: str) -> int:
     """How many questions about a table wait for somebody else's transaction."""
     return len(
-        await execute(
+        await fetch(
             service,
             "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
             f"AND datname = current_database() AND query LIKE '%ingest.{table}%'",
@@ -159,7 +97,7 @@ async def test_killed_connections_lose_and_double_nothing(cuttable: Cuttable) ->
             if acked == seen:
                 continue  # a busy machine gets on first
             seen = acked
-            rows = await execute(
+            rows = await fetch(
                 service,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE application_name = 'ingest' AND datname = current_database()",
@@ -183,9 +121,9 @@ async def test_killed_connections_lose_and_double_nothing(cuttable: Cuttable) ->
         stop.set()
         killed = await killing
     assert killed > 0
-    rows = await execute(service, "SELECT count(*), sum(sample_count) FROM ingest.batch")
+    rows = await fetch(service, "SELECT count(*), sum(sample_count) FROM ingest.batch")
     assert tuple(rows[0]) == (160, 160)
-    heads = (await execute(service, "SELECT last_offset, shard_totals FROM ingest.head"))[0]
+    heads = (await fetch(service, "SELECT last_offset, shard_totals FROM ingest.head"))[0]
     assert (heads["last_offset"], sum(heads["shard_totals"])) == (160, 160)
 
 
@@ -263,86 +201,6 @@ async def test_an_ack_that_cannot_be_noted_ends_the_stream(cuttable: Cuttable, k
     cuttable.database.open()
     async with opened(service.stub.Subscribe, alerts_open("c2")) as stream:
         assert (await stream.next("alert")).attempt >= 2
-
-
-async def test_without_redis_all_goes_on(cuttable: Cuttable) -> None:
-    service = cuttable.service
-    cuttable.redis.cut()
-    await write_through(service, one(1))
-    async with consuming(service, samples_open()) as consumer:
-        await consumer.until_count(1)
-        await write_through(service, one(2))
-        await consumer.until_count(2)
-        cuttable.redis.open()
-        await write_through(service, one(3))
-        await consumer.until_count(3)
-        assert [value for rows in consumer.rows.values() for _, value in rows] == [1.0, 2.0, 3.0]
-        assert not consumer.gaps
-
-
-async def test_without_redis_alerts_are_delivered(cuttable: Cuttable) -> None:
-    cuttable.redis.cut()
-    await cuttable.service.stub.WriteAlerts(pb.WriteAlertsRequest(alerts=[alert(start_ms=NOW)]))
-    async with opened(cuttable.service.stub.Subscribe, alerts_open()) as stream:
-        assert (await stream.next("alert")).attempt == 1
-
-
-async def test_the_relay_appends_what_an_outage_left_out(cuttable: Cuttable) -> None:
-    service = cuttable.service
-    await write_through(service, one(1))
-    cuttable.redis.cut()
-    for sequence in (2, 3):
-        await service.stub.WriteBatch(one(sequence))
-    await asyncio.sleep(0.3)
-    cuttable.redis.open()
-
-    async def ids() -> list[str]:
-        async with redis.asyncio.Redis.from_url(cuttable.redis_url, protocol=3) as client:
-            entries = [
-                await client.xrange(f"{service.ingest.namespace}samples:{shard}")
-                for shard in range(4)
-            ]
-        return [entry_id.decode() for found in entries for entry_id, _ in found]
-
-    async def all_there() -> bool:
-        return await ids() == ["1-0", "2-0", "3-0"]
-
-    await until(all_there)
-
-
-async def test_an_emptied_redis_is_filled_again(service: Running, redis_url: str) -> None:
-    for sequence in (1, 2, 3):
-        await service.stub.WriteBatch(one(sequence))
-    heads = await service.ingest.heads.now()
-    (shard,) = [n for n, head in enumerate(heads.offsets) if head]
-    async with redis.asyncio.Redis.from_url(redis_url, protocol=3) as client:
-
-        async def appended() -> bool:
-            return await client.xlen(f"{service.ingest.namespace}samples:{shard}") == 3
-
-        await until(appended)
-        await client.flushall()
-        repaired = await service.ingest.relay.repair(heads)
-        assert repaired <= 3
-        found = await client.xrange(f"{service.ingest.namespace}samples:{shard}")
-    assert [entry_id for entry_id, _ in found] == [b"1-0", b"2-0", b"3-0"]
-    assert await service.ingest.relay.repair(heads) == 0
-
-
-async def test_two_installations_on_one_redis_see_only_their_own(
-    service: Running, migrated_dsn: str, redis_url: str, keys: Path
-) -> None:
-    """Also what a database that was made anew finds in a Redis that was not."""
-    for sequence in (1, 2, 3):
-        await service.stub.WriteBatch(one(sequence))
-    async with running(config(migrated_dsn, redis_url, keys), keys) as other:
-        await other.stub.WriteBatch(one(1))
-        async with consuming(other, samples_open()) as consumer:
-            while (await consumer.step()).WhichOneof("frame") != "heartbeat" or not consumer.count:
-                continue
-            assert consumer.count == 1
-    async with consuming(service, samples_open()) as consumer:
-        await consumer.until_count(3)
 
 
 async def test_a_full_installation_takes_known_series_only(

@@ -1,7 +1,6 @@
-"""Delivery when things fail: circuits, the fallback receiver, digests, leases, hanging servers."""
+"""Delivery when things fail: circuits, the fallback receiver, leases, hanging servers."""
 
 import asyncio
-import json
 from typing import Any
 from uuid import uuid4
 
@@ -14,13 +13,13 @@ from services.notifier.model.incident import Severity
 from services.notifier.model.notices import Outcome
 from services.notifier.store import Claims, IntegrationKey, Settlements
 from tests.notifier.conftest import Running, Start
-from tests.notifier.peers import RESOLVED, WARNING, Hook, Log, failing
+from tests.notifier.peers import RESOLVED, Hook, Log, failing
 
 SENT = notice_pb2.NOTICE_STATE_SENT
 PENDING = notice_pb2.NOTICE_STATE_PENDING
-FOLDED = notice_pb2.NOTICE_STATE_FOLDED
+
+
 DOWN = notice_pb2.NOTICE_KIND_RECEIVER_DOWN
-DIGEST = notice_pb2.NOTICE_KIND_DIGEST
 
 
 def one(hook: Hook) -> str:
@@ -89,68 +88,6 @@ receivers:
     assert bad.integrations[0].circuit == notifier_service_pb2.CIRCUIT_STATE_OPEN
     assert bad.integrations[0].failures == 5
     assert bad.integrations[0].last_error == "the server failed (500)"
-
-
-async def test_storm_folds_into_a_digest_and_never_into_silence(
-    notifier: Running, log: Log, hook: Hook
-) -> None:
-    await notifier.route(
-        f"""
-route: {{receiver: r}}
-receivers:
-- name: r
-  rate: {{notices: 2, per: 6s}}
-  webhook_configs: [{{url: '{hook.url}'}}]
-"""
-    )
-    for number in range(37):
-        await log.tell(f"i{number}", "OPENED", severity=WARNING if number else 3)
-    found = await notifier.until(
-        lambda found: (
-            sum(n.kind != DIGEST for n in found) == 37
-            and all(n.state in (SENT, FOLDED) for n in found)
-        )
-    )
-    told = {each.json["incident"]["incident_id"] for each in hook.taken if each.json["incident"]}
-    folded = [n.incident_id for n in found if n.state == FOLDED]
-    assert told | set(folded) == {f"i{number}" for number in range(37)}
-    titles = [title for each in hook.taken for title in each.json["digest"]]
-    assert len(titles) == len(folded)
-    assert len(hook.taken) < 37
-
-
-async def test_later_notice_of_a_folded_incident_follows_its_digest(
-    notifier: Running, log: Log, hook: Hook
-) -> None:
-    await notifier.route(
-        f"""
-route: {{receiver: r}}
-receivers:
-- name: r
-  rate: {{notices: 1, per: 2s}}
-  webhook_configs: [{{url: '{hook.url}'}}]
-"""
-    )
-    for number in range(5):
-        await log.tell(f"i{number}", "OPENED")
-    await notifier.until(lambda found: any(n.state == FOLDED for n in found))
-    for number in range(5):
-        await log.tell(f"i{number}", "RESOLVED", state=RESOLVED)
-    found = await notifier.until(
-        lambda found: (
-            sum(n.kind != DIGEST for n in found) == 10
-            and all(n.state in (SENT, FOLDED) for n in found)
-        )
-    )
-    sent = {n.notice_id: n.sent_time.ToMilliseconds() for n in found if n.state == SENT}
-    when = {
-        (n.incident_id, n.kind): sent[n.digest_notice_id or n.notice_id]
-        for n in found
-        if n.incident_id
-    }
-    for number in range(5):
-        opened = when[f"i{number}", notice_pb2.NOTICE_KIND_OPENED]
-        assert opened <= when[f"i{number}", notice_pb2.NOTICE_KIND_RESOLVED]
 
 
 async def test_server_that_hangs_holds_up_nobody_else(start: Start, log: Log, hook: Hook) -> None:
@@ -228,33 +165,6 @@ async def test_notice_is_sent_again_once_per_request(
     assert first.notice_id == again.notice_id != notice.notice_id
     assert first.resent_notice_id == notice.notice_id
     await hook.until(2)
-
-
-async def test_digest_is_sent_again_with_its_members(
-    notifier: Running, log: Log, hook: Hook
-) -> None:
-    await notifier.route(
-        f"""
-route: {{receiver: r}}
-receivers:
-- name: r
-  rate: {{notices: 1, per: 2s}}
-  webhook_configs: [{{url: '{hook.url}'}}]
-"""
-    )
-    for number in range(4):
-        await log.tell(f"i{number}", "OPENED")
-    found = await notifier.until(
-        lambda found: any(n.kind == DIGEST and n.state == SENT for n in found)
-    )
-    digest = next(n for n in found if n.kind == DIGEST and n.state == SENT)
-    request = notifier_service_pb2.ResendNoticeRequest(notice_id=digest.notice_id, request_id="a")
-    again = (await notifier.stub.ResendNotice(request)).notice
-    await notifier.until(
-        lambda found: any(n.notice_id == again.notice_id and n.state == SENT for n in found)
-    )
-    members = {each.headers["idempotency-key"]: each.json["digest"] for each in hook.taken}
-    assert members[again.notice_id] == members[digest.notice_id] != []
 
 
 async def test_receiver_taken_out_of_the_routing_is_not_told_of_as_silent(
@@ -339,68 +249,3 @@ async def test_errors_say_what_to_change(notifier: Running) -> None:
             await method(request)
         assert refused.value.code() == code
         assert told in str(refused.value.details())
-
-
-async def test_routing_is_kept_in_versions_and_a_stale_etag_is_refused(
-    notifier: Running, sql: Any
-) -> None:
-    text = "route: {receiver: r}\nreceivers: [{name: r}]\n"
-    first = await notifier.route(text)
-    assert (first.routing.version, (await notifier.route(text)).routing.version) == (1, 1)
-    assert first.warnings == ["r has no integrations: it reaches nobody"]
-    stub = notifier.stub
-    request = notifier_service_pb2.PutRoutingRequest(yaml=text + "# two\n", etag=first.routing.etag)
-    second = await stub.PutRouting(request)
-    assert second.routing.version == 2
-    assert second.routing.author == "user:tester"
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await stub.PutRouting(request)
-    assert refused.value.code() == grpc.StatusCode.ABORTED
-    dry = notifier_service_pb2.PutRoutingRequest(yaml=text + "# three\n", dry_run=True)
-    assert (await stub.PutRouting(dry)).routing.version == 0
-    listed = await stub.ListRoutingVersions(
-        notifier_service_pb2.ListRoutingVersionsRequest(page_size=1)
-    )
-    assert [each.version for each in listed.versions] == [2]
-    old = await stub.GetRouting(notifier_service_pb2.GetRoutingRequest(version=1))
-    assert old.routing.yaml == text
-    entries = await sql.fetch("SELECT actor, action, subject FROM notifier.audit ORDER BY entry_id")
-    assert [tuple(each) for each in entries] == [
-        ("user:tester", "routing.put", "routing@1"),
-        ("user:tester", "routing.put", "routing@2"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("template", "told"),
-    [
-        (
-            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-            "is there a loop?",
-        ),
-        ("{{ 'a' * 1000000000 }}", "memory"),
-        ("{% for a in range(9999) %}{{ 'x' * 100 }}{% endfor %}", "more than 65536 characters"),
-        ("{{ ''.__class__ }}", ""),
-        ("{% if %}", "line 1"),
-        ("x" * 10_000_000, "must be at most"),
-    ],
-    ids=["loop", "memory", "output", "attribute", "syntax", "size"],
-)
-async def test_template_beyond_its_limits_is_refused(
-    notifier: Running, template: str, told: str
-) -> None:
-    routing = {
-        "route": {"receiver": "r"},
-        "receivers": [
-            {"name": "r", "webhook_configs": [{"url": "https://example.com", "text": template}]}
-        ],
-    }
-    if told == "":
-        assert (await notifier.route(json.dumps(routing))).routing.version == 1
-        return
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await notifier.route(json.dumps(routing))
-    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert told.removeprefix("must ") in str(refused.value.details())
-    fine = routing | {"receivers": [{"name": "r"}]}
-    assert (await notifier.route(json.dumps(fine))).routing.version == 1

@@ -10,18 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from services.detector import detectors
-from services.detector.detectors.engine import (
-    FEATURES,
-    Engine,
-    Forest,
-    Scores,
-    Settings,
-    train,
-)
+from services.detector.detectors.engine import FEATURES, Engine, Forest, Scores, Settings, train
 from services.detector.detectors.first_forest import first_forest
 
 START_MS = 1_780_000_000_000
 MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 SETTINGS = Settings(warm_up=20)
 
 _SOURCES = Path(detectors.__path__[0])

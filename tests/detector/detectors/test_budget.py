@@ -74,3 +74,18 @@ def test_a_bar_of_an_unknown_row_is_refused() -> None:
     engine = made.engine(1)
     with pytest.raises(ValueError, match="row out of range: the engine holds 1 series"):
         engine.require(np.array([1], dtype=np.int32), np.array([0.5]))
+
+
+@pytest.mark.parametrize("per_week", [0.5, 2.0, 10.0])
+def test_the_noise_budget_is_never_passed(per_week: float) -> None:
+    """Ten weeks of hourly noise with spikes and faults: weeks times the budget, and three owed."""
+    random = np.random.default_rng(3)
+    values = random.standard_t(2, 24 * 70)
+    for at in range(100, len(values), 48):
+        values[at : at + 3] += 10.0 * at
+    times = [made.START_MS + n * 3_600_000 for n in range(len(values))]
+    bounded = made.engine(1, Settings(warm_up=20, alerts_per_week=per_week))
+    announced = np.count_nonzero(bounded.process(*made.one(list(values), times)).alert)
+    free = np.count_nonzero(made.engine(1).process(*made.one(list(values), times)).alert)
+    assert 1 <= announced <= 3 + 10 * per_week * (1 + 1 / 16)
+    assert announced < free

@@ -9,6 +9,8 @@ import pytest
 from mesh.config import ConfigError
 from services.detector.config import Config
 from services.detector.detectors.calendar import Calendar
+from services.detector.detectors.engine import Settings
+from tests.detector.detectors import made
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -65,3 +67,12 @@ def test_a_place_that_nobody_knows_is_refused_by_the_name_of_the_setting(place: 
             auth_key_file=Path("detector.pem"),
             holidays=place,
         )
+
+
+def test_days_and_weeks_begin_by_the_clock_on_the_wall() -> None:
+    """Two hours east of Greenwich a series scores as it would in UTC two hours later."""
+    rows, times, values = made.stream()
+    there = made.engine(3, Settings(warm_up=20, time_zone="Etc/GMT-2"))
+    later = made.engine(3).process(rows, times + 2 * HOUR_MS, values)
+    np.testing.assert_array_equal(there.process(rows, times, values).raw, later.raw)
+    assert not np.array_equal(made.engine(3).process(rows, times, values).raw, later.raw)

@@ -5,14 +5,11 @@ import subprocess
 import sys
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.detector.detectors import kinds
-from services.detector.detectors.engine import FEATURES, Engine, Scores, Settings
-from services.detector.detectors.episode import STAYS, USUAL_AGAIN
+from services.detector.detectors.engine import FEATURES, Engine, Settings
 from tests.detector.detectors import made
 from tests.properties import examples
 
@@ -177,98 +174,6 @@ def test_a_value_of_1e308_is_one_alert_and_the_series_recovers() -> None:
     assert scores.raw[-1] < 0.9
 
 
-def counter(growth: npt.NDArray[np.float64]) -> list[float]:
-    """Grows by so much each minute, and begins again from zero at the thousandth."""
-    total = 1e9 + np.cumsum(growth)
-    total[1000:] -= total[1000]
-    return list(total)
-
-
-@pytest.mark.parametrize("first", [0.0, 3.0])
-def test_a_counter_that_begins_again_raises_no_alarm(first: float) -> None:
-    """Nor when what it counted by its first sample shows in its second."""
-    growth = np.random.default_rng(0).poisson(50, 1500).astype(np.float64)
-    growth[1001] *= 1.0 + first
-    made_engine = made.engine(1)
-    scores = made_engine.process(*made.one(counter(growth)))
-    assert made_engine.counters()[0]
-    assert scores.alert[400:].max() < 0.8
-    assert not scores.alert[995:1005].any()
-    assert scores.expected_high[-1] < 2.0
-
-
-@pytest.mark.parametrize("times", [0.0, 8.0])
-def test_a_counter_that_stops_or_bursts_raises_an_alarm(times: float) -> None:
-    growth = np.random.default_rng(0).poisson(50, 1500).astype(np.float64)
-    growth[1300:1310] *= times
-    scores = made.engine(1).process(*made.one(counter(growth)))
-    assert scores.alert[1300:1310].max() > 0.8
-    assert scores.alert[400:1300].max() < 0.8
-
-
-def kinds_of(values: list[float], *, declared: bool) -> tuple[bool, Scores]:
-    """Whether the series is taken for a counter in the end, and its scores."""
-    made_engine = made.engine(1)
-    if declared:
-        made_engine.declare(np.zeros(1, np.int32), np.array([kinds.DECLARED], np.uint8))
-    scores = made_engine.process(*made.one(values))
-    return bool(made_engine.counters()[0]), scores
-
-
-def test_a_counter_named_so_is_one_from_its_first_sample_for_good() -> None:
-    """Also when one of the processes that it adds up begins again, time after time."""
-    total = 1e6 + 100.0 * np.arange(800)
-    for at in (200, 300, 310, 320, 600):
-        total[at:] -= total[at] * 0.35
-    is_counter, scores = kinds_of(list(total), declared=True)
-    assert is_counter
-    assert np.nanmax(scores.value[100:]) < 2.0
-    assert kinds_of([100.0 - n % 7 for n in range(60)], declared=True)[0]
-
-
-def test_a_gauge_that_falls_less_than_a_reset_is_taken_for_one_soon_after() -> None:
-    rises_first = [*np.arange(1.0, 50.0), *(50.0 - np.arange(60) % 7)]
-    assert not kinds_of(rises_first, declared=False)[0]
-
-
-def test_a_counter_that_slips_now_and_then_stays_one() -> None:
-    total = 1e6 + 100.0 * np.arange(800)
-    for at in (200, 300, 400, 500, 600):
-        total[at:] -= 50.0 * 100.0
-    assert kinds_of(list(total), declared=False)[0]
-
-
-def test_a_gauge_that_rises_step_by_step_and_halves_is_no_counter() -> None:
-    """As a heap does that is collected."""
-    assert not kinds_of([100.0 + n % 9 * 40.0 for n in range(900)], declared=False)[0]
-
-
-@pytest.mark.parametrize("every", [2, 3])
-def test_a_counter_that_begins_again_all_the_time_is_scored(every: int) -> None:
-    values = [10.0 + 1000.0 * (n % every) for n in range(300)]
-    is_counter, scores = kinds_of(values, declared=True)
-    assert is_counter
-    assert np.isfinite(scores.raw[-3 * every :]).sum() >= 3
-
-
-@pytest.mark.parametrize("late_ms", [1000, 2000, 4000])
-def test_an_even_counter_that_is_read_late_once_is_no_event(late_ms: int) -> None:
-    """A rate over a step that is a tenth too long may be a tenth too low."""
-    times = [made.START_MS + 10_000 * n for n in range(1200)]
-    times[1000] += late_ms
-    made_engine = made.engine(1)
-    made_engine.declare(np.zeros(1, np.int32), np.array([kinds.DECLARED], np.uint8))
-    scores = made_engine.process(*made.one([100.0 * n for n in range(1200)], times))
-    assert scores.alert.max() < 0.5
-    assert (scores.expected_high - scores.expected_low)[1000] > 0.5
-
-
-def test_an_even_counter_that_counts_a_third_less_is_an_event() -> None:
-    growth = np.full(1200, 100.0)
-    growth[1000:1005] = 67.0
-    assert kinds_of(list(np.cumsum(growth)), declared=True)[1].alert[1000:1005].max() > 0.8
-
-
 def test_a_series_that_changes_its_interval_goes_on_being_scored() -> None:
     minutes = [made.START_MS + n * made.MINUTE_MS for n in range(200)]
     hours = [minutes[-1] + n * 60 * made.MINUTE_MS for n in range(1, 200)]
@@ -296,15 +201,6 @@ def test_a_model_swapped_in_scores_the_next_batch() -> None:
     assert np.isfinite(swapped.process(*made.cut(whole, 600, 603)).raw).all()
 
 
-def test_a_spike_is_seen_at_once_and_told_once() -> None:
-    values = np.random.default_rng(1).normal(0, 1, 1000)
-    values[900:905] += 30
-    scores = made.engine(1).process(*made.one(list(values)))
-    assert scores.alert[900] > 0.5
-    assert scores.raw[900] > 0.95
-    assert (scores.alert[905:] > 0.3).sum() == 0
-
-
 def test_the_expected_range_holds_most_of_what_comes() -> None:
     random = np.random.default_rng(2)
     values = random.normal(100, 5, 2000)
@@ -323,57 +219,6 @@ def test_contributions_name_the_feature_that_was_new() -> None:
     assert parts.sum() == pytest.approx(made.forest().score(scores.features[-1:])[0] - 0.5)
 
 
-def test_patience_before_a_sample_is_what_the_engine_said_after_the_one_before() -> None:
-    made_engine, (rows, times, values) = made.engine(1), made.one([1.0] * 500)
-    late = np.random.default_rng(3).integers(0, 200 * made.MINUTE_MS, 500).astype(np.int64)
-    arrived = np.maximum.accumulate(times + late)
-    for at in range(500):
-        one = slice(at, at + 1)
-        known = [made_engine.arrivals_ms(), made_engine.patience_ms(), made_engine.pauses_ms(),
-                 made_engine.delays_ms()]  # fmt: skip
-        scores = made_engine.process(rows[one], times[one], values[one], arrived[one])
-        quiet, *others = scores.silence_ms[0]
-        if at:
-            assert [arrived[at] - quiet, *others] == [each[0] for each in known]
-        else:
-            assert np.isnan([quiet, *others]).all()
-
-
-def patience_after(*arrivals_ms: int) -> float:
-    """Of a series that sends each second for 500 seconds, and then arrives so much later."""
-    made_engine, row = made.engine(1), np.zeros(1, np.int32)
-    times = made.START_MS + np.arange(500, dtype=np.int64) * 1000
-    made_engine.process(np.zeros(500, np.int32), times, np.ones(500))
-    now_ms = int(times[-1])
-    for later in arrivals_ms:
-        now_ms += later
-        made_engine.process(row, np.array([now_ms]), np.ones(1))
-    return float(made_engine.patience_ms()[0])
-
-
-HOUR = 3_600_000
-
-
-def test_one_outage_teaches_nothing_and_what_comes_again_is_expected() -> None:
-    assert patience_after() == 60_000
-    assert patience_after(24 * HOUR) == 60_000
-    assert patience_after(24 * HOUR, *[1000] * 50) == 60_000
-    assert patience_after(HOUR, HOUR) == pytest.approx(3 * HOUR)
-    assert patience_after(16 * HOUR, *[60_000] * 480, 16 * HOUR) > 40 * HOUR
-
-
-def test_history_that_arrives_at_once_teaches_the_rhythm_of_its_own_times() -> None:
-    made_engine, (rows, times, values) = made.engine(1), made.one([1.0] * 180)
-    every_two_minutes = made.START_MS + 2 * (times - made.START_MS)
-    made_engine.process(rows, every_two_minutes, values, np.full(180, every_two_minutes[-1]))
-    assert made_engine.patience_ms()[0] == 6 * made.MINUTE_MS
-
-
-def test_pauses_are_forgotten_with_time() -> None:
-    day = [60_000] * 1440
-    assert patience_after(HOUR, HOUR, *day) == pytest.approx(180_000)
-
-
 def test_a_series_needs_at_most_700_bytes_however_they_come() -> None:
     """A hundred thousand in 70 megabytes."""
     at_once, in_lots = Engine(forest=None), Engine(forest=None)
@@ -381,21 +226,6 @@ def test_a_series_needs_at_most_700_bytes_however_they_come() -> None:
     for _ in range(50):
         in_lots.add_series(200)
     assert max(at_once.size_bytes, in_lots.size_bytes) <= 700 * 10_000
-
-
-@pytest.mark.parametrize("per_week", [0.5, 2.0, 10.0])
-def test_the_noise_budget_is_never_passed(per_week: float) -> None:
-    """Ten weeks of hourly noise with spikes and faults: weeks times the budget, and three owed."""
-    random = np.random.default_rng(3)
-    values = random.standard_t(2, 24 * 70)
-    for at in range(100, len(values), 48):
-        values[at : at + 3] += 10.0 * at
-    times = [made.START_MS + n * 3_600_000 for n in range(len(values))]
-    bounded = made.engine(1, Settings(warm_up=20, alerts_per_week=per_week))
-    announced = np.count_nonzero(bounded.process(*made.one(list(values), times)).alert)
-    free = np.count_nonzero(made.engine(1).process(*made.one(list(values), times)).alert)
-    assert 1 <= announced <= 3 + 10 * per_week * (1 + 1 / 16)
-    assert announced < free
 
 
 def test_one_series_fits_into_seven_hundred_bytes() -> None:
@@ -413,60 +243,6 @@ def test_nothing_below_zero_is_expected_of_a_series_that_never_was(
     low, high = scores.expected_low[100:], scores.expected_high[100:]
     assert (low >= 0.0).all() == clipped
     assert (low <= high).all()
-
-
-def twice(gap: int) -> Scores:
-    """Two outages of ten minutes, so many minutes apart, after two days of a sample a minute."""
-    values = np.random.default_rng(8).normal(100.0, 3.0, 3600)
-    values[3000:3010] = values[3010 + gap : 3020 + gap] = 5.0
-    return made.engine(1, Settings(alerts_per_week=4)).process(*made.one(list(values)))
-
-
-@pytest.mark.parametrize("gap", [15, 30, 120])
-def test_a_second_outage_is_as_strange_as_the_first_and_heard_again(gap: int) -> None:
-    scores = twice(gap)
-    assert scores.alert[3000:3010].max() >= 0.8
-    assert scores.alert[3010 + gap : 3020 + gap].max() >= 0.8
-    assert not scores.alert[3012 : 3010 + gap].any()
-
-
-def test_the_score_falls_when_an_episode_ends_and_tells_that_it_did() -> None:
-    scores = twice(120)
-    assert scores.raw[3000:3010].min() > 0.97
-    assert scores.raw[3012:3100].max() < 0.97
-    assert np.flatnonzero(scores.ended).tolist() == [3011, 3141]
-    assert set(scores.ended[scores.ended > 0].tolist()) == {USUAL_AGAIN}
-
-
-def test_a_new_level_that_stays_ends_its_episode_and_the_way_back_is_no_fault() -> None:
-    values = np.random.default_rng(8).normal(100.0, 3.0, 3600)
-    values[3000:3200] += 80.0
-    scores = made.engine(1, Settings(alerts_per_week=4)).process(*made.one(list(values)))
-    assert np.flatnonzero(scores.alert[2900:])[0] <= 101
-    assert scores.ended[3000:3030].max() == STAYS
-    assert not scores.alert[3030:].any()
-
-
-def test_what_comes_back_every_day_is_learnt() -> None:
-    values = np.random.default_rng(8).normal(100.0, 3.0, 14 * 1440)
-    for day in range(14):
-        values[day * 1440 + 100 : day * 1440 + 110] = 300.0
-    scores = made.engine(1, Settings(alerts_per_week=4)).process(*made.one(list(values)))
-    assert np.count_nonzero(scores.alert[6 * 1440 :]) == 0
-
-
-def test_days_and_weeks_begin_by_the_clock_on_the_wall() -> None:
-    """Two hours east of Greenwich a series scores as it would in UTC two hours later."""
-    rows, times, values = made.stream()
-    there = made.engine(3, Settings(warm_up=20, time_zone="Etc/GMT-2"))
-    later = made.engine(3).process(rows, times + 2 * HOUR, values)
-    np.testing.assert_array_equal(there.process(rows, times, values).raw, later.raw)
-    assert not np.array_equal(made.engine(3).process(rows, times, values).raw, later.raw)
-
-
-def test_a_time_zone_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(ValueError, match="no time zone 'Europe/Atlantis' is known here"):
-        Engine(forest=None, settings=Settings(time_zone="Europe/Atlantis"))
 
 
 def test_a_warning_is_rare_for_its_own_series() -> None:

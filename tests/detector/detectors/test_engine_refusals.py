@@ -66,3 +66,8 @@ def test_training_rows_that_cannot_be_learnt_are_refused(rows: np.ndarray, reaso
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         Settings(**settings)  # type: ignore[arg-type]
+
+
+def test_a_time_zone_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="no time zone 'Europe/Atlantis' is known here"):
+        Engine(forest=None, settings=Settings(time_zone="Europe/Atlantis"))
