@@ -26,13 +26,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from bench.exam.collector import TAIL, WAYS, program
 from bench.exam.families import FAMILIES, Family
 from bench.exam.shops import ROLES, Around, Started, open_shop
+from bench.product import answered, channel
 from cli.embedded.redis import EmbeddedRedis
 from mesh.auth import TokenMinter
 from tests.product import UNLIMITED, Door, started, webhook
@@ -94,6 +97,15 @@ class Verdict:
         """Whether somebody was named who is not to blame."""
         return self.is_named and not self.is_right
 
+    @property
+    def in_words(self) -> str:
+        """On one line: the family, how it was disturbed, who was named and why."""
+        right = "right" if self.is_right else "WRONG" if self.is_wrong else "not right"
+        named = "named" if self.is_named else "not named"
+        first = f"{self.first or 'nobody'} {self.confidence:.0%}, {named}"
+        said = self.cause or "no explanation"
+        return f"{self.family.name} ({self.disturbed}): {right}: {first}: {said}"
+
 
 async def main() -> int:
     """Runs the exam; 0 when it was passed."""
@@ -111,6 +123,7 @@ async def main() -> int:
             started(Path(directory) / "product", settings=UNLIMITED) as door,
             EmbeddedRedis(Path(directory) / "cache") as cache,
         ):
+            await _taking(door)
             around = Around(
                 python=asked.python,
                 target=door.product.run.ingest_target,
@@ -129,7 +142,7 @@ async def main() -> int:
             )
             for first in range(0, len(families), asked.at_once):
                 wave = families[first : first + asked.at_once]
-                verdicts += await _wave(wave, first + 1, door, around, asked.turn)
+                verdicts += await _wave(wave, door, around, asked.turn, console)
     return _print(console, verdicts)
 
 
@@ -154,22 +167,45 @@ def _parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
+async def _taking(door: Door) -> None:
+    """Waits until spans are taken: a product that was never started here compiles its readers."""
+    request = ExportTraceServiceRequest(resource_spans=[ResourceSpans()])
+    target = door.product.run.ingest_target
+    async with channel(door.product, target, "write:traces") as opened:
+        traces: Any = TraceServiceStub(opened)  # type: ignore[no-untyped-call]
+        await answered(traces.Export, request)
+
+
 def _token(door: Door) -> str:
     minter = TokenMinter.from_file(door.product.directory.keys / "gateway.pem", "gateway")
     return minter.mint("key:exam", ["write:traces", "write:logs"], 24 * 3600)
 
 
 async def _wave(
-    families: Sequence[Family], place: int, door: Door, around: Around, turn: int | None
+    families: Sequence[Family], door: Door, around: Around, turn: int | None, console: Console
 ) -> list[Verdict]:
-    """Some shops at the same time."""
+    """Some shops at the same time. Each verdict is told as it comes.
+
+    A family has one number, whichever are asked about: it is disturbed alike in the same turn.
+    """
     async with AsyncExitStack() as stack:
-        shops = []
-        for number, family in enumerate(families, place):
-            own = around if turn is None else replace(around, disturbances=_in_turn(number + turn))
-            shops.append(await stack.enter_async_context(open_shop(family, number, own)))
+        async with asyncio.TaskGroup() as starting:
+            tasks = []
+            for family in families:
+                number = FAMILIES.index(family) + 1
+                own = around
+                if turn is not None:
+                    own = replace(around, disturbances=_in_turn(number + turn))
+                opening = stack.enter_async_context(open_shop(family, number, own))
+                tasks.append(starting.create_task(opening))
+        shops = [each.result() for each in tasks]
         await asyncio.sleep(QUIET_S)
-        return list(await asyncio.gather(*(_examined(each, door) for each in shops)))
+        verdicts = []
+        for coming in asyncio.as_completed([_examined(each, door) for each in shops]):
+            verdicts.append(verdict := await coming)
+            console.print(verdict.in_words, style="dim", markup=False)
+        await asyncio.gather(*(each.end() for each in shops))
+        return sorted(verdicts, key=lambda each: families.index(each.family))
 
 
 def _in_turn(number: int) -> dict[str, object]:
@@ -259,8 +295,6 @@ def _print(console: Console, verdicts: Sequence[Verdict]) -> int:
             after,
         )
     console.print(table)
-    for each in verdicts:
-        console.print(f"{each.family.name}: {escape(each.cause or 'no explanation')}", style="dim")
     with_fault = [each for each in verdicts if each.family.expected]
     right = sum(each.is_right for each in verdicts)
     surely = sum(each.is_named and each.is_right for each in with_fault)
