@@ -9,15 +9,14 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.ensemble import IsolationForest
 
 from bench.detect_corpora import table
-from services.detector.detectors.contexts import FEATURES
-from services.detector.detectors.engine import Engine
+from services.detector.detectors.engine import Engine, train
 from services.detector.detectors.first_forest import first_forest, made_up_rows
 from services.detector.detectors.forest import Forest
 from services.detector.detectors.rows import SERIES
 from services.detector.detectors.settings import Settings
-from services.detector.detectors.training import from_sklearn, oracle
 from services.detector.model.checkpoints import Checkpoint
 from services.detector.model.models import ActiveModel
 from services.detector.model.rules import Comparison, Rule
@@ -113,8 +112,8 @@ def _rule(number: int) -> Rule:
 
 def _compare(engine_us: float) -> None:
     rows = made_up_rows(0)
-    model = oracle(rows, seed=0, trees=100, sample=256)
-    forest = from_sklearn(model, FEATURES)
+    model = IsolationForest(n_estimators=100, max_samples=256, random_state=0).fit(rows)
+    forest = train(rows, seed=0)
     many = rows[np.random.default_rng(0).integers(0, len(rows), BATCH)]
     one_by_one = _us(lambda: model.score_samples(many[:1]), 1, 100)
     lines: list[tuple[str, float]] = [

@@ -304,12 +304,13 @@ def _columns(count: int) -> step.Found:
 
 
 def train(features: F32, *, seed: int, trees: int = 100, sample: int = 256) -> Forest:
-    """A forest of `FEATURES` rows, grown by scikit-learn.
+    """A forest of `FEATURES` rows; the same rows and seed give the same forest.
 
     Raises:
         ValueError: fewer than two rows, a value that is not finite, or a wrong width.
     """
-    return grow(features, names=FEATURES, seed=seed, trees=trees, sample=sample)
+    grown = grow(features, names=FEATURES, seed=seed, count=trees, sample=sample)
+    return Forest(**grown._asdict())
 
 
 def _counted(of: npt.NDArray[np.uint8]) -> Flags:

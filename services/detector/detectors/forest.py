@@ -11,7 +11,7 @@ Weakness: beyond the training rows every distance looks the same.
 
 >>> from services.detector.detectors.training import grow
 >>> rows = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
->>> forest = grow(rows, names=("x", "y"), seed=0)
+>>> forest = Forest(**grow(rows, names=("x", "y"), seed=0)._asdict())
 >>> usual, strange = forest.score(np.array([[0, 0], [9, 9]], dtype=np.float32))
 >>> bool(usual < 0.5 < 0.7 < strange)
 True

@@ -1,11 +1,12 @@
-"""Training: scikit-learn grows the trees, this module lays them out as perfect heaps."""
-
-from typing import Any
+"""Training: trees laid out as perfect heaps. Loads no compiler, for a process that only trains."""
 
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.detectors.forest import Forest
+from services.detector.detectors.forest_format import Stored
+from services.detector.detectors.isolation_trees import deepest, trees
+
+F64 = npt.NDArray[np.float64]
 
 
 def grow(
@@ -13,9 +14,9 @@ def grow(
     *,
     names: tuple[str, ...],
     seed: int,
-    trees: int = 100,
+    count: int = 100,
     sample: int = 256,
-) -> Forest:
+) -> Stored:
     """An Isolation Forest of float32[m, F] rows; the same rows and seed give the same forest.
 
     Raises:
@@ -26,66 +27,39 @@ def grow(
         raise ValueError(f"training needs at least 2 rows of {len(names)} features, got {x.shape}")
     if not np.isfinite(x).all():
         raise ValueError("training rows must be finite")
-    model = oracle(x, seed=seed, trees=trees, sample=sample)
-    return from_sklearn(model, names)
-
-
-def oracle(x: npt.NDArray[np.float32], *, seed: int, trees: int, sample: int) -> Any:
-    """The scikit-learn model whose scores ours must equal to 1e-9."""
-    from sklearn.ensemble import IsolationForest  # three seconds to import: only who trains pays
-
-    model = IsolationForest(
-        n_estimators=trees, max_samples=min(sample, len(x)), random_state=seed, n_jobs=1
-    )
-    return model.fit(x)
-
-
-def from_sklearn(model: Any, names: tuple[str, ...]) -> Forest:
-    """Lays out a fitted IsolationForest that uses all columns in every tree."""
-    depth = max(1, max(int(tree.tree_.max_depth) for tree in model.estimators_))
-    count, inner = len(model.estimators_), 2**depth - 1
+    sample = min(sample, len(x))
+    inner, lengths = 2 ** deepest(sample) - 1, _path_lengths(np.arange(sample + 1))
     feature = np.zeros((count, inner), dtype=np.uint8)
     threshold = np.full((count, inner), np.inf, dtype=np.float32)
-    length = np.zeros((count, 2 * inner + 1))
-    for index, estimator in enumerate(model.estimators_):
-        _lay_out(estimator.tree_, feature[index], threshold[index], length[index])
-    return Forest(
+    length = np.full((count, 2 * inner + 1), np.nan)
+    deep = 1
+    for index, nodes in enumerate(trees(x, seed=seed, count=count, sample=sample)):
+        for node in nodes:
+            length[index, node.place] = node.level + lengths[node.rows]
+            deep = max(deep, node.level)
+            if node.feature >= 0:
+                feature[index, node.place] = node.feature
+                threshold[index, node.place] = node.threshold
+    _pad(length)
+    inner = 2**deep - 1
+    return Stored(
         names=names,
-        feature=feature,
-        threshold=threshold,
-        length=length,
-        normal=float(average_path_length(np.array([model.max_samples_]))[0]),
+        feature=np.ascontiguousarray(feature[:, :inner]),
+        threshold=np.ascontiguousarray(threshold[:, :inner]),
+        length=np.ascontiguousarray(length[:, : 2 * inner + 1]),
+        normal=float(lengths[sample]),
     )
 
 
-def _lay_out(tree: Any, feature: Any, threshold: Any, length: Any) -> None:
-    lengths = average_path_length(tree.n_node_samples)
-    pending = [(0, 0, 0)]
-    while pending:
-        node, place, level = pending.pop()
-        length[place] = level + lengths[node]
-        if tree.children_left[node] < 0:
-            _pad(length, place, len(feature))
-            continue
-        feature[place] = tree.feature[node]
-        threshold[place] = _round_down(tree.threshold[node])
-        pending.append((tree.children_left[node], 2 * place + 1, level + 1))
-        pending.append((tree.children_right[node], 2 * place + 2, level + 1))
+def _pad(length: F64) -> None:
+    """Below a leaf every walk is as long as to the leaf."""
+    for node in range(length.shape[1] // 2):
+        for child in (2 * node + 1, 2 * node + 2):
+            below = np.isnan(length[:, child])
+            length[below, child] = length[below, node]
 
 
-def _pad(length: Any, place: int, inner: int) -> None:
-    value = length[place]
-    while place < inner:
-        place = 2 * place + 1
-        length[place] = value
-
-
-def _round_down(threshold: float) -> np.float32:
-    single = np.float32(threshold)
-    return np.nextafter(single, np.float32(-np.inf)) if float(single) > threshold else single
-
-
-def average_path_length(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def _path_lengths(rows: npt.NDArray[np.int64]) -> F64:
     """Expected depth of an unsuccessful search in a tree of that many rows: c(n)."""
     n = np.asarray(rows, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):

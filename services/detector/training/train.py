@@ -145,7 +145,7 @@ async def grow_forest(rows: F32, *, seed: int, simulated: int = 0) -> bytes:
         TrainingError: With what that process said last.
     """
     packed = await asyncio.to_thread(_packed, rows)
-    arguments = [str(each) for each in (seed, TREES, SAMPLE, simulated)]
+    arguments = [str(each) for each in (seed, TREES, SAMPLE, simulated, *FEATURES)]
     code, artifact, said = await run_module("services.detector.training.grow", arguments, packed)
     if code != 0:
         raise TrainingError(said)

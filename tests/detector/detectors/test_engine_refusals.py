@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.detector.detectors.engine import FEATURES, Engine, Settings, train
+from services.detector.detectors.engine import FEATURES, Engine, Forest, Settings, train
 from services.detector.detectors.training import grow
 from tests.detector.detectors import made
 
@@ -42,7 +42,7 @@ def test_state_of_another_size_is_refused_and_nothing_changes(change: int) -> No
 
 def test_a_forest_of_other_features_is_refused() -> None:
     rows = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
-    other = grow(rows, names=("x", "y"), seed=0)
+    other = Forest(**grow(rows, names=("x", "y"), seed=0)._asdict())
     with pytest.raises(ValueError, match="forest of other features"):
         Engine(forest=other)
 
