@@ -17,6 +17,8 @@ OWN := not peers and not faults and not validators and not console
 # each worker has stores of its own; tests/scheduling.py says which tests it gets, and in which order
 PARALLEL := -n auto --no-loadscope-reorder --durations=10
 PROTO_DEPS := .protos-deps
+# machine code of ingest, topology and the detector
+KERNELS := services.ingest.write.compiled_loops services.topology.traces.kernels services.detector.detectors.compilation
 # compiled once, not by every process that a test starts
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -257,9 +259,9 @@ $(DEV): requirements-dev.lock pyproject.toml
 	@PYTHON=$(PYTHON) tools/install.sh $(VENV) $<
 	@# at once: in a test, what a compiler warns of in other people's code would be an error
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
-	@# ten seconds now, instead of while the first sender waits
-	@$(BIN)/python -m services.ingest.write.compiled_loops || echo "the loops are compiled when ingest starts"
-	@$(BIN)/python -m services.topology.traces.kernels || echo "the loops are compiled when topology starts"
+	@# side by side and now, instead of while the first sender waits, and in each worker of the tests
+	@for module in $(KERNELS); do $(BIN)/python -m $$module || echo "$$module is compiled when it is first used" & done; \
+	  $(BIN)/pytest --collect-only -qq >/dev/null 2>&1 || echo "the tests are compiled when they first run" & wait
 	@touch $(RUN) $@
 
 $(PROTO_DEPS): $(DEV)

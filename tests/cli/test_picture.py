@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib.image
 import numpy as np
 import pytest
 
@@ -21,6 +20,8 @@ LABELLED = np.array([0xF2, 0xB1, 0x34]) / 255
 
 
 def _drawn(directory: Path, *, windows: list[list[str]] | None = None, **options: Any) -> Any:
+    import matplotlib.image
+
     corpus = _corpus(directory, _rows(spike_at=250))
     if windows is not None:
         (corpus / "labels.json").write_text(json.dumps({"web/cpu.csv": {"windows": windows}}))

@@ -8,17 +8,19 @@ from tests.explainer.conftest import Start
 from tests.explainer.peers import OllamaServer
 from tests.explainer.test_language_model import says
 
-ollama = pytest.importorskip("ollama", reason="the official client is not installed")
-
-
 FORMAT = {"type": "object", "properties": {"claims": {"type": "array"}}}
+
+
+def official() -> Any:
+    """The official client."""
+    return pytest.importorskip("ollama", reason="the official client is not installed")
 
 
 async def by_the_official_client(server: OllamaServer) -> list[Any]:
     """All parts of an answer as the official client reads them."""
     async with server.serve() as spec:
         url = spec.removeprefix("ollama:").removesuffix("/llama3.2")
-        client = ollama.AsyncClient(host=url)
+        client = official().AsyncClient(host=url)
         stream = await client.chat(
             model="llama3.2",
             messages=[
@@ -56,6 +58,6 @@ async def test_our_request_has_the_form_of_the_official_one(start: Start) -> Non
 
 
 async def test_error_of_the_stub_is_an_error_for_the_official_client() -> None:
-    with pytest.raises(ollama.ResponseError) as caught:
+    with pytest.raises(official().ResponseError) as caught:
         await by_the_official_client(OllamaServer(status=404))
     assert caught.value.status_code == 404

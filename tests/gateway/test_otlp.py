@@ -184,7 +184,7 @@ BODY = request_of("captured").SerializeToString()
         pytest.param(BODY, {"Content-Encoding": "gzip"}, 400, id="no gzip"),
         pytest.param(BODY, {"Content-Encoding": "zstd"}, 400, id="no zstd"),
         pytest.param(
-            gzip.compress(b"\0" * 50_000_000), {"Content-Encoding": "gzip"}, 413, id="gzip bomb"
+            gzip.compress(b"\0" * 50_000_000, 1), {"Content-Encoding": "gzip"}, 413, id="gzip bomb"
         ),
         pytest.param(
             bytes(cramjam.zstd.compress(b"\0" * 50_000_000)),

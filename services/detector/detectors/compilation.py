@@ -37,3 +37,7 @@ def _compile_thresholds(rows: "npt.NDArray[np.int32]", ticks: "npt.NDArray[np.in
     hits = np.zeros(len(ticks), dtype=np.int8)
     terms = threshold.Terms(1.0, 2.0, 0.0, 0)
     threshold.step(threshold.empty(1), rows, ticks, values, fresh, ~fresh, terms, hits)
+
+
+if __name__ == "__main__":
+    compile_kernels(Settings())

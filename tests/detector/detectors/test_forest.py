@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.ensemble import IsolationForest
 
 from services.detector.detectors import forest as forest_module
 from services.detector.detectors.forest import Forest
@@ -38,6 +37,8 @@ def _grown(rows: np.ndarray, *, seed: int, trees: int) -> Forest:
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("count", [2, 3, 17, 255, 256, 257, 259, 900, 25_599, 25_601])
 def test_trees_and_scores_equal_those_of_scikit_learn_to_1e_9(seed: int, count: int) -> None:
+    from sklearn.ensemble import IsolationForest
+
     rows, trees = _rows(count, seed), 8 * seed + 1
     model = IsolationForest(n_estimators=trees, max_samples=min(256, count), random_state=seed)
     model.fit(rows)
