@@ -18,12 +18,14 @@ array([-94])
 """
 
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from holidays import HolidayBase, country_holidays
+
+if TYPE_CHECKING:
+    from holidays import HolidayBase
 
 I64 = npt.NDArray[np.int64]
 
@@ -83,9 +85,11 @@ class Calendar:
         return day.isoweekday() % 7 if day in self._holidays else 0
 
 
-def _holidays_of(place: str) -> HolidayBase | None:
+def _holidays_of(place: str) -> "HolidayBase | None":
     if not place:
         return None
+    from holidays import country_holidays
+
     country, dash, part = place.partition("-")
     if dash and not part:
         raise ValueError(f"no holidays of {place!r} are known here: no part is named after `-`")
