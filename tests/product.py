@@ -1,6 +1,8 @@
 """The started product, and what a user does with it: write samples, post alerts, read answers."""
 
 import asyncio
+import os
+import signal
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -49,6 +51,21 @@ class Door:
     def process_id(self, name: str) -> int:
         """The process that is `name` now."""
         return next(child.pid for child in self.product.children if child.name == name)
+
+    async def kill(self, name: str) -> None:
+        """Kills the process that is `name`: of one that was killed before, its successor."""
+
+        async def killed() -> bool | None:
+            process_id = self.process_id(name)
+            if process_id is None:
+                return None
+            try:
+                os.kill(process_id, signal.SIGKILL)
+            except ProcessLookupError:
+                return None
+            return True
+
+        await eventually(killed, what=f"a process of {name}")
 
     async def write(
         self, producer_id: str, samples: Mapping[str, Sequence[tuple[int, float]]]

@@ -1,7 +1,5 @@
 """kill -9 of what the log of events stands on: what was acknowledged is read, and once."""
 
-import os
-import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,7 +37,7 @@ async def test_spans_and_records_are_neither_lost_nor_doubled(door: Door) -> Non
         async with sending(senders):
             for victim in VICTIMS:
                 before = [each.answered for each in senders]
-                os.kill(door.process_id(victim), signal.SIGKILL)
+                await door.kill(victim)
 
                 async def all_went_on(before: list[int] = before) -> bool | None:
                     pairs = zip(senders, before, strict=True)

@@ -6,7 +6,6 @@
 import asyncio
 import os
 import random
-import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -85,6 +84,6 @@ async def hurt(door: Door, line: Valve, chance: random.Random) -> None:
     trouble = chance.choice((line.stall, line.cut, None))
     if trouble is not None:
         trouble()
-    os.kill(door.process_id(chance.choice(VICTIMS)), signal.SIGKILL)
+    await door.kill(chance.choice(VICTIMS))
     await asyncio.sleep(chance.uniform(0.1, 1.5))
     line.open()

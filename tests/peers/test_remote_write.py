@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,7 +57,7 @@ async def test_what_prometheus_has_we_have(door: Door, tmp_path: Path) -> None:
     ):
         await eventually(lambda: has_samples(door), what="the first samples")
         for victim in VICTIMS:
-            os.kill(door.process_id(victim), signal.SIGKILL)
+            await door.kill(victim)
             await asyncio.sleep(5)
         until_s = time.time()
         await eventually(lambda: caught_up(prometheus, until_s), what="the end of what waits")
