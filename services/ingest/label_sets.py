@@ -6,7 +6,7 @@ from typing import Final
 from services.ingest.model.samples import Int64s
 from services.ingest.model.writes import Definition
 from services.ingest.wire.fields import Spans
-from services.ingest.wire.texts import Remembered
+from services.ingest.wire.texts import Body, Remembered
 
 MOST: Final = 1 << 18
 """Label sets of a generation: a sender of so many series has none of them read twice."""
@@ -21,7 +21,7 @@ class LabelSets:
 
     def of(
         self,
-        body: bytes,
+        body: Body,
         spans: Spans,
         read: Callable[[Sequence[int]], Iterable[Definition]],
         scopes: Int64s | None = None,

@@ -16,13 +16,23 @@ NOT_FINITE: Final = "a difference must be a finite number: it is added to a tota
 _MISFIT: Final = "the numbers of buckets, of spans or of bounds do not fit, or the scale is unknown"
 
 
+NUMBER, DIFFERENCE, ENDED, BROKEN, INFINITE = range(5)
+"""What a point is: a value, what is added to a total, the end of a series, or none of these."""
+
+
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Points with one value each; `broken` have none."""
+    """Points with one value each.
+
+    Attributes:
+        states: What each is. BROKEN and INFINITE have no value.
+        refused: How many have none.
+    """
 
     timestamps_ms: Int64s
     values: Float64s
-    broken: NDArray[np.bool_]
+    states: NDArray[np.uint8]
+    refused: int
 
 
 class Rows:
@@ -52,27 +62,15 @@ class Rows:
         self._add(np.arange(len(owners)), timestamps_ms, values)
         self.records += len(owners)
 
-    def add_points(
-        self,
-        definitions: Sequence[Definition],
-        found: Numbers,
-        is_delta: NDArray[np.bool_],
-        broken: NDArray[np.bool_],
-        why: str,
-    ) -> None:
-        """A record per point, and a row for each that is not broken.
-
-        Differences that are no finite numbers are refused; the end of a series is no difference.
-        """
-        is_delta = is_delta & (found.values.view(np.uint64) != STALE)
-        infinite = is_delta & ~np.isfinite(found.values) & ~broken
-        bad = broken | infinite
-        if bad.any():
-            good = np.flatnonzero(~bad)
+    def add_points(self, definitions: Sequence[Definition], found: Numbers, why: str) -> None:
+        """A record per point, and a row for each with a value; `why` tells of those BROKEN."""
+        is_delta = found.states == DIFFERENCE
+        if found.refused:
+            good = np.flatnonzero(found.states < BROKEN)
             self._definitions += [definitions[place] for place in good.tolist()]
             self._add(good, found.timestamps_ms[good], found.values[good], is_delta[good])
-            self._break(broken, SampleReason.INVALID_POINT, why)
-            self._break(infinite, SampleReason.INVALID_POINT, NOT_FINITE)
+            self._break(found.states == BROKEN, SampleReason.INVALID_POINT, why)
+            self._break(found.states == INFINITE, SampleReason.INVALID_POINT, NOT_FINITE)
         else:
             good = np.arange(len(definitions))
             self._definitions += definitions
@@ -125,11 +123,11 @@ class Rows:
         """All of them; `places` says where each record stands in the body."""
         return ForeignBatch(
             definitions=self._definitions,
-            counts=_joined(self._counts, np.int64),
-            records=_joined(self._records, np.int64),
-            timestamps_ms=_joined(self._times, np.int64),
-            values=_joined(self._values, np.float64),
-            is_delta=_joined(self._is_delta, np.bool_),
+            counts=joined(self._counts, np.int64),
+            records=joined(self._records, np.int64),
+            timestamps_ms=joined(self._times, np.int64),
+            values=joined(self._values, np.float64),
+            is_delta=joined(self._is_delta, np.bool_),
             places=places,
             broken=self._broken,
         )
@@ -141,7 +139,7 @@ class Rows:
         values: Float64s,
         is_delta: NDArray[np.bool_] | None = None,
     ) -> None:
-        self._records.append(records + self.records)
+        self._records.append(records + self.records if self.records else records)
         self._times.append(timestamps_ms)
         self._values.append(values)
         self._is_delta.append(np.zeros(len(records), np.bool_) if is_delta is None else is_delta)
@@ -152,7 +150,8 @@ class Rows:
             self._broken.append(Broken(places.astype(np.int64), reason, why))
 
 
-def _joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+def joined(parts: Sequence[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    """One behind the other."""
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts) if parts else np.empty(0, dtype)

@@ -3,6 +3,7 @@
 Source: opentelemetry-proto 1.x. Scopes are skipped unread.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -11,9 +12,8 @@ import numpy as np
 from opentelemetry.proto.metrics.v1 import metrics_pb2
 
 from services.ingest.model.metadata import MetricType
-from services.ingest.model.samples import Int64s
 from services.ingest.otlp.resources import Resources
-from services.ingest.wire.fields import Fields, Spans, chunk, fixed64, varint
+from services.ingest.wire.fields import NO_SPANS, Fields, Spans, chunk, fixed64, varint
 from services.ingest.wire.trees import Message, Table, Tables
 
 
@@ -51,7 +51,7 @@ POINT: Final = Message(
     runs={"attributes": (chunk(7),)},
     parts={chunk(5): EXEMPLAR},
 )
-_NUMBERS: Final = Message(
+NUMBERS: Final = Message(
     numbers={"temporality": varint(2), "monotonic": varint(3)}, parts={chunk(1): POINT}
 )
 _DISTRIBUTION: Final = Message()
@@ -59,7 +59,7 @@ _HEAD: Final = {"name": chunk(1), "help": chunk(2), "unit": chunk(3)}
 _METRIC: Final = Message(
     runs={"head": tuple(_HEAD.values())},
     parts={
-        **dict.fromkeys((chunk(GAUGE.field), chunk(SUM.field)), _NUMBERS),
+        **dict.fromkeys((chunk(GAUGE.field), chunk(SUM.field)), NUMBERS),
         **dict.fromkeys((chunk(9), chunk(10), chunk(11)), _DISTRIBUTION),
     },
 )
@@ -68,42 +68,28 @@ _RESOURCE: Final = Message(texts={"resource": chunk(1)}, parts={chunk(2): _SCOPE
 BODY: Final = Message(parts={chunk(1): _RESOURCE})
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
-    """The parts of metrics that hold points: of which metric each is, and of which of KINDS."""
-
-    metrics: Int64s
-    kinds: Int64s
-    temporality: Int64s
-
-
 class Metrics:
-    """The metrics of a body as they were sent. What is asked seldom is read when it is asked."""
+    """The metrics of a body as they were sent. What is asked seldom is read when it is asked.
+
+    Attributes:
+        resource_spans: The messages Resource of the body.
+        owners: The resource of each metric.
+        heads: Name, meaning and unit of each as one piece, and the bytes in which the pieces lie.
+    """
 
     def __init__(self, body: bytes, tables: Tables) -> None:
         """Takes what was read of the form BODY."""
         self.body = body
         self._tables = tables
-
-    @property
-    def resource_spans(self) -> Spans:
-        """The messages Resource of the body."""
-        return self._tables[_RESOURCE].spans("resource")
+        metrics = tables[_METRIC]
+        self.resource_spans = tables[_RESOURCE].spans("resource")
+        self.owners = tables[_SCOPE].parents[metrics.parents]
+        self.heads = metrics.pieces("head", body)
 
     @cached_property
     def resources(self) -> Resources:
-        """They, read."""
+        """The resources, read."""
         return Resources(self.body, self.resource_spans)
-
-    @cached_property
-    def owners(self) -> Int64s:
-        """The resource of each metric."""
-        return self._tables[_SCOPE].parents[self._tables[_METRIC].parents]
-
-    @cached_property
-    def heads(self) -> tuple[bytes, Spans]:
-        """Name, meaning and unit of each as one piece, and the bytes in which the pieces lie."""
-        return self._tables[_METRIC].pieces("head", self.body)
 
     def text(self, name: str, metric: int) -> bytes:
         """The `name`, `help` or `unit` of a metric."""
@@ -114,24 +100,21 @@ class Metrics:
         fields = Fields(*self.heads)
         return {name: fields.last(tag) for name, tag in _HEAD.items()}
 
-    def numbers(self) -> tuple[Data, Table]:
+    def numbers(self) -> tuple[Table, Table]:
         """Gauges and sums, and their points."""
-        found = self._tables[_NUMBERS]
-        is_sum = found.tags == chunk(SUM.field)
-        is_monotonic = is_sum & (found.int64("monotonic") != 0)
-        kinds = is_sum * KINDS.index(SUM) + is_monotonic * (KINDS.index(COUNTER) - 1)
-        data = Data(found.parents, kinds.astype(np.int64), found.int64("temporality") * is_sum)
-        return data, self._tables[POINT]
+        return self._tables[NUMBERS], self._tables[POINT]
 
     def exemplars(self) -> Spans:
         """Those of gauges and sums; whose they are is the point."""
-        return self._tables[EXEMPLAR].whole()
+        return self._tables[EXEMPLAR].whole() if self._tables.count(EXEMPLAR) else NO_SPANS
 
-    def distributions(self, kind: Kind) -> Spans:
-        """The data of histograms or summaries; whose they are is the metric."""
+    def distributions(self) -> Iterator[tuple[Kind, Spans]]:
+        """The data of histograms and summaries, by kind; whose they are is the metric."""
+        if not self._tables.count(_DISTRIBUTION):
+            return
         found = self._tables[_DISTRIBUTION]
         whole = found.whole()
-        if not len(found):
-            return whole
-        of_kind = np.flatnonzero(found.tags == chunk(kind.field))
-        return Spans(whole.parents[of_kind], whole.starts[of_kind], whole.ends[of_kind])
+        for kind in (HISTOGRAM, EXPONENTIAL, SUMMARY):
+            rows = np.flatnonzero(found.tags == chunk(kind.field))
+            if len(rows):
+                yield kind, Spans(whole.parents[rows], whole.starts[rows], whole.ends[rows])

@@ -20,18 +20,9 @@ from services.ingest.naming import labels_of, metric_name
 from services.ingest.otlp import points as kinds
 from services.ingest.otlp.attributes import labelled, pairs
 from services.ingest.otlp.exemplars import exemplars
-from services.ingest.otlp.metric_forms import (
-    BODY,
-    EXPONENTIAL,
-    HISTOGRAM,
-    KINDS,
-    SUMMARY,
-    Data,
-    Kind,
-    Metrics,
-)
+from services.ingest.otlp.metric_forms import BODY, HISTOGRAM, KINDS, SUMMARY, Kind, Metrics
 from services.ingest.otlp.resources import UNREADABLE
-from services.ingest.rows import Rows
+from services.ingest.rows import Rows, joined
 from services.ingest.wire.fields import MOST_MESSAGES, Fields, Spans, chunk, varint
 from services.ingest.wire.texts import Texts
 from services.ingest.wire.trees import TreeReader
@@ -102,11 +93,11 @@ class OtlpMetricsReader:
         numbers = self._metrics.numbers(*metrics.heads, resources[metrics.owners])
         body = _Body(metrics, resources, numbers)
         self._add_numbers(body)
-        for kind in (HISTOGRAM, EXPONENTIAL, SUMMARY):
-            self._add_distributions(body, kind)
-        batch, targets = body.rows.batch(np.concatenate(body.places)), dict[int, int]()
+        for kind, spans in metrics.distributions():
+            self._add_distributions(body, kind, spans)
+        batch, targets = body.rows.batch(joined(body.places, np.int64)), dict[int, int]()
         if len(batch.values):
-            targets = self._add_targets(body, int(batch.timestamps_ms.max()))
+            targets = self._add_targets(body, int(np.maximum.reduce(batch.timestamps_ms)))
             batch = body.rows.batch(batch.places) if targets else batch
         return OtlpMetrics(
             batch, metrics, [*body.met], targets, body.exemplars, body.examples[:MOST_OF_BODY]
@@ -120,35 +111,28 @@ class OtlpMetricsReader:
 
     def _add_numbers(self, body: _Body) -> None:
         data, points = body.metrics.numbers()
-        owners, found = points.parents, kinds.numbers(points)
+        found, metrics, scopes = kinds.numbers(points, data, body.numbers)
         runs, spans = points.pieces("attributes", body.metrics.body)
-        definitions = self._definitions(body, data, owners, runs, spans)
-        is_delta = data.temporality == kinds.DELTA
-        unclear = kinds.without_temporality(data.temporality) & (data.kinds > 0)
-        broken = found.broken | unclear[owners]
-        body.rows.add_points(definitions, found, is_delta[owners], broken, _NO_VALUE)
+        definitions = self._definitions(body, metrics, scopes, runs, spans)
+        body.rows.add_points(definitions, found, _NO_VALUE)
         body.add_exemplars(body.metrics.exemplars(), definitions)
-        body.places.append(data.metrics[owners])
+        body.places.append(metrics)
 
-    def _add_distributions(self, body: _Body, kind: Kind) -> None:
-        data_spans = body.metrics.distributions(kind)
-        if not len(data_spans):
-            return
+    def _add_distributions(self, body: _Body, kind: Kind, data: Spans) -> None:
         raw = body.metrics.body
-        fields = Fields(raw, data_spans)
+        fields = Fields(raw, data)
         spans = fields.spans(chunk(1)).few()
-        points, owners = Fields(raw, spans), spans.parents
-        of_kind = np.full(len(data_spans), KINDS.index(kind), np.int64)
-        data = Data(data_spans.parents, of_kind, fields.int64(varint(2)))
+        points, metrics = Fields(raw, spans), data.parents[spans.parents]
         runs, run_spans = points.runs((chunk(kind.attributes),), raw)
-        definitions = self._definitions(body, data, owners, runs, run_spans)
-        temporality = data.temporality[owners]
+        scopes = body.numbers[metrics] * len(KINDS) + KINDS.index(kind)
+        definitions = self._definitions(body, metrics, scopes, runs, run_spans)
+        temporality = fields.int64(varint(2))[spans.parents]
         if kind is SUMMARY:
             self._add_summaries(body, definitions, points)
         else:
             read = kinds.explicit if kind is HISTOGRAM else kinds.exponential
             body.rows.add_histograms(definitions, *read(raw, points, temporality), self._steps)
-        body.places.append(data.metrics[owners])
+        body.places.append(metrics)
         if kind.exemplars:
             body.add_exemplars(points.spans(chunk(kind.exemplars)), definitions)
 
@@ -166,15 +150,14 @@ class OtlpMetricsReader:
         body.rows.add_beside(parts, of + first, found.timestamps_ms[of], values)
 
     def _definitions(
-        self, body: _Body, data: Data, owners: Int64s, runs: bytes, spans: Spans
+        self, body: _Body, metrics: Int64s, scopes: Int64s, runs: bytes, spans: Spans
     ) -> Sequence[Definition]:
-        """The label set of each point, by its attributes, its metric, and its kind."""
+        """The label set of each point, by its attributes, and what stands for metric and kind."""
 
         def read(missing: Sequence[int]) -> list[Definition]:
             found = []
             for place in missing:
-                metric = int(data.metrics[owners[place]])
-                kind = KINDS[data.kinds[owners[place]]]
+                metric, kind = int(metrics[place]), KINDS[int(scopes[place]) % len(KINDS)]
                 known = _definition(body.metrics, metric, kind, spans.one(runs, place))
                 unit, help = (body.metrics.text(name, metric) for name in ("unit", "help"))
                 if described := metadata(name_of(known), kind.type.value, unit, help):
@@ -182,17 +165,19 @@ class OtlpMetricsReader:
                 found.append(known)
             return found
 
-        scopes = body.numbers[data.metrics] * len(KINDS) + data.kinds
-        return self._known.of(runs, spans, read, scopes[owners])
+        return self._known.of(runs, spans, read, scopes)
 
     def _add_targets(self, body: _Body, now_ms: int) -> dict[int, int]:
         """`target_info` of each resource, once an hour; which resources, and the hour."""
         hour = now_ms // _HOUR_MS
-        places = {number: place for place, number in enumerate(body.resources.tolist())}
-        due = [each for each in places if self._target_hours.get(each) != hour]
+        due = {
+            number: place
+            for place, number in enumerate(body.resources.tolist())
+            if self._target_hours.get(number) != hour
+        }
         if not due:
             return {}
-        found = [body.metrics.resources.target(places[each]) for each in due]
+        found = [body.metrics.resources.target(place) for place in due.values()]
         made = [each for each in found if isinstance(each, SeriesKey)]
         count = len(made)
         records = np.full(count, NO_RECORD, np.int64)

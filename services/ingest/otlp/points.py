@@ -1,6 +1,7 @@
 """Data points of OTLP as columns, by kind. Bad ones are marked and have no buckets."""
 
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from services.ingest.exponential import SCALES, BucketSide, joined
 from services.ingest.histograms import STALE, Histograms
 from services.ingest.model.samples import Float64s, Int64s
-from services.ingest.rows import Numbers
+from services.ingest.rows import ENDED, Numbers
 from services.ingest.wire.fields import (
     Fields,
     Spans,
@@ -36,15 +37,27 @@ def times_ms(points: Fields) -> Int64s:
     return (points.int64(_TIME).view(np.uint64) // _NS_PER_MS).view(np.int64)
 
 
-def numbers(points: Table) -> Numbers:
-    """NumberDataPoint: a double or an integer; without either it is broken."""
-    ended = points.int64("flags") & _NO_VALUE != 0
-    is_int, values = points.has("int"), points.float64("double")
-    if is_int.any():
-        values = np.where(is_int, points.int64("int").astype(np.float64), values)
-    values[ended] = _ENDED
-    times = (points.int64("time").view(np.uint64) // _NS_PER_MS).view(np.int64)
-    return Numbers(times, values, ~(is_int | points.has("double") | ended))
+def numbers(points: Table, data: Table, metrics: Int64s) -> tuple[Numbers, Int64s, Int64s]:
+    """NumberDataPoint: a double or an integer; without either it is broken.
+
+    Args:
+        points: They.
+        data: The gauges and sums that hold them.
+        metrics: What stands for each metric.
+
+    Returns:
+        Their values, the metric of each, and what stands for that and its kind.
+    """
+    count = len(points)
+    rows, values = np.empty((3, count), np.int64), np.empty(count)
+    states = np.empty(count, np.uint8)
+    ended, refused, _, _ = _read_points()(
+        points.cells, points.cells.view(np.float64), data.cells, metrics, rows, values, states
+    )
+    if ended:
+        values[states == ENDED] = _ENDED
+    times, owners, scopes = rows
+    return Numbers(times, values, states, refused), owners, scopes
 
 
 def explicit(
@@ -192,3 +205,11 @@ def without_temporality(temporality: Int64s) -> NDArray[np.bool_]:
 def _has_ended(points: Fields, flags: int) -> NDArray[np.bool_]:
     ended: NDArray[np.bool_] = points.int64(varint(flags)) & _NO_VALUE == _NO_VALUE
     return ended
+
+
+@cache
+def _read_points() -> Any:
+    # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
+    from services.ingest.otlp.point_kernel import read_points
+
+    return read_points

@@ -12,9 +12,7 @@ _SPAN: Final = (b"span_id", b"spanID", b"spanId")
 _LONGEST: Final = 32
 
 
-def exemplars_v1(
-    body: bytes, spans: Spans, definitions: Sequence[Definition]
-) -> Sequence[Exemplar]:
+def exemplars_v1(body: bytes, spans: Spans, definitions: Sequence[Definition]) -> list[Exemplar]:
     """Of messages prometheus.Exemplar, whose parents are places in `definitions`."""
     fields = Fields(body, spans := spans.spread(MOST_OF_BODY))
     labels = Fields(body, fields.spans(chunk(1)))
@@ -28,7 +26,7 @@ def exemplars_v1(
 
 def exemplars_v2(
     body: bytes, spans: Spans, definitions: Sequence[Definition], symbols: Spans
-) -> Sequence[Exemplar]:
+) -> list[Exemplar]:
     """Of messages io.prometheus.write.v2.Exemplar; refs beyond the symbols are left out."""
     fields = Fields(body, spans := spans.spread(MOST_OF_BODY))
     owners, refs = packed_varints(body, fields, 1)
@@ -51,7 +49,7 @@ def _kept(
     spans: Spans,
     definitions: Sequence[Definition],
     pairs: Sequence[Mapping[bytes, bytes]],
-) -> Sequence[Exemplar]:
+) -> list[Exemplar]:
     owners, values = spans.parents.tolist(), fields.float64(fixed64(2)).tolist()
     times = fields.int64(varint(3)).tolist()
     found = (

@@ -17,7 +17,6 @@ from services.ingest.model.exemplars import Exemplar
 from services.ingest.model.foreign import ForeignBatch
 from services.ingest.model.labels import LabelsRefused
 from services.ingest.model.metadata import Metadata, metadata, name_of
-from services.ingest.model.samples import Int64s
 from services.ingest.model.writes import Definition
 from services.ingest.prometheus.exemplars import exemplars_v1, exemplars_v2
 from services.ingest.prometheus.native import native_histograms
@@ -26,12 +25,11 @@ from services.ingest.wire.fields import (
     MOST_FIELDS,
     Fields,
     Spans,
-    UInt64s,
     chunk,
     fixed64,
+    numbers_at,
     packed_varints,
     varint,
-    varints,
 )
 from services.ingest.wire.texts import Texts
 from services.ingest.wire.trees import Message, Table, Tables, TreeReader
@@ -51,9 +49,9 @@ _SERIES_V1: Final = Message(
 _BODY_V1: Final = Message(parts={chunk(1): _SERIES_V1, chunk(3): _METADATA})
 _SYMBOL: Final = Message(most=_MOST_SYMBOLS)
 _SERIES_V2: Final = Message(
-    texts={"refs": chunk(1), "metadata": chunk(5)},
+    texts={"metadata": chunk(5)},
+    runs={"refs": (chunk(1), varint(1))},
     parts={chunk(2): _SAMPLE, chunk(3): _HISTOGRAM, chunk(4): _EXEMPLAR},
-    odd=(varint(1),),
 )
 _BODY_V2: Final = Message(parts={chunk(4): _SYMBOL, chunk(5): _SERIES_V2})
 
@@ -97,9 +95,11 @@ class RemoteWriteReader:
         definitions = self._by_labels.of(
             runs, spans, lambda places: [_labels(spans.one(runs, place)) for place in places]
         )
-        met = _metadata_alone(body, tables[_METADATA])
-        exemplars = tables[_EXEMPLAR].whole()
-        examples = exemplars_v1(body, exemplars, definitions) if len(exemplars) else ()
+        met, examples = list[Metadata](), list[Exemplar]()
+        if tables.count(_METADATA):
+            met = _metadata_alone(body, tables[_METADATA])
+        if tables.count(_EXEMPLAR):
+            examples = exemplars_v1(body, tables[_EXEMPLAR].whole(), definitions)
         return self._body(body, tables, definitions, met, examples)
 
     def read_v2(self, body: bytes) -> RemoteWriteBody:
@@ -110,26 +110,19 @@ class RemoteWriteReader:
         """
         tables = self._v2.read(body)
         series, symbols = tables[_SERIES_V2], tables[_SYMBOL].whole()
-        owners, refs = _refs(body, series)
-        last = np.uint64(len(symbols))
-        numbers = np.append(self._symbols.numbers(body, symbols), -1)
-        packed = numbers[np.minimum(refs, last).view(np.int64)].tobytes()
-        edges = np.searchsorted(owners, np.arange(len(series) + 1))
-        keys = Spans(np.arange(len(series)), 8 * edges[:-1], 8 * edges[1:])
-
-        met: list[Metadata] = []
+        runs, refs = series.pieces("refs", body)
+        keys = numbers_at(runs, refs, self._symbols.numbers(body, symbols))
+        met, examples = list[Metadata](), list[Exemplar]()
 
         def read(places: Sequence[int]) -> list[Definition]:
             texts = symbols.of(body)
-            found = [
-                _referred(texts, refs[edges[place] : edges[place + 1]].tolist()) for place in places
-            ]
+            found = [_referred(texts, each) for each in _refs(runs, refs, places)]
             met.extend(_metadata_beside(body, series, texts, places, found))
             return found
 
-        definitions = self._by_symbols.of(packed, keys, read)
-        exemplars = tables[_EXEMPLAR].whole()
-        examples = exemplars_v2(body, exemplars, definitions, symbols) if len(exemplars) else ()
+        definitions = self._by_symbols.of(*keys, read)
+        if tables.count(_EXEMPLAR):
+            examples = exemplars_v2(body, tables[_EXEMPLAR].whole(), definitions, symbols)
         return self._body(body, tables, definitions, met, examples)
 
     def _body(
@@ -140,33 +133,33 @@ class RemoteWriteReader:
         met: Sequence[Metadata],
         examples: Sequence[Exemplar],
     ) -> RemoteWriteBody:
-        samples, native = tables[_SAMPLE], tables[_HISTOGRAM].whole()
-        owners, rows = samples.parents, Rows()
-        rows.add_series(definitions, owners, samples.int64("time"), samples.float64("value"))
-        if len(native):
+        samples, histograms = tables[_SAMPLE], tables.count(_HISTOGRAM)
+        places, rows = samples.parents, Rows()
+        rows.add_series(definitions, places, samples.int64("time"), samples.float64("value"))
+        if histograms:
+            native = tables[_HISTOGRAM].whole()
             rows.add_histograms(definitions, *native_histograms(body, native), self._steps)
+            places = np.concatenate([places, native.parents])
         return RemoteWriteBody(
-            batch=rows.batch(np.concatenate([owners, native.parents])),
+            batch=rows.batch(places),
             metadata=met,
             samples=len(samples),
-            histograms=len(native),
-            exemplars=len(tables[_EXEMPLAR]),
+            histograms=histograms,
+            exemplars=tables.count(_EXEMPLAR),
             examples=examples,
         )
 
 
-def _refs(body: bytes, series: Table) -> tuple[Int64s, UInt64s]:
-    """Whose the refs of a body are, ascending, and the refs."""
-    if series.odd.any():  # not packed, or in several pieces: all must be able to read that
-        return packed_varints(body, Fields(body, series.whole()), 1)
-    owners, refs = varints(body, series.spans("refs"))
-    return owners.astype(np.int64), refs
+def _refs(runs: bytes, spans: Spans, places: Sequence[int]) -> list[list[int]]:
+    """The refs of some series, packed or not."""
+    asked = Spans(spans.parents[places], spans.starts[places], spans.ends[places])
+    owners, refs = packed_varints(runs, Fields(runs, asked), 1)
+    cuts = np.searchsorted(owners, np.arange(1, len(places)))
+    return [each.tolist() for each in np.split(refs, cuts)]
 
 
 def _metadata_alone(body: bytes, told: Table) -> list[Metadata]:
     """Messages MetricMetadata of 1.0."""
-    if not len(told):
-        return []
     names, helps, units = (told.spans(name).of(body) for name in ("name", "help", "unit"))
     found = [
         metadata(name.decode(errors="replace"), type, unit, help)

@@ -4,10 +4,9 @@ Cost: about 5 ns a field, then a few numpy calls a level, however many messages 
 that nobody asks for is skipped unread, so what it holds is not checked. Groups are refused.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Final, TypeVar
+from functools import cache, cached_property
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,9 @@ MOST_MESSAGES: Final = 100_000
 
 _TOO_MANY: Final = f"the body has more than {MOST_FIELDS} fields: send it in parts"
 BROKEN: Final = "the body is not the protobuf message that it should be"
+
+OK, _FULL = 0, 2
+"""Verdicts of the kernels; importing these would load numba."""
 
 
 def varint(number: int) -> int:
@@ -85,6 +87,9 @@ class Spans:
         return [body[start:end] for start, end in pairs]
 
 
+NO_SPANS: Final = Spans(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
+
+
 class Fields:
     """The fields of the messages in some spans. `parents` counts the messages from 0."""
 
@@ -100,7 +105,7 @@ class Fields:
         begins, lasts = np.empty(room, np.int64), np.empty(room, np.int64)
         values = np.empty(room, np.uint64)
         found = _listed(
-            lambda kernels: kernels.scan(
+            *kernels().scan(
                 np.frombuffer(body, np.uint8),
                 np.ascontiguousarray(spans.starts),
                 np.ascontiguousarray(spans.ends),
@@ -222,11 +227,32 @@ def varints(body: bytes, spans: Spans) -> tuple[Int32s, UInt64s]:
     room = min(MOST_FIELDS, int((spans.ends - spans.starts).sum()) + 1)
     places, values = np.empty(room, np.int32), np.empty(room, np.uint64)
     found = _listed(
-        lambda kernels: kernels.varints(
+        *kernels().varints(
             np.frombuffer(body, np.uint8), spans.starts.copy(), spans.ends.copy(), places, values
         )
     )
     return places[:found], values[:found]
+
+
+def numbers_at(body: bytes, runs: Spans, numbers: Int64s) -> tuple[NDArray[np.uint8], Spans]:
+    """The numbers at the places that repeated varint fields give, eight bytes each; -1 beyond them.
+
+    Args:
+        body: The bytes in which the fields lie.
+        runs: The fields of each message, packed or not, tags and lengths included.
+        numbers: At each place.
+
+    Returns:
+        The numbers of all messages, and where those of each lie.
+
+    Raises:
+        InvalidInput: BODY_BROKEN, or TOO_MANY_FIELDS.
+    """
+    at = np.empty(min(MOST_FIELDS, len(body)), np.int64)
+    edges = np.empty(len(runs) + 1, np.int64)
+    content = np.frombuffer(body, np.uint8)
+    _listed(*kernels().numbers_at(content, runs.starts, runs.ends, numbers, at, edges))
+    return at.view(np.uint8), Spans(runs.parents, edges[:-1], edges[1:])
 
 
 def packed_doubles(body: bytes, fields: Fields, number: int) -> tuple[Int64s, Float64s]:
@@ -276,13 +302,19 @@ def _with_single(
     return owners, np.concatenate([values, fields.numbers(single)])[order]
 
 
-def _listed(call: Callable[..., tuple[int, int]]) -> int:
-    # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
-    from services.ingest.wire import kernels
-
-    verdict, found = call(kernels)
-    if verdict == kernels.FULL and found >= MOST_FIELDS:
+def _listed(verdict: int, found: int) -> int:
+    if verdict == _FULL and found >= MOST_FIELDS:
         raise InvalidInput(_TOO_MANY, reason="TOO_MANY_FIELDS")
-    if verdict != kernels.OK:
+    if verdict != OK:
         raise InvalidInput(BROKEN, reason="BODY_BROKEN")
     return found
+
+
+@cache
+def kernels() -> Any:
+    """The compiled loops: numba takes a second and a hundred megabytes, which only who reads such
+    bodies pays for.
+    """
+    from services.ingest.wire import kernels
+
+    return kernels

@@ -103,6 +103,50 @@ def varints(body, starts, ends, parents, values):  # type: ignore[no-untyped-def
     return 0, found
 
 
+@kernel(VERDICT, BYTES, INT64S, INT64S, INT64S, INT64S, INT64S)
+def numbers_at(body, starts, ends, numbers, found, edges):  # type: ignore[no-untyped-def]
+    """Lists the numbers at the places that repeated varint fields give, packed or not.
+
+    Args:
+        body: The bytes in which all fields lie.
+        starts: Where the fields of each message begin.
+        ends: Where they end.
+        numbers: At each place.
+        found: Out: the numbers that are referred to; -1 for a place beyond them.
+        edges: Out: at which byte of `found` those of each message begin, and where the last end.
+
+    Returns:
+        OK, BROKEN or FULL, and how many numbers there are.
+    """
+    used, room, size, one = 0, len(found), np.uint64(len(numbers)), np.uint64(1)
+    edges[0] = 0
+    for message in range(len(starts)):
+        at, end = np.uint64(starts[message]), np.uint64(ends[message])
+        while at < end:
+            tag, value, after = take_field(body, np.int64(at), np.int64(end))
+            if after < 0:
+                return 1, used
+            last, is_packed = np.uint64(after), tag & 7 == 2
+            at = value if is_packed else last
+            while not is_packed or at < last:
+                if is_packed:
+                    value = np.uint64(body[at])
+                    at += one
+                    if value >= np.uint64(128):
+                        value, behind = take(body, np.int64(at - one), after, 63)
+                        if behind < 0:
+                            return 1, used
+                        at = np.uint64(behind)
+                if used == room:
+                    return 2, used
+                found[used] = numbers[value] if value < size else -1
+                used += 1
+                if not is_packed:
+                    break
+        edges[message + 1] = 8 * used
+    return 0, used
+
+
 @kernel(
     COUNTS,
     BYTES,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.model.samples import Int64s
-from services.ingest.wire.fields import Spans
+from services.ingest.wire.fields import OK, Spans, kernels
 
 Body = bytes | NDArray[np.uint8]
 
@@ -29,11 +29,8 @@ class _Generation:
 
     def found(self, body: Body, spans: Spans, scopes: Int64s, *, adds: bool) -> "_Found | None":
         """Where the texts of a body are; None when there is no room for all."""
-        # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
-        from services.ingest.wire import kernels
-
         found = np.empty((3, len(spans)), np.int64)
-        verdict, different, missing, _ = kernels.number_texts(  # type: ignore[no-untyped-call]
+        verdict, different, missing, _ = kernels().number_texts(
             np.frombuffer(body, np.uint8),
             scopes,
             np.ascontiguousarray(spans.starts),
@@ -46,7 +43,7 @@ class _Generation:
             int(adds),
             found,
         )
-        if verdict != kernels.OK:
+        if verdict != OK:
             return None
         return _Found(found[0], found[1, :different], found[2, :different], missing)
 

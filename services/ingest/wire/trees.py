@@ -1,12 +1,13 @@
 """Bodies whose form is known beforehand: all their levels in one pass, a table for each kind.
 
-Cost: about 8 ns a field and 20 us a body, where `Fields` costs 40 us a level. What the form does
+Cost: about 8 ns a field and 5 us a body, where `Fields` costs 40 us a level. What the form does
 not name is skipped unread, as `Fields` skips what nobody asks for.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,16 @@ from mesh.errors import InvalidInput
 from services.ingest.model.samples import Float64s, Int64s
 from services.ingest.wire.fields import BROKEN, MOST_MESSAGES, Fields, Spans
 
-_PARENT, _BITS, _START, _END, _TAG, _FIRST = range(6)
+PARENT, BITS, _START, _END, TAG, _FIRST = range(6)
 """Columns that every table has: the row above, what is there, where the content lies, its tag."""
-NUMBER, TEXT, RUN, PART, LEAF, ODD = range(1, 7)
+NUMBER, TEXT, RUN, PART, LEAF = range(1, 6)
 """What the kernel does at a tag."""
-_ODD: Final = 0
-"""The bit of a row whose form was not the usual one."""
+_APART: Final = 0
+"""The bit of a row that has a run in several pieces, or a text more than once."""
 _TAGS: Final = 256
 _SPARE_ROWS: Final = 64
+_OK, _BROKEN = 0, 1
+"""Verdicts of the kernel; importing these would load numba."""
 _TOO_MANY: Final = "the body has more than {most} records of a kind: send it in parts"
 
 
@@ -35,7 +38,6 @@ class Message:
         texts: Tags of fields whose content is wanted, the last where several are sent.
         runs: Tags of fields that senders write side by side, wanted as one piece.
         parts: Messages within, by tag.
-        odd: Tags that no usual sender writes; a row that has one is `odd`.
         most: Rows that a body may have.
     """
 
@@ -43,7 +45,6 @@ class Message:
     texts: Mapping[str, int] = field(default_factory=dict)
     runs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     parts: Mapping[int, "Message"] = field(default_factory=dict)
-    odd: tuple[int, ...] = ()
     most: int = MOST_MESSAGES
 
     @property
@@ -63,35 +64,34 @@ class Message:
 class Table:
     """The messages of one kind, in the order of the body."""
 
-    def __init__(self, message: Message, columns: Mapping[str, int], cells: Int64s) -> None:
+    __slots__ = ("_columns", "_has_apart", "_message", "cells")
+
+    def __init__(
+        self, message: Message, columns: Mapping[str, int], cells: Int64s, has_apart: bool
+    ) -> None:
         """`cells` has a row for each, `columns` says what stands where."""
+        self.cells = cells
         self._message = message
         self._columns = columns
-        self._cells = cells
+        self._has_apart = has_apart
 
     def __len__(self) -> int:
         """How many there are."""
-        return len(self._cells)
+        return len(self.cells)
 
     @property
     def parents(self) -> Int64s:
         """The row of the message around each, ascending."""
-        return self._cells[:, _PARENT].copy()
+        return self.cells[:, PARENT].copy()
 
     @property
     def tags(self) -> Int64s:
         """The tag by which each is a part of the message around it."""
-        return self._cells[:, _TAG]
-
-    @property
-    def odd(self) -> NDArray[np.bool_]:
-        """Which have a field of `odd`, or a text more than once, or a run in several pieces."""
-        found: NDArray[np.bool_] = self._cells[:, _BITS] & (1 << _ODD) != 0
-        return found
+        return self.cells[:, TAG]
 
     def int64(self, name: str) -> Int64s:
         """A varint or fixed field of each; 0 where it is absent."""
-        return self._cells[:, self._columns[name]].copy()
+        return self.cells[:, self._columns[name]].copy()
 
     def float64(self, name: str) -> Float64s:
         """A double of each; 0 where it is absent."""
@@ -99,17 +99,17 @@ class Table:
 
     def has(self, name: str) -> NDArray[np.bool_]:
         """Whether each has a field of `numbers`."""
-        found: NDArray[np.bool_] = self._cells[:, _BITS] & (1 << self._columns[name]) != 0
+        found: NDArray[np.bool_] = self.cells[:, BITS] & (1 << self._columns[name]) != 0
         return found
 
     def whole(self) -> Spans:
         """The content of each message."""
-        return Spans(self.parents, self._cells[:, _START].copy(), self._cells[:, _END].copy())
+        return Spans(self.parents, self.cells[:, _START].copy(), self.cells[:, _END].copy())
 
     def spans(self, name: str) -> Spans:
         """The content of a text, or a run as it lies in the body; empty where it is absent."""
         column = self._columns[name]
-        starts, ends = self._cells[:, column].copy(), self._cells[:, column + 1].copy()
+        starts, ends = self.cells[:, column].copy(), self.cells[:, column + 1].copy()
         return Spans(np.arange(len(self)), starts, ends)
 
     def pieces(self, name: str, body: bytes) -> tuple[bytes, Spans]:
@@ -118,32 +118,49 @@ class Table:
         What is joined lies behind the body, which is given too.
         """
         spans = self.spans(name)
-        odd = np.flatnonzero(self.odd)
-        if not len(odd):
+        if not self._has_apart:
             return body, spans
+        rows = np.flatnonzero(self.cells[:, BITS] & (1 << _APART))
         whole = self.whole()
-        apart = Spans(odd, whole.starts[odd], whole.ends[odd])
+        apart = Spans(rows, whole.starts[rows], whole.ends[rows])
         joined, found = Fields(body, apart).runs(self._message.runs[name], body)
-        spans.starts[odd], spans.ends[odd] = found.starts, found.ends
+        spans.starts[rows], spans.ends[rows] = found.starts, found.ends
         return joined, spans
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Where the rows of each kind go: in how many from which cell on, of so many cells."""
+
+    rows: Int64s
+    bases: Int64s
+    cells: int
 
 
 class Tables:
     """What was read of a body: a table for each kind of message."""
 
     def __init__(self, layout: "Layout", counts: Int64s, bases: Int64s, cells: Int64s) -> None:
-        """Kind n has so many rows, which begin at its base in `cells`."""
+        """Kind n begins at its base in `cells`.
+
+        `counts` says how many rows it has, and whether one of them is `_APART`.
+        """
         self._layout = layout
-        self._counts = counts
-        self._bases = bases
+        self._counts, self._has_apart = counts.tolist()
+        self._bases = bases.tolist()
         self._cells = cells
+
+    def count(self, message: Message) -> int:
+        """How many messages of a kind there are."""
+        count: int = self._counts[self._layout[message][0]]
+        return count
 
     def __getitem__(self, message: Message) -> Table:
         """The table of a kind."""
         kind, width, columns = self._layout[message]
-        base, count = int(self._bases[kind]), int(self._counts[kind])
+        base, count = self._bases[kind], self._counts[kind]
         rows = self._cells[base : base + count * width].reshape(count, width)
-        return Table(message, columns, rows)
+        return Table(message, columns, rows, bool(self._has_apart[kind]))
 
 
 Layout = Mapping[Message, tuple[int, int, Mapping[str, int]]]
@@ -164,7 +181,8 @@ class TreeReader:
         self._layout: Layout = {
             each: (kind, each.width, each.columns) for kind, each in enumerate(messages)
         }
-        self._a_byte = np.zeros(len(messages))
+        self._rooms: dict[int, _Room] = {}
+        self._stack = np.empty((len(messages), 3), np.int64)
 
     def read(self, body: bytes) -> Tables:
         """The tables of a body.
@@ -172,30 +190,45 @@ class TreeReader:
         Raises:
             InvalidInput: BODY_BROKEN or TOO_MANY_FIELDS.
         """
-        rooms = (self._a_byte * len(body)).astype(np.int64) + _SPARE_ROWS
-        tables, counts = self._walked(body, rooms)
-        if (counts > rooms).any():  # more than the body before had: now it is known how many
-            tables, counts = self._walked(body, counts)
-        self._a_byte = counts / max(len(body), 1)
-        return tables
+        size = len(body).bit_length()
+        room = self._rooms.get(size) or self._room_for(0)
+        counts = np.zeros((2, len(self._messages)), np.int64)
+        cells, fits = self._walked(body, room, counts)
+        if not fits:  # more than the bodies of this size before had: now it is known how many
+            room = self._rooms[size] = self._room_for(np.maximum(counts[0], room.rows))
+            counts[:] = 0
+            cells, _ = self._walked(body, room, counts)
+        return Tables(self._layout, counts, room.bases, cells)
 
-    def _walked(self, body: bytes, rooms: Int64s) -> tuple[Tables, Int64s]:
-        # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
-        from services.ingest.wire import tree_kernel
-
-        sizes = (rooms + 1) * self._widths
-        ends = np.cumsum(sizes)
-        bases = ends - sizes
-        counts, cells = np.zeros(len(rooms), np.int64), np.empty(int(ends[-1]), np.int64)
-        verdict = tree_kernel.walk(  # type: ignore[no-untyped-call]
-            np.frombuffer(body, np.uint8), self._actions, self._widths, bases, rooms, counts, cells
+    def _walked(self, body: bytes, room: _Room, counts: Int64s) -> tuple[Int64s, bool]:
+        cells = np.empty(room.cells, np.int64)
+        verdict = _walk()(
+            np.frombuffer(body, np.uint8),
+            self._actions,
+            self._widths,
+            room.bases,
+            room.rows,
+            self._stack,
+            counts,
+            cells,
         )
-        if verdict != tree_kernel.OK:
+        if verdict == _BROKEN:
             raise InvalidInput(BROKEN, reason="BODY_BROKEN")
+        return cells, verdict == _OK
+
+    def _room_for(self, counts: Int64s | int) -> _Room:
+        """Room for so many rows and some more.
+
+        Raises:
+            InvalidInput: TOO_MANY_FIELDS.
+        """
         if (counts > self._most).any():
             most = int(self._most[np.argmax(counts > self._most)])
             raise InvalidInput(_TOO_MANY.format(most=most), reason="TOO_MANY_FIELDS")
-        return Tables(self._layout, counts, bases, cells), counts
+        rows = np.minimum(counts + counts // 8 + _SPARE_ROWS, self._most)
+        sizes = (rows + 1) * self._widths
+        ends = np.cumsum(sizes)
+        return _Room(rows, ends - sizes, int(ends[-1]))
 
     def _number(self, message: Message) -> None:
         if message not in self._messages:
@@ -214,7 +247,6 @@ class TreeReader:
                 (tag, PART if _is_read(part) else LEAF, self._messages.index(part))
                 for tag, part in message.parts.items()
             ),
-            *((tag, ODD, 0) for tag in message.odd),
         ]
         for tag, action, about in uses:
             if row[tag]:
@@ -224,4 +256,12 @@ class TreeReader:
 
 
 def _is_read(message: Message) -> bool:
-    return bool(message.width > _FIRST or message.parts or message.odd)
+    return bool(message.width > _FIRST or message.parts)
+
+
+@cache
+def _walk() -> Any:
+    # numba takes a second and a hundred megabytes: only who reads such bodies pays for it
+    from services.ingest.wire import tree_kernel
+
+    return tree_kernel.walk

@@ -13,6 +13,7 @@ OF_BODIES: Final = (
     "services.ingest.wire.varints",
     "services.ingest.wire.kernels",
     "services.ingest.wire.tree_kernel",
+    "services.ingest.otlp.point_kernel",
     "services.ingest.wire.quantiles",
     "services.ingest.wire.event_fields",
     "services.ingest.wire.event_kernels",

@@ -310,3 +310,19 @@ def test_refs_beyond_the_symbols_refuse_their_series_alone() -> None:
     found = RemoteWriteReader().read_v2(request.SerializeToString())
     kinds = [isinstance(known, LabelsRefused) for known in found.batch.definitions]
     assert kinds == [False, True, True]
+
+
+@pytest.mark.parametrize("texts", [3, 300])
+def test_refs_in_several_pieces_packed_or_not_are_one_label_set(texts: int) -> None:
+    symbols = ["", *(f"x{n}" for n in range(texts)), "__name__", "up", "a", "abcd"]
+    first = len(symbols) - 4
+    name, value, key, of_key = (length_of(first + place) for place in range(4))
+    packed = b"\x0a" + length(name + value) + name + value
+    sample = b"\x12\x0b\x09" + struct.pack("<d", 1) + b"\x10\x05"
+    series = packed + b"\x08" + key + sample + b"\x0a" + length(of_key) + of_key
+    whole = b"\x0a" + length(name + value + key + of_key) + name + value + key + of_key + sample
+    request = bytes(Request(symbols=symbols).SerializeToString())
+    want = definition([("__name__", "up"), ("a", "abcd")])
+    for each in (series, whole):
+        body = request + b"\x2a" + length(each) + each
+        assert rows_of(RemoteWriteReader().read_v2(body)) == [(want, 5, struct.pack("<d", 1))]
