@@ -45,6 +45,8 @@ QUIET_S: Final = 180.0
 ALERT_S: Final = 45.0
 ANEW_S: Final = 75.0
 VERDICT_S: Final = 90.0
+APART_S: Final = 4.0
+"""From the fault of one shop to that of the next: they are asked about alone, as companies are."""
 MISSED_MAX: Final = 3
 DISTURBANCES: Final[Sequence[Mapping[str, object]]] = (
     {"sampled": 0.5},
@@ -66,6 +68,7 @@ _UNDISTURBED: Final[Mapping[str, object]] = {
     "conventions": "",
 }
 _POLL_S: Final = 1.0
+_PATIENCE: Final = "SENSUS_EXPLAINER_GATHER_TIMEOUT_S"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +123,7 @@ async def main() -> int:
     verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="sensus-exam-") as directory:
         async with (
-            started(Path(directory) / "product", settings=UNLIMITED) as door,
+            started(Path(directory) / "product", settings=_settings(asked)) as door,
             EmbeddedRedis(Path(directory) / "cache") as cache,
         ):
             await _taking(door)
@@ -163,8 +166,18 @@ def _parsed() -> argparse.Namespace:
         choices=range(len(DISTURBANCES)),
         help="each family disturbed in another way, in each turn another",
     )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        help="seconds that an explanation waits for its evidence, where others compute beside it",
+    )
     parser.add_argument("--python", type=Path, default=ROOT / ".exam" / "bin" / "python")
     return parser.parse_args()
+
+
+def _settings(asked: argparse.Namespace) -> dict[str, str]:
+    patience = {} if asked.patience is None else {_PATIENCE: str(asked.patience)}
+    return {**UNLIMITED, **patience}
 
 
 async def _taking(door: Door) -> None:
@@ -201,7 +214,8 @@ async def _wave(
         shops = [each.result() for each in tasks]
         await asyncio.sleep(QUIET_S)
         verdicts = []
-        for coming in asyncio.as_completed([_examined(each, door) for each in shops]):
+        examined = [_examined(each, door, APART_S * place) for place, each in enumerate(shops)]
+        for coming in asyncio.as_completed(examined):
             verdicts.append(verdict := await coming)
             console.print(verdict.in_words, style="dim", markup=False)
         await asyncio.gather(*(each.end() for each in shops))
@@ -213,8 +227,9 @@ def _in_turn(number: int) -> dict[str, object]:
     return {**_UNDISTURBED, **DISTURBANCES[number % len(DISTURBANCES)]}
 
 
-async def _examined(shop: Started, door: Door) -> Verdict:
-    """The fault, the alert about it, and what is said."""
+async def _examined(shop: Started, door: Door, after_s: float) -> Verdict:
+    """The fault, which begins after a while, the alert about it, and what is said."""
+    await asyncio.sleep(after_s)
     await shop.have(shop.family.name)
     began_s = time.monotonic()
     await asyncio.sleep(ALERT_S)
