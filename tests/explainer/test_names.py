@@ -78,6 +78,18 @@ def test_name_of_a_series_with_many_labels_keeps_who_it_belongs_to(metric: str) 
     assert name.endswith(",\u2026}")
 
 
+@pytest.mark.parametrize(
+    ("services", "named"),
+    [((), ['up{service="cart"}', 'lag{service="cart"}']), (("cart", "db"), ["cart", "cart"])],
+    ids=["nobody else is known", "one of several"],
+)
+def test_series_of_one_of_several_services_are_its_own(
+    services: tuple[str, ...], named: list[str]
+) -> None:
+    series = [{"__name__": name, "service": "cart"} for name in ("up", "lag")]
+    assert entities(series, services) == named
+
+
 def test_long_value_is_cut_and_the_naming_label_is_not() -> None:
     text = (
         "java.lang.OutOfMemoryError: Java heap space at com.acme.billing.Cache.put(Cache.java:88)"

@@ -204,6 +204,7 @@ def entity_of(labels: Mapping[str, str], level: Sequence[str] = ENTITY_LEVELS[0]
 def entities(series: Sequence[Mapping[str, str]], services: Collection[str] = ()) -> list[str]:
     """An entity per label set, no finer than it takes to tell two of them apart.
 
+    Where other services are known to be there, series of one of them are apart from those already.
     A job is one only where no narrower label tells its series apart, and an exporter never is: the
     machine or the pod is broken, not what tells of it.
 
@@ -222,7 +223,8 @@ def entities(series: Sequence[Mapping[str, str]], services: Collection[str] = ()
     known = {*services, *(plain(each) for each in services_named if not _EXPORTER.search(each))}
     apart = _apart_by_job(series)
     named = [_entity(labels, apart.get(labels.get("job", ""), set()), known) for labels in series]
-    if len(series) < 2 or len(set(named)) > 1:
+    is_one_of_several = {*named} < {*services}
+    if len(series) < 2 or len({*named}) > 1 or is_one_of_several:
         return named
     finer = [entity_of(labels, ENTITY_LEVELS[1]) for labels in series]
     return finer if len(set(finer)) > 1 else [series_name(labels) for labels in series]
