@@ -50,6 +50,7 @@ class AddedWait:
         size: Robust standard deviations, > `USUAL_SIGMAS`.
         trust: How well several calls support it, 0..1.
         lost: Seconds that an average request of the system loses, > 0.
+        slowdown: How many times as long as usual all of the system takes, ≥ 1.
     """
 
     call: Call
@@ -60,6 +61,7 @@ class AddedWait:
     size: float
     trust: float
     lost: float
+    slowdown: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +75,21 @@ class _Times:
     usual: Durations
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Growth:
+    """How many times as long as usual half of the calls, the slowest, and the mean take, ≥ 1."""
+
+    p50: float
+    p95: float
+    mean: float
+
+
 def longer(traces: Traces) -> list[AddedWait]:
     """What takes longer than usual, the most lost time first.
 
     What slows all of a system alike, such as a machine that is short of time, is no fault of one.
+    It is told apart for half of the calls, for the slowest, and for the mean: a machine that stalls
+    at times slows few calls, means by those, and leaves half of the calls about as they were.
     """
     systems = systems_of(traces)
     measured: dict[frozenset[str], list[_Times]] = defaultdict(list)
@@ -84,9 +97,9 @@ def longer(traces: Traces) -> list[AddedWait]:
         measured[systems[each.service].services].append(each)
     questions = traces.looks * sum(map(len, measured.values()))
     found = [
-        _longer(each, systems[each.service], slowdown, questions)
+        _longer(each, systems[each.service], growth, questions)
         for times in measured.values()
-        for slowdown in [_slowdown(times)]
+        for growth in [_growth_of_all(times)]
         for each in times
     ]
     return sorted((each for each in found if each), key=_order)
@@ -118,13 +131,19 @@ def _measured(traces: Traces, systems: Mapping[str, System]) -> Iterator[_Times]
             )
 
 
-def _slowdown(times: Sequence[_Times]) -> float:
-    """How many times as long the middle one of all takes, at least 1."""
-    grown = sorted(
-        each.observed.mean / each.usual.mean
-        for each in times
-        if each.observed.count and each.usual.mean > 0
+def _growth_of_all(times: Sequence[_Times]) -> _Growth:
+    """By how much the middle one of all grew."""
+    known = [each for each in times if each.observed.count and each.usual.count]
+    return _Growth(
+        p50=_middle((each.observed.p50, each.usual.p50) for each in known),
+        p95=_middle((each.observed.p95, each.usual.p95) for each in known),
+        mean=_middle((each.observed.mean, each.usual.mean) for each in known),
     )
+
+
+def _middle(pairs: Iterable[tuple[float, float]]) -> float:
+    """How many times as long as before the middle one takes, at least 1."""
+    grown = sorted(now / before for now, before in pairs if before > 0)
     return max(1.0, grown[(len(grown) - 1) // 2]) if grown else 1.0
 
 
@@ -177,18 +196,26 @@ def _usual_wait(call: Call, charged: str, traces: Traces) -> Durations:
     return most.usual.duration
 
 
-def _longer(times: _Times, system: System, slowdown: float, questions: int) -> AddedWait | None:
+def _longer(times: _Times, system: System, growth: _Growth, questions: int) -> AddedWait | None:
     observed, usual = times.observed, times.usual
     due = replace(
-        usual, p50=slowdown * usual.p50, p95=slowdown * usual.p95, sum=slowdown * usual.sum
+        usual,
+        p50=growth.p50 * usual.p50,
+        p95=growth.p95 * usual.p95,
+        sum=growth.mean * usual.sum,
     )
-    beyond = observed.sum - due.mean * observed.count
-    if not usual.count or beyond <= 0 or not system.observed:
+    if not usual.count or not observed.count or not system.observed:
         return None
-    size = _size(observed, due, questions)
-    if size <= USUAL_SIGMAS:
+    half, slowest = _sizes(observed, usual, due)
+    size = max(min(MOST_SIGMAS, max(half, slowest)), _beyond_slowest(observed, due, questions))
+    beyond, slow = observed.sum - due.mean * observed.count, 0.0
+    if beyond > 0:
+        slow = _least_calls(observed, due)
+    if half > USUAL_SIGMAS:
+        slow = max(slow, observed.count / 2)
+        beyond = max(beyond, observed.count / 2 * (observed.p50 - due.p50))
+    if size <= USUAL_SIGMAS or beyond <= 0:
         return None
-    slow = _least_calls(observed, due)
     return AddedWait(
         call=times.call,
         service=times.service,
@@ -198,6 +225,7 @@ def _longer(times: _Times, system: System, slowdown: float, questions: int) -> A
         size=size,
         trust=slow / (slow + DOUBTFUL_CALLS),
         lost=beyond / system.observed,
+        slowdown=growth.mean,
     )
 
 
@@ -216,11 +244,19 @@ def _least_calls(observed: Durations, usual: Durations) -> float:
     return beyond / max(observed.longest - usual.mean, beyond / observed.count)
 
 
-def _size(observed: Durations, usual: Durations, questions: int) -> float:
-    """Robust standard deviations by which time grew, for half of the calls or for the slowest."""
+def _sizes(observed: Durations, usual: Durations, due: Durations) -> tuple[float, float]:
+    """Robust standard deviations by which half of the calls, and the slowest, grew beyond all.
+
+    The spread of each grew as that of all others.
+    """
     spread = max((usual.p95 - usual.p50) / NORMAL_P95, LEAST_SPREAD * usual.p50, 1e-9)
-    grown = max(observed.p50 - usual.p50, observed.p95 - usual.p95) / spread
-    return max(min(grown, MOST_SIGMAS), _beyond_slowest(observed, usual, questions))
+    half = (observed.p50 - due.p50) * _share(usual.p50, due.p50)
+    slowest = (observed.p95 - due.p95) * _share(usual.p95, due.p95)
+    return half / spread, slowest / spread
+
+
+def _share(usual: float, due: float) -> float:
+    return usual / due if due > 0 else 1.0
 
 
 def _beyond_slowest(observed: Durations, usual: Durations, questions: int) -> float:
@@ -258,7 +294,8 @@ class LongerWaits:
         for each in found:
             system = systems[each.service]
             peers = [e.lost for e in found if e.service in system.services]
-            matters = max([RELEVANT_SHARE * _request(case.traces, system), each.lost, *peers])
+            request = each.slowdown * _request(case.traces, system)
+            matters = max([RELEVANT_SHARE * request, each.lost, *peers])
             score = float(np.log1p(each.size)) * each.trust * each.lost / matters
             scores[each.service] = max(scores[each.service], score)
             reasons[each.service].append(_reason(each))

@@ -262,6 +262,44 @@ def test_what_slows_all_alike_is_the_fault_of_none(times: float) -> None:
     assert named(rank(case(traces(calls(one_more))))) == "pay"
 
 
+@pytest.mark.parametrize(("seconds", "expected"), [(0.3, "pay"), (0.03, "")])
+def test_who_is_slow_is_named_though_the_machine_stalls_at_times(
+    seconds: float, expected: str
+) -> None:
+    """Stalls of 0.4 s make the mean of what takes 2 ms ten times as long, half of it not at all."""
+
+    def stalled(own: float) -> CallCounts:
+        stalls = [took(OBSERVED, middle, 0.06, 0.4) for middle in (own, 0.002)]
+        return replace(counts(OBSERVED), own=stalls[0], wait=stalls[1])
+
+    found = [
+        replace(
+            each,
+            observed=stalled(seconds if each.service == "pay" else 0.002),
+            usual=counts(USUAL, own=0.03 if each.service == "pay" else 0.002),
+        )
+        for each in calls()
+    ]
+    assert named(rank(case(traces(found)))) == expected
+
+
+@pytest.mark.parametrize(("times", "expected"), [(1, "web"), (8, "")])
+def test_time_that_is_lost_is_a_share_of_the_request_as_all_of_it_is_slowed(
+    times: float, expected: str
+) -> None:
+    """Ten milliseconds are a third of a request, but a twentieth once all take eight times."""
+
+    def all_slowed(each: Call) -> Call:
+        if each.service == "web":
+            own = took(OBSERVED, 0.002 * times, 0.05, 0.2)
+            usual = replace(counts(USUAL, own=0.002), duration=took(USUAL, 0.03))
+            return replace(each, observed=replace(counts(OBSERVED), own=own), usual=usual)
+        return replace(each, observed=counts(OBSERVED, own=0.02 * times, wait=0.002 * times))
+
+    found = traces([all_slowed(each) for each in calls()])
+    assert named(rank(case(found))) == expected
+
+
 def gone(via: CallKind, service: str, operation: str) -> Traces:
     """Pay answers nobody any more; its caller's spans name an address, or what it asked for."""
     unanswered = Call(
