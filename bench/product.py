@@ -75,6 +75,15 @@ def cpu_s_by_process(product: Product) -> dict[str, float]:
     used_s = {}
     for child in product.children:
         process = psutil.Process(child.pid)
-        times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-        used_s[child.name] = sum(each.user + each.system for each in times)
+        processes = (process, *process.children(recursive=True))
+        used_s[child.name] = sum(_cpu_s(each) for each in processes)
     return used_s
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """None of a process that ended since it was listed, as a training child does."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return times.user + times.system

@@ -64,12 +64,15 @@ export async function authorized(path, init) {
  * @param {AbortSignal} [signal]
  */
 async function send(method, path, body, signal) {
-  const answer = await authorized(path, {
+  /** @type {RequestInit} */
+  const init = {
     method,
     signal,
     headers: body ? { "Content-Type": "application/json" } : {},
     body: body && JSON.stringify(body),
-  });
+  };
+  const answer = (method === "GET" && (await takenAhead(path))) || (await authorized(path, init));
+  signal?.throwIfAborted();
   const text = await answer.text();
   const content = text ? parsed(text) : {};
   if (!answer.ok) throw new ApiError(answer.status, content?.error ?? {});
@@ -83,4 +86,13 @@ function parsed(text) {
   } catch {
     return {};
   }
+}
+
+/** What `ahead.js` was answered, once; nothing where that was no success. @param {string} path */
+async function takenAhead(path) {
+  const { reads } = globalThis.ahead;
+  const asked = reads.get(path);
+  reads.delete(path);
+  const answer = await asked;
+  return answer?.ok ? answer : null;
 }

@@ -84,16 +84,17 @@ function over() {
 }
 
 async function refresh() {
-  const ahead = globalThis.refreshAhead;
-  globalThis.refreshAhead = undefined;
-  const answer = await (ahead ?? fetch("/api/v1/auth/session:refresh", { method: "POST" }));
-  if (answer.status === 401 || answer.status === 403) {
+  const { ahead } = globalThis;
+  const asked = ahead.session ?? globalThis.askForSession();
+  ahead.session = null;
+  const { status, grant } = await asked;
+  if (status === 401 || status === 403) {
     if (me) over();
     localStorage.removeItem(BEGUN);
     return false;
   }
-  if (!answer.ok) throw new Error(`the session could not be renewed: ${answer.status}`);
-  take(await answer.json());
+  if (!grant) throw new Error(`the session could not be renewed: ${status}`);
+  take(grant);
   return true;
 }
 

@@ -4,6 +4,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from tests.console.conftest import View, alert, opened
 from tests.product import Door
 
@@ -165,3 +167,23 @@ async def test_a_list_that_nobody_touches_stays_bounded(view: View) -> None:
     assert renewed >= 5
     assert shown <= 60
     assert waits == ""
+
+
+@pytest.mark.parametrize("path", ["/", "/alerts", "/incidents/{}"])
+async def test_what_is_read_ahead_is_what_the_page_reads_first(view: View, path: str) -> None:
+    await alert(view.door, "Ahead", severity="critical", service="ahead")
+
+    async def an_incident() -> str | None:
+        answer = await view.door.http.get("/api/v1/incidents", params={"query": "ahead"})
+        return next((each["incidentId"] for each in answer.json().get("incidents", [])), None)
+
+    path = path.format(await view.until(an_incident, "an incident"))
+    asked: list[str] = []
+    view.page.on("request", lambda request: asked.append(request.url.removeprefix(view.url)))
+    await view.go(path)
+    assert await view.page.evaluate(f"FIRST_READS.some(([each]) => each.test('{path}'))")
+    assert await view.page.evaluate("ahead.session") is None, "nobody took the session"
+    assert await view.page.evaluate("[...ahead.reads.keys()]") == [], "nobody took these"
+    reads = [each for each in asked if each.startswith("/api/")]
+    assert "session:refresh" in reads[0], reads
+    assert sum("session:refresh" in each for each in reads) == 1, reads
