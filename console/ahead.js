@@ -1,5 +1,5 @@
-// What the first page needs of the API, asked for before the modules have come: they wait for each
-// other, and everybody would wait for these answers after them. So this is no module.
+// Asks for what the first page needs before the modules have come: they wait for each other, and
+// everybody would wait for these answers after them. So this is no module.
 
 /** What a page reads first, as it asks for it itself. @type {[RegExp, string[]][]} */
 const FIRST_READS = [
@@ -13,38 +13,37 @@ const FIRST_READS = [
   [/^\/incidents\/([^/?]+)$/, ["/api/v1/incidents/$1"]],
 ];
 
-/** Whether the session of this browser goes on. */
-async function askForSession() {
-  const answer = await fetch("/api/v1/auth/session:refresh", { method: "POST" });
-  return { status: answer.status, grant: answer.ok ? await answer.json() : null };
+/** Whether the session of this browser goes on. @returns {Promise<{status: number, grant: any}>} */
+function askForSession() {
+  const ask = async () => {
+    const answer = await fetch("/api/v1/auth/session:refresh", { method: "POST" });
+    return { status: answer.status, grant: answer.ok ? await answer.json() : null };
+  };
+  // one page of this browser at a time, for each cookie is good once; there are no locks outside of
+  // secure contexts, where the cookie is not kept either
+  return navigator.locks?.request("sensus-session", ask) ?? ask();
 }
 
-/** @param {string} path @param {Promise<{grant: any}>} session */
-async function readAhead(path, session) {
-  const { grant } = await session;
-  return grant && fetch(path, { headers: { Authorization: `Bearer ${grant.access_token}` } });
-}
-
-function askAhead() {
+/** Answers, each for the module that takes it first; null where there is none. */
+// oxlint-disable-next-line no-unused-vars -- a global, which session.js and api.js use
+var ahead = (() => {
   /** @type {Map<string, Promise<Response | null>>} */
   const reads = new Map();
-  // what is looked for session.js leaves while there is a cookie, which scripts cannot see
-  if (localStorage.getItem("sensus-session") === null) return { session: null, reads };
-  // one page of this browser at a time, for each cookie is good once
-  const session = navigator.locks
-    ? navigator.locks.request("sensus-session", askForSession)
-    : askForSession();
-  const page = location.pathname + location.search;
-  const [pattern, paths] = FIRST_READS.find(([each]) => each.test(page)) ?? [/./, []];
-  for (const path of paths.map((each) => page.replace(pattern, each)))
-    reads.set(path, readAhead(path, session).catch(() => null));
+  /** @type {ReturnType<typeof askForSession> | null} */
+  let session = null;
+  // kept by session.js while there is a cookie, which scripts cannot see
+  if (localStorage.getItem("sensus-session")) {
+    session = askForSession();
+    const page = location.pathname + location.search;
+    const [pattern, paths] = FIRST_READS.find(([each]) => each.test(page)) ?? [/./, []];
+    for (const path of paths.map((each) => page.replace(pattern, each)))
+      reads.set(path, read(path, session).catch(() => null));
+  }
   return { session, reads };
-}
 
-/**
- * Answers for session.js and api.js, each for who takes it first.
- *
- * @type {{session: Promise<{status: number, grant: any}> | null, reads: Map<string, Promise<Response | null>>}}
- */
-// oxlint-disable-next-line no-unused-vars -- a global, which those modules use
-var ahead = askAhead();
+  /** @param {string} path @param {ReturnType<typeof askForSession>} session */
+  async function read(path, session) {
+    const { grant } = await session;
+    return grant && fetch(path, { headers: { Authorization: `Bearer ${grant.access_token}` } });
+  }
+})();

@@ -48,8 +48,7 @@ export async function begin(sent) {
 /** Goes on with the session of this browser, if there is one. @returns {Promise<boolean>} */
 export async function resume() {
   if (!localStorage.getItem(BEGUN)) return false;
-  // one page of this browser at a time: each cookie is good once
-  refreshing ??= locked(refresh).finally(() => (refreshing = null));
+  refreshing ??= refresh().finally(() => (refreshing = null));
   return refreshing;
 }
 
@@ -107,12 +106,6 @@ function take(grant) {
   // another page of this browser logged somebody else in: nothing here is theirs
   if (shownTo && shownTo !== me.subject) location.assign("/");
   shownTo = me.subject;
-}
-
-/** @param {() => Promise<boolean>} work */
-async function locked(work) {
-  // absent outside of secure contexts, where the cookie is not kept either
-  return navigator.locks ? navigator.locks.request("sensus-session", work) : work();
 }
 
 /** Whether the session of this browser goes on, as `ahead.js` has asked. */

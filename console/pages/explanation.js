@@ -2,8 +2,8 @@
 
 import { get, post } from "../api.js";
 import { button, fill, h, link, say } from "../dom.js";
+import { cited, evidenceList, suspectList } from "../evidence.js";
 import { enumWord, timeOf } from "../format.js";
-import { cited, evidenceList, suspectList } from "../parts.js";
 import * as session from "../session.js";
 
 /** @param {import("../router.js").Visit} visit */

@@ -2,18 +2,10 @@
 
 import { ApiError, get, patch, post, requestId } from "../api.js";
 import { button, fill, h, link, messageOf, say } from "../dom.js";
+import { cited, evidenceList, suspectList } from "../evidence.js";
 import { counted, label, ms, now, place, selectorOf, severityWord, timeOf } from "../format.js";
 import { onPage } from "../keys.js";
-import {
-  changeItems,
-  changeText,
-  cited,
-  evidenceList,
-  foreign,
-  severity,
-  stateOf,
-  suspectList,
-} from "../parts.js";
+import { changeItems, changeText, foreign, severity, stateOf } from "../parts.js";
 import { rows } from "../rows.js";
 import { beginOf, refreshed, samples, seriesCharts, showCharts } from "../charts/series.js";
 import * as session from "../session.js";
