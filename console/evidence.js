@@ -2,7 +2,7 @@
 
 import { h, link } from "./dom.js";
 import { enumWord, exploreOf, label, localTimes, ms } from "./format.js";
-import { foreign } from "./parts.js";
+import { senderText } from "./parts.js";
 
 /**
  * Text in which [E1], [E2] link to the evidence below, and times are those of the reader's clock.
@@ -43,7 +43,7 @@ export function suspectList(suspects) {
           {},
           link(`/services/${encodeURIComponent(each.entity)}`, {}, each.entity),
           ` ${Math.round((each.confidence ?? 0) * 100)} %`,
-          h("ul", {}, ...text.map((/** @type {string} */ one) => h("li", {}, foreign(one)))),
+          h("ul", {}, ...text.map((/** @type {string} */ one) => h("li", {}, senderText(one)))),
         );
       }),
     ),
@@ -66,7 +66,7 @@ export function evidenceList(evidence) {
           { id: each.evidenceId, tabindex: -1 },
           h("span", { class: "id" }, each.evidenceId),
           " ",
-          foreign(each.title),
+          senderText(each.title),
           " ",
           reference(each),
         ),

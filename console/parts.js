@@ -42,7 +42,7 @@ export function labelList(labels, without = []) {
 }
 
 /** Text of senders: direction kept to itself, so that it cannot turn the line around. @param {string} text */
-export function foreign(text) {
+export function senderText(text) {
   if (text.length > LONG) return h("bdi", {}, text);
   // names of metrics break behind their parts, not within
   const parts = text.split(/(?<=_)(?!_)/);
@@ -97,10 +97,10 @@ export function changeText(change) {
 
 /** @param {any[]} changes */
 export function changeItems(changes) {
-  return changes.map((each) => h("li", {}, timeOf(each.time), " ", foreign(changeText(each))));
+  return changes.map((each) => h("li", {}, timeOf(each.time), " ", senderText(changeText(each))));
 }
 
 /** A text without its marks of evidence, for where there is none to link to. @param {string} text @param {string | undefined} time */
-export function told(text, time) {
+export function plainText(text, time) {
   return localTimes(text.replace(/\s*\[E\d+\]/g, ""), ms(time));
 }

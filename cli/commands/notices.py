@@ -54,8 +54,8 @@ def show_notice(notice_id: str, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
         console.print(f"  trace {found.trace_id}", markup=False)
     for each in found.attempts:
         took = f"{each.latency.ToMilliseconds()} ms" if each.HasField("latency") else "never ended"
-        told = each.error or "taken"
-        console.print(f"  {each.attempt}. {took}, status {each.status}: {told}", markup=False)
+        result = each.error or "taken"
+        console.print(f"  {each.attempt}. {took}, status {each.status}: {result}", markup=False)
         if each.answer:
             console.print(f"     {each.answer[:200]!r}", markup=False)
 

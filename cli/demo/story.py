@@ -58,8 +58,8 @@ class Demo:
                 await stack.enter_async_context(connect(self.product.directory, service))
                 for service in (INGEST, DETECTOR, EXPLAINER, INCIDENTS, NOTIFIER)
             ]
-            told = await stack.enter_async_context(receivers())
-            await route_to(notifier, told)
+            people = await stack.enter_async_context(receivers())
+            await route_to(notifier, people)
             await stack.enter_async_context(self._background(detector))
             await self._warm_up(detector)
             async with cpu_load(self.product.directory.logs / "load.log") as burners:
@@ -67,7 +67,7 @@ class Demo:
                 trace_id = await self._alert(began)
                 alert_id = await find_alert(ingest, '{alertname="HighCpuUsage"}')
                 await self._explain(explainer, alert_id, trace_id)
-                await self._notice(incidents, told, alert_id, trace_id)
+                await self._notice(incidents, people, alert_id, trace_id)
 
     @asynccontextmanager
     async def _background(self, detector: grpc.aio.Channel) -> AsyncIterator[None]:
@@ -145,13 +145,13 @@ class Demo:
                 _check(frame.result.trace_id, trace_id, len(frame.result.suspects))
 
     async def _notice(
-        self, incidents: grpc.aio.Channel, told: Receivers, alert_id: str, trace_id: str
+        self, incidents: grpc.aio.Channel, people: Receivers, alert_id: str, trace_id: str
     ) -> None:
         answer = await incident_of(incidents, alert_id)
         incident = answer.incident
         self._say(f"the alert is in incident {incident.incident_id}")
         show_incident(self.console, answer)
-        post, subject = await told_of(told, incident.incident_id)
+        post, subject = await told_of(people, incident.incident_id)
         self._say(f"a mail server of this demonstration got: {subject}")
         self._say(f"a web server got: {post['title']} (notice {post['notice_id']})")
         if trace_id in post["incident"]["traceparent"]:

@@ -54,7 +54,7 @@ class Watch:
         self._process = psutil.Process(pid)
         self._patience = patience
         self._tell = tell
-        self._told = State.READY
+        self._reported = State.READY
         self._silent_s = 0.0
         self._unready_s = 0.0
         self._activity = Activity.IDLE
@@ -96,8 +96,8 @@ class Watch:
             )
 
     def _note(self, state: State, detail: str) -> None:
-        if state is not self._told:
-            self._told = state
+        if state is not self._reported:
+            self._reported = state
             self._tell(state, detail)
 
     def _limit_s(self) -> float:

@@ -15,11 +15,11 @@ export function titlesOf(all, shown = whatAndWhere) {
   const texts = all.map(shown);
   return all.map((labels, index) => {
     const alike = all.filter((_, other) => texts[other] === texts[index]);
-    const told = apart(alike).map((name) => {
+    const differences = apart(alike).map((name) => {
       const value = label(labels, name);
       return value ? `${name}=${value}` : `no ${name}`;
     });
-    return [...told, texts[index]].filter(Boolean).join(" · ");
+    return [...differences, texts[index]].filter(Boolean).join(" · ");
   });
 }
 
@@ -35,7 +35,7 @@ function apart(alike) {
   const taken = [];
   const kinds = (/** @type {string[]} */ by) =>
     new Set(alike.map((labels) => JSON.stringify(by.map((name) => label(labels, name))))).size;
-  for (let told = 1; told < kinds(names); told = kinds(taken))
+  for (let count = 1; count < kinds(names); count = kinds(taken))
     taken.push(
       names.reduce((best, name) =>
         kinds([...taken, name]) > kinds([...taken, best]) ? name : best,

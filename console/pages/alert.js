@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { h, link } from "../dom.js";
 import { enumWord, label, timeOf } from "../format.js";
-import { alertTitle, foreign, labelList, severity } from "../parts.js";
+import { alertTitle, senderText, labelList, severity } from "../parts.js";
 import { explanations } from "./explanation.js";
 
 /** @param {import("../router.js").Visit} visit */
@@ -24,8 +24,8 @@ export async function show({ main, params, signal, title }) {
       " since ",
       timeOf(alert.startTime),
     ),
-    h("h1", {}, foreign(alertTitle(alert))),
-    ...texts.map((text) => h("p", {}, foreign(text))),
+    h("h1", {}, senderText(alertTitle(alert))),
+    ...texts.map((text) => h("p", {}, senderText(text))),
     labelList(alert.labels),
     ...(await explanations({ "subject.alertId": params.id ?? "" }, signal)),
     h("h2", {}, "History"),

@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { fill, h, link, say, messageOf } from "../dom.js";
 import { counted, enumWord, ms, place, severityWord, timeOf } from "../format.js";
 import { onPage } from "../keys.js";
-import { alertTitle, foreign, severity } from "../parts.js";
+import { alertTitle, senderText, severity } from "../parts.js";
 import { go, setQuery } from "../router.js";
 import { rows } from "../rows.js";
 import { live, whenWatched } from "../stream.js";
@@ -75,9 +75,9 @@ export async function show({ main, query, signal, beganMs, title }) {
       link(
         `/alerts/${encodeURIComponent(each.alertId)}`,
         { tabindex: -1 },
-        foreign(alertTitle(each)),
+        senderText(alertTitle(each)),
       ),
-      foreign(place(each.labels)),
+      senderText(place(each.labels)),
       enumWord(each.state, "ALERT_STATE"),
       timeOf(each.startTime),
     ],

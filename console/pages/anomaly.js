@@ -3,7 +3,7 @@
 import { get, post } from "../api.js";
 import { button, fill, h, headRow, link, say } from "../dom.js";
 import { enumWord, figure, ms, now, selectorOf, timeOf } from "../format.js";
-import { anomalyName, anomalyTitle, foreign, labelList, severity } from "../parts.js";
+import { anomalyName, anomalyTitle, senderText, labelList, severity } from "../parts.js";
 import { samples, seriesCharts } from "../charts/series.js";
 import * as session from "../session.js";
 import { explanations } from "./explanation.js";
@@ -90,7 +90,7 @@ function members(anomaly) {
           link(
             `/anomalies/${encodeURIComponent(each.anomalyId)}`,
             {},
-            foreign(selectorOf(each.labels)),
+            senderText(selectorOf(each.labels)),
           ),
         ),
       ),

@@ -5,7 +5,7 @@ import { button, fill, h, link, messageOf, say } from "../dom.js";
 import { cited, evidenceList, suspectList } from "../evidence.js";
 import { counted, label, ms, now, place, selectorOf, severityWord, timeOf } from "../format.js";
 import { onPage } from "../keys.js";
-import { changeItems, changeText, foreign, severity, stateOf } from "../parts.js";
+import { changeItems, changeText, senderText, severity, stateOf } from "../parts.js";
 import { rows } from "../rows.js";
 import { beginOf, refreshed, samples, seriesCharts, showCharts } from "../charts/series.js";
 import * as session from "../session.js";
@@ -52,9 +52,9 @@ export async function show({ main, params, signal, beganMs, title }) {
       link(
         memberPath(each),
         { tabindex: -1 },
-        foreign(label(each.labels, "alertname") || label(each.labels, "__name__")),
+        senderText(label(each.labels, "alertname") || label(each.labels, "__name__")),
       ),
-      foreign(place(each.labels)),
+      senderText(place(each.labels)),
       timeOf(each.startTime),
       timeOf(each.endTime),
     ],
@@ -143,7 +143,7 @@ export async function show({ main, params, signal, beganMs, title }) {
         " · since ",
         timeOf(incident.startTime),
       ),
-      h("h1", {}, foreign(incident.title)),
+      h("h1", {}, senderText(incident.title)),
     );
   }
 

@@ -3,7 +3,7 @@
 import { get, post, put, requestId } from "../api.js";
 import { button, fill, h, messageOf, say } from "../dom.js";
 import { enumWord, timeOf } from "../format.js";
-import { told } from "../parts.js";
+import { plainText } from "../parts.js";
 import * as session from "../session.js";
 
 /** @param {any[]} events @param {string} path of the incident @param {() => Promise<void>} refresh */
@@ -39,7 +39,7 @@ function eventText(event) {
   const isSaid = kind === "members" || text.startsWith(kind);
   return [
     isSaid ? null : h("strong", {}, kind, " "),
-    h("bdi", {}, ...told(text, event.time)),
+    h("bdi", {}, ...plainText(text, event.time)),
     who === "sensus" || (!isNote && text.includes(who))
       ? null
       : h("span", { class: "by" }, ` ${who}`),

@@ -3,7 +3,7 @@
 import { get, post, put, requestId } from "../api.js";
 import { button, fill, h, link, messageOf, say, wideTable } from "../dom.js";
 import { enumWord, timeOf } from "../format.js";
-import { foreign, severity } from "../parts.js";
+import { senderText, severity } from "../parts.js";
 import * as session from "../session.js";
 
 const EXAMPLE = `route: {receiver: on-call}
@@ -44,10 +44,10 @@ function sent(notices) {
         enumWord(each.kind, "NOTICE_KIND"),
         ": ",
         each.incidentId
-          ? link(`/incidents/${encodeURIComponent(each.incidentId)}`, {}, foreign(each.title))
-          : foreign(each.title),
+          ? link(`/incidents/${encodeURIComponent(each.incidentId)}`, {}, senderText(each.title))
+          : senderText(each.title),
       ],
-      foreign(`${each.receiver} (${each.integration})`),
+      senderText(`${each.receiver} (${each.integration})`),
       [
         enumWord(each.state, "NOTICE_STATE"),
         each.attemptCount > 1 ? ` after ${each.attemptCount} attempts` : "",
@@ -75,7 +75,7 @@ function receiverTable(receivers) {
       h(
         "li",
         {},
-        h("strong", {}, foreign(each.receiver)),
+        h("strong", {}, senderText(each.receiver)),
         " ",
         (each.integrations ?? [])
           .map(
@@ -137,7 +137,7 @@ async function routing(signal) {
               h(
                 "li",
                 {},
-                h("strong", {}, foreign(each.receiver)),
+                h("strong", {}, senderText(each.receiver)),
                 ` by ${(each.path ?? []).join(" → ")}`,
               ),
             ),

@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { h, fill, link } from "../dom.js";
 import { counted, ms, now, severityRank, severityWord, since, timeOf } from "../format.js";
 import { onPage } from "../keys.js";
-import { foreign, severity, stateOf, told } from "../parts.js";
+import { plainText, senderText, severity, stateOf } from "../parts.js";
 import { go } from "../router.js";
 import { rows } from "../rows.js";
 import * as session from "../session.js";
@@ -34,7 +34,7 @@ export async function show({ main, signal, beganMs, title }) {
       link(
         `/incidents/${encodeURIComponent(each.incidentId)}`,
         { tabindex: -1 },
-        foreign(each.title),
+        senderText(each.title),
       ),
       stateOf(each),
       timeOf(each.startTime),
@@ -100,7 +100,7 @@ export async function show({ main, signal, beganMs, title }) {
         {},
         timeOf(each.resolveTime),
         " ",
-        link(`/incidents/${encodeURIComponent(each.incidentId)}`, {}, foreign(each.title)),
+        link(`/incidents/${encodeURIComponent(each.incidentId)}`, {}, senderText(each.title)),
       ),
     ),
   );
@@ -110,10 +110,10 @@ export async function show({ main, signal, beganMs, title }) {
   /** What is wrong, and why as far as it is known. */
   function conclude() {
     const open = list.items();
-    fill(headline, foreign(sentence(open)));
+    fill(headline, senderText(sentence(open)));
     const worst = worstOf(open);
     const known = worst?.cause?.rootCause;
-    fill(why, ...(known ? told(known, worst.startTime) : []));
+    fill(why, ...(known ? plainText(known, worst.startTime) : []));
     why.hidden = !known;
   }
 

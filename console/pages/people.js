@@ -3,7 +3,7 @@
 import { get, patch, post, remove } from "../api.js";
 import { button, fill, h, messageOf, say, wideTable } from "../dom.js";
 import { timeOf } from "../format.js";
-import { foreign } from "../parts.js";
+import { senderText } from "../parts.js";
 import { show as reshow } from "../router.js";
 import * as session from "../session.js";
 
@@ -51,7 +51,7 @@ function userTable(users) {
       );
       return [
         [
-          foreign(user.userName),
+          senderText(user.userName),
           isMe ? h("span", { class: "by" }, " (you)") : "",
           user.disabled ? " (disabled)" : "",
         ],
@@ -108,8 +108,8 @@ function keyTable(keys) {
   return wideTable(
     ["Name", "Owner", "May", "Since", ""],
     keys.map((key) => [
-      foreign(key.name),
-      foreign(key.owner),
+      senderText(key.name),
+      senderText(key.owner),
       (key.scopes ?? []).join(", "),
       timeOf(key.createdAt),
       key.revokedAt

@@ -3,7 +3,7 @@
 import { get, patch, post, remove } from "../api.js";
 import { button, fill, h, messageOf, say, wideTable } from "../dom.js";
 import { enumWord, figure, span, timeOf } from "../format.js";
-import { foreign } from "../parts.js";
+import { senderText } from "../parts.js";
 import { show as reshow } from "../router.js";
 import * as session from "../session.js";
 
@@ -38,8 +38,8 @@ function ruleTable(rules, isAdmin) {
       const heldS = parseFloat(rule.holdDuration ?? "0");
       const isOff = rule.enabled === false;
       return [
-        [foreign(rule.name), isOff ? " (off)" : ""],
-        h("code", {}, foreign(rule.selector)),
+        [senderText(rule.name), isOff ? " (off)" : ""],
+        h("code", {}, senderText(rule.selector)),
         bound(rule.warning),
         bound(rule.critical),
         heldS ? h("span", { class: "figure" }, span(heldS * 1000)) : "",

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { h, link, wideTable } from "../dom.js";
 import { figure, now, place, timeOf } from "../format.js";
-import { alertTitle, anomalyName, changeItems, foreign, severity } from "../parts.js";
+import { alertTitle, anomalyName, changeItems, senderText, severity } from "../parts.js";
 
 const RECENT_MS = 24 * 3600_000;
 const MOST = 500;
@@ -48,7 +48,7 @@ export async function show({ main, params, signal, title }) {
         ...(hasCalls ? ["Calls in 15 minutes"] : []),
       ],
       all.map((each) => [
-        link(`/services/${encodeURIComponent(each.service)}`, {}, foreign(each.service)),
+        link(`/services/${encodeURIComponent(each.service)}`, {}, senderText(each.service)),
         worst(each),
         alertCounts(each.firingAlerts),
         (each.openIncidents ?? 0).toLocaleString(),
@@ -87,7 +87,7 @@ function callsOf(calls) {
     errors = Number(calls.errors ?? 0);
   const share = errors ? `, ${figure((100 * errors) / received)} % wrong` : "";
   const callees = (calls.callees ?? []).join(", ");
-  return foreign(`${received.toLocaleString()}${share}${callees ? `; calls ${callees}` : ""}`);
+  return senderText(`${received.toLocaleString()}${share}${callees ? `; calls ${callees}` : ""}`);
 }
 
 /** @param {HTMLElement} main @param {string} name @param {AbortSignal} signal @param {(text: string) => void} title */
@@ -122,7 +122,7 @@ async function one(main, name, signal, title) {
   const item = (/** @type {any} */ each, /** @type {string} */ time, /** @type {Node} */ anchor) =>
     h("li", {}, timeOf(time), " ", severity(each.severity), " ", anchor);
   main.append(
-    h("h1", {}, foreign(name)),
+    h("h1", {}, senderText(name)),
     h(
       "p",
       {},
@@ -133,13 +133,13 @@ async function one(main, name, signal, title) {
     ...section(
       "Incidents",
       incidents.map((/** @type {any} */ each) =>
-        item(each, each.startTime, link(`/incidents/${encodeURIComponent(each.incidentId)}`, {}, foreign(each.title))),
+        item(each, each.startTime, link(`/incidents/${encodeURIComponent(each.incidentId)}`, {}, senderText(each.title))),
       ),
     ),
     ...section(
       "Firing alerts",
       unique(alerts.flat(), "alertId").map((each) =>
-        item(each, each.startTime, link(`/alerts/${encodeURIComponent(each.alertId)}`, {}, foreign(alertTitle(each)))),
+        item(each, each.startTime, link(`/alerts/${encodeURIComponent(each.alertId)}`, {}, senderText(alertTitle(each)))),
       ),
     ),
     ...section(

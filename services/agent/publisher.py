@@ -128,16 +128,16 @@ class Refusals:
     """Logs why ingest refuses samples: when it begins, and when the reason changes."""
 
     def __init__(self) -> None:
-        self._told = ""
+        self._reported = ""
 
     def hear(self, ack: Ack) -> None:
         """Of an ack that refuses nothing nothing is said."""
         first = ack.rejections[0] if ack.rejections else None
         reason = first.reason if first else ""
-        if first and reason != self._told:
+        if first and reason != self._reported:
             extra = {"samples": ack.rejected, "reason": reason, "cause": first.message}
             logger.warning("ingest refuses samples", extra=extra)
-        self._told = reason
+        self._reported = reason
 
 
 async def _send(sender: SampleSender) -> None:

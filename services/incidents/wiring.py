@@ -132,10 +132,10 @@ async def _assemble(
     clock: Clock,
     pool: "Pool",
     identity: Identity,
-    heard: tuple[list[Watch], CallGraph],
+    sources: tuple[list[Watch], CallGraph],
     threads: ThreadPoolExecutor,
 ) -> Incidents:
-    watches, graph = heard
+    watches, graph = sources
     drain, health, times, settings = Drain(), Health([FULL_NAME]), config.times, Settings()
     await health.add_check("database", lambda: postgres.ping(pool))
     await identity.add_check(health)

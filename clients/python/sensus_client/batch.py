@@ -145,8 +145,8 @@ def check_labels(labels: Labels) -> None:
     try:
         size = sum(len("".join(pair).encode()) for pair in labels)
     except (UnicodeEncodeError, TypeError) as error:
-        told = f"labels {labels!r:.200}: names and values must be Unicode text"
-        raise ValueError(told) from error
+        message = f"labels {labels!r:.200}: names and values must be Unicode text"
+        raise ValueError(message) from error
     if size > _LABELS_BYTES:
         raise ValueError(f"labels {labels!r:.200}: {size} bytes, send at most {_LABELS_BYTES}")
 

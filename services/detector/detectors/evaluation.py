@@ -118,7 +118,7 @@ def injected_precision(forest: Forest, made: Material) -> float:
     return average_precision(raw[known], made.injected[known])
 
 
-def heard(forest: Forest, made: Material) -> int:
+def count_detected(forest: Forest, made: Material) -> int:
     """How many injected anomalies are among the loudest alarms, `BUDGET` others a week allowed."""
     engine = Engine(forest=forest)
     engine.add_series(int(made.rows[-1]) + 1)

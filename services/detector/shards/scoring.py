@@ -137,7 +137,7 @@ class ShardScorer:
         scores = self._engine.process(rows, samples.timestamps_ms, samples.values, arrived_ms)
         ready = np.isfinite(scores.expected_low)
         known = _known(rows, ready, self._warm)
-        heard = self._silences.heard(rows, arrived_ms, scores, fresh, known, since_ms)
+        changes = self._silences.process(rows, arrived_ms, scores, fresh, known, since_ms)
         self._warm[rows[ready]] = True
         self._changed[rows] = True
         self.cursor = cursor
@@ -145,7 +145,7 @@ class ShardScorer:
         self.collected_samples += int(ready.sum())
         now_ms = int(arrived_ms.max(initial=0))
         lasting = self._silences.lasting(self._engine, self._warm, now_ms, since_ms)
-        silences = [*heard.untold, *lasting]
+        silences = [*changes.unannounced, *lasting]
         silent, unseen = self._silences.findings(silences), self._silences.value_ends(silences)
         version = self._model.version if self._model else 0
         labels_of, sources = self._series.labels_of, self._kind_sources
@@ -156,7 +156,7 @@ class ShardScorer:
         live = self._observer.look(scores.features) if self._observer else {}
         silenced = int(np.count_nonzero(scores.silenced))
         scored = int(np.isfinite(scores.raw).sum())
-        back = [*within, *heard.ends, *self._rules.orphans(now_ms)]
+        back = [*within, *changes.ends, *self._rules.orphans(now_ms)]
         ends = [*ends_of_alarms(samples, scores), *unseen, *back]
         return Outcome(findings=found, ends=ends, scored=scored, live=live, silenced=silenced)
 

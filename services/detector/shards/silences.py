@@ -72,7 +72,7 @@ class Silence(NamedTuple):
 class SilenceChanges(NamedTuple):
     """What a batch says of silences: those not announced before it ended them, and all ends."""
 
-    untold: list[Silence]
+    unannounced: list[Silence]
     ends: list[EpisodeEnd]
 
 
@@ -103,7 +103,7 @@ class ShardSilences:
         self._due_ms = np.concatenate([self._due_ms, due])
         self._stored_ms = np.concatenate([self._stored_ms, due])
 
-    def heard(
+    def process(
         self,
         rows: I32,
         arrived_ms: I64,
@@ -121,13 +121,15 @@ class ShardSilences:
         from_ms = arrived_ms - quiet_ms
         due_ms = _due(from_ms, patience_ms, since_ms)
         announced = self._was_announced(rows, fresh)
-        heard_of = known & (delay_ms < HISTORY_MS)
-        late = heard_of & (due_ms < arrived_ms) & ~announced
+        counted = known & (delay_ms < HISTORY_MS)
+        late = counted & (due_ms < arrived_ms) & ~announced
         self._due_ms[rows[fresh]] = 0
         columns = (rows, due_ms, from_ms, from_ms - delay_ms, patience_ms, usual_ms, scores.alarmed)
-        untold = self._silences(np.flatnonzero(late), *columns)
-        over = np.flatnonzero(late | (announced & heard_of)).tolist()
-        return SilenceChanges(untold, [self._end(int(rows[i]), int(arrived_ms[i])) for i in over])
+        unannounced = self._silences(np.flatnonzero(late), *columns)
+        over = np.flatnonzero(late | (announced & counted)).tolist()
+        return SilenceChanges(
+            unannounced, [self._end(int(rows[i]), int(arrived_ms[i])) for i in over]
+        )
 
     def lasting(self, engine: Engine, warm: Flags, now_ms: int, since_ms: int) -> list[Silence]:
         """What lasts too long by `now_ms` and was not announced.

@@ -13,7 +13,7 @@ from services.detector.detectors.engine import FEATURES, Forest
 from services.detector.detectors.evaluation import (
     SERIES,
     Track,
-    heard,
+    count_detected,
     injected_precision,
     made_up,
     material,
@@ -34,7 +34,7 @@ def main() -> None:
         figures.append(
             {
                 "injected_precision": precision,
-                "injected_heard": heard(forest, made),
+                "injected_heard": count_detected(forest, made),
                 "feedback_separation": apart,
             }
         )

@@ -118,9 +118,9 @@ def _of_traces(facts: Facts, cited: Collection[str]) -> Iterator[Claim]:
     """An example of what the cause shows first, then what else traces do other than usual."""
     tied = [piece for piece in facts.of_kind(*_OF_TRACES) if facts.is_tied(piece)]
     failing = {p.labels.get("service") for p in tied if p.kind is EvidenceKind.ORIGIN_ERRORS}
-    told = {facts.suspects[0].suspect.entity} if facts.suspects else failing
-    told_of = [p for p in facts.of_kind(EvidenceKind.EXAMPLE) if not p.is_sampled]
-    examples = [piece for piece in told_of if piece.labels.get("service") in told]
+    services = {facts.suspects[0].suspect.entity} if facts.suspects else failing
+    examples = [p for p in facts.of_kind(EvidenceKind.EXAMPLE) if not p.is_sampled]
+    examples = [piece for piece in examples if piece.labels.get("service") in services]
     yield from (ForExample(id) for id in _first(examples)[:1])
     for kind, claim in _OF_TRACES.items():
         pieces = [p for p in tied if p.kind is kind and p.evidence_id not in cited]

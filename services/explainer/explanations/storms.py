@@ -18,7 +18,7 @@ from services.explainer.store.groups import Groups, TurnOutcome
 from services.explainer.store.prompts import Outcome, Prompts
 
 _NO_CAUSE = "the evidence names no cause to be claimed"
-_FATE_WITHIN_S: Final = 3.0
+_OUTCOME_WITHIN_S: Final = 3.0
 """Long enough to see a model fail that does so at once; who waits has its own result ready."""
 
 _LOOK_EVERY_S: Final = 0.2
@@ -95,31 +95,31 @@ class OncePerGroup:
 
     async def _worded_elsewhere(self, explanation_id: UUID, key: str, group_id: UUID) -> str:
         """Where the group is worded and what came of it; "" when this one may ask."""
-        until_s = self.clock.monotonic_s() + _FATE_WITHIN_S
+        until_s = self.clock.monotonic_s() + _OUTCOME_WITHIN_S
         elsewhere = ""
         for _ in range(_TURNS_SEEN_MAX):
-            holder = await self._holder(explanation_id, key, group_id)
+            holder = await self._turn_holder(explanation_id, key, group_id)
             if holder is None:
                 return ""
-            fate = await self._fate(holder, until_s)
-            elsewhere = _ELSEWHERE[fate].format(holder)
-            if fate is not TurnOutcome.UNWORDED:
+            outcome = await self._outcome(holder, until_s)
+            elsewhere = _ELSEWHERE[outcome].format(holder)
+            if outcome is not TurnOutcome.UNWORDED:
                 break
         return elsewhere
 
-    async def _holder(self, explanation_id: UUID, key: str, group_id: UUID) -> UUID | None:
+    async def _turn_holder(self, explanation_id: UUID, key: str, group_id: UUID) -> UUID | None:
         """Who has the turn; None for this one, and for nobody while no model can be asked."""
         if self.writer.is_left_alone:
-            return await self.groups.holder(explanation_id, key, group_id)
-        holder = await self.groups.words(explanation_id, key, group_id)
+            return await self.groups.turn_holder(explanation_id, key, group_id)
+        holder = await self.groups.take_turn(explanation_id, key, group_id)
         return None if holder == explanation_id else holder
 
-    async def _fate(self, holder: UUID, until_s: float) -> TurnOutcome:
-        while (fate := await self.groups.fate(holder)) is TurnOutcome.ASKING:
+    async def _outcome(self, holder: UUID, until_s: float) -> TurnOutcome:
+        while (outcome := await self.groups.turn_outcome(holder)) is TurnOutcome.ASKING:
             if self.clock.monotonic_s() >= until_s:
                 break
             await self.clock.sleep(_LOOK_EVERY_S)
-        return fate
+        return outcome
 
 
 @dataclass(slots=True)

@@ -55,7 +55,7 @@ SELECT explanation_id, group_id, (
     WHERE e.group_id = known.group_id)
 FROM explainer.explanation known WHERE explanation_id = ANY($2) AND group_id IS NOT NULL
 """
-_HOLDER = """
+_TURN_HOLDER = """
 SELECT worded_by FROM explainer.like_group WHERE key = $1 AND group_id = $2 FOR UPDATE
 """
 _TURN = "UPDATE explainer.like_group SET worded_by = $3 WHERE key = $1 AND group_id = $2"
@@ -66,7 +66,7 @@ SELECT e.state = 'running' AND e.lease_until > now()
 FROM explainer.explanation e LEFT JOIN explainer.outcome o USING (explanation_id)
 WHERE e.explanation_id = $1
 """
-_FATE = """
+_OUTCOME = """
 SELECT CASE
     WHEN e.state = 'running' AND e.lease_until > now() AND o.used IS NOT TRUE THEN 'asking'
     WHEN e.state IN ('running', 'done') AND o.used THEN 'worded'
@@ -118,7 +118,7 @@ class Groups:
         gone = Unavailable("the explanation went away at this moment")
         return [found.get(explanation_id, gone) for _, explanation_id in joining]
 
-    async def words(self, explanation_id: UUID, key: str, group_id: UUID) -> UUID:
+    async def take_turn(self, explanation_id: UUID, key: str, group_id: UUID) -> UUID:
         """The explanation of the group that is worded: this one, if it has the turn or gets it.
 
         The turn stays with an explanation that is being made, under the lease of its run, and with
@@ -128,15 +128,15 @@ class Groups:
         holder = await self._holder(explanation_id, key, group_id, take=True)
         return holder or explanation_id
 
-    async def holder(self, explanation_id: UUID, key: str, group_id: UUID) -> UUID | None:
-        """The same, but None where `words` would take the turn for this one."""
+    async def turn_holder(self, explanation_id: UUID, key: str, group_id: UUID) -> UUID | None:
+        """The same, but None where `take_turn` would take the turn for this one."""
         return await self._holder(explanation_id, key, group_id, take=False)
 
-    async def fate(self, explanation_id: UUID) -> TurnOutcome:
+    async def turn_outcome(self, explanation_id: UUID) -> TurnOutcome:
         """What came of the turn of an explanation, as far as it is known now."""
-        with guard("read_fate"):
+        with guard("read_turn_outcome"):
             return TurnOutcome(
-                await self._pool.fetchval(_FATE, explanation_id) or TurnOutcome.UNWORDED
+                await self._pool.fetchval(_OUTCOME, explanation_id) or TurnOutcome.UNWORDED
             )
 
     async def _holder(
@@ -144,7 +144,7 @@ class Groups:
     ) -> UUID | None:
         with guard("word_group"):
             async with self._pool.acquire() as connection, connection.transaction():
-                group = await connection.fetchrow(_HOLDER, key, group_id)
+                group = await connection.fetchrow(_TURN_HOLDER, key, group_id)
                 if group is None:  # another one has begun since
                     return group_id
                 holder: UUID | None = group["worded_by"]

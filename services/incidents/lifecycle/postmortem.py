@@ -99,8 +99,8 @@ def _impact(draft: _Draft, incident: Incident, members: Sequence[Member]) -> Non
 
 def _timeline(draft: _Draft, events: Sequence[Event]) -> None:
     draft.heading("Timeline")
-    told = [each for each in events if each.kind not in _QUIET]
-    for event in told[:_TIMELINE]:
+    shown = [each for each in events if each.kind not in _QUIET]
+    for event in shown[:_TIMELINE]:
         draft.say(f"{clock(event.at_ms)} {plain(event.text)}", events=[event.event_id])
 
 

@@ -174,7 +174,7 @@ class Silencing:
     ) -> tuple[dict[str, list[str]], set[str]]:
         """Silences by incident whose alerts are all held back, and those that hold any."""
         ids: dict[str, set[str]] = {}
-        heard: set[str] = set()
+        audible: set[str] = set()
         matched: set[str] = set()
         for number, row in enumerate(firing):
             if number % _AT_ONCE == 0:
@@ -185,8 +185,8 @@ class Silencing:
             if holding:
                 ids.setdefault(incident_id, set()).update(holding)
             else:
-                heard.add(incident_id)
-        return {key: sorted(value) for key, value in ids.items() if key not in heard}, matched
+                audible.add(incident_id)
+        return {key: sorted(value) for key, value in ids.items() if key not in audible}, matched
 
     def _selector(self, silence: Silence) -> Selector:
         if silence.selector not in self._selectors:

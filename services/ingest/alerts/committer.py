@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     notices: Sequence[Notice]
-    fates: "asyncio.Future[Sequence[NoticeOutcome]]"
+    outcomes: "asyncio.Future[Sequence[NoticeOutcome]]"
 
 
 class NoticeCommitter:
@@ -54,7 +54,7 @@ class NoticeCommitter:
         if self._committing is None or self._committing.done():
             # a context of its own: the group belongs to the trace of none of its calls
             self._committing = loop.create_task(self._commit_all(), context=Context())
-        return await waiting.fates
+        return await waiting.outcomes
 
     async def _commit_all(self) -> None:
         while self._queue:
@@ -70,14 +70,14 @@ class NoticeCommitter:
             if group and count > _GROUP_NOTICES:
                 break
             waiting = self._queue.popleft()
-            if not waiting.fates.done():
+            if not waiting.outcomes.done():
                 group.append(waiting)
         return group
 
     async def _settle(self, group: Sequence[_Waiting]) -> None:
         notices = [notice for waiting in group for notice in waiting.notices]
         try:
-            fates = iter(await self._store.write(notices, self._clock.now_ms()))
+            outcomes = iter(await self._store.write(notices, self._clock.now_ms()))
         except SensusError as error:
             _refuse(group, error)
         except Exception as error:
@@ -85,9 +85,9 @@ class NoticeCommitter:
         else:
             ALERT_COMMIT_GROUP.observe(len(group))
             for waiting in group:
-                own = [next(fates) for _ in waiting.notices]
-                if not waiting.fates.done():
-                    waiting.fates.set_result(own)
+                own = [next(outcomes) for _ in waiting.notices]
+                if not waiting.outcomes.done():
+                    waiting.outcomes.set_result(own)
 
     async def _isolate(self, group: Sequence[_Waiting], error: Exception) -> None:
         """One notice that cannot be stored must not take the other calls down."""
@@ -101,5 +101,5 @@ class NoticeCommitter:
 
 def _refuse(group: Sequence[_Waiting], error: Exception) -> None:
     for waiting in group:
-        if not waiting.fates.done():
-            waiting.fates.set_exception(own_error(error))
+        if not waiting.outcomes.done():
+            waiting.outcomes.set_exception(own_error(error))

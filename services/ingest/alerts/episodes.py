@@ -55,24 +55,26 @@ class Episodes:
             Unavailable: None is acknowledged; send them again.
         """
         started_s = time.perf_counter()
-        fates = await self._commit(list(notices.values())) if notices else []
-        fate_by_index = dict(zip(notices, fates, strict=True))
+        outcomes = await self._commit(list(notices.values())) if notices else []
+        outcome_by_index = dict(zip(notices, outcomes, strict=True))
         unmatched = [
             AlertWarning(index, Correction.NOTHING_OPEN, _NOTHING_OPEN)
-            for index, fate in fate_by_index.items()
-            if not fate.alert_id
+            for index, outcome in outcome_by_index.items()
+            if not outcome.alert_id
         ]
-        accepted = sum(fate.is_new for fate in fates)
+        accepted = sum(outcome.is_new for outcome in outcomes)
         receipt = AlertReceipt(
             accepted=accepted,
-            duplicates=len(fates) - accepted,
+            duplicates=len(outcomes) - accepted,
             refusals=refusals,
             warnings=sorted([*warnings, *unmatched], key=lambda warning: warning.index),
             alert_ids=[
-                fate_by_index[index].alert_id if index in fate_by_index else ""
+                outcome_by_index[index].alert_id if index in outcome_by_index else ""
                 for index in range(len(notices) + len(refusals))
             ],
-            duplicate_indices=[index for index, fate in fate_by_index.items() if not fate.is_new],
+            duplicate_indices=[
+                index for index, outcome in outcome_by_index.items() if not outcome.is_new
+            ],
         )
         _count(receipt)
         PROCESSING_DURATION.labels("alerts").observe(time.perf_counter() - started_s)
@@ -96,11 +98,11 @@ class Episodes:
             kind=SpanKind.CLIENT,
             attributes={"db.system.name": "postgresql", "sensus.alerts": len(notices)},
         ):
-            fates = await self._committer.commit(
+            outcomes = await self._committer.commit(
                 [replace(notice, traceparent=notice.traceparent or origin) for notice in notices]
             )
         self._alert_signal.ring()
-        return fates
+        return outcomes
 
 
 def _count(receipt: AlertReceipt) -> None:

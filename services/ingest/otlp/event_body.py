@@ -46,7 +46,7 @@ class Origin:
     instance: Instance
 
     @property
-    def told(self) -> tuple[int, int, int, int]:
+    def row(self) -> tuple[int, int, int, int]:
         """A row of `Records.owners`."""
         return self.number, self.instance_id, self.service_id, 0
 
@@ -110,9 +110,9 @@ class Origins:
             _TOO_MANY,
         )
         origins = [self._origin(body, *each) for each in resources[:held].tolist()]
-        owners = [_UNREADABLE if each is None else each.told for each in origins]
-        told = np.array(owners, np.uint64).view(np.int64).reshape(held, 4)
-        return Records(rows[:found], origins, told)
+        owners = [_UNREADABLE if each is None else each.row for each in origins]
+        table = np.array(owners, np.uint64).view(np.int64).reshape(held, 4)
+        return Records(rows[:found], origins, table)
 
     def _origin(self, body: bytes, first: int, last: int) -> Origin | None:
         digest = blake2b(body[first:last], digest_size=16).digest()

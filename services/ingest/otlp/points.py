@@ -198,8 +198,8 @@ def _side(body: bytes, spans: Spans) -> BucketSide:
 
 def without_temporality(temporality: Int64s) -> NDArray[np.bool_]:
     """Points of metrics that do not tell whether they count from the start or from the last."""
-    told: NDArray[np.bool_] = (temporality == DELTA) | (temporality == CUMULATIVE)
-    return ~told
+    is_known: NDArray[np.bool_] = (temporality == DELTA) | (temporality == CUMULATIVE)
+    return ~is_known
 
 
 def _has_ended(points: Fields, flags: int) -> NDArray[np.bool_]:

@@ -30,16 +30,16 @@ def exemplars_v2(
     """Of messages io.prometheus.write.v2.Exemplar; refs beyond the symbols are left out."""
     fields = Fields(body, spans := spans.spread(MOST_OF_BODY))
     owners, refs = packed_varints(body, fields, 1)
-    told: list[list[int]] = [[] for _ in range(len(spans))]
+    refs_by_owner: list[list[int]] = [[] for _ in range(len(spans))]
     for owner, ref in zip(owners.tolist(), refs.tolist(), strict=True):
-        told[owner].append(ref)
+        refs_by_owner[owner].append(ref)
     pairs = [
         {
             symbols.one(body, name): symbols.one(body, value)
             for name, value in zip(refs[::2], refs[1::2], strict=False)
             if max(name, value) < len(symbols)
         }
-        for refs in told
+        for refs in refs_by_owner
     ]
     return _kept(fields, spans, definitions, pairs)
 

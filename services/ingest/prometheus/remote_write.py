@@ -158,13 +158,13 @@ def _refs(runs: bytes, spans: Spans, places: Sequence[int]) -> list[list[int]]:
     return [each.tolist() for each in np.split(refs, cuts)]
 
 
-def _metadata_alone(body: bytes, told: Table) -> list[Metadata]:
+def _metadata_alone(body: bytes, table: Table) -> list[Metadata]:
     """Messages MetricMetadata of 1.0."""
-    names, helps, units = (told.spans(name).of(body) for name in ("name", "help", "unit"))
+    names, helps, units = (table.spans(name).of(body) for name in ("name", "help", "unit"))
     found = [
         metadata(name.decode(errors="replace"), type, unit, help)
         for name, type, unit, help in zip(
-            names, told.int64("type").tolist(), units, helps, strict=True
+            names, table.int64("type").tolist(), units, helps, strict=True
         )
     ]
     return [each for each in found if each]

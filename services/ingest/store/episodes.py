@@ -117,15 +117,15 @@ class EpisodeStore:
             async with committing(self._pool, self._timeout_s) as connection:
                 last = await connection.fetchval(LOCK)
                 writing = _Writing(connection, last, instant(now_ms))
-                fates = [
-                    fate
+                outcomes = [
+                    outcome
                     for kind, run in groupby(notices, _kind)
-                    for fate in await kind(writing, list(run))
+                    for outcome in await kind(writing, list(run))
                 ]
-                await writing.repeat(_repeated(notices, fates))
+                await writing.repeat(_repeated(notices, outcomes))
                 if writing.last_change != last:
                     await connection.execute(ADVANCE, writing.last_change)
-        return fates
+        return outcomes
 
 
 @dataclass(slots=True)
@@ -142,26 +142,26 @@ class _Writing:
         seen = {(row["alert_id"], row["state"]) for row in rows if not row["is_inferred"]}
         inferred = {row["alert_id"] for row in rows if row["is_inferred"]}
         fresh: dict[tuple[str, int], Notice] = {}
-        fates = []
+        outcomes = []
         for notice in notices:
             key = notice.alert_id, notice.state.value
             is_new = key not in seen and fresh.setdefault(key, notice) is notice
-            fates.append(NoticeOutcome(notice.alert_id, is_new))
+            outcomes.append(NoticeOutcome(notice.alert_id, is_new))
         await self._merge(list(fresh.values()), inferred)
-        return fates
+        return outcomes
 
     async def unnamed_firing(self, notices: Sequence[Notice]) -> list[NoticeOutcome]:
         """Notices without a start: about what is open, else they begin an episode now."""
         rows = await self.connection.fetch(_OPEN, [notice.fingerprint for notice in notices])
         open_ids = {row["fingerprint"]: row["alert_id"] for row in rows}
         begun: dict[str, Notice] = {}
-        fates = []
+        outcomes = []
         for notice in notices:
             mark = notice.fingerprint
             is_new = mark not in open_ids and begun.setdefault(mark, notice) is notice
-            fates.append(NoticeOutcome(open_ids.get(mark, notice.alert_id), is_new))
+            outcomes.append(NoticeOutcome(open_ids.get(mark, notice.alert_id), is_new))
         await self._merge(list(begun.values()), set())
-        return fates
+        return outcomes
 
     async def unnamed_resolved(self, notices: Sequence[Notice]) -> list[NoticeOutcome]:
         """Notices without a start that end what is open."""
@@ -260,10 +260,12 @@ def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _repeated(notices: Sequence[Notice], fates: Sequence[NoticeOutcome]) -> list[str]:
-    pairs = zip(notices, fates, strict=True)
+def _repeated(notices: Sequence[Notice], outcomes: Sequence[NoticeOutcome]) -> list[str]:
+    pairs = zip(notices, outcomes, strict=True)
     firing = {
-        fate.alert_id for n, fate in pairs if n.state is AlertState.FIRING and not fate.is_new
+        outcome.alert_id
+        for n, outcome in pairs
+        if n.state is AlertState.FIRING and not outcome.is_new
     }
     return sorted(firing)
 

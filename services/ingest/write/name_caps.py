@@ -108,8 +108,8 @@ class _OtherNames:
         names.add(found.names)
         is_span = rows["kind"] < model.RECORD
         for which, beyond in ((is_span, self.addresses), (~is_span, self.exceptions)):
-            told = which & np.isin(rows["peer"], np.array([*beyond], np.uint32))
-            rows["peer"][told] = other
+            capped = which & np.isin(rows["peer"], np.array([*beyond], np.uint32))
+            rows["peer"][capped] = other
         rows["instance"][np.isin(rows["instance"], np.array([*self.instances], np.uint32))] = 0
         names.addresses[other] = names.exceptions[other] = OTHER
         kept = [each for each in found.examples if each.exception not in self.exceptions]

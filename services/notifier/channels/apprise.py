@@ -68,11 +68,11 @@ def _tell(library: Any, url: str, message: Message) -> Outcome:
     if notice_text.link:
         body = f"{body}\n{notice_text.link}"
     kind = "success" if message.is_resolved else _TYPES[message.notice.severity]
-    told = service.notify(
+    is_taken = service.notify(
         body=body,
         title=inert(notice_text.title),
         notify_type=kind,
         body_format=library.NotifyFormat.TEXT,
         interpret_escapes=False,
     )
-    return Outcome(status=200) if told else Outcome(error="the service did not take it")
+    return Outcome(status=200) if is_taken else Outcome(error="the service did not take it")

@@ -67,7 +67,7 @@ def check_yaml(yaml: str, faults: Faults) -> None:
     if not faults.found:
         return
     raise InvalidInput(
-        f"the routing has {len(faults.found)} faults, the first: {_told(faults.found[0])}",
+        f"the routing has {len(faults.found)} faults, the first: {_fault_text(faults.found[0])}",
         reason="INVALID_ROUTING",
         violations=_violations(faults.found),
     )
@@ -77,7 +77,7 @@ def _violations(found: Sequence[tuple[str, str]]) -> list[Violation]:
     return [Violation(path or "yaml", should[:500]) for path, should in found]
 
 
-def _told(fault: tuple[str, str]) -> str:
+def _fault_text(fault: tuple[str, str]) -> str:
     path, should = fault
     return f"{path or 'the text'}: {should}"[:500]
 

@@ -25,18 +25,18 @@ def due(timer: Timer, incident: Incident, known: StoredState) -> DueNotices:
         return (
             DueNotices()
             if stopped
-            else DueNotices(notices=_told(timer, Kind.ESCALATED, incident, known))
+            else DueNotices(notices=_notices(timer, Kind.ESCALATED, incident, known))
         )
     if timer.repeats_max is not None and timer.step > timer.repeats_max:
         return DueNotices()
     following = replace(timer, step=timer.step + 1, after_s=timer.every_s)
     is_quiet = incident.state is State.SETTLING
-    told = [] if is_quiet else _told(timer, Kind.STILL_OPEN, incident, known)
+    notices = [] if is_quiet else _notices(timer, Kind.STILL_OPEN, incident, known)
     # what is held back is not worth telling later: the next repeat comes
-    return DueNotices(notices=[each for each in told if not each.held_by], timers=[following])
+    return DueNotices(notices=[each for each in notices if not each.held_by], timers=[following])
 
 
-def _told(timer: Timer, kind: Kind, incident: Incident, known: StoredState) -> list[NewNotice]:
+def _notices(timer: Timer, kind: Kind, incident: Incident, known: StoredState) -> list[NewNotice]:
     match = match_for(known.holds.routing, incident, timer.receiver)
     if match is None:
         return []

@@ -39,7 +39,7 @@ def _judged(
     *older, newest = group
     match = match_for(known.holds.routing, incident, way[0])
     tells_end = newest.kind in (Kind.RESOLVED, Kind.MERGED)
-    if match is None or (incident.state.is_over and not (tells_end and way in known.told)):
+    if match is None or (incident.state.is_over and not (tells_end and way in known.notified)):
         yield from ((each.notice_id, Verdict.DROP) for each in group)
         return
     is_held = known.holds.of(newest.kind, incident, match.route)

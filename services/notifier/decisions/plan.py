@@ -47,9 +47,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredState:
-    """What is stored of the incident. `told` are the ways that heard of it."""
+    """What is stored of the incident. `notified` are the ways by which it was announced."""
 
-    told: Set[Way] = frozenset()
+    notified: Set[Way] = frozenset()
     holds: HoldRules
 
 
@@ -76,7 +76,7 @@ def plan(change: Change, known: StoredState, *, cause_wait_s: float = 0.0) -> Pl
     incident = change.incident
     matches = routing.matches(incident.labels, incident.member_labels)
     if change.kind in TO_THE_TOLD:
-        notices = list(_to_the_told(change, known, matches))
+        notices = list(_to_the_notified(change, known, matches))
     else:
         notices = [
             notice
@@ -155,9 +155,11 @@ def _one_per_receiver(matches: list[Match]) -> list[Match]:
     return list({match.route.receiver: match for match in reversed(matches)}.values())[::-1]
 
 
-def _to_the_told(change: Change, known: StoredState, matches: list[Match]) -> Iterator[NewNotice]:
+def _to_the_notified(
+    change: Change, known: StoredState, matches: list[Match]
+) -> Iterator[NewNotice]:
     assert change.kind is not None  # noqa: S101
-    for receiver in sorted({receiver for receiver, _ in known.told}):
+    for receiver in sorted({receiver for receiver, _ in known.notified}):
         match = match_for(known.holds.routing, change.incident, receiver)
         if match is None:
             continue
@@ -170,13 +172,13 @@ def _to_the_told(change: Change, known: StoredState, matches: list[Match]) -> It
             transition=change.transition,
             receiver=receiver,
         ):
-            if (receiver, notice.integration) in known.told:
+            if (receiver, notice.integration) in known.notified:
                 yield notice
 
 
 def _edits(change: Change, known: StoredState) -> Iterator[NewNotice]:
     """What was sent is edited where that is possible; it makes no noise, so nothing holds it."""
-    for receiver, integration in sorted(known.told):
+    for receiver, integration in sorted(known.notified):
         match = match_for(known.holds.routing, change.incident, receiver)
         if channel_of(integration) not in EDITS or match is None:
             continue

@@ -26,6 +26,6 @@ async def known_of(
     rows = await connection.fetch(_TOLD, incident.incident_id, list(TOLD_KINDS))
     inhibitor = await inhibitor_of(connection, routing, incident)
     return StoredState(
-        told=frozenset((row["receiver"], row["integration"]) for row in rows),
+        notified=frozenset((row["receiver"], row["integration"]) for row in rows),
         holds=HoldRules(routing=routing, now_ms=now_ms, inhibitor=inhibitor),
     )

@@ -153,7 +153,7 @@ class Settlements:
             text=f"{way} failed {FAILURES_MAX} times in a row: {outcome.error}. What waits for it "
             "comes here until it answers.",
         )
-        told = [
+        notices = [
             NewNotice(
                 incident_id="",
                 transition=0,
@@ -168,7 +168,7 @@ class Settlements:
             )
             for name in fallback.integrations
         ]
-        await insert(connection, told)
+        await insert(connection, notices)
         await copy_waiting(connection, routing, notice.receiver, notice.integration)
 
 

@@ -116,8 +116,8 @@ def _summary(incident: Incident) -> str:
 def _facts(kind: Kind, incident: Incident, event: Event, age_s: float) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     if age_s > LATE_S:
-        told = str(kind).replace("_", " ")
-        rows.append(("late", f"{told} {span(age_s)} ago; this notice could not be sent before"))
+        word = str(kind).replace("_", " ")
+        rows.append(("late", f"{word} {span(age_s)} ago; this notice could not be sent before"))
     if incident.start_ms:
         rows.append(("since", _time(incident.start_ms)))
     rows.append(("state", str(incident.state)))

@@ -207,12 +207,12 @@ def _origins(
     def summed(side: Side) -> Mapping[tuple[Named, int, str], tuple[int, ...]]:
         sums: dict[Any, tuple[int, ...]] = {}
         for (operation, peer, reason, detail), counts in side.table.origins.items():
-            told = known.detail(detail)
+            text = known.detail(detail)
             place, reason = patience.charged(
-                known.place(operation, peer, reason), known.operation(operation), reason, told
+                known.place(operation, peer, reason), known.operation(operation), reason, text
             )
             if near is None or place.service in near:
-                key = (place, reason, told)
+                key = (place, reason, text)
                 sums[key] = tuple(map(sum, zip(sums.get(key, (0, 0)), counts, strict=True)))
         return sums
 

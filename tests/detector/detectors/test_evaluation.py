@@ -8,7 +8,7 @@ from services.detector.detectors.evaluation import (
     PER_SERIES,
     SAMPLES_MIN,
     Track,
-    heard,
+    count_detected,
     injected_precision,
     made_up,
     material,
@@ -55,8 +55,8 @@ def test_loud_injected_anomalies_are_heard_and_none_where_nothing_is_loud() -> N
     random = np.random.default_rng(0)
     calm = [track(np.sin(np.arange(1500) / 40.0) + random.normal(0, 0.02, 1500)) for _ in range(4)]
     made = material(calm)
-    assert 8 <= heard(forest(), made) <= 4 * PER_SERIES
-    assert heard(forest(), made._replace(values=np.zeros(len(made.values)))) == 0
+    assert 8 <= count_detected(forest(), made) <= 4 * PER_SERIES
+    assert count_detected(forest(), made._replace(values=np.zeros(len(made.values)))) == 0
 
 
 def test_a_short_track_is_refused() -> None:

@@ -52,11 +52,11 @@ async def test_calls_at_the_same_time_share_few_transactions(pool: Pool) -> None
     store = Store(pool)
     committer = NoticeCommitter(store, SystemClock())
     calls = [[notice(f"together-{n}", traceparent=f"trace-{n}")] for n in range(100)]
-    fates = await asyncio.gather(*map(committer.commit, calls))
-    assert [[fate.alert_id for fate in each] for each in fates] == [
+    outcomes = await asyncio.gather(*map(committer.commit, calls))
+    assert [[outcome.alert_id for outcome in each] for each in outcomes] == [
         [f"together-{n}-{START_MS}"] for n in range(100)
     ]
-    assert all(fate.is_new for each in fates for fate in each)
+    assert all(outcome.is_new for each in outcomes for outcome in each)
     assert sum(store.sizes) == 100
     assert len(store.sizes) <= 3
     query = "SELECT traceparent FROM ingest.alert_change WHERE alert_id = $1"
@@ -66,8 +66,8 @@ async def test_calls_at_the_same_time_share_few_transactions(pool: Pool) -> None
 
 async def test_the_same_notice_in_two_calls_is_stored_once(pool: Pool) -> None:
     committer = NoticeCommitter(Store(pool), SystemClock())
-    fates = await asyncio.gather(*(committer.commit([notice("twice")]) for _ in range(5)))
-    assert sum(each[0].is_new for each in fates) == 1
+    outcomes = await asyncio.gather(*(committer.commit([notice("twice")]) for _ in range(5)))
+    assert sum(each[0].is_new for each in outcomes) == 1
 
 
 async def test_a_call_that_is_given_up_takes_no_other_down(pool: Pool) -> None:
@@ -95,6 +95,6 @@ async def test_more_than_a_group_holds_goes_in_several(pool: Pool) -> None:
     store = Store(pool)
     committer = NoticeCommitter(store, SystemClock())
     calls = [[notice(f"many-{n}-{k}") for k in range(900)] for n in range(4)]
-    fates = await asyncio.gather(*map(committer.commit, calls))
-    assert [len(each) for each in fates] == [900] * 4
+    outcomes = await asyncio.gather(*map(committer.commit, calls))
+    assert [len(each) for each in outcomes] == [900] * 4
     assert store.sizes == [1800, 1800]
