@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from services.detector.detectors.engine import FEATURES, Forest
 from services.detector.feeds.forests import ForestFeed
 from services.detector.model.model_life import JudgedVectors
 from services.detector.store import ModelStore, VersionStore
+from services.detector.training.evaluate import run_module
 from services.detector.training.train import (
     FirstModelNeeds,
     Trainer,
@@ -170,3 +172,11 @@ def test_alarms_are_known_though_they_were_stored_to_three_digits() -> None:
     )
     learnt, _ = taught(seen, judged)
     assert len(learnt) == 197
+
+
+async def test_what_trains_and_measures_gives_way_to_the_services() -> None:
+    script = "import os, sys; sys.stdin.read(); print(os.getpriority(os.PRIO_PROCESS, 0))"
+    code, priority, said = await run_module("timeit", ["-n1", "-r1", script], b"")
+    assert code == 0, said
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert int(priority.split()[0]) == max(own, 10)

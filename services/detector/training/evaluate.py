@@ -4,8 +4,10 @@ import asyncio
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -18,6 +20,7 @@ from services.detector.store import ModelStore
 from services.detector.store.versions import VersionStore
 
 INJECTED: Final = maths.SERIES * maths.PER_SERIES
+_NICENESS: Final = 10
 
 logger = logging.getLogger(__name__)
 
@@ -156,13 +159,19 @@ def _packed(
 async def run_module(
     module: str, arguments: Sequence[str], stdin: bytes
 ) -> tuple[int | None, bytes, str]:
-    """Runs `python -m module`: exit code, stdout, and the end of stderr."""
+    """Runs `python -m module`: exit code, stdout, and the end of stderr.
+
+    It gives way to the services beside it, for it may take all of a core for minutes.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    with suppress(ProcessLookupError):
+        if os.getpriority(os.PRIO_PROCESS, process.pid) < _NICENESS:
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
     try:
         out, said = await process.communicate(stdin)
     finally:
