@@ -9,7 +9,7 @@ const FIRST_READS = [
       "/api/v1/incidents?states=INCIDENT_STATE_OPEN&states=INCIDENT_STATE_ACKNOWLEDGED&states=INCIDENT_STATE_SETTLING&pageSize=1000",
     ],
   ],
-  [/^\/alerts$/, ["/api/v1/alerts:count", "/api/v1/alerts?pageSize=200"]],
+  [/^\/alerts$/, ["/api/v1/alerts:count", "/api/v1/alerts?pageSize=100"]],
   [/^\/incidents\/([^/?]+)$/, ["/api/v1/incidents/$1"]],
 ];
 

@@ -39,7 +39,7 @@ async def incident_of(channel: grpc.aio.Channel, alert_id: str) -> pb.GetInciden
         raise Problem(f"alert {alert_id} came into no incident within {_WITHIN_S:g} s") from None
 
 
-async def told_of(receivers: Receivers, incident_id: str) -> tuple[dict[str, Any], str]:
+async def received_about(receivers: Receivers, incident_id: str) -> tuple[dict[str, Any], str]:
     """The post that the webhook got of an incident, and the subject of the mail."""
     try:
         async with asyncio.timeout(_WITHIN_S):

@@ -17,7 +17,7 @@ from cli.clients.sending import sending_to
 from cli.clients.watching import Anomaly, AnomalyWatch, detector_status, is_scoring
 from cli.demo.load import cpu_load
 from cli.demo.machine import BURNER, Machine
-from cli.demo.notice import incident_of, route_to, told_of
+from cli.demo.notice import incident_of, received_about, route_to
 from cli.demo.receivers import Receivers, receivers
 from cli.demo.webhook import find_alert, high_cpu, log_in, send_alert
 from cli.problem import Problem
@@ -151,7 +151,7 @@ class Demo:
         incident = answer.incident
         self._say(f"the alert is in incident {incident.incident_id}")
         show_incident(self.console, answer)
-        post, subject = await told_of(people, incident.incident_id)
+        post, subject = await received_about(people, incident.incident_id)
         self._say(f"a mail server of this demonstration got: {subject}")
         self._say(f"a web server got: {post['title']} (notice {post['notice_id']})")
         if trace_id in post["incident"]["traceparent"]:

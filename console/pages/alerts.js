@@ -9,7 +9,7 @@ import { go, setQuery } from "../router.js";
 import { rows } from "../rows.js";
 import { live, whenWatched } from "../stream.js";
 
-const PAGE = 200;
+const PAGE = 100;
 const RECOUNT_MS = 3000;
 /** Counting may take one part in so many of the time. */
 const RECOUNT_SHARE = 20;

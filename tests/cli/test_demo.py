@@ -15,7 +15,7 @@ import pytest
 
 from cli.demo.load import cpu_load
 from cli.demo.machine import BURNER, Machine
-from cli.demo.notice import told_of
+from cli.demo.notice import received_about
 from cli.demo.receivers import HOST, receivers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ async def test_receivers_take_what_the_notifier_sends() -> None:
         await aiosmtplib.send(mail, hostname=HOST, port=taken.mail_port, start_tls=False)
         answer = await client.post(f"http://{HOST}:{taken.webhook_port}/notices", json=post)
         assert answer.status_code == 200
-        assert await told_of(taken, "i1") == (post, "it broke")
+        assert await received_about(taken, "i1") == (post, "it broke")
         assert taken.mails[0].get_content().strip() == ".a line that begins with a dot"
 
 

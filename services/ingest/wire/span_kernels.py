@@ -172,11 +172,11 @@ def read_spans(  # type: ignore[no-untyped-def]
     Returns:
         OK, BROKEN or FULL, and how many spans, attributes and exceptions there are.
     """
-    good, attributes, raised, used = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    good, attrs, raised, used = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     nothing = np.uint64(0)
     for record in range(len(records)):
         at, end, owner = records[record, 0], records[record, 1], records[record, 2]
-        first_attribute, first_raised = attributes, raised
+        first_attr, first_raised = attrs, raised
         trace_at, trace_size = nothing, np.int64(0)
         span_at, span_size = nothing, np.int64(0)
         parent_at, parent_size = nothing, np.int64(0)
@@ -198,10 +198,10 @@ def read_spans(  # type: ignore[no-untyped-def]
                     continue
                 use = role(known, place)
                 if use <= 2:
-                    if attributes == len(said):
+                    if attrs == len(said):
                         return 2, 0, 0, 0
-                    said[attributes, 0], said[attributes, 1], said[attributes, 2] = place, first, last
-                    attributes += 1
+                    said[attrs, 0], said[attrs, 1], said[attrs, 2] = place, first, last
+                    attrs += 1
                 elif use == 3:
                     http = code(body, first, last)
                 elif use == 4:
@@ -260,7 +260,7 @@ def read_spans(  # type: ignore[no-untyped-def]
             reason = 6
         if reason > 0:
             refused[reason] += 1
-            attributes, raised = first_attribute, first_raised
+            attrs, raised = first_attr, first_raised
             continue
         owners[owner, 3] = 1
         rows[good, 0], rows[good, 1], rows[good, 2] = one, two, own
@@ -283,7 +283,7 @@ def read_spans(  # type: ignore[no-untyped-def]
         if state_last - state_first >= 7:
             last_word |= np.uint64(thinning(body, state_first, state_last)) << np.uint64(48)
         rows[good, 8] = last_word
-        about[good, 3], about[good, 4] = first_attribute, attributes
+        about[good, 3], about[good, 4] = first_attr, attrs
         if used + (end - records[record, 0]) > len(arena):
             return 2, 0, 0, 0
         number = owners[owner, 0]
@@ -291,7 +291,7 @@ def read_spans(  # type: ignore[no-untyped-def]
         used = _key(body, about, good, number, kind, said, known, arena, used)
         keys[1, good] = used
         good += 1
-    return 0, good, attributes, raised
+    return 0, good, attrs, raised
 
 
 @kernel(
