@@ -1,5 +1,5 @@
-// Asks for what the first page needs before the modules have come: they wait for each other, and
-// everybody would wait for these answers after them. So this is no module.
+// Asks for what the first page needs, then for the modules: what they bring with them would be done
+// before the answers are looked at. So this is no module, and stands in the page.
 
 /** What a page reads first, as it asks for it itself. @type {[RegExp, string[]][]} */
 const FIRST_READS = [
@@ -14,14 +14,9 @@ const FIRST_READS = [
 ];
 
 /** Whether the session of this browser goes on. @returns {Promise<{status: number, grant: any}>} */
-function askForSession() {
-  const ask = async () => {
-    const answer = await fetch("/api/v1/auth/session:refresh", { method: "POST" });
-    return { status: answer.status, grant: answer.ok ? await answer.json() : null };
-  };
-  // one page of this browser at a time, for each cookie is good once; there are no locks outside of
-  // secure contexts, where the cookie is not kept either
-  return navigator.locks?.request("sensus-session", ask) ?? ask();
+async function askForSession() {
+  const answer = await fetch("/api/v1/auth/session:refresh", { method: "POST" });
+  return { status: answer.status, grant: answer.ok ? await answer.json() : null };
 }
 
 /** Answers, each for the module that takes it first; null where there is none. */
@@ -47,3 +42,10 @@ var ahead = (() => {
     return grant && fetch(path, { headers: { Authorization: `Bearer ${grant.access_token}` } });
   }
 })();
+
+for (const href of document.querySelector("meta[name=modules]")?.getAttribute("content")?.split(" ") ?? []) {
+  const link = document.createElement("link");
+  link.rel = "modulepreload";
+  link.href = href;
+  document.head.append(link);
+}

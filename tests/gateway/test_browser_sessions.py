@@ -54,24 +54,45 @@ async def test_a_session_goes_on_by_its_cookie_and_ends_with_log_out(running: Ru
     assert (gone.status_code, reason_of(gone)) == (401, "REFRESH_TOKEN_INVALID")
 
 
+async def age(running: Running) -> None:
+    """All that was used was used a minute ago."""
+    pool = running.gateway.dependencies.pool
+    await pool.execute("UPDATE gateway.refresh_token SET used_at = used_at - interval '1 min'")
+
+
 async def test_a_cookie_whose_answer_was_lost_is_good_again_for_seconds(running: Running) -> None:
     """Who reloads a page at once leaves the answer of the first load on the way."""
     begun = cookie_of(await running.http.post(SESSION, json=VIEWER))
     lost = cookie_of(await go_on(running, begun))
-    again = await go_on(running, begun)
-    assert again.status_code == 200
-    pool = running.gateway.dependencies.pool
-    await pool.execute("UPDATE gateway.refresh_token SET used_at = used_at - interval '1 min'")
-    for cookie in (lost, cookie_of(again)):
-        refused = await go_on(running, cookie)
-        assert (refused.status_code, reason_of(refused)) == (401, "REFRESH_TOKEN_INVALID")
+    assert cookie_of(await go_on(running, begun)) == lost
+    await age(running)
+    assert (await go_on(running, lost)).status_code == 200
+    await age(running)
+    refused = await go_on(running, begun)
+    assert (refused.status_code, reason_of(refused)) == (401, "REFRESH_TOKEN_INVALID")
+
+
+async def test_pages_that_ask_at_once_go_on_with_one_cookie(running: Running) -> None:
+    """A browser opens all its pages again at its start; whose answer comes last does not matter."""
+    begun = cookie_of(await running.http.post(SESSION, json=VIEWER))
+    first = {cookie_of(each) for each in await many(running, begun)}
+    assert len(first) == 1
+    second = {cookie_of(each) for each in await many(running, *first)}
+    assert len(second) == 1
+    # one that was slow asks with the first cookie still
+    assert cookie_of(await go_on(running, begun)) in second
+    await age(running)
+    assert (await go_on(running, *second)).status_code == 200
+
+
+async def many(running: Running, cookie: str) -> list[httpx.Response]:
+    return await asyncio.gather(*(go_on(running, cookie) for _ in range(5)))
 
 
 async def test_a_cookie_that_was_used_long_ago_ends_the_session(running: Running) -> None:
     begun = cookie_of(await running.http.post(SESSION, json=VIEWER))
     second = cookie_of(await go_on(running, begun))
-    pool = running.gateway.dependencies.pool
-    await pool.execute("UPDATE gateway.refresh_token SET used_at = used_at - interval '1 min'")
+    await age(running)
     assert (await go_on(running, begun)).status_code == 401
     assert (await go_on(running, second)).status_code == 401
 

@@ -1,6 +1,8 @@
 """The console as the gateway serves it: one shell, files that never change, a strict policy."""
 
+import base64
 import gzip
+import hashlib
 import re
 from pathlib import Path
 
@@ -29,18 +31,24 @@ async def test_every_page_is_the_shell(running: Running, path: str) -> None:
 
 
 async def test_scripts_run_from_here_alone(running: Running) -> None:
-    policy = (await shell(running)).headers["Content-Security-Policy"]
-    assert "script-src 'self';" in policy
+    """As files, but for one that the policy allows by its hash: it asks before they have come."""
+    answer = await shell(running)
+    (inline,) = re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)
+    assert inline == (FILES / "ahead.js").read_text()
+    digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+    policy = answer.headers["Content-Security-Policy"]
+    assert f"script-src 'self' 'sha256-{digest}';" in policy
     assert "require-trusted-types-for 'script'" in policy
     assert "unsafe" not in policy
-    assert not re.search(r"<script(?![^>]* src=)|\son\w+=|\sstyle=", (await shell(running)).text)
+    assert not re.search(r"\son\w+=|\sstyle=", answer.text.replace(inline, ""))
 
 
 async def test_every_file_is_there_under_its_hash_and_kept(running: Running) -> None:
     found = SCRIPT.search((await shell(running)).text)
     assert found
     base = found[1].removesuffix("/main.js")
-    names = [path.relative_to(FILES).as_posix() for path in _files() if path.suffix != ".html"]
+    in_shell = ("index.html", "ahead.js")
+    names = [path.relative_to(FILES).as_posix() for path in _files() if path.name not in in_shell]
     assert len(names) > 10
     for name in names:
         answer = await running.http.get(f"{base}/{name}", headers={"Accept-Encoding": "gzip"})
@@ -67,6 +75,7 @@ def test_another_file_is_another_path(tmp_path: Path) -> None:
     for text in ("1;", "2;"):
         (tmp_path / "index.html").write_text('<script src="{{console}}/main.js">')
         (tmp_path / "main.js").write_text(text)
+        (tmp_path / "ahead.js").write_text("")
         shells.append(ConsoleRoutes(tmp_path).shells["/"].body)
     assert shells[0] != shells[1]
 
@@ -75,7 +84,7 @@ def test_the_shell_of_a_path_names_all_modules_of_its_page_and_no_other() -> Non
     """One that is missing comes a round trip later; one too many delays the others."""
     shells = ConsoleRoutes().shells
     named = {
-        path: set(re.findall(r'modulepreload" href="/console/[0-9a-f]{16}/([^"]+)"', text))
+        path: set(re.findall(r'[" ]/console/[0-9a-f]{16}/([^" ]+\.js)(?=[^>]*">\n<script>)', text))
         for path, text in ((path, shell.body.decode()) for path, shell in shells.items())
     }
     assert {"pages/now.js", "main.js", "api.js", "rows.js"} <= named["/"]

@@ -10,10 +10,10 @@ from mesh.errors import SensusError, Unauthenticated
 from services.gateway.auth.budget import AddressBudget
 from services.gateway.auth.names import is_user_name
 from services.gateway.auth.roles import KEY_SCOPES
-from services.gateway.auth.secrets import KEY_PREFIX
 from services.gateway.auth.standing import StandingKeeper
 from services.gateway.http.headers import header_of
 from services.gateway.model import Caller
+from services.gateway.secrets import KEY_PREFIX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,10 @@ from services.gateway.auth.budget import AddressBudget
 from services.gateway.auth.names import is_user_name
 from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.roles import SCOPES_BY_ROLE
-from services.gateway.auth.secrets import hash_of, new_refresh_token
 from services.gateway.auth.standing import StandingKeeper
 from services.gateway.metrics import LOGINS
 from services.gateway.model import Credentials, Grant
+from services.gateway.secrets import hash_of, new_refresh_token
 from services.gateway.store import (
     AccountStore,
     AttemptStore,
@@ -101,23 +101,21 @@ class Sessions:
         Args:
             refresh_token: As it was given.
             address: Of the caller.
-            retry_s: How long after its first use the same token may come again.
+            retry_s: How long after its first use the same token may come again, and gets the same.
 
         Raises:
             Unauthenticated: REFRESH_TOKEN_INVALID; a token that is used twice ends its log-in.
             Overloaded: ADDRESS_LIMITED.
         """
         self.budget.spend(address)
-        token = new_refresh_token()
-        traded = await self.refresh_tokens.rotate(
-            hash_of(refresh_token), hash_of(token), self.refresh_ttl_s, retry_s
-        )
+        traded = await self.refresh_tokens.rotate(refresh_token, self.refresh_ttl_s, retry_s)
         if isinstance(traded, Rotation):
             raise Unauthenticated(_REFUSED[traded], reason="REFRESH_TOKEN_INVALID")
-        found = await self.accounts.credentials(traded.user_name)
+        session, token = traded
+        found = await self.accounts.credentials(session.user_name)
         if found is None or found.account.disabled:
             raise _disabled()
-        return self._grant(found, traded.session, token)
+        return self._grant(found, session.session, token)
 
     async def log_out(self, principal: Principal) -> None:
         """Ends the session of a token: its refresh tokens and all of its access tokens.

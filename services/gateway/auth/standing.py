@@ -13,8 +13,8 @@ from mesh.clock import Clock
 from mesh.drain import Drain
 from mesh.errors import Unavailable
 from services.gateway.auth.roles import SCOPES_BY_ROLE
-from services.gateway.auth.secrets import hash_of, key_id_of
 from services.gateway.model import ApiKey, StandingFrame
+from services.gateway.secrets import hash_of, key_id_of
 from services.gateway.store import StandingStore
 
 ASK_EVERY_S: Final = 0.5

@@ -11,13 +11,13 @@ from starlette.responses import Response
 from mesh.errors import FailedPrecondition
 from services.gateway.auth.names import known_key_id
 from services.gateway.auth.roles import check_key_scopes
-from services.gateway.auth.secrets import hash_of, new_api_key
 from services.gateway.auth.standing import StandingKeeper
 from services.gateway.http.bodies import JsonResponse, decoded
 from services.gateway.http.endpoint import Endpoint, Operation, principal_of
 from services.gateway.http.queries import PAGE_NAMES, Page, only, page_parameters
 from services.gateway.model import ApiKey
 from services.gateway.routes.users import for_admins
+from services.gateway.secrets import hash_of, new_api_key
 from services.gateway.store import ApiKeyStore
 
 

@@ -17,8 +17,9 @@ from services.gateway.http.endpoint import Endpoint, Operation, caller_of
 from services.gateway.model import Grant
 from services.gateway.routes.auth import SessionUser
 
-_RETRY_S: Final = 10.0
-"""Who reloads a page twice leaves the first answer, and its cookie, on the way."""
+_RETRY_S: Final = 30.0
+"""Who reloads a page twice leaves the first answer, and its cookie, on the way; and all pages of a
+browser that starts ask at once."""
 
 
 class SessionRequest(msgspec.Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):

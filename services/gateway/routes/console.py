@@ -1,11 +1,12 @@
 """The console: files read once at the start, under a path that names their content."""
 
+import base64
 import gzip
 import hashlib
 import mimetypes
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,7 +44,7 @@ ASSETS: Final = "/console/{version}/{name:path}"
 _POLICY: Final = "; ".join(
     (
         "default-src 'none'",
-        "script-src 'self'",
+        "script-src 'self' 'sha256-{ahead}'",
         "style-src 'self'",
         "connect-src 'self'",
         "img-src 'self' data:",
@@ -56,7 +57,9 @@ _POLICY: Final = "; ".join(
 )
 _SHELL: Final = "index.html"
 _HERE: Final = "{{console}}"
-_PRELOADED: Final = "{{preloads}}"
+_MODULES: Final = "{{modules}}"
+_ASKING: Final = "{{ahead}}"
+_AHEAD: Final = "ahead.js"
 _MAIN: Final = "main.js"
 _IMPORT: Final = re.compile(r'^(?:import|export)[^;]*? from "([^"]+)"', re.MULTILINE)
 _ASSET: Final = Operation(tag="Console", name="GetConsoleFile", summary="A file of the console")
@@ -100,7 +103,9 @@ class ConsoleRoutes:
 
     Modules import each other by relative paths, so that one hash in the path is enough, and a new
     release is a new path: what a browser has kept is never old. The shell of a path names all
-    modules of its page, so that they come together and not one after the other.
+    modules of its page, so that they come together and not one after the other. `ahead.js` stands
+    in the shell itself, and the policy allows that text by its hash and no other: as a file it
+    would run after the modules that it is to be ahead of.
     """
 
     def __init__(self, files: Path = FILES) -> None:
@@ -114,14 +119,19 @@ class ConsoleRoutes:
         for name, body in sources.items():
             digest.update(b"%s\0%d\0" % (name.encode(), len(body)) + body)
         self._version = digest.hexdigest()[:16]
-        shell = sources.pop(_SHELL).decode()
+        ahead, shell = sources.pop(_AHEAD), sources.pop(_SHELL).decode()
+        digest_of_ahead = base64.b64encode(hashlib.sha256(ahead).digest()).decode()
+        self._policy = _POLICY.format(ahead=digest_of_ahead)
         base = f"/console/{self._version}"
         scripts = {name: body.decode() for name, body in sources.items() if name.endswith(".js")}
         self.shells = {
             path: Asset.of(
                 _SHELL,
-                shell.replace(_PRELOADED, _preloads(base, needed(scripts, _MAIN, module)))
+                shell.replace(
+                    _MODULES, " ".join(f"{base}/{each}" for each in needed(scripts, _MAIN, module))
+                )
                 .replace(_HERE, base)
+                .replace(_ASKING, ahead.decode())
                 .encode(),
             )
             for path, module in PAGES.items()
@@ -136,7 +146,7 @@ class ConsoleRoutes:
     def page(self, path: str) -> Handle:
         """Answers `path`, one of `PAGES`, by its shell, which asks for scripts by their hash."""
         shell = self.shells[path]
-        headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
+        headers = {"Content-Security-Policy": self._policy, "Cache-Control": "no-cache"}
 
         async def answer(request: Request) -> Response:
             return shell.answer(request, headers)
@@ -170,10 +180,6 @@ def needed(scripts: Mapping[str, str], *modules: str) -> list[str]:
                 for each in _IMPORT.findall(scripts[name])
             ]
     return sorted(found)
-
-
-def _preloads(base: str, names: Iterable[str]) -> str:
-    return "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in names)
 
 
 def _public(path: str, handle: Handle, operation: Operation) -> Endpoint:

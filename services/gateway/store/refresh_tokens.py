@@ -1,4 +1,4 @@
-"""Refresh tokens: each is good once and gives the next; a second use ends the whole family."""
+"""Refresh tokens: each is good once and gives the next; a later use ends the whole family."""
 
 import uuid
 from datetime import timedelta
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mesh.postgres import guard
 from services.gateway.model import Session
+from services.gateway.secrets import hash_of, new_salt, refresh_token_after
 from services.gateway.store.audit import append
 
 if TYPE_CHECKING:
@@ -16,11 +17,11 @@ _INSERT: Final = """
     INSERT INTO gateway.refresh_token (token_hash, family, user_name, expires_at)
     VALUES ($1, $2, $3, now() + $4)"""
 _FIND: Final = """
-    SELECT family, user_name, expires_at < now() AS expired, used_at IS NOT NULL AS used,
-           coalesce(used_at > now() - $2::interval, false) AS retried
+    SELECT family, user_name, expires_at < now() AS expired, used_at IS NOT NULL AS used, next_salt,
+           coalesce(used_at > now() - $2::interval AND next_salt IS NOT NULL, false) AS retried
     FROM gateway.refresh_token WHERE token_hash = $1 FOR UPDATE"""
 _USE: Final = """
-    UPDATE gateway.refresh_token SET used_at = now() WHERE family = $1 AND used_at IS NULL"""
+    UPDATE gateway.refresh_token SET used_at = now(), next_salt = $2 WHERE token_hash = $1"""
 _END_FAMILY: Final = "DELETE FROM gateway.refresh_token WHERE family = $1"
 _END_TOKENS: Final = """
     SELECT gateway.set_standing(
@@ -53,31 +54,39 @@ class RefreshTokenStore:
         return str(family)
 
     async def rotate(
-        self, old_hash: bytes, new_hash: bytes, ttl_s: float, retry_s: float = 0.0
-    ) -> Session | Rotation:
+        self, token: str, ttl_s: float, retry_s: float = 0.0
+    ) -> tuple[Session, str] | Rotation:
         """Trades a token for the next one of its session; why not, when it did not.
 
         A second use of a token ends its session, access tokens included. Within `retry_s` of the
-        first it is taken for a retry, because the answer may be lost: what the first one gave is
-        then used up, and ends the session if it comes later.
+        first it is taken for a retry, because the answer may be lost or another page of the browser
+        has asked: it gets what the first one got, or what that was traded for meanwhile.
         """
+        retry = timedelta(seconds=retry_s)
         with guard("rotate_session"):
             async with self._pool.acquire() as connection, connection.transaction():
-                row = await connection.fetchrow(_FIND, old_hash, timedelta(seconds=retry_s))
+                row = await connection.fetchrow(_FIND, hash_of(token), retry)
+                is_retry = False
+                while row is not None and row["retried"]:
+                    is_retry = True
+                    token = refresh_token_after(token, row["next_salt"])
+                    row = await connection.fetchrow(_FIND, hash_of(token), retry)
                 if row is None:
                     return Rotation.UNKNOWN
-                name = str(row["user_name"])
-                if row["used"] and not row["retried"]:
-                    await connection.execute(_END_FAMILY, row["family"])
-                    await connection.execute(_END_TOKENS, str(row["family"]))
+                name, family = str(row["user_name"]), row["family"]
+                if row["used"]:
+                    await connection.execute(_END_FAMILY, family)
+                    await connection.execute(_END_TOKENS, str(family))
                     await append(connection, f"user:{name}", "session.reuse", name, {})
                     return Rotation.REUSED
                 if row["expired"]:
                     return Rotation.EXPIRED
-                await connection.execute(_USE, row["family"])
-                ttl = timedelta(seconds=ttl_s)
-                await connection.execute(_INSERT, new_hash, row["family"], name, ttl)
-        return Session(session=str(row["family"]), user_name=name)
+                if not is_retry:
+                    salt = new_salt()
+                    await connection.execute(_USE, hash_of(token), salt)
+                    token, ttl = refresh_token_after(token, salt), timedelta(seconds=ttl_s)
+                    await connection.execute(_INSERT, hash_of(token), family, name, ttl)
+        return Session(session=str(family), user_name=name), token
 
     async def purge(self) -> None:
         """Drops what has expired."""

@@ -1,6 +1,8 @@
 """Random secrets that we hand out and keep only as hashes."""
 
+import base64
 import hashlib
+import hmac
 import secrets
 from typing import Final
 
@@ -21,6 +23,17 @@ def key_id_of(credential: str) -> str:
 def new_refresh_token() -> str:
     """256 random bits behind `rt_`."""
     return f"rt_{secrets.token_urlsafe(32)}"
+
+
+def new_salt() -> bytes:
+    """256 random bits."""
+    return secrets.token_bytes(32)
+
+
+def refresh_token_after(token: str, salt: bytes) -> str:
+    """The one that follows `token`: the same to who asks again, and unknown without both."""
+    drawn = hmac.digest(salt, token.encode("utf-8", "surrogatepass"), "sha256")
+    return f"rt_{base64.urlsafe_b64encode(drawn).decode().rstrip('=')}"
 
 
 def hash_of(secret: str) -> bytes:
