@@ -1,14 +1,13 @@
 """What is read around an event, and how far back."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
 from services.explainer.clients.ingest import alert_facts
-from services.explainer.evidence.sources import Reader, ReadLimits, sharing
-from services.explainer.model.subjects import SeriesSamples, SubjectFacts
+from services.explainer.evidence.sources import Reader, ReadLimits
+from services.explainer.model.subjects import SeriesSamples
 from tests.explainer.peers import EVENT_MS, alert
 
 SECOND_MS = 1000
@@ -40,11 +39,6 @@ class Store:
         values = np.arange(times.size, dtype=np.float64)
         return [SeriesSamples(series_id=1, labels={}, timestamps_ms=times, values=values)]
 
-    async def alerts(self, start_ms: int, end_ms: int, limit: int) -> list[SubjectFacts]:
-        """As `IngestClient.alerts`; there are none."""
-        self.asked.append({"start_ms": start_ms, "end_ms": end_ms, "limit": limit})
-        return []
-
 
 @pytest.mark.parametrize("samples_max", [6000, 100_000])
 async def test_a_dense_series_is_read_back_a_whole_day_in_bounded_pieces(samples_max: int) -> None:
@@ -60,16 +54,3 @@ async def test_a_dense_series_is_read_back_a_whole_day_in_bounded_pieces(samples
     else:
         assert set(steps_ms) == {SECOND_MS}
         assert len(store.asked) == 1
-
-
-async def test_in_a_storm_of_other_names_alerts_around_a_minute_are_read_once() -> None:
-    store = Store()
-    reader = Reader(ingest=store, detector=None, reach=ReadLimits())  # type: ignore[arg-type]
-    subjects = [alert_facts(alert(name=f"Name{number}")) for number in range(100)]
-    later = dataclasses.replace(subjects[0], event_ms=EVENT_MS + DAY_S * SECOND_MS)
-    with sharing("unasked"):
-        for subject in (*subjects, later):
-            await reader.alerts(subject)
-    assert len(store.asked) == 2
-    await reader.alerts(subjects[0])
-    assert len(store.asked) == 3, "who asks alone is answered as it is now"

@@ -166,24 +166,24 @@ class Reader:
         return [_after(older_by_id.get(each.series_id), each, until_ms) for each in found]
 
     async def alerts(self, facts: SubjectFacts) -> Neighbours:
-        """Alerts close to the symptom, the newest ones: the same for all subjects of a minute."""
+        """Alerts close to the symptom, the newest ones."""
         span = _whole_minutes(*self.reach.symptom_span_of(facts))
 
         async def ask() -> Neighbours:
             found = await self.ingest.alerts(*span, self.reach.nearby_read_max)
             return Neighbours(found, "ingest")
 
-        return await self.shared.once(("alerts", *span), ask)
+        return await self.shared.once((likeness(facts), "alerts", *span), ask)
 
     async def anomalies(self, facts: SubjectFacts) -> Neighbours:
-        """Anomalies close to the symptom, as alerts are read."""
+        """Anomalies close to the symptom, the newest ones."""
         span = _whole_minutes(*self.reach.symptom_span_of(facts))
 
         async def ask() -> Neighbours:
             found = await self.detector.anomalies(*span, self.reach.nearby_read_max)
             return Neighbours(found, "detector")
 
-        return await self.shared.once(("anomalies", *span), ask)
+        return await self.shared.once((likeness(facts), "anomalies", *span), ask)
 
     async def _asked(self, selector: str, read: Read) -> list[SeriesSamples] | None:
         try:
@@ -201,7 +201,7 @@ class Reader:
 
 
 def likeness(facts: SubjectFacts) -> str:
-    """Subjects with the same may share samples; others are traced to all that they read of them."""
+    """Subjects with the same may share what is around them; others are traced to all they read."""
     return facts.labels.get("alertname", "") or facts.metric
 
 
