@@ -101,6 +101,8 @@ export async function show() {
     // what the page reads is on its way: now there is time for the frame around it
     tell();
     await shown;
+    // what was read ahead was for this page and this moment
+    globalThis.ahead?.reads.clear();
     if (!signal.aborted && !main.contains(document.activeElement))
       main.focus({ preventScroll: true });
   } catch (error) {

@@ -127,7 +127,10 @@ export async function show({ main, params, signal, beganMs, title }) {
   /** Shows the incident as it stands; what the pointer may be on stays in its place. */
   function draw() {
     drawHead();
-    fill(actions, ...buttons());
+    // a button that is replaced while a finger is on it takes no click
+    const offered = [incident.state, incident.owner, Boolean(incident.mute)].join();
+    if (offered !== actions.dataset.offered) fill(actions, ...buttons());
+    actions.dataset.offered = offered;
   }
 
   function drawHead() {

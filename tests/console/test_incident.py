@@ -106,6 +106,28 @@ async def test_what_others_do_is_seen_and_moves_nothing(
     await view.until_seen(".timeline li", "somebody else looks")
 
 
+async def test_a_button_stays_while_more_becomes_known(
+    view: View, door: Door, incident: str
+) -> None:
+    """One that is replaced between the press and the release takes no click."""
+    await view.until_seen(".liveness", "● live")
+    button = await view.page.wait_for_selector("[data-key=acknowledge]")
+    name = {"title": "renamed", "updateMask": "title"}
+
+    async def renamed() -> bool | None:
+        # 409 where its cause was written meanwhile
+        etag = (await stored(door, incident))["etag"]
+        body = {**name, "etag": etag}
+        answer = await door.http.patch(f"/api/v1/incidents/{incident}", json=body)
+        return answer.status_code == 200 or None
+
+    await view.until(renamed, "another title")
+    await view.until_seen("main h1", "renamed")
+    assert await button.is_visible()
+    await button.click()
+    await view.until_seen(".facts", "is on it")
+
+
 async def test_what_is_over_leaves_the_first_page(view: View, door: Door, incident: str) -> None:
     await view.go("/")
     row = view.page.locator(f"[data-key='{incident}']")
