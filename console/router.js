@@ -102,7 +102,7 @@ export async function show() {
     tell();
     await shown;
     // what was read ahead was for this page and this moment
-    globalThis.ahead?.reads.clear();
+    globalThis.ahead.reads.clear();
     if (!signal.aborted && !main.contains(document.activeElement))
       main.focus({ preventScroll: true });
   } catch (error) {

@@ -25,9 +25,13 @@ async def test_a_process_that_is_gone_is_killed_once_it_is_back() -> None:
     nowhere: Any = None
     product: Any = SimpleNamespace(children=[Child(gone.pid, gone.pid, None, back.pid)])
     door = Door(
-        product=product, events=[], http=nowhere, ingest=nowhere, detector=nowhere,
+        product=product,
+        events=[],
+        http=nowhere,
+        ingest=nowhere,
+        detector=nowhere,
         explainer=nowhere,
-    )  # fmt: skip
+    )
     await door.kill("ingest")
     assert await gone.wait() == -9
     await door.kill("ingest")

@@ -101,7 +101,7 @@ class Verdict:
         return self.is_named and not self.is_right
 
     @property
-    def in_words(self) -> str:
+    def summary(self) -> str:
         """On one line: the family, how it was disturbed, who was named and why."""
         right = "right" if self.is_right else "WRONG" if self.is_wrong else "not right"
         named = "named" if self.is_named else "not named"
@@ -217,7 +217,7 @@ async def _wave(
         examined = [_examined(each, door, APART_S * place) for place, each in enumerate(shops)]
         for coming in asyncio.as_completed(examined):
             verdicts.append(verdict := await coming)
-            console.print(verdict.in_words, style="dim", markup=False)
+            console.print(verdict.summary, style="dim", markup=False)
         await asyncio.gather(*(each.end() for each in shops))
         return sorted(verdicts, key=lambda each: families.index(each.family))
 
@@ -272,7 +272,7 @@ def _verdict(shop: Started, said: dict[str, Any], after_s: float) -> Verdict:
     first = suspects[0] if suspects else {}
     return Verdict(
         family=shop.family,
-        disturbed=_in_words(shop.disturbances),
+        disturbed=_summary(shop.disturbances),
         first=str(first.get("entity", "")).removeprefix(f"{shop.name}-"),
         confidence=float(first.get("confidence", 0.0)),
         is_named=said.get("verdict") == "VERDICT_EXPLAINED",
@@ -321,7 +321,7 @@ def _print(console: Console, verdicts: Sequence[Verdict]) -> int:
     return 0 if right >= len(verdicts) - MISSED_MAX and not wrong else 1
 
 
-def _in_words(disturbances: Mapping[str, Any]) -> str:
+def _summary(disturbances: Mapping[str, Any]) -> str:
     told = {
         "sampled": "{:.0%} of the traces",
         "lost": "{:.0%} of the spans lost",

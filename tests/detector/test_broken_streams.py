@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from mesh.postgres import Pool
 
 
+async def start_without_samples(detector: RunningDetector, ingest: ScriptedIngest) -> None:
+    """The detector follows a shard whose log is empty still."""
+    ingest.log_by_shard[0] = []
+    await detector.start()
+    await ingest.until(lambda: bool(ingest.streams) and 0 in ingest.stream.position_by_shard)
+
+
 @pytest.mark.usefixtures("active_model")
 async def test_broken_stream_is_opened_again_and_resumes_from_the_checkpoint(
     detector: RunningDetector, ingest: ScriptedIngest
@@ -55,9 +62,7 @@ async def test_delivery_with_unequal_columns_ends_the_stream_and_harms_nothing(
     detector: RunningDetector, ingest: ScriptedIngest
 ) -> None:
     log = deliveries(0, samples(), 60)
-    ingest.log_by_shard[0] = []
-    await detector.start()
-    await ingest.until(lambda: bool(ingest.streams) and 0 in ingest.stream.position_by_shard)
+    await start_without_samples(detector, ingest)
     bad = ingest_pb.SampleDelivery(shard=0, cursor=1, epoch=1, series_ids=b"12345678")
     ingest.send(ingest.stream, samples=bad)
     await ingest.until(lambda: len(ingest.streams) == 2)
@@ -71,9 +76,7 @@ async def test_series_without_labels_ends_the_stream_and_harms_nothing(
     detector: RunningDetector, ingest: ScriptedIngest
 ) -> None:
     log = deliveries(0, samples(), 60)
-    ingest.log_by_shard[0] = []
-    await detector.start()
-    await ingest.until(lambda: bool(ingest.streams) and 0 in ingest.stream.position_by_shard)
+    await start_without_samples(detector, ingest)
     ingest.stream.named.update({1, 2, 3})
     await ingest.write(*log)
     await ingest.until(lambda: len(ingest.streams) == 2)

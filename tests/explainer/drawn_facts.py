@@ -10,8 +10,17 @@ from services.explainer.model.evidence import LOOKED_FOR, Evidence, EvidenceKind
 from services.explainer.model.explanation import NamedSuspect
 from services.explainer.model.ranking import Reason, Suspect
 from services.explainer.model.subjects import SubjectFacts, SubjectKind, SubjectRef
+from tests.explainer.peers import EVENT_MS
 
-EVENT_MS = 1_700_000_000_000
+SLOW = SubjectFacts(
+    ref=SubjectRef(kind=SubjectKind.ALERT, id="a1"),
+    state="firing",
+    title="alert Slow",
+    severity="critical",
+    labels={},
+    event_ms=EVENT_MS,
+    lead_ms=0,
+)
 
 
 MEASURED = (EvidenceKind.SUBJECT_SERIES, EvidenceKind.MOVED_SERIES)
@@ -79,15 +88,7 @@ def cases(draw: st.DrawFn) -> Facts:
         named.append(NamedSuspect(suspect=suspect, labels={}))
     pairs = st.tuples(st.sampled_from(SERVICES), st.sampled_from(SERVICES))
     return Facts(
-        subject=SubjectFacts(
-            ref=SubjectRef(kind=SubjectKind.ALERT, id="a1"),
-            state="firing",
-            title="alert Slow",
-            severity="critical",
-            labels={},
-            event_ms=EVENT_MS,
-            lead_ms=0,
-        ),
+        subject=SLOW,
         suspects=tuple(named),
         evidence=pieces,
         reason="no service stands out from the rest",

@@ -22,8 +22,9 @@ from services.explainer.model.evidence import Evidence, EvidenceKind, Figure
 from services.explainer.model.explanation import NamedSuspect
 from services.explainer.model.ranking import Reason, Suspect
 from services.explainer.model.subjects import SubjectFacts, SubjectKind, SubjectRef
-from tests.explainer.drawn_facts import EVENT_MS, cases, forms
+from tests.explainer.drawn_facts import SLOW, cases, forms
 from tests.explainer.oracle import Oracle
+from tests.explainer.peers import EVENT_MS
 from tests.properties import examples
 
 SECRET = "hacked by an attacker"
@@ -101,15 +102,7 @@ def test_the_oracle_sees_what_is_untrue(untrue: str) -> None:
     )
     suspect = Suspect(entity="db", rank=1, score=1.0, confidence=0.9)
     facts = Facts(
-        subject=SubjectFacts(
-            ref=SubjectRef(kind=SubjectKind.ALERT, id="a1"),
-            state="firing",
-            title="alert Slow",
-            severity="critical",
-            labels={},
-            event_ms=EVENT_MS,
-            lead_ms=0,
-        ),
+        subject=SLOW,
         suspects=(NamedSuspect(suspect=suspect, labels={}),),
         evidence=(first, later),
         reason="",

@@ -12,24 +12,15 @@ from services.explainer.config import Config
 from services.explainer.evidence.sources.traces import sharpest
 from services.explainer.evidence.traces import example_piece, numbered, trace_evidence
 from services.explainer.model.case import Change
-from services.explainer.model.subjects import SubjectFacts, SubjectKind, SubjectRef
 from services.explainer.model.traces import NEVER, NO_TRACES, Call, CallKind, Example, Version
 from services.explainer.rankers.systems import within
 from tests.explainer.conftest import Start
+from tests.explainer.drawn_facts import SLOW
 from tests.explainer.peers import EVENT_MS, Ingest, alert
 from tests.explainer.peers.topology import TRACE_ID, Topology, served_topology
 from tests.explainer.rankers import traced
 
 MINUTE_MS = 60_000
-SUBJECT = SubjectFacts(
-    ref=SubjectRef(kind=SubjectKind.ALERT, id="a1"),
-    state="firing",
-    title="alert Slow",
-    severity="critical",
-    labels={},
-    event_ms=EVENT_MS,
-    lead_ms=0,
-)
 
 
 @pytest.fixture
@@ -234,7 +225,7 @@ def test_what_is_shown_is_numbered_and_the_rest_is_not() -> None:
     told = Change(
         evidence_id="", id="otel:web@2", kind="deploy", service="web", at_ms=EVENT_MS - MINUTE_MS
     )
-    shown = trace_evidence(found, SUBJECT, [told])
+    shown = trace_evidence(found, SLOW, [told])
     pieces = [
         dataclasses.replace(each.piece, evidence_id=f"E{place}") for place, each in enumerate(shown)
     ]

@@ -5,26 +5,27 @@ from tests.notifier.conftest import Running
 from tests.notifier.peers import RESOLVED, WARNING, Hook, Log
 
 SENT = notice_pb2.NOTICE_STATE_SENT
-
-
 FOLDED = notice_pb2.NOTICE_STATE_FOLDED
-
-
 DIGEST = notice_pb2.NOTICE_KIND_DIGEST
 
 
-async def test_storm_folds_into_a_digest_and_never_into_silence(
-    notifier: Running, log: Log, hook: Hook
-) -> None:
+async def limit(notifier: Running, hook: Hook, *, notices: int, per_s: int) -> None:
+    """Sends all to the hook, so many notices in so many seconds."""
     await notifier.route(
         f"""
 route: {{receiver: r}}
 receivers:
 - name: r
-  rate: {{notices: 2, per: 6s}}
+  rate: {{notices: {notices}, per: {per_s}s}}
   webhook_configs: [{{url: '{hook.url}'}}]
 """
     )
+
+
+async def test_storm_folds_into_a_digest_and_never_into_silence(
+    notifier: Running, log: Log, hook: Hook
+) -> None:
+    await limit(notifier, hook, notices=2, per_s=6)
     for number in range(37):
         await log.tell(f"i{number}", "OPENED", severity=WARNING if number else 3)
     found = await notifier.until(
@@ -33,9 +34,9 @@ receivers:
             and all(n.state in (SENT, FOLDED) for n in found)
         )
     )
-    told = {each.json["incident"]["incident_id"] for each in hook.taken if each.json["incident"]}
+    named = {each.json["incident"]["incident_id"] for each in hook.taken if each.json["incident"]}
     folded = [n.incident_id for n in found if n.state == FOLDED]
-    assert told | set(folded) == {f"i{number}" for number in range(37)}
+    assert named | set(folded) == {f"i{number}" for number in range(37)}
     titles = [title for each in hook.taken for title in each.json["digest"]]
     assert len(titles) == len(folded)
     assert len(hook.taken) < 37
@@ -44,15 +45,7 @@ receivers:
 async def test_later_notice_of_a_folded_incident_follows_its_digest(
     notifier: Running, log: Log, hook: Hook
 ) -> None:
-    await notifier.route(
-        f"""
-route: {{receiver: r}}
-receivers:
-- name: r
-  rate: {{notices: 1, per: 2s}}
-  webhook_configs: [{{url: '{hook.url}'}}]
-"""
-    )
+    await limit(notifier, hook, notices=1, per_s=2)
     for number in range(5):
         await log.tell(f"i{number}", "OPENED")
     await notifier.until(lambda found: any(n.state == FOLDED for n in found))
@@ -78,15 +71,7 @@ receivers:
 async def test_digest_is_sent_again_with_its_members(
     notifier: Running, log: Log, hook: Hook
 ) -> None:
-    await notifier.route(
-        f"""
-route: {{receiver: r}}
-receivers:
-- name: r
-  rate: {{notices: 1, per: 2s}}
-  webhook_configs: [{{url: '{hook.url}'}}]
-"""
-    )
+    await limit(notifier, hook, notices=1, per_s=2)
     for number in range(4):
         await log.tell(f"i{number}", "OPENED")
     found = await notifier.until(

@@ -7,9 +7,22 @@ import grpc
 import pytest
 
 from sensus.ingest.v1 import ingest_service_pb2 as pb
-from tests.ingest.consumers import consuming, samples_open
+from tests.ingest.consumers import Consumer, consuming, samples_open
 from tests.ingest.harness import Running, config, fetch, opened, running, status_of, until
 from tests.ingest.subscribe.samples import HOSTS, forever, values, write
+
+
+async def step_until_both_writes_are_read(a: Consumer, b: Consumer) -> None:
+    """Both consumers read and acknowledge until they have two samples of each host between them."""
+    stepping = [asyncio.create_task(forever(c)) for c in (a, b)]
+
+    async def have_all() -> bool:
+        return a.count + b.count == 2 * HOSTS
+
+    await until(have_all)
+    for task in stepping:
+        task.cancel()
+    await asyncio.gather(*stepping, return_exceptions=True)
 
 
 async def test_two_consumers_share_and_rebalance_without_loss(service: Running) -> None:
@@ -20,15 +33,7 @@ async def test_two_consumers_share_and_rebalance_without_loss(service: Running) 
             await asyncio.gather(a.until_shards(2), b.until_shards(2))
             assert not a.epochs.keys() & b.epochs.keys()
             await write(service, 2)
-            stepping = [asyncio.create_task(forever(c)) for c in (a, b)]
-
-            async def both_have_all() -> bool:
-                return a.count + b.count == 2 * HOSTS
-
-            await until(both_have_all)
-            for task in stepping:
-                task.cancel()
-            await asyncio.gather(*stepping, return_exceptions=True)
+            await step_until_both_writes_are_read(a, b)
             kept = dict(a.epochs)
             await b.finish()
         await a.until_shards(4)
@@ -53,15 +58,7 @@ async def test_consumers_of_two_processes_share(
         await asyncio.gather(a.until_shards(2), b.until_shards(2))
         await write(service, 1)
         await write(other, 2)
-        stepping = [asyncio.create_task(forever(c)) for c in (a, b)]
-
-        async def have_all() -> bool:
-            return a.count + b.count == 2 * HOSTS
-
-        await until(have_all)
-        for task in stepping:
-            task.cancel()
-        await asyncio.gather(*stepping, return_exceptions=True)
+        await step_until_both_writes_are_read(a, b)
         assert values(a) | values(b) == {str(h): [1.0, 2.0] for h in range(HOSTS)}
 
 
