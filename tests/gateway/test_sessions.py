@@ -1,12 +1,20 @@
 """A session ends when it is logged out, and others end with a new password."""
 
+import asyncio
+
 import httpx
 import pytest
 
 from tests.gateway.conftest import ADMIN_PASSWORD, Running, reason_of
+from tests.ingest.harness import until
 
 ME = "/api/v1/auth/me"
 NEW_PASSWORD = "another long password"
+USE = """
+    UPDATE gateway.refresh_token SET used_at = clock_timestamp(), next_salt = sha256('a salt')"""
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND datname = current_database()"""
 
 
 @pytest.fixture
@@ -74,6 +82,21 @@ async def test_a_refresh_token_used_twice_ends_access_tokens_too(running: Runnin
     assert (await refresh(running, first)).status_code == 401
     await running.gateway.keeper.notice()
     assert await status(running, second) == (401, "SESSION_ENDED")
+
+
+async def test_of_two_refreshes_at_once_the_one_that_began_first_may_be_the_second_use(
+    running: Running,
+) -> None:
+    """It waited for the other, so it is a second use, though its transaction is the older one."""
+    tokens = await log_in(running)
+    pool = running.gateway.dependencies.pool
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("SELECT 1 FROM gateway.refresh_token FOR UPDATE")
+        waiting = asyncio.create_task(refresh(running, tokens))
+        await until(lambda: pool.fetchval(WAITING))
+        await other.execute(USE)
+    assert reason_of(await waiting) == "REFRESH_TOKEN_INVALID"
+    assert await pool.fetchval("SELECT count(*) FROM gateway.refresh_token") == 0
 
 
 async def test_own_password_change_keeps_this_session_and_ends_the_others(

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 _INSERT: Final = """
     INSERT INTO gateway.refresh_token (token_hash, family, user_name, expires_at)
     VALUES ($1, $2, $3, now() + $4)"""
+# by the clock of now, not of the beginning: the first use may have begun later and come first
 _FIND: Final = """
     SELECT family, user_name, expires_at < now() AS expired, used_at IS NOT NULL AS used, next_salt,
-           coalesce(used_at > now() - $2::interval AND next_salt IS NOT NULL, false) AS retried
+           coalesce(
+               used_at > clock_timestamp() - $2::interval AND next_salt IS NOT NULL, false
+           ) AS retried
     FROM gateway.refresh_token WHERE token_hash = $1 FOR UPDATE"""
 _USE: Final = """
     UPDATE gateway.refresh_token SET used_at = now(), next_salt = $2 WHERE token_hash = $1"""
