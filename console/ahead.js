@@ -20,13 +20,13 @@ async function askForSession() {
 }
 
 /** Answers, each for the module that takes it first; null where there is none. */
-// oxlint-disable-next-line no-unused-vars -- a global, which session.js and api.js use
+// oxlint-disable-next-line no-unused-vars -- a global, which api.js uses
 var ahead = (() => {
   /** @type {Map<string, Promise<Response | null>>} */
   const reads = new Map();
   /** @type {ReturnType<typeof askForSession> | null} */
   let session = null;
-  // kept by session.js while there is a cookie, which scripts cannot see
+  // kept by api.js while there is a cookie, which scripts cannot see
   if (localStorage.getItem("sensus-session")) {
     session = askForSession();
     const page = location.pathname + location.search;

@@ -1,6 +1,115 @@
-// Calls to the API in the name of who is logged in.
+// Who is logged in, and calls to the API in that name. The access token is in memory only; the
+// refresh token is a cookie that no script can read.
 
-import * as session from "./session.js";
+/** @typedef {{userName: string, role: string, scopes: string[], subject: string}} Me */
+
+const REFRESH_EARLY_S = 60;
+/** Kept while this browser has a cookie, which scripts cannot see: without it nobody asks. */
+const BEGUN = "sensus-session";
+
+/** @type {{token: string, untilMs: number} | null} */
+let access = null;
+/** @type {Promise<boolean> | null} */
+let refreshing = null;
+/** @type {Me | null} */
+let me = null;
+/** Whose pages are shown, also while the session is over. */
+let shownTo = "";
+
+/** Fires "ended" when the session is over and somebody must log in again. */
+export const sessionEvents = new EventTarget();
+
+/** @returns {Me | null} */
+export function loggedIn() {
+  return me;
+}
+
+/** @param {string} scope */
+export function may(scope) {
+  return Boolean(me && (me.scopes.includes(scope) || me.scopes.includes("admin")));
+}
+
+/**
+ * Logs in by name and password, or by a link that is good once.
+ *
+ * @param {{userName: string, password: string} | {link: string}} sent
+ */
+export async function logIn(sent) {
+  const answer = await fetch("/api/v1/auth/session", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(sent),
+  });
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(body.error?.message ?? `log-in failed: ${answer.status}`);
+  take(body);
+}
+
+/** Goes on with the session of this browser, if there is one. @returns {Promise<boolean>} */
+export async function resume() {
+  if (!localStorage.getItem(BEGUN)) return false;
+  refreshing ??= refresh().finally(() => (refreshing = null));
+  return refreshing;
+}
+
+/** A token that holds a while, or null when nobody is logged in. @returns {Promise<string | null>} */
+export async function token() {
+  if (access && access.untilMs > Date.now()) return access.token;
+  return (await resume()) ? (access?.token ?? null) : null;
+}
+
+/** What was thought to hold does not: the next call gets a new one. */
+export function distrust() {
+  access = null;
+}
+
+/** Logs out, and leaves nothing of what was shown. */
+export async function logOut() {
+  const held = await token();
+  if (held) {
+    const headers = { Authorization: `Bearer ${held}` };
+    const answer = await fetch("/api/v1/auth/logout", { method: "POST", headers });
+    if (!answer.ok && answer.status !== 401)
+      throw new Error(`the log-out failed: ${answer.status}`);
+  }
+  localStorage.removeItem(BEGUN);
+  location.assign("/login");
+}
+
+function over() {
+  access = me = null;
+  localStorage.removeItem(BEGUN);
+  sessionEvents.dispatchEvent(new Event("ended"));
+}
+
+async function refresh() {
+  const { ahead } = globalThis;
+  const asked = ahead.session ?? globalThis.askForSession();
+  ahead.session = null;
+  const { status, grant } = await asked;
+  if (status === 401 || status === 403) {
+    if (me) over();
+    localStorage.removeItem(BEGUN);
+    return false;
+  }
+  if (!grant) throw new Error(`the session could not be renewed: ${status}`);
+  take(grant);
+  return true;
+}
+
+/** @param {{access_token: string, expires_in: number, user: Me}} grant */
+function take(grant) {
+  const lifeS = Math.max(grant.expires_in - REFRESH_EARLY_S, grant.expires_in / 2);
+  localStorage.setItem(BEGUN, "1");
+  access = { token: grant.access_token, untilMs: Date.now() + lifeS * 1000 };
+  me = grant.user;
+  // another page of this browser logged somebody else in: nothing here is theirs
+  if (shownTo && shownTo !== me.subject) location.assign("/");
+  shownTo = me.subject;
+}
+
+/** Whether the session of this browser goes on, as `ahead.js` has asked. */
+export const resumed = resume().catch(() => false);
 
 /** An answer that is no success, with the reason of the API. */
 export class ApiError extends Error {
@@ -48,12 +157,12 @@ export const requestId = () => crypto.randomUUID();
  */
 export async function authorized(path, init) {
   for (let isFirst = true; ; isFirst = false) {
-    const token = await session.token();
-    if (!token) throw new ApiError(401, { message: "log in to go on" });
-    const headers = { ...init.headers, Authorization: `Bearer ${token}` };
+    const held = await token();
+    if (!held) throw new ApiError(401, { message: "log in to go on" });
+    const headers = { ...init.headers, Authorization: `Bearer ${held}` };
     const answer = await fetch(path, { ...init, headers });
     if (answer.status !== 401 || !isFirst) return answer;
-    session.distrust();
+    distrust();
   }
 }
 

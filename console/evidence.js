@@ -1,8 +1,7 @@
 // What an explanation rests on: suspects, evidence, and a text that links to it.
 
 import { h, link } from "./dom.js";
-import { enumWord, exploreOf, label, localTimes, ms } from "./format.js";
-import { senderText } from "./parts.js";
+import { enumWord, exploreOf, label, localTimes, ms, senderText } from "./format.js";
 
 /**
  * Text in which [E1], [E2] link to the evidence below, and times are those of the reader's clock.

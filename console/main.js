@@ -1,9 +1,8 @@
 // The frame around all pages: navigation, who is logged in, whether the view is live.
 
+import { loggedIn, logOut, may, resumed, sessionEvents } from "./api.js";
 import { button, fill, h, link, say } from "./dom.js";
-import * as keys from "./keys.js";
 import * as router from "./router.js";
-import * as session from "./session.js";
 import { live, liveState, start, stop } from "./stream.js";
 
 /** @type {[string, string, string, string][]} path, name, key, scope */
@@ -20,12 +19,12 @@ const PAGES = [
 const top = /** @type {HTMLElement} */ (document.getElementById("top"));
 
 function drawTop() {
-  const user = session.user();
+  const user = loggedIn();
   if (!user) {
     fill(top, h("strong", {}, "Sensus"));
     return;
   }
-  const links = PAGES.filter(([, , , scope]) => session.may(scope)).map(([path, name]) => {
+  const links = PAGES.filter(([, , , scope]) => may(scope)).map(([path, name]) => {
     const isHere =
       path === "/"
         ? ["/", "/incidents"].some(
@@ -46,7 +45,7 @@ function drawTop() {
     h("nav", { "aria-label": "Pages" }, h("ul", {}, ...links)),
     liveness(),
     h("span", { class: "who" }, user.userName || user.subject),
-    button("Log out", session.end, { class: "plain", "data-key": "log-out" }),
+    button("Log out", logOut, { class: "plain", "data-key": "log-out" }),
   );
 }
 
@@ -98,15 +97,15 @@ function readAgain() {
 
 async function begin() {
   router.fetchAhead();
-  keys.listen();
+  router.listenToKeys();
   router.intercept();
   for (const [path, name, shortcut, scope] of PAGES)
-    keys.always(shortcut, name, () => session.may(scope) && router.go(path));
+    router.key(shortcut, name, () => may(scope) && router.go(path));
   live.addEventListener("state", drawTop);
   live.addEventListener("lost", readAgain);
   router.visits.addEventListener("shown", drawTop);
-  const isResumed = await session.resumed;
-  session.events.addEventListener("ended", expired);
+  const isResumed = await resumed;
+  sessionEvents.addEventListener("ended", expired);
   if (isResumed) return enter();
   const to = location.pathname + location.search;
   if (location.pathname !== "/login")
@@ -115,5 +114,5 @@ async function begin() {
   await router.show();
 }
 
-session.events.addEventListener("begun", enter);
+sessionEvents.addEventListener("begun", enter);
 begin();

@@ -1,7 +1,8 @@
-// Paths to pages. Each page is a module of its own, fetched when it is first needed.
+// How one gets about: paths to pages, each a module of its own that is fetched when it is first
+// needed, and single-letter shortcuts. These can be switched off, as WCAG 2.1.4 asks; all works by
+// Tab alone.
 
 import { fill, h, messageOf } from "./dom.js";
-import { forgetPage } from "./keys.js";
 
 /**
  * @typedef {object} Visit
@@ -145,4 +146,83 @@ export function intercept() {
     go(anchor.pathname + anchor.search);
   });
   addEventListener("popstate", () => show());
+}
+
+const KEYS_OFF = "sensus-keys-off";
+const SEQUENCE_MS = 1200;
+
+/** @type {Map<string, {text: string, run: () => void}>} */
+const everywhere = new Map();
+/** @type {Map<string, {text: string, run: () => void}>} */
+const ofPage = new Map();
+let pending = "";
+let pendingUntil = 0;
+
+/** @param {string} keys "a", or "g i" for two in a row @param {string} text @param {() => void} run */
+export function key(keys, text, run) {
+  everywhere.set(keys, { text, run });
+}
+
+/** Until the page is left. @param {string} keys @param {string} text @param {() => void} run */
+export function pageKey(keys, text, run) {
+  ofPage.set(keys, { text, run });
+}
+
+function forgetPage() {
+  ofPage.clear();
+}
+
+export function listenToKeys() {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    if (event.key.length !== 1 || localStorage.getItem(KEYS_OFF)) return;
+    const isSecond = pending && Date.now() < pendingUntil;
+    const keys = isSecond ? `${pending} ${event.key}` : event.key;
+    pending = "";
+    const found = ofPage.get(keys) ?? everywhere.get(keys);
+    if (found) {
+      event.preventDefault();
+      found.run();
+    } else if ([...everywhere.keys()].some((each) => each.startsWith(`${keys} `))) {
+      pending = keys;
+      pendingUntil = Date.now() + SEQUENCE_MS;
+    }
+  });
+  key("?", "These keys", help);
+}
+
+/** @param {EventTarget | null} target */
+function isTyping(target) {
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName))
+  );
+}
+
+function help() {
+  const open = document.querySelector("dialog.help");
+  if (open instanceof HTMLDialogElement) return open.close();
+  const rows = [...ofPage, ...everywhere].map(([keys, { text }]) =>
+    h(
+      "tr",
+      {},
+      h("td", {}, ...keys.split(" ").flatMap((key) => [h("kbd", {}, key), " "])),
+      h("td", {}, text),
+    ),
+  );
+  const off = h("input", { type: "checkbox", checked: !localStorage.getItem(KEYS_OFF) });
+  off.addEventListener("change", () =>
+    off.checked ? localStorage.removeItem(KEYS_OFF) : localStorage.setItem(KEYS_OFF, "1"),
+  );
+  const dialog = h(
+    "dialog",
+    { class: "help", "aria-labelledby": "help-title" },
+    h("h2", { id: "help-title" }, "Keys"),
+    h("table", {}, h("tbody", {}, ...rows)),
+    h("label", {}, off, " Single letters do something"),
+    h("form", { method: "dialog" }, h("button", {}, "Close")),
+  );
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
 }

@@ -1,9 +1,8 @@
 // All events as one stream: opened again after a cut, from the last event on, so that nothing is
 // lost and nothing comes twice.
 
-import { authorized } from "./api.js";
+import { authorized, distrust, loggedIn } from "./api.js";
 import { noteServerTime } from "./format.js";
-import * as session from "./session.js";
 
 const QUIET_MS = 40_000;
 const TOGETHER_MS = 300;
@@ -64,7 +63,7 @@ export async function start() {
     } catch {
       // said by the state below; opened again
     }
-    if (mine !== run || !session.user()) return;
+    if (mine !== run || !loggedIn()) return;
     failures = Date.now() - began > QUIET_MS ? 0 : failures + 1;
     change("cut");
     await new Promise((done) =>
@@ -135,7 +134,7 @@ function handle(block) {
   if (!fields.data) return;
   const { topic, frame, error } = JSON.parse(fields.data);
   if (fields.event === "error") {
-    session.distrust();
+    distrust();
     if (error?.code === 400) forgetPlace();
   }
   if (!topic) return;

@@ -2,8 +2,7 @@
 
 import { get } from "../api.js";
 import { h, link } from "../dom.js";
-import { enumWord, label, timeOf } from "../format.js";
-import { alertTitle, senderText, labelList, severity } from "../parts.js";
+import { alertTitle, enumWord, label, labelList, senderText, severity, timeOf } from "../format.js";
 import { explanations } from "./explanation.js";
 
 /** @param {import("../router.js").Visit} visit */

@@ -2,10 +2,18 @@
 
 import { get } from "../api.js";
 import { fill, h, link, say, messageOf } from "../dom.js";
-import { counted, enumWord, ms, place, severityWord, timeOf } from "../format.js";
-import { onPage } from "../keys.js";
-import { alertTitle, senderText, severity } from "../parts.js";
-import { go, setQuery } from "../router.js";
+import {
+  alertTitle,
+  counted,
+  enumWord,
+  ms,
+  place,
+  senderText,
+  severity,
+  severityWord,
+  timeOf,
+} from "../format.js";
+import { go, pageKey, setQuery } from "../router.js";
 import { rows } from "../rows.js";
 import { live, whenWatched } from "../stream.js";
 
@@ -146,9 +154,9 @@ export async function show({ main, query, signal, beganMs, title }) {
     setQuery(asked);
     load(true);
   });
-  onPage("/", "Filter", () => selector.focus());
-  onPage("j", "Next alert", () => list.move(1));
-  onPage("k", "Previous alert", () => list.move(-1));
+  pageKey("/", "Filter", () => selector.focus());
+  pageKey("j", "Next alert", () => list.move(1));
+  pageKey("k", "Previous alert", () => list.move(-1));
   /** Shows an alert as a frame tells it: a filter holds for what comes, too. @param {any} alert */
   function take(alert) {
     recount();

@@ -1,11 +1,21 @@
 // One anomaly: the series with what was expected, why it is strange, and whether it deserved attention.
 
-import { get, post } from "../api.js";
+import { get, may, post } from "../api.js";
 import { button, fill, h, headRow, link, say } from "../dom.js";
-import { enumWord, figure, ms, now, selectorOf, timeOf } from "../format.js";
-import { anomalyName, anomalyTitle, senderText, labelList, severity } from "../parts.js";
+import {
+  anomalyName,
+  anomalyTitle,
+  enumWord,
+  figure,
+  labelList,
+  ms,
+  now,
+  selectorOf,
+  senderText,
+  severity,
+  timeOf,
+} from "../format.js";
 import { samples, seriesCharts } from "../charts/series.js";
-import * as session from "../session.js";
 import { explanations } from "./explanation.js";
 
 const AROUND_MS = 2 * 3600_000;
@@ -105,7 +115,7 @@ function feedback(path, anomaly) {
     const given = verdict
       ? [h("span", {}, `You called it a ${enumWord(verdict, "ANOMALY_VERDICT")}.`)]
       : [];
-    const ask = session.may("write:analysis")
+    const ask = may("write:analysis")
       ? ["TRUE_ALARM", "FALSE_ALARM"].map((each) =>
           button(
             each === "TRUE_ALARM" ? "True alarm" : "False alarm",

@@ -1,10 +1,9 @@
 // A whole explanation: the cause, what was claimed, the suspects, the evidence.
 
-import { get, post } from "../api.js";
+import { get, may, post } from "../api.js";
 import { button, fill, h, link, say } from "../dom.js";
 import { cited, evidenceList, suspectList } from "../evidence.js";
 import { enumWord, timeOf } from "../format.js";
-import * as session from "../session.js";
 
 /** @param {import("../router.js").Visit} visit */
 export async function show({ main, params, signal, title }) {
@@ -74,7 +73,7 @@ function body(explanation, level) {
 
 /** @param {string} path */
 function feedback(path) {
-  if (!session.may("write:analysis")) return null;
+  if (!may("write:analysis")) return null;
   const element = h(
     "div",
     { class: "actions", role: "group", "aria-labelledby": "right" },

@@ -2,10 +2,8 @@
 
 import { get } from "../api.js";
 import { fill, h, link, messageOf } from "../dom.js";
-import { counted, label, ms, now, timeOf } from "../format.js";
-import { onPage } from "../keys.js";
-import { anomalyName, severity } from "../parts.js";
-import { setQuery } from "../router.js";
+import { anomalyName, counted, label, ms, now, severity, timeOf } from "../format.js";
+import { pageKey, setQuery } from "../router.js";
 import { beginOf, firstSamples, refreshed, seriesCharts, showCharts } from "../charts/series.js";
 import { vitalCharts, vitals } from "../charts/vitals.js";
 
@@ -179,7 +177,7 @@ export async function show({ main, query, signal, title }) {
     setQuery({ selector: selector.value, span: range.value, compare: compare.checked ? "1" : "" });
     load();
   });
-  onPage("/", "Selector", () => selector.focus());
+  pageKey("/", "Selector", () => selector.focus());
   refreshed(charts, load, signal);
   await Promise.all([load(), anyMetric(signal)]);
 }

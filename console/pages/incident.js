@@ -1,16 +1,27 @@
 // One incident: what, since when, why, who is on it, and what can be done.
 
-import { ApiError, get, patch, post, requestId } from "../api.js";
+import { ApiError, get, loggedIn, may, patch, post, requestId } from "../api.js";
 import { button, fill, h, link, messageOf, say } from "../dom.js";
 import { cited, evidenceList, suspectList } from "../evidence.js";
-import { counted, label, ms, now, place, selectorOf, severityWord, timeOf } from "../format.js";
-import { onPage } from "../keys.js";
-import { changeItems, changeText, senderText, severity, stateOf } from "../parts.js";
+import {
+  changeItems,
+  changeText,
+  counted,
+  label,
+  ms,
+  now,
+  place,
+  selectorOf,
+  senderText,
+  severity,
+  severityWord,
+  stateOf,
+  timeOf,
+} from "../format.js";
 import { rows } from "../rows.js";
 import { beginOf, refreshed, samples, seriesCharts, showCharts } from "../charts/series.js";
-import * as session from "../session.js";
 import { live, whenWatched } from "../stream.js";
-import { go } from "../router.js";
+import { go, pageKey } from "../router.js";
 import { eventList, noteForm, postmortemForm } from "./incident_record.js";
 
 const CHARTS = 6;
@@ -151,10 +162,10 @@ export async function show({ main, params, signal, beganMs, title }) {
   }
 
   function buttons() {
-    if (!session.may("write:incidents"))
+    if (!may("write:incidents"))
       return [h("p", {}, "You may read incidents, not change them.")];
     const isOver = incident.state === "INCIDENT_STATE_RESOLVED";
-    const isMine = incident.owner === session.user()?.subject;
+    const isMine = incident.owner === loggedIn()?.subject;
     if (isOver) return [act("Reopen", "reopen", {}, { "data-key": "reopen" })];
     const mute = incident.mute
       ? act("Unmute", "unmute", {}, { "data-key": "mute", "data-shortcut": "m" })
@@ -182,7 +193,7 @@ export async function show({ main, params, signal, beganMs, title }) {
   function own(isMine) {
     const work = async () => {
       await patch(path, {
-        owner: isMine ? "" : session.user()?.subject,
+        owner: isMine ? "" : loggedIn()?.subject,
         updateMask: "owner",
         etag: incident.etag,
         requestId: requestId(),
@@ -344,10 +355,10 @@ export async function show({ main, params, signal, beganMs, title }) {
     fill(postmortem, await postmortemForm(path, signal));
   }
 
-  onPage("a", "Acknowledge", () => press("acknowledge"));
-  onPage("m", "Mute or unmute", () => press("mute"));
-  onPage("o", "Take it over or give it up", () => press("own"));
-  onPage("e", "Go to the explanation", () => press("explanation"));
+  pageKey("a", "Acknowledge", () => press("acknowledge"));
+  pageKey("m", "Mute or unmute", () => press("mute"));
+  pageKey("o", "Take it over or give it up", () => press("own"));
+  pageKey("e", "Go to the explanation", () => press("explanation"));
   /** @param {string} key */
   function press(key) {
     const element = main.querySelector(`[data-key="${key}"]`);

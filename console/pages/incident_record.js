@@ -1,10 +1,8 @@
 // What is on record of an incident: its timeline, notes, and what was learnt.
 
-import { get, post, put, requestId } from "../api.js";
+import { get, may, post, put, requestId } from "../api.js";
 import { button, fill, h, messageOf, say } from "../dom.js";
-import { enumWord, timeOf } from "../format.js";
-import { plainText } from "../parts.js";
-import * as session from "../session.js";
+import { enumWord, plainText, timeOf } from "../format.js";
 
 /** @param {any[]} events @param {string} path of the incident @param {() => Promise<void>} refresh */
 export function eventList(events, path, refresh) {
@@ -15,7 +13,7 @@ export function eventList(events, path, refresh) {
       timeOf(event.time),
       " ",
       ...eventText(event),
-      event.canUndo && session.may("write:incidents")
+      event.canUndo && may("write:incidents")
         ? button(
             "Undo",
             async () => {
@@ -48,7 +46,7 @@ function eventText(event) {
 
 /** @param {string} path @param {() => Promise<void>} refresh */
 export function noteForm(path, refresh) {
-  if (!session.may("write:incidents")) return null;
+  if (!may("write:incidents")) return null;
   const text = h("input", { id: "note", maxlength: 10000, autocomplete: "off" });
   const fault = h("p", { class: "fault", role: "alert" });
   const form = h(
@@ -87,7 +85,7 @@ export async function postmortemForm(path, signal) {
     { "aria-labelledby": "postmortem" },
     h("h2", { id: "postmortem" }, "Postmortem"),
     text,
-    session.may("write:incidents")
+    may("write:incidents")
       ? button("Save", async () => {
           const answer = await put(`${path}/postmortem`, {
             text: text.value,

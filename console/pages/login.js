@@ -1,19 +1,19 @@
 // Log-in by name and password, or by the link that `sensus up` prints.
 
+import { logIn, sessionEvents } from "../api.js";
 import { h, messageOf } from "../dom.js";
-import * as session from "../session.js";
 
 /** @param {import("../router.js").Visit} visit */
 export async function show({ main, title }) {
   title("Log in");
   const link = new URLSearchParams(location.hash.slice(1)).get("link");
   history.replaceState({}, "", location.pathname + location.search);
-  const entered = () => session.events.dispatchEvent(new Event("begun"));
+  const entered = () => sessionEvents.dispatchEvent(new Event("begun"));
   const box = form(entered);
   main.append(h("div", { class: "narrow" }, h("h1", {}, "Log in"), box));
   if (link) {
     try {
-      await session.begin({ link });
+      await logIn({ link });
       entered();
       return;
     } catch (error) {
@@ -77,7 +77,7 @@ function form(entered) {
     submit.disabled = true;
     fault.hidden = true;
     try {
-      await session.begin({ userName: userName.value, password: password.value });
+      await logIn({ userName: userName.value, password: password.value });
       entered();
     } catch (error) {
       fault.textContent = messageOf(error);

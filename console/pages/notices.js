@@ -1,10 +1,8 @@
 // What went where, how late, and who would get something.
 
-import { get, post, put, requestId } from "../api.js";
+import { get, may, post, put, requestId } from "../api.js";
 import { button, fill, h, link, messageOf, say, wideTable } from "../dom.js";
-import { enumWord, timeOf } from "../format.js";
-import { senderText, severity } from "../parts.js";
-import * as session from "../session.js";
+import { enumWord, senderText, severity, timeOf } from "../format.js";
 
 const EXAMPLE = `route: {receiver: on-call}
 receivers:
@@ -24,7 +22,7 @@ export async function show({ main, signal, title }) {
     h("h2", {}, "Receivers"),
     receiverTable(receivers),
   );
-  if (session.may("admin")) main.append(...(await routing(signal)));
+  if (may("admin")) main.append(...(await routing(signal)));
 }
 
 /** @param {any[]} notices */
@@ -53,7 +51,7 @@ function sent(notices) {
         each.attemptCount > 1 ? ` after ${each.attemptCount} attempts` : "",
         each.heldBy ? ` by ${each.heldBy}` : "",
       ],
-      session.may("admin") && each.state === "NOTICE_STATE_FAILED"
+      may("admin") && each.state === "NOTICE_STATE_FAILED"
         ? button("Send again", () =>
             post(`/api/v1/notices/${encodeURIComponent(each.noticeId)}:resend`, {
               requestId: requestId(),
@@ -84,7 +82,7 @@ function receiverTable(receivers) {
           )
           .join(", "),
         " ",
-        session.may("admin")
+        may("admin")
           ? button(
               "Send a test",
               () =>

@@ -1,13 +1,22 @@
 // What is wrong, since when, and who is on it.
 
-import { get } from "../api.js";
+import { get, loggedIn } from "../api.js";
 import { h, fill, link } from "../dom.js";
-import { counted, ms, now, severityRank, severityWord, since, timeOf } from "../format.js";
-import { onPage } from "../keys.js";
-import { plainText, senderText, severity, stateOf } from "../parts.js";
-import { go } from "../router.js";
+import {
+  counted,
+  ms,
+  now,
+  plainText,
+  senderText,
+  severity,
+  severityRank,
+  severityWord,
+  since,
+  stateOf,
+  timeOf,
+} from "../format.js";
+import { go, pageKey } from "../router.js";
 import { rows } from "../rows.js";
-import * as session from "../session.js";
 import { live, whenWatched } from "../stream.js";
 
 const OPEN = ["INCIDENT_STATE_OPEN", "INCIDENT_STATE_ACKNOWLEDGED", "INCIDENT_STATE_SETTLING"];
@@ -45,8 +54,8 @@ export async function show({ main, signal, beganMs, title }) {
   const settled = h("ul", { class: "plain-list" });
   const history = [h("h2", {}, "Settled in the last 24 hours"), settled];
   main.append(headline, why);
-  onPage("j", "Next incident", () => list.move(1));
-  onPage("k", "Previous incident", () => list.move(-1));
+  pageKey("j", "Next incident", () => list.move(1));
+  pageKey("k", "Previous incident", () => list.move(-1));
 
   const status = async () => {
     const system = await get("/api/v1/detector/status", {}, signal).catch(() => null);
@@ -178,7 +187,7 @@ function worstOf(open) {
 /** @param {any[]} open */
 function sentence(open) {
   if (!open.length) return "Nothing is wrong that Sensus knows of";
-  const mine = open.filter((each) => each.owner === session.user()?.subject).length;
+  const mine = open.filter((each) => each.owner === loggedIn()?.subject).length;
   const worst = worstOf(open);
   const count = `${open.length >= OPEN_MOST ? "at least " : ""}${counted(open.length, "open incident")}`;
   const which = open.length > 1 ? `worst (${severityWord(worst.severity)})` : severityWord(worst.severity);

@@ -1,11 +1,9 @@
 // Who may log in, which keys senders have, and one's own password.
 
-import { get, patch, post, remove } from "../api.js";
+import { get, loggedIn, patch, post, remove } from "../api.js";
 import { button, fill, h, messageOf, say, wideTable } from "../dom.js";
-import { timeOf } from "../format.js";
-import { senderText } from "../parts.js";
+import { senderText, timeOf } from "../format.js";
 import { show as reshow } from "../router.js";
-import * as session from "../session.js";
 
 const ROLES = ["viewer", "operator", "admin"];
 
@@ -34,7 +32,7 @@ function userTable(users) {
     ["Name", "Role", "Since", ""],
     users.map((user) => {
       const path = `/api/v1/users/${encodeURIComponent(user.userName)}`;
-      const isMe = user.userName === session.user()?.userName;
+      const isMe = user.userName === loggedIn()?.userName;
       const role = h(
         "select",
         { "aria-label": `Role of ${user.userName}` },

@@ -1,11 +1,9 @@
 // Threshold rules and models.
 
-import { get, patch, post, remove } from "../api.js";
+import { get, may, patch, post, remove } from "../api.js";
 import { button, fill, h, messageOf, say, wideTable } from "../dom.js";
-import { enumWord, figure, span, timeOf } from "../format.js";
-import { senderText } from "../parts.js";
+import { enumWord, figure, senderText, span, timeOf } from "../format.js";
 import { show as reshow } from "../router.js";
-import * as session from "../session.js";
 
 /** @param {import("../router.js").Visit} visit */
 export async function show({ main, signal, title }) {
@@ -14,7 +12,7 @@ export async function show({ main, signal, title }) {
     get("/api/v1/rules", {}, signal),
     get("/api/v1/models", { pageSize: 20 }, signal),
   ]);
-  const isAdmin = session.may("admin");
+  const isAdmin = may("admin");
   main.append(
     h("h1", {}, "Rules"),
     rules.length ? ruleTable(rules, isAdmin) : h("p", {}, "There is no rule."),

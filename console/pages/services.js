@@ -2,8 +2,17 @@
 
 import { get } from "../api.js";
 import { h, link, wideTable } from "../dom.js";
-import { figure, now, place, timeOf } from "../format.js";
-import { alertTitle, anomalyName, changeItems, senderText, severity } from "../parts.js";
+import {
+  alertTitle,
+  anomalyName,
+  changeItems,
+  figure,
+  now,
+  place,
+  senderText,
+  severity,
+  timeOf,
+} from "../format.js";
 
 const RECENT_MS = 24 * 3600_000;
 const MOST = 500;

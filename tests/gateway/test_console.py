@@ -109,7 +109,7 @@ def test_the_router_knows_the_same_pages() -> None:
 
 def test_the_session_is_asked_for_ahead_by_what_marks_one() -> None:
     """The script that asks is no module, so it cannot import the name of the mark."""
-    mark = re.search(r'BEGUN = "([^"]+)"', (FILES / "session.js").read_text())
+    mark = re.search(r'BEGUN = "([^"]+)"', (FILES / "api.js").read_text())
     assert mark
     assert f'localStorage.getItem("{mark[1]}")' in (FILES / "ahead.js").read_text()
 
