@@ -26,6 +26,8 @@ from tests.console.conftest import CHROMIUM
 from tests.product import UNLIMITED, Door, started, webhook
 
 ALERTS = 10_000
+RULES = 200
+"""Names of the alerts: as many rules as a large installation has."""
 SLOWER = 4
 PAINTED_S = 4.0
 """Then everything of a page is painted."""
@@ -83,9 +85,10 @@ async def _fill(door: Door) -> None:
         batch = [
             {
                 "labels": {
-                    "alertname": f"A{number}",
+                    "alertname": f"A{number % RULES}",
                     "severity": "info",
                     "service": f"s{number % 40}",
+                    "instance": f"i{number}",
                 }
             }
             for number in range(start, start + 1000)

@@ -16,6 +16,9 @@ const PAGES = [
   ["/people", "People", "g p", "admin"],
 ];
 
+/** After so long the stream is opened, whether the first page was read or not. */
+const STREAM_MS = 1000;
+
 const top = /** @type {HTMLElement} */ (document.getElementById("top"));
 
 function drawTop() {
@@ -58,12 +61,15 @@ function liveness() {
 }
 
 function enter() {
-  start();
   const target = new URL(new URLSearchParams(location.search).get("to") || "/", location.origin);
   const isPage = target.origin === location.origin && target.pathname !== "/login";
-  if (location.pathname === "/login")
-    router.go(isPage ? target.pathname + target.search : "/", { replace: true });
-  else router.show();
+  const shown =
+    location.pathname === "/login"
+      ? router.go(isPage ? target.pathname + target.search : "/", { replace: true })
+      : router.show();
+  // what is wrong comes first: the stream opens a watch in each service
+  const waited = new Promise((done) => setTimeout(done, STREAM_MS));
+  Promise.race([shown, waited]).then(start);
 }
 
 /** The page stays as it is, with what was typed; a dialog asks who is there. */

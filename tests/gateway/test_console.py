@@ -115,7 +115,7 @@ def test_the_session_is_asked_for_ahead_by_what_marks_one() -> None:
 
 
 def test_scripts_and_styles_keep_to_their_budget() -> None:
-    """First page 25 kB, all scripts 60 kB, styles 8 kB, compressed; and nothing from elsewhere."""
+    """First page 25 kB in few files, all scripts 60 kB, styles 8 kB, compressed; no other origin."""
     sizes = {path: len(gzip.compress(path.read_bytes(), 9)) for path in _files()}
     scripts = {
         path.relative_to(FILES).as_posix(): path.read_text()
@@ -123,7 +123,8 @@ def test_scripts_and_styles_keep_to_their_budget() -> None:
         if path.suffix == ".js"
     }
     first = [FILES / name for name in ("ahead.js", *needed(scripts, "main.js", "pages/now.js"))]
-    assert len(first) > 10
+    # a browser asks for six at a time
+    assert 6 < len(first) <= 9
     assert sum(sizes[path] for path in first) <= 25_000
     assert sum(size for path, size in sizes.items() if path.suffix == ".js") <= 60_000
     assert sum(size for path, size in sizes.items() if path.suffix == ".css") <= 8_000
