@@ -115,7 +115,7 @@ def test_the_session_is_asked_for_ahead_by_what_marks_one() -> None:
 
 
 def test_scripts_and_styles_keep_to_their_budget() -> None:
-    """First page 25 kB in few files, all scripts 60 kB, styles 8 kB, compressed; no other origin."""
+    """First page 25 kB in few files, all scripts 60 kB, styles 8, compressed; no other origin."""
     sizes = {path: len(gzip.compress(path.read_bytes(), 9)) for path in _files()}
     scripts = {
         path.relative_to(FILES).as_posix(): path.read_text()
