@@ -2,18 +2,27 @@
 
 import dataclasses
 from collections.abc import AsyncIterator
+from datetime import UTC
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh.config import ConfigError, load
 from mesh.errors import Unavailable
 from sensus.explainer.v1 import explainer_service_pb2 as pb
 from services.explainer.config import Config
 from services.explainer.evidence.sources.traces import sharpest
-from services.explainer.evidence.traces import example_piece, numbered, trace_evidence
+from services.explainer.evidence.traces import (
+    OTHERS_SHOWN_MAX,
+    example_piece,
+    numbered,
+    trace_evidence,
+    with_told,
+)
 from services.explainer.model.case import Change
 from services.explainer.model.traces import NEVER, NO_TRACES, Call, CallKind, Example, Version
 from services.explainer.rankers.systems import within
+from services.topology.clients.explainer import ExplainerClient
 from tests.explainer.conftest import Start
 from tests.explainer.drawn_facts import SLOW
 from tests.explainer.peers import EVENT_MS, Ingest, alert
@@ -85,6 +94,27 @@ async def test_the_calls_of_traces_are_the_graph(
     found = await (await start(topology_target=target)).result()
     assert [each.title for each in of_kind(found, pb.EVIDENCE_KIND_TOPOLOGY)] == ["web calls pay"]
     assert found.verdict == pb.VERDICT_INSUFFICIENT_EVIDENCE
+
+
+@pytest.mark.usefixtures("web")
+@pytest.mark.parametrize(
+    ("version", "environment"),
+    [("2", ""), ("2", "prod"), ("2" * 190, "prod")],
+    ids=["no environment", "an environment", "a name that is cut"],
+)
+async def test_a_version_that_topology_told_as_a_change_is_shown_once_and_is_a_reason(
+    start: Start, topology: Topology, target: str, version: str, environment: str
+) -> None:
+    topology.sees_pay_fail()
+    seen_at = Timestamp(seconds=EVENT_MS // 1000 - 60)
+    topology.sees_a_version("pay", version, environment, seen_at)
+    explainer = await start(topology_target=target)
+    teller = ExplainerClient(explainer.stub)
+    await teller.deployed("pay", version, environment, seen_at.ToDatetime(UTC))
+    found = await explainer.result()
+    (told,) = of_kind(found, pb.EVIDENCE_KIND_CHANGE)
+    reasons = {each.text: [*each.evidence_ids] for each in found.suspects[0].reasons}
+    assert reasons["a new version of it began to run shortly before"] == [told.evidence_id]
 
 
 async def test_what_traces_do_elsewhere_is_evidence_and_no_claim(
@@ -220,7 +250,10 @@ def test_what_is_shown_is_numbered_and_the_rest_is_not() -> None:
         traced.calls({("web", "cart"): traced.counts(traced.OBSERVED, own=0.5, wait=0.5)}),
         origins=[traced.origin("pay", 40), traced.origin("cart", 0)],
         shapes=traced.shapes(early=30),
-        versions=[Version(service=s, version="2", first_seen_ms=EVENT_MS) for s in ("web", "pay")],
+        versions=[
+            Version(service="web", version="2", first_seen_ms=EVENT_MS),
+            Version(service="pay", version="2", environment="prod", first_seen_ms=EVENT_MS),
+        ],
     )
     told = Change(
         evidence_id="", id="otel:web@2", kind="deploy", service="web", at_ms=EVENT_MS - MINUTE_MS
@@ -238,4 +271,19 @@ def test_what_is_shown_is_numbered_and_the_rest_is_not() -> None:
     assert titles[called.evidence_id] == "cart, Add takes longer"
     assert titles[called.wait_evidence_id] == "web waits longer for cart, Add"
     assert [bool(each.evidence_id) for each in with_ids.shapes] == [False, True]
-    assert [bool(each.evidence_id) for each in with_ids.versions] == [False, True]
+    web, pay = with_told(with_ids, [dataclasses.replace(told, evidence_id="told")]).versions
+    assert web.evidence_id == "told"
+    assert titles[pay.evidence_id] == "version 2 of pay began to run in prod"
+
+
+def test_versions_that_were_told_take_no_place_of_those_that_were_not() -> None:
+    versions = [
+        Version(service=f"s{n}", version="2", first_seen_ms=EVENT_MS - n)
+        for n in range(2 * OTHERS_SHOWN_MAX)
+    ]
+    told = [
+        Change(evidence_id="", id=f"otel:{each.service}@2", kind="deploy", service="", at_ms=0)
+        for each in versions[:OTHERS_SHOWN_MAX]
+    ]
+    shown = trace_evidence(traced.traces(versions=versions), SLOW, told)
+    assert [each.counted for each in shown] == versions[OTHERS_SHOWN_MAX:]

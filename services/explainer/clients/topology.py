@@ -163,6 +163,7 @@ def _version(version: pb.ServiceVersion) -> Version:
     return Version(
         service=version.service,
         version=version.version,
+        environment=version.environment,
         first_seen_ms=version.first_seen.ToMilliseconds(),
     )
 

@@ -32,6 +32,8 @@ OTHERS_SHOWN_MAX: Final = 4
 WORTH_SHOWING: Final = 2.0
 """Standard deviations from which on a count is a piece of evidence."""
 
+_CHANGE_ID_CHARS: Final = 200
+
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SOURCE: Final = "topology CompareTraces"
 
@@ -56,7 +58,8 @@ def trace_evidence(
 ) -> list[TraceFinding]:
     """What is unusual enough to be shown, kind by kind, the least likely first.
 
-    Versions that somebody told as a change are among `changes`, and not shown again.
+    Versions that somebody told as a change are among `changes`, and not shown again: what tells
+    the change tells them, see `with_told`.
     """
     found = [
         TraceFinding(counted=each.origin, piece=_origin(each, traces))
@@ -75,11 +78,11 @@ def trace_evidence(
     found += [
         TraceFinding(counted=each, piece=_lines(each, traces)) for each in lines[:OTHERS_SHOWN_MAX]
     ]
-    known = {each.id for each in changes}
+    told = {each.id for each in changes}
+    untold = [each for each in traces.versions if change_id(each) not in told]
     return found + [
         TraceFinding(counted=each, piece=_version(each, facts))
-        for each in traces.versions[:OTHERS_SHOWN_MAX]
-        if change_id(each) not in known
+        for each in untold[:OTHERS_SHOWN_MAX]
     ]
 
 
@@ -106,9 +109,21 @@ def numbered(traces: Traces, found: Iterable[TraceFinding], added: Iterable[Evid
     )
 
 
+def with_told(traces: Traces, changes: Iterable[Change]) -> Traces:
+    """The same; a version that was told as one of the `changes` has the evidence of that change."""
+    told = {each.id: each.evidence_id for each in changes}
+    versions = (
+        replace(each, evidence_id=told.get(change_id(each), each.evidence_id))
+        for each in traces.versions
+    )
+    return replace(traces, versions=tuple(versions))
+
+
 def change_id(version: Version) -> str:
     """Under which topology tells a version as a change."""
-    return f"otel:{version.service}@{version.version}"
+    return f"otel:{version.service}@{version.version}{_where(version.environment)}"[
+        :_CHANGE_ID_CHARS
+    ]
 
 
 def example_piece(example: Example, trace_url: str) -> Evidence:
@@ -231,16 +246,21 @@ def _lines(lines: LogLines, traces: Traces) -> Evidence:
 
 
 def _version(version: Version, facts: SubjectFacts) -> Evidence:
+    name = f"version {plain(version.version)} of {plain(version.service)}"
     return Evidence(
         kind=EvidenceKind.CHANGE,
         source=f"topology ListVersions {plain(version.service)}",
-        title=f"version {plain(version.version)} of {plain(version.service)} began to run",
+        title=f"{name} began to run{_where(plain(version.environment))}",
         start_ms=version.first_seen_ms,
         end_ms=version.first_seen_ms,
         labels={"service": version.service},
         figures=(since_event(version.first_seen_ms, facts.event_ms),),
         reference_id=change_id(version),
     )
+
+
+def _where(environment: str) -> str:
+    return f" in {environment}" if environment else ""
 
 
 def _place(service: str, operation: str) -> str:

@@ -159,11 +159,17 @@ class LogLines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A version of a service that was first seen, or took over, in the observed span."""
+    """A version of a service that was first seen, or took over, in the observed span.
+
+    Attributes:
+        evidence_id: Of its own piece of evidence, or of the change that tells it.
+        environment: "" for none.
+    """
 
     evidence_id: str = ""
     service: str
     version: str
+    environment: str = ""
     first_seen_ms: int
 
 

@@ -94,6 +94,13 @@ class Topology(pb_grpc.TopologyServiceServicer):
             )
         )
 
+    def sees_a_version(self, service: str, version: str, environment: str, at: Timestamp) -> None:
+        """Another version of a service begins to run."""
+        seen = pb.ServiceVersion(
+            service=service, version=version, environment=environment, first_seen=at
+        )
+        self.comparison.versions.append(seen)
+
 
 def _counts(spans: int) -> pb.EdgeCounts:
     times = pb.Durations(
