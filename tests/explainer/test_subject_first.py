@@ -192,3 +192,21 @@ def test_nothing_of_the_subject_contradicts_or_repeats_what_it_is() -> None:
     lost = piece(1, EvidenceKind.ANOMALY, silent=120.0, usual_pause=15.0)
     assert [each.kind for each in told(facts(lost, gone)).claims] == ["silent"]
     assert [each.kind for each in told(facts(calm)).claims] == ["steady"]
+
+
+def test_a_change_that_is_cited_hides_no_later_one() -> None:
+    """A change is not what the suspect shows: what it does since then may come of another one."""
+    moved = {"baseline": 2.0, "observed": 90.0, "change_before_event": 60.0}
+    cited = (
+        piece(2, EvidenceKind.MOVED_SERIES, service="api", **moved),
+        piece(3, EvidenceKind.CHANGE, service="api", change_before_event=300.0),
+    )
+    later = replace(
+        piece(4, EvidenceKind.CHANGE, service="api", change_before_event=90.0),
+        start_ms=EVENT_MS - 90_000,
+    )
+    reasons = tuple(Reason(text="", evidence_id=each.evidence_id, score=1.0) for each in cited)
+    suspect = Suspect(entity="api", rank=1, score=1.0, confidence=0.9, reasons=reasons)
+    named = NamedSuspect(suspect=suspect, labels={})
+    known = replace(facts(*cited, later), suspects=(named,))
+    assert {each.evidence_id for each in known.changes_of(named)} == {"E3", "E4"}

@@ -120,7 +120,8 @@ class Facts:
 
     def changes_of(self, named: NamedSuspect) -> list[Evidence]:
         """Changes of a suspect shortly before what it shows began, the closest first."""
-        begun = [at for piece in self.behind(named) if (at := self.begun_ms(piece)) is not None]
+        shows = [p for p in self.behind(named) if p.kind is not EvidenceKind.CHANGE]
+        begun = [at for piece in shows if (at := self.begun_ms(piece)) is not None]
         until_ms = min([*begun, self.onset_ms + ONSET_WITHIN_MS])
         found = [
             piece
