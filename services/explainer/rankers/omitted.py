@@ -101,6 +101,6 @@ def _reasons(missing: Mapping[Edge, float], made: Mapping[Edge, Calls]) -> dict[
     found: dict[str, list[Reason]] = defaultdict(list)
     for (caller, callee), size in sorted(missing.items()):
         text = f"it calls {callee} less per request, by {size:.1f} standard deviations"
-        evidence_id = min(made[caller, callee].evidence_ids)
+        evidence_id = min(filter(None, made[caller, callee].evidence_ids), default="")
         found[caller].append(Reason(text=text, evidence_id=evidence_id, score=size))
     return found

@@ -59,7 +59,8 @@ def _doubt(fault: float, believed: Sequence[float]) -> str:
 
 
 def _best(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+    """The strongest, those first that cite evidence: others cannot be shown."""
     positive = [r for r in reasons if r.score > 0]
     if len(positive) > 1:
-        positive.sort(key=lambda r: (-r.score, r.evidence_id))
+        positive.sort(key=lambda r: (not r.evidence_id, -r.score, r.evidence_id))
     return tuple(positive[:REASONS])

@@ -1,5 +1,7 @@
 """Rankers of one kind of evidence, and their router."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from services.explainer.rankers.largest import LargestDeviation
 from services.explainer.rankers.measures import Measure, measure_of, measure_of_series, symptom_of
 from services.explainer.rankers.missing import MissingCalls
 from services.explainer.rankers.omitted import OmittedCalls
-from services.explainer.rankers.ranking import ranking
+from services.explainer.rankers.ranking import REASONS, ranking
 from services.explainer.rankers.resource import ResourceShortage
 from services.explainer.rankers.router import merge, rank, symptoms_of
 from tests.explainer.rankers.cases import OBSERVED, USUAL, alert, case, latencies, series, window
@@ -67,6 +69,19 @@ def test_calls_omitted_per_request_are_charged_to_who_handles_the_request() -> N
     found = OmittedCalls().rank(case(*parts))
     assert (found.suspects[0].entity, found.abstained) == ("front", False)
     assert found.suspects[0].reasons[0].evidence_id == parts[1].evidence_id
+
+
+def test_calls_omitted_are_told_by_a_series_that_is_evidence() -> None:
+    hidden, shown = (
+        window("cart", "span_count", [50] * USUAL + [10] * OBSERVED, labels)
+        for labels in (
+            {"operation": operation, "span_kind": "server", "peer": "front"}
+            for operation in ("get", "set")
+        )
+    )
+    parts = [*answered("front", "web", 50, 50), replace(hidden, evidence_id=""), shown]
+    found = OmittedCalls().rank(case(*parts))
+    assert found.suspects[0].reasons[0].evidence_id == shown.evidence_id
 
 
 def test_calls_omitted_because_a_callee_omits_them_are_not_the_callers() -> None:
@@ -191,6 +206,13 @@ def test_what_two_rankers_say_in_the_same_words_is_told_once() -> None:
     said = [ranking({"db": 5.0}, {"db": [each]}, ranker="r") for each in (weak, other, strong)]
     (suspect,) = merge([(each, 1.0) for each in said]).suspects
     assert suspect.reasons == (strong, other)
+
+
+def test_reasons_that_cite_no_evidence_take_no_place_of_those_that_do() -> None:
+    bare = [Reason(text=f"r{n}", evidence_id="", score=9.0 + n) for n in range(2 * REASONS)]
+    cited = Reason(text="it rose", evidence_id="E1", score=1.0)
+    (suspect,) = ranking({"db": 5.0}, {"db": [*bare, cited]}, ranker="r").suspects
+    assert suspect.reasons == (cited, *bare[:-REASONS:-1])
 
 
 def test_confidence_splits_between_suspects_that_cannot_be_told_apart() -> None:
