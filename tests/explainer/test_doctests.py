@@ -9,6 +9,7 @@ MODULES = (
     "services.explainer.claims.figures",
     "services.explainer.evidence.counters",
     "services.explainer.evidence.graph",
+    "services.explainer.evidence.traces",
     "services.explainer.model.names",
     "services.explainer.model.promql",
 )

@@ -10,9 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from mesh.config import ConfigError, load
 from mesh.errors import Unavailable
 from sensus.explainer.v1 import explainer_service_pb2 as pb
+from sensus.topology.v1 import topology_service_pb2 as pb_topology
 from services.explainer.config import Config
 from services.explainer.evidence.sources.traces import sharpest
 from services.explainer.evidence.traces import (
+    ORIGINS_SHOWN_MAX,
     OTHERS_SHOWN_MAX,
     example_piece,
     numbered,
@@ -287,3 +289,34 @@ def test_versions_that_were_told_take_no_place_of_those_that_were_not() -> None:
     ]
     shown = trace_evidence(traced.traces(versions=versions), SLOW, told)
     assert [each.counted for each in shown] == versions[OTHERS_SHOWN_MAX:]
+
+
+def test_who_fails_once_is_shown_beside_who_fails_in_many_ways() -> None:
+    """In the order in which all are: the least likely first."""
+    many = [
+        dataclasses.replace(traced.origin("pay", 60 - n), detail=f"error {n}")
+        for n in range(2 * ORIGINS_SHOWN_MAX)
+    ]
+    found = traced.traces(origins=[*many, traced.origin("cart", 20)])
+    shown = [each.counted for each in trace_evidence(found, SLOW)]
+    assert shown == [*many[: ORIGINS_SHOWN_MAX - 1], found.origins[-1]]
+
+
+@pytest.mark.usefixtures("web")
+async def test_of_two_that_fail_in_many_ways_both_are_suspects_with_what_is_shown(
+    start: Start, topology: Topology, target: str
+) -> None:
+    topology.sees_a_shop()
+    topology.comparison.origins.extend(
+        pb_topology.OriginChange(
+            service=service, operation=operation, reason=pb_topology.ORIGIN_REASON_EXCEPTION,
+            detail=f"Error{n}", observed=10,
+        )
+        for service, operation in (("pay", "Charge"), ("web", "GET /buy"))
+        for n in range(ORIGINS_SHOWN_MAX)
+    )  # fmt: skip
+    found = await (await start(topology_target=target)).result()
+    shown = {each.evidence_id: each for each in of_kind(found, pb.EVIDENCE_KIND_ORIGIN_ERRORS)}
+    cited = {each.entity: {*each.reasons[0].evidence_ids} for each in found.suspects}
+    assert cited.keys() == {"pay", "web"}
+    assert all(ids <= shown.keys() for ids in cited.values())

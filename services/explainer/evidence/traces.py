@@ -1,9 +1,10 @@
 """From what was counted of traces to evidence that people read. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from services.explainer.evidence.figures import since_event
 from services.explainer.model.case import Change
@@ -22,7 +23,7 @@ from services.explainer.model.traces import (
 )
 from services.explainer.rankers.deviation import USUAL_SIGMAS
 from services.explainer.rankers.lines import new_lines
-from services.explainer.rankers.origins import ErrorExcess, excesses, said, shown
+from services.explainer.rankers.origins import ErrorExcess, excesses, said
 from services.explainer.rankers.paths import ShapeChange, changed_shapes
 from services.explainer.rankers.waits import AddedWait, longer
 
@@ -37,6 +38,7 @@ _CHANGE_ID_CHARS: Final = 200
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SOURCE: Final = "topology CompareTraces"
 
+T = TypeVar("T")
 Counted = Origin | Shape | Call | LogLines | Version
 
 
@@ -63,27 +65,50 @@ def trace_evidence(
     """
     found = [
         TraceFinding(counted=each.origin, piece=_origin(each, traces))
-        for each in shown(excesses(traces), ORIGINS_SHOWN_MAX, WORTH_SHOWING)
+        for each in shown_origins(traces)
     ]
     shapes = [each for each in changed_shapes(traces) if each.sigmas >= WORTH_SHOWING]
     found += [
         TraceFinding(counted=each.shape, piece=_shape(each, traces))
-        for each in shapes[:OTHERS_SHOWN_MAX]
+        for each in spread(shapes, OTHERS_SHOWN_MAX, lambda each: each.shape.service)
     ]
     found += [
         TraceFinding(counted=each.call, piece=_wait(each, traces), of_wait=each.is_wait)
-        for each in longer(traces)[:OTHERS_SHOWN_MAX]
+        for each in spread(longer(traces), OTHERS_SHOWN_MAX, lambda each: each.service)
     ]
     lines = [each for each, sigmas in new_lines(traces) if sigmas >= USUAL_SIGMAS]
     found += [
-        TraceFinding(counted=each, piece=_lines(each, traces)) for each in lines[:OTHERS_SHOWN_MAX]
+        TraceFinding(counted=each, piece=_lines(each, traces))
+        for each in spread(lines, OTHERS_SHOWN_MAX, lambda each: each.service)
     ]
     told = {each.id for each in changes}
     untold = [each for each in traces.versions if change_id(each) not in told]
     return found + [
         TraceFinding(counted=each, piece=_version(each, facts))
-        for each in untold[:OTHERS_SHOWN_MAX]
+        for each in spread(untold, OTHERS_SHOWN_MAX, lambda each: each.service)
     ]
+
+
+def shown_origins(traces: Traces) -> list[ErrorExcess]:
+    """Errors that are unlikely enough to be shown, the least likely first."""
+    found = [each for each in excesses(traces) if each.sigmas >= WORTH_SHOWING]
+    return spread(found, ORIGINS_SHOWN_MAX, lambda each: each.service)
+
+
+def spread(found: Sequence[T], at_most: int, service_of: Callable[[T], str]) -> list[T]:
+    """At most so many in the same order; of each service one before a second one of any.
+
+    So nobody is suspected for what is not shown because much is shown of somebody else.
+
+    >>> spread(["a1", "a2", "a3", "b1"], 3, lambda each: each[0])
+    ['a1', 'a2', 'b1']
+    """
+    seen = Counter[str]()
+    turns = []
+    for place, each in enumerate(found):
+        turns.append((seen[service_of(each)], place))
+        seen[service_of(each)] += 1
+    return [found[place] for place in sorted(place for _, place in sorted(turns)[:at_most])]
 
 
 def numbered(traces: Traces, found: Iterable[TraceFinding], added: Iterable[Evidence]) -> Traces:

@@ -15,7 +15,6 @@ counts. Blind to faults that no span and no line tells of.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -138,8 +137,3 @@ def said(origin: Origin) -> str:
     """Why its errors are held to have begun there, in a few words."""
     how = HOW[origin.reason]
     return f"{how} {origin.detail}" if origin.detail else how
-
-
-def shown(found: Sequence[ErrorExcess], at_most: int, least: float) -> list[ErrorExcess]:
-    """Those that are unlikely enough to be worth a piece of evidence."""
-    return [each for each in found if each.sigmas >= least][:at_most]

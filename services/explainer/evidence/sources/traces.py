@@ -11,13 +11,13 @@ from mesh.errors import SensusError
 from services.explainer.clients import TopologyClient
 from services.explainer.evidence.sources.reader import MINUTE_MS, ReadLimits, Shared
 from services.explainer.evidence.sources.source import Findings
-from services.explainer.evidence.traces import ORIGINS_SHOWN_MAX, WORTH_SHOWING, example_piece
+from services.explainer.evidence.traces import example_piece, shown_origins
 from services.explainer.model.evidence import Evidence
 from services.explainer.model.names import plain
 from services.explainer.model.subjects import SubjectFacts
 from services.explainer.model.traces import NO_TRACES, Example, Traces
 from services.explainer.rankers.lines import new_lines
-from services.explainer.rankers.origins import excesses, shown
+from services.explainer.rankers.origins import excesses
 from services.explainer.rankers.paths import changed_shapes
 from services.explainer.rankers.systems import is_comparable, within
 from services.explainer.rankers.ties import SAYS_NO_PLACE
@@ -82,7 +82,7 @@ class ComparedTraces:
 
     async def _examples(self, traces: Traces) -> tuple[Evidence, ...]:
         """Of the least likely errors, each the newest one; none where they cannot be had."""
-        found = shown(excesses(traces), ORIGINS_SHOWN_MAX, WORTH_SHOWING)
+        found = shown_origins(traces)
         wanted = [each.origin for each in found if each.origin.example_ids][:EXAMPLES_SHOWN_MAX]
         services = sorted({each.service for each in wanted})
         try:
