@@ -189,7 +189,6 @@ async def test_stream_that_drains_is_opened_again(explainer: Running, ingest: In
         ingest._ring()
         await until(lambda: len(ingest.opened) > 1)
         ingest.draining.clear()
-        await asyncio.sleep(0.3)
         ingest.deliver(alert("a1"), "d1")
         await until(lambda: ingest.acked == ["d1"])
 
@@ -271,24 +270,37 @@ async def test_cursor_waits_for_the_slowest_anomaly_before_it(
 
 
 async def test_one_replica_watches_and_another_takes_its_place(
-    start: Start, detector: Detector
+    start: Start, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = await start(), await start()
+    cursors = second.explainer.anomalies._cursors
+    hold, refused = cursors.hold, asyncio.Event()
+
+    async def noting(*about: Any) -> int | None:
+        cursor = await hold(*about)
+        if cursor is None:
+            refused.set()
+        return cursor
+
+    monkeypatch.setattr(cursors, "hold", noting)
     async with working(first, "anomalies"):
         await until(lambda: len(detector.watched_after) == 1)
         async with working(second, "anomalies"):
-            await asyncio.sleep(0.5)
-            assert len(detector.watched_after) == 1
+            await refused.wait()
+    assert len(detector.watched_after) == 1
     detector.announce(anomaly("n1", cursor=5))
     async with working(second, "anomalies"):
         await until_cursor(second, 5)
 
 
-async def test_anomalies_are_left_alone_when_told_so(start: Start, detector: Detector) -> None:
+async def test_anomalies_are_left_alone_when_told_so(
+    start: Start, ingest: Ingest, detector: Detector
+) -> None:
     explainer = await start(explain_anomalies_min_severity="none")
     detector.announce(anomaly("n1", cursor=1))
-    async with working(explainer, "anomalies"):
-        await asyncio.sleep(0.3)
+    async with working(explainer, "anomalies", "alerts"):
+        ingest.deliver(alert("a1"), "d1")
+        await until(lambda: ingest.acked == ["d1"])
     assert detector.watched_after == []
 
 
