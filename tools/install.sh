@@ -13,8 +13,8 @@ install() {
 # byte code, and each start would compile it again: 31 s of CPU instead of 8.
 compile_services() {
   local python=(env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" -c)
-  "${python[@]}" 'import numba, services.agent.wiring, services.detector.wiring, services.ingest.wiring, services.topology.wiring' &
-  "${python[@]}" 'import services.explainer.wiring, services.gateway.wiring, services.incidents.wiring, services.notifier.wiring'
+  "${python[@]}" 'import numba, services.agent.__main__, services.detector.__main__, services.ingest.__main__, services.topology.__main__' &
+  "${python[@]}" 'import services.explainer.__main__, services.gateway.__main__, services.incidents.__main__, services.notifier.__main__'
   wait $!
 }
 

@@ -39,6 +39,15 @@ requires = []
 build-backend = "backend"
 backend-path = ["."]
 """
+SERVICES = sorted(path.parent.name for path in REPOSITORY.glob("services/*/__main__.py"))
+STARTS = """
+import importlib, sys
+
+sys.addaudithook(lambda event, told: event == "compile" and print(told[1]))
+for name in sys.argv[1:]:
+    importlib.import_module(f"services.{name}.__main__")
+"""
+"""Prints what is compiled when services start as somebody who may not keep byte code."""
 # a new venv of Python 3.11 holds these, whatever the lock says
 BROUGHT = {"pip", "setuptools"}
 
@@ -83,15 +92,19 @@ class Clone:
             del versions[name]
         return versions | {"sensus": "0"}
 
+    def compiled_at_start(self) -> list[str]:
+        """The modules whose byte code the services do not find."""
+        return self._python("-B", "-c", STARTS, *SERVICES).split()
+
     def lock(self, *wheels: Path) -> None:
         """Replaces the lock of what runs by one of these wheels."""
         entries = (locked_as("==".join(wheel.name.split("-")[:2]), wheel) for wheel in wheels)
         (self.directory / RUN.name).write_text("".join(entries))
 
     def _python(self, *arguments: str) -> str:
-        program = str(self.directory / ".venv/bin/python")
+        program = [str(self.directory / ".venv/bin/python"), *arguments]
         return subprocess.run(
-            [program, *arguments], capture_output=True, text=True, check=True
+            program, cwd=self.directory, capture_output=True, text=True, check=True
         ).stdout
 
 
@@ -117,8 +130,19 @@ def clone(request: pytest.FixtureRequest, tmp_path: Path, index: Path) -> Clone:
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     (tmp_path / "backend.py").write_text(BACKEND)
     (tmp_path / "tools/copy_google_protos.py").write_text(COPY_NOTHING)
+    write_services(tmp_path)
     make_wheel(tmp_path, "sensus", "0", requires=[], scripts="sensus = gc:enable")
     return Clone(tmp_path, index, request.param)
+
+
+def write_services(directory: Path) -> None:
+    """Each service of this repository as two files, and the compiler that some of them need."""
+    (directory / "numba.py").touch()
+    for name in SERVICES:
+        service = directory / "services" / name
+        service.mkdir(parents=True)
+        (service / "__main__.py").write_text(f"import services.{name}.wiring\n")
+        (service / "wiring.py").touch()
 
 
 def emptied(lock: Path, index: Path) -> str:
@@ -138,6 +162,7 @@ def test_what_runs_is_installed_and_then_what_develops_joins_it(clone: Clone) ->
     (clone.directory / ".venv/bin/python").symlink_to("/nowhere")
     clone.must_make("up")
     assert clone.installed() == clone.locked(RUN)
+    assert clone.compiled_at_start() == []
     clone.must_make("setup")
     assert clone.installed() == clone.locked(DEVELOP)
     assert "installing" not in clone.must_make("setup", "up")
