@@ -37,10 +37,10 @@ def reset(path: bytes, stream: int) -> bytes:
 
 
 async def main() -> None:
-    """`flood.py PORT PATH CONNECTIONS`."""
-    port, path, connections = int(sys.argv[1]), sys.argv[2].encode(), int(sys.argv[3])
-    share = STREAMS // connections
-    await asyncio.gather(*(flood(port, path, share) for _ in range(connections)))
+    """`flood.py PORT PATH`: half of the streams on one connection, half on ten."""
+    port, path = int(sys.argv[1]), sys.argv[2].encode()
+    shares = [STREAMS // 2] + [STREAMS // 20] * 10
+    await asyncio.gather(*(flood(port, path, share) for share in shares))
 
 
 asyncio.run(main())

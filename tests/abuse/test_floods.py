@@ -9,7 +9,6 @@ from pathlib import Path
 
 import grpc
 import psutil
-import pytest
 
 from sensus.ingest.v1 import ingest_service_pb2 as ingest_pb2
 from tests.abuse.methods import METHODS
@@ -22,9 +21,8 @@ UNREAD_S = 5
 MOST_MEGABYTES = 250
 
 
-@pytest.mark.parametrize("connections", [1, 10])
 async def test_streams_opened_and_reset_leave_the_calls_of_others_alone(
-    door: Door, service: str, port: int, connections: int
+    door: Door, service: str, port: int
 ) -> None:
     process = psutil.Process(door.process_id(service))
     before = process.memory_info().rss
@@ -33,7 +31,6 @@ async def test_streams_opened_and_reset_leave_the_calls_of_others_alone(
         str(FLOOD),
         str(port),
         METHODS[service].decode(),
-        str(connections),
         env=os.environ | {"PYTHONPATH": str(FLOOD.parents[2])},
     )
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
