@@ -17,17 +17,21 @@ from services.explainer.model.traces import Version
 from services.explainer.rankers.changes import LONGEST_LAG_MS
 from services.explainer.rankers.ranking import ranking
 
+LATEST_LAG_MS: Final = 2 * 60_000
+"""Clocks differ; what began to run later than this after the symptom is an answer to it."""
+
 DOUBT: Final = 1.0
 """Score of a new version: alone it stays below `MIDDLE`, beside another reason it adds a tenth."""
 
 
 def near_versions(case: Case) -> list[Version]:
-    """Versions that were first seen from shortly before the observed span on, the newest first."""
+    """Versions first seen shortly before the observed span up to the symptom, newest first."""
     traces = case.traces
+    latest_ms = min(traces.end_ms, case.subject.started_ms + LATEST_LAG_MS)
     found = [
         each
         for each in traces.versions
-        if traces.start_ms - LONGEST_LAG_MS <= each.first_seen_ms < traces.end_ms
+        if traces.start_ms - LONGEST_LAG_MS <= each.first_seen_ms < latest_ms
     ]
     return sorted(found, key=lambda each: (-each.first_seen_ms, each.service, each.version))
 

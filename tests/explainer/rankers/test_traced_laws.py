@@ -3,6 +3,7 @@
 from dataclasses import replace
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -118,6 +119,14 @@ def test_new_lines_and_new_versions_alone_name_nobody(found: Traces) -> None:
     ranked = rank(case(quiet))
     assert named(ranked) == ""
     assert all(each.score < MIDDLE for each in ranked.suspects)
+
+
+@pytest.mark.parametrize(("after_min", "suspects"), [(-14, 1), (0, 1), (1, 1), (3, 0), (30, 0)])
+def test_a_version_that_answers_the_symptom_is_no_suspect(after_min: int, suspects: int) -> None:
+    """Who explains anew has looked at what came later, too: the deploy that mends the fault."""
+    version = Version(service="pay", version="2", first_seen_ms=START_MS + after_min * 60_000)
+    found = replace(traces(versions=[version]), end_ms=START_MS + 3_600_000)
+    assert len(NearDeploy().rank(case(found)).suspects) == suspects
 
 
 @examples(15)
