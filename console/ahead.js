@@ -1,5 +1,5 @@
-// Asks for what the first page needs, then for the modules: what they bring with them would be done
-// before the answers are looked at. So this is no module, and stands in the page.
+// Asks for what the first page needs before any module has come: what they bring with them would be
+// done first. So this is no module, and stands in the page.
 
 /** What a page reads first, as it asks for it itself. @type {[RegExp, string[]][]} */
 const FIRST_READS = [
@@ -42,10 +42,3 @@ var ahead = (() => {
     return grant && fetch(path, { headers: { Authorization: `Bearer ${grant.access_token}` } });
   }
 })();
-
-for (const href of document.querySelector("meta[name=modules]")?.getAttribute("content")?.split(" ") ?? []) {
-  const link = document.createElement("link");
-  link.rel = "modulepreload";
-  link.href = href;
-  document.head.append(link);
-}

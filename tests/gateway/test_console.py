@@ -84,7 +84,7 @@ def test_the_shell_of_a_path_names_all_modules_of_its_page_and_no_other() -> Non
     """One that is missing comes a round trip later; one too many delays the others."""
     shells = ConsoleRoutes().shells
     named = {
-        path: set(re.findall(r'[" ]/console/[0-9a-f]{16}/([^" ]+\.js)(?=[^>]*">\n<script>)', text))
+        path: set(re.findall(r'"modulepreload" href="/console/[0-9a-f]{16}/([^"]+\.js)"', text))
         for path, text in ((path, shell.body.decode()) for path, shell in shells.items())
     }
     assert {"pages/now.js", "main.js", "api.js", "rows.js"} <= named["/"]

@@ -6,7 +6,7 @@ import hashlib
 import mimetypes
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -127,9 +127,7 @@ class ConsoleRoutes:
         self.shells = {
             path: Asset.of(
                 _SHELL,
-                shell.replace(
-                    _MODULES, " ".join(f"{base}/{each}" for each in needed(scripts, _MAIN, module))
-                )
+                shell.replace(_MODULES, _preloads(needed(scripts, _MAIN, module)))
                 .replace(_HERE, base)
                 .replace(_ASKING, ahead.decode())
                 .encode(),
@@ -159,6 +157,10 @@ class ConsoleRoutes:
             raise NotFound("file of the console", name[:200])
         headers = {"Cache-Control": "public, max-age=31536000, immutable"}
         return self.assets[name].answer(request, headers)
+
+
+def _preloads(modules: Sequence[str]) -> str:
+    return "\n".join(f'<link rel="modulepreload" href="{_HERE}/{each}">' for each in modules)
 
 
 def needed(scripts: Mapping[str, str], *modules: str) -> list[str]:
