@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from tests.install.locks import DEVELOP, REPOSITORY, RUN, read
+from tests.install.locks import DEVELOP, REPOSITORY, RUN, Locked, read
 from tests.install.pythons import PYTHONS
 from tests.install.wheels import make_wheel, requirements_of, sha256
 
@@ -17,6 +19,8 @@ pytestmark = pytest.mark.timeout(900)
 
 NEWER = "99999"
 """A release of every package that no lock allows."""
+FEW = ("grpcio-status", "httpx", "pytest", "pytest-cov")
+"""Of what runs and of what develops, with packages that both need."""
 BACKEND = """
 import shutil
 
@@ -87,7 +91,8 @@ class Clone:
     def locked(self, lock: Path) -> dict[str, str]:
         """What `installed` is when that lock is installed."""
         environment = json.loads(self._python("-c", ENVIRONMENT))
-        versions = {e.name: e.version for e in read(lock) if e.holds(environment)}
+        installed = read(self.directory / lock.name)
+        versions = {e.name: e.version for e in installed if e.holds(environment)}
         for name in BROUGHT & versions.keys():
             del versions[name]
         return versions | {"sensus": "0"}
@@ -110,9 +115,9 @@ class Clone:
 
 @pytest.fixture(scope="session")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every locked package, and a newer release of each that asks for the same."""
+    """Every package of the clones' locks, and a newer release of each that asks for the same."""
     directory = tmp_path_factory.mktemp("index")
-    for entry in read(DEVELOP):
+    for entry in shortened(DEVELOP):
         for version in (entry.version, NEWER):
             requires = requirements_of(entry.name)
             make_wheel(directory, entry.name, version, requires=requires)
@@ -145,9 +150,29 @@ def write_services(directory: Path) -> None:
         (service / "wiring.py").touch()
 
 
+def shortened(lock: Path) -> list[Locked]:
+    """What a lock has of `FEW` packages and of all that they require; the long form takes all."""
+    entries = {entry.name: entry for entry in read(lock)}
+    if "SENSUS_LONG_TESTS" in os.environ:
+        return list(entries.values())
+    waiting, names = list(FEW), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in entries and name not in names:
+            names.add(name)
+            required = map(Requirement, requirements_of(name))
+            waiting += [canonicalize_name(each.name) for each in required if not is_extra(each)]
+    return [entry for name, entry in entries.items() if name in names]
+
+
+def is_extra(requirement: Requirement) -> bool:
+    """Whether only somebody who asks for more needs it."""
+    return "extra" in str(requirement.marker)
+
+
 def emptied(lock: Path, index: Path) -> str:
     """A lock of the same form, whose hashes are those of the index."""
-    files = {e: f"{e.name.replace('-', '_')}-{e.version}-py3-none-any.whl" for e in read(lock)}
+    files = {e: f"{e.name.replace('-', '_')}-{e.version}-py3-none-any.whl" for e in shortened(lock)}
     return "".join(locked_as(str(e.requirement), index / file) for e, file in files.items())
 
 
