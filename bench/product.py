@@ -22,7 +22,8 @@ _CALL_S: Final = 60.0
 _AGAIN_S: Final = 1.0
 _LATER: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 _IDLE_SHARE: Final = 0.4
-"""Of a core."""
+"""Of a core, over `_IDLE_S`."""
+_IDLE_S: Final = 10
 
 
 @asynccontextmanager
@@ -62,10 +63,11 @@ async def answered(export: Any, request: Any) -> Any:
 async def until_idle(product: Product) -> None:
     """Waits until the product does no more than it always does.
 
-    One that has just started compiles its code, and one that was sent much works on it for long.
+    One that has just started compiles its code, and one that was sent much works on it for long,
+    with pauses.
     """
     used_s = [0.0]
-    while len(used_s) < 3 or used_s[-1] - used_s[-3] > 2 * _IDLE_SHARE:
+    while len(used_s) <= _IDLE_S or used_s[-1] - used_s[-1 - _IDLE_S] > _IDLE_S * _IDLE_SHARE:
         await asyncio.sleep(1)
         used_s.append(sum(cpu_s_by_process(product).values()))
 
