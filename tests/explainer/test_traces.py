@@ -19,7 +19,7 @@ from services.explainer.evidence.traces import (
     example_piece,
     numbered,
     trace_evidence,
-    with_told,
+    with_changes,
 )
 from services.explainer.model.case import Change
 from services.explainer.model.traces import NEVER, NO_TRACES, Call, CallKind, Example, Version
@@ -273,7 +273,7 @@ def test_what_is_shown_is_numbered_and_the_rest_is_not() -> None:
     assert titles[called.evidence_id] == "cart, Add takes longer"
     assert titles[called.wait_evidence_id] == "web waits longer for cart, Add"
     assert [bool(each.evidence_id) for each in with_ids.shapes] == [False, True]
-    web, pay = with_told(with_ids, [dataclasses.replace(told, evidence_id="told")]).versions
+    web, pay = with_changes(with_ids, [dataclasses.replace(told, evidence_id="told")]).versions
     assert web.evidence_id == "told"
     assert titles[pay.evidence_id] == "version 2 of pay began to run in prod"
 

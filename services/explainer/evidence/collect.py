@@ -17,7 +17,7 @@ from services.explainer.evidence.pieces import (
     series_evidence,
 )
 from services.explainer.evidence.sources import Findings, Source
-from services.explainer.evidence.traces import numbered, trace_evidence, with_told
+from services.explainer.evidence.traces import numbered, trace_evidence, with_changes
 from services.explainer.evidence.windowing import (
     EARLIER_MS,
     has_history,
@@ -129,7 +129,7 @@ async def gather(
             _case(facts, own, entity_by_id, windows, graph),
             changes=changes,
             log_patterns=patterns_of(each for each in windows if each.evidence_id),
-            traces=with_told(traces, changes),
+            traces=with_changes(traces, changes),
         ),
         labels_by_entity={window.service: window.labels for window in reversed(windows)},
         failed=tuple(each.name for each in failed),

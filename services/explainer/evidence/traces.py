@@ -60,8 +60,8 @@ def trace_evidence(
 ) -> list[TraceFinding]:
     """What is unusual enough to be shown, kind by kind, the least likely first.
 
-    Versions that somebody told as a change are among `changes`, and not shown again: what tells
-    the change tells them, see `with_told`.
+    Versions that are among `changes` are not shown again: they have the evidence of the change, see
+    `with_changes`.
     """
     found = [
         TraceFinding(counted=each.origin, piece=_origin(each, traces))
@@ -81,11 +81,11 @@ def trace_evidence(
         TraceFinding(counted=each, piece=_lines(each, traces))
         for each in spread(lines, OTHERS_SHOWN_MAX, lambda each: each.service)
     ]
-    told = {each.id for each in changes}
-    untold = [each for each in traces.versions if change_id(each) not in told]
+    known = {each.id for each in changes}
+    versions = [each for each in traces.versions if change_id(each) not in known]
     return found + [
         TraceFinding(counted=each, piece=_version(each, facts))
-        for each in spread(untold, OTHERS_SHOWN_MAX, lambda each: each.service)
+        for each in spread(versions, OTHERS_SHOWN_MAX, lambda each: each.service)
     ]
 
 
@@ -134,11 +134,11 @@ def numbered(traces: Traces, found: Iterable[TraceFinding], added: Iterable[Evid
     )
 
 
-def with_told(traces: Traces, changes: Iterable[Change]) -> Traces:
-    """The same; a version that was told as one of the `changes` has the evidence of that change."""
-    told = {each.id: each.evidence_id for each in changes}
+def with_changes(traces: Traces, changes: Iterable[Change]) -> Traces:
+    """The same; a version that is one of the `changes` has the evidence of that change."""
+    known = {each.id: each.evidence_id for each in changes}
     versions = (
-        replace(each, evidence_id=told.get(change_id(each), each.evidence_id))
+        replace(each, evidence_id=known.get(change_id(each), each.evidence_id))
         for each in traces.versions
     )
     return replace(traces, versions=tuple(versions))
