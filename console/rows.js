@@ -7,6 +7,9 @@ import { counted } from "./format.js";
 /** Two lines where the screen is narrow, as the style says. */
 const narrow = matchMedia("(max-width: 40rem)");
 const rowPx = () => (narrow.matches ? 64 : 44);
+/** Most of the height of the screen that a list has, as the style says. */
+const SCREEN_SHARE = 0.7;
+/** Rows above and below those that are seen. */
 const SPARE = 8;
 /** After so long without a hand on the page nothing is under the pointer: new rows show up. */
 const IDLE_MS = 60_000;
@@ -47,7 +50,7 @@ export function rows(options) {
   let isKnown = false,
     isStale = false,
     isOver = false;
-  /** Rows in the document, by key. @type {Map<string, {item: T, element: HTMLElement}>} */
+  /** Rows in the document, by key. @type {Map<string, {item: T, index: number, element: HTMLElement}>} */
   let drawn = new Map();
   const body = h("div", { role: "rowgroup", class: "rows-body" });
   const head = h(
@@ -69,13 +72,12 @@ export function rows(options) {
     // nothing is said of a list before it was read
     scroller.hidden = !isKnown;
     if (!isKnown) return;
-    const height = scroller.clientHeight || innerHeight;
-    const px = rowPx();
-    const first = Math.max(0, Math.floor(scroller.scrollTop / px) - SPARE);
-    const last = Math.min(
-      items.length,
-      first + Math.min(40, Math.ceil(height / px)) + 2 * SPARE,
-    );
+    // what the list has by now is not asked: it would be laid out for that
+    const height = innerHeight * SCREEN_SHARE;
+    const px = rowPx(),
+      top = Math.floor(scroller.scrollTop / px);
+    const first = Math.max(0, top - SPARE);
+    const last = Math.min(items.length, top + Math.min(40, Math.ceil(height / px)) + SPARE);
     body.style.setProperty("--rows", String(items.length));
     element.classList.toggle("bare", !items.length);
     // what has no row is no grid
@@ -104,9 +106,13 @@ export function rows(options) {
   function row(item, index, before) {
     const key = options.keyOf(item);
     const known = before.get(key);
-    const element = known?.item === item ? known.element : made(item, key);
-    drawn.set(key, { item, element });
-    element.tabIndex = index === current ? 0 : -1;
+    const isSame = known?.item === item;
+    const element = isSame ? known.element : made(item, key);
+    drawn.set(key, { item, index, element });
+    // what is set again is laid out again
+    const tabIndex = index === current ? 0 : -1;
+    if (element.tabIndex !== tabIndex || !isSame) element.tabIndex = tabIndex;
+    if (isSame && known.index === index) return element;
     element.setAttribute("aria-rowindex", String(index + 2));
     element.style.setProperty("--row", String(index));
     return element;
