@@ -191,7 +191,8 @@ function paint(canvas, points, frame, at, metric) {
   pen.textAlign = "right";
   pen.textBaseline = "middle";
   for (const tick of ticks(lowest, highest, Math.max(2, Math.floor(height / 36)))) {
-    pen.fillText(figure(tick), PAD.left - 6, y(tick));
+    // a longer one is narrowed: charts above each other share their axis
+    pen.fillText(figure(tick), PAD.left - 6, y(tick), PAD.left - 8);
     line(pen, PAD.left, y(tick), width - PAD.right, y(tick));
   }
   pen.textAlign = "center";

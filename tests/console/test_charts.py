@@ -1,4 +1,4 @@
-"""Charts of one page have titles of their own."""
+"""Charts of one page have titles of their own, and axes that can be read."""
 
 import json
 import random
@@ -84,3 +84,32 @@ async def test_a_chart_says_its_title_to_those_who_cannot_see_it(browser: Any, d
             said = await chart.locator("canvas").get_attribute("aria-label")
             assert said.startswith(f"{name}: ")
             assert await chart.locator("caption").text_content() == name
+
+
+CUT = """(() => {
+  const own = CanvasRenderingContext2D.prototype.fillText, cut = [];
+  let count = 0;
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, y, most = Infinity) {
+    const width = Math.min(this.measureText(text).width, most);
+    const left = this.textAlign === "right" ? x - width : x - width / 2;
+    count += 1;
+    if (left < 0 || left + width > this.canvas.clientWidth + 1) cut.push(text);
+    return own.call(this, text, x, y, most);
+  };
+  for (const highest of [0.0000123, 1, 22_600_000, 7e11, 1e18, -88_000_000]) {
+    const {element, set} = m.chart(`up to ${highest}`);
+    document.getElementById("main").append(element);
+    const times = [0, 60_000, 120_000];
+    set({times, values: [highest * 0.97, highest, highest * 0.99]}, {startMs: 0, endMs: 120_000});
+  }
+  CanvasRenderingContext2D.prototype.fillText = own;
+  return {count, cut};
+})()"""
+
+
+async def test_no_figure_of_an_axis_is_cut(browser: Any, door: Door) -> None:
+    async with opened(browser, door) as view:
+        await view.log_in()
+        drawn = await view.module("charts/chart.js", CUT)
+        assert drawn["count"] > 20
+        assert drawn["cut"] == []
