@@ -187,3 +187,28 @@ async def test_what_is_read_ahead_is_what_the_page_reads_first(view: View, path:
     reads = [each for each in asked if each.startswith("/api/")]
     assert "session:refresh" in reads[0], reads
     assert sum("session:refresh" in each for each in reads) == 1, reads
+
+
+LIST = """(() => {
+  const list = m.rows({
+    name: "Numbers", columns: ["Number"], keyOf: each => String(each), cells: each => [each],
+  });
+  document.getElementById("main").replaceChildren(list.element);
+  list.set(Array.from({length: 500}, (_, index) => index));
+  const seen = list.element.querySelector(".rows").getBoundingClientRect();
+  const last = document.elementFromPoint(seen.left + 40, seen.bottom - 10);
+  return [Boolean(last?.closest(".row")), document.querySelectorAll(".row").length];
+})()"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 500), (1280, 900), (2160, 3840)])
+async def test_rows_fill_a_list_on_every_screen(
+    browser: Any, door: Door, width: int, height: int
+) -> None:
+    """However high it is: none is missing at the end, and few are in the document."""
+    async with opened(browser, door) as view:
+        await view.log_in()
+        await view.page.set_viewport_size({"width": width, "height": height})
+        is_filled, rows = await view.module("rows.js", LIST)
+        assert is_filled
+        assert rows <= 60
