@@ -46,14 +46,14 @@ export async function logIn(sent) {
 }
 
 /** Goes on with the session of this browser, if there is one. @returns {Promise<boolean>} */
-export async function resume() {
+async function resume() {
   if (!localStorage.getItem(BEGUN)) return false;
   refreshing ??= refresh().finally(() => (refreshing = null));
   return refreshing;
 }
 
 /** A token that holds a while, or null when nobody is logged in. @returns {Promise<string | null>} */
-export async function token() {
+async function token() {
   if (access && access.untilMs > Date.now()) return access.token;
   return (await resume()) ? (access?.token ?? null) : null;
 }

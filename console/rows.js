@@ -7,8 +7,9 @@ import { counted } from "./format.js";
 /** Two lines where the screen is narrow, as the style says. */
 const narrow = matchMedia("(max-width: 40rem)");
 const rowPx = () => (narrow.matches ? 64 : 44);
-/** Most of the height of the screen that a list has, as the style says. */
+/** Most of the height of the screen, and most rows, that a list has, as the style says. */
 const SCREEN_SHARE = 0.7;
+const SEEN_MOST = 40;
 /** Rows above and below those that are seen. */
 const SPARE = 8;
 /** After so long without a hand on the page nothing is under the pointer: new rows show up. */
@@ -77,7 +78,7 @@ export function rows(options) {
     const px = rowPx(),
       top = Math.floor(scroller.scrollTop / px);
     const first = Math.max(0, top - SPARE);
-    const last = Math.min(items.length, top + Math.min(40, Math.ceil(height / px)) + SPARE);
+    const last = Math.min(items.length, top + Math.min(SEEN_MOST, Math.ceil(height / px)) + SPARE);
     body.style.setProperty("--rows", String(items.length));
     element.classList.toggle("bare", !items.length);
     // what has no row is no grid

@@ -47,7 +47,7 @@ SERVICES = sorted(path.parent.name for path in REPOSITORY.glob("services/*/__mai
 STARTS = """
 import importlib, sys
 
-sys.addaudithook(lambda event, told: event == "compile" and print(told[1]))
+sys.addaudithook(lambda event, details: event == "compile" and print(details[1]))
 for name in sys.argv[1:]:
     importlib.import_module(f"services.{name}.__main__")
 """
