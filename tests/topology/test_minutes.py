@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from services.topology.minutes.minutes import Minutes
 from services.topology.minutes.packing import packed, unpacked
 from services.topology.minutes.sketch import CELLS, cells_of, quantile_s
-from services.topology.minutes.table import COUNTS, MinuteTable
+from services.topology.minutes.sums import summed
+from services.topology.minutes.table import COUNTS, MOST_SHAPES, MinuteTable
 from services.topology.model.events import LINES, SERVER
 from services.topology.traces.pending import Pending
 from services.topology.traces.settle import settle
+from services.topology.traces.shapes import OTHER_CALLS, OTHER_SHAPE
 from tests.properties import examples
 from tests.topology.events import NOW_NS, record, rows, span
 
@@ -100,6 +102,31 @@ def test_lines_that_come_together_count_in_the_minute_of_each() -> None:
     counted = {(0, 77, 9): 12, (0, 6, 17): 1}
     assert found == {MINUTE: counted, MINUTE + 1: {key: 2 * n for key, n in counted.items()}}
     assert [minutes.open[MINUTE + each].records for each in (0, 1)] == [1, 2]
+
+
+def test_of_shapes_beyond_the_most_what_is_called_several_times_is_kept() -> None:
+    """Whatever the other calls are; in minutes that are added up too."""
+    minute, loops = MinuteTable(), 0
+    for number in range(10, 10 + 4 * MOST_SHAPES):
+        once, often = (number, 0, 1), (8, 0, 4)
+        loops += number % 2
+        minute.add_shape(7, number, 1, (once, often) if number % 2 else (once,))
+    both = summed([minute, unpacked(packed(minute))])
+    for table, times in ((minute, 1), (both, 2)):
+        calls = {number: table.shape_calls[number] for _, number in table.shapes}
+        assert sum(table.shapes.values()) == times * 4 * MOST_SHAPES
+        assert len(table.shapes) == MOST_SHAPES + 2
+        looped = [number for number, made in calls.items() if (8, 0, 4) in made]
+        assert sum(table.shapes[7, number] for number in looped) == times * loops
+
+
+def test_a_bomb_of_shapes_is_bounded_and_counted() -> None:
+    minute = MinuteTable()
+    for number in range(10, 10 + 10 * MOST_SHAPES):
+        minute.add_shape(7, number, 1, ((number, 0, 4),))
+    assert sum(minute.shapes.values()) == 10 * MOST_SHAPES
+    assert len(minute.shapes) == 2 * MOST_SHAPES + 1
+    assert minute.shape_calls[OTHER_SHAPE] == OTHER_CALLS
 
 
 @pytest.mark.parametrize("seconds", [0.00005, 0.001, 0.02, 1.0, 30.0])

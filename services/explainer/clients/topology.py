@@ -35,6 +35,7 @@ _WAY: Final = {
     pb.CONNECTION_TYPE_ADDRESS: CallKind.ADDRESS,
     pb.CONNECTION_TYPE_ENTRY: CallKind.ENTRY,
 }
+_REST: Final = "(other)"
 _OUTWARD: Final = (pb.SPAN_KIND_CLIENT, pb.SPAN_KIND_PRODUCER)
 _REASON: Final = {pb.OriginReason.Value(f"ORIGIN_REASON_{each.name}"): each for each in Reason}
 
@@ -141,12 +142,18 @@ def _shape(change: pb.ShapeChange) -> Shape:
         calls=frozenset(
             DirectCall(service=each.service, operation=each.operation, times=each.times)
             for each in change.calls
+            if not _is_rest(each)
         ),
+        is_coarse=any(map(_is_rest, change.calls)),
         observed=change.observed,
         usual=change.usual,
         observed_total=change.observed_total,
         usual_total=change.usual_total,
     )
+
+
+def _is_rest(call: pb.ShapeCall) -> bool:
+    return not call.service and call.operation == _REST
 
 
 def _lines(change: pb.PatternChange) -> LogLines:

@@ -223,9 +223,9 @@ def _shape(found: ShapeChange, traces: Traces) -> Evidence:
         end_ms=traces.end_ms,
         labels=_labels(service=shape.service, operation=shape.operation, lacks=lacks, adds=adds),
         figures=(
-            Figure(name="answers", value=shape.observed, unit="1"),
+            Figure(name="answers", value=found.observed, unit="1"),
             Figure(name="all_answers", value=shape.observed_total, unit="1"),
-            Figure(name="usual_answers", value=shape.usual, unit="1"),
+            Figure(name="usual_answers", value=found.usual, unit="1"),
             Figure(name="all_usual_answers", value=shape.usual_total, unit="1"),
         ),
     )

@@ -131,6 +131,7 @@ class Shape:
     """Good answers of an operation that made the same direct calls.
 
     Attributes:
+        is_coarse: Of the calls only those are known that were made several times.
         observed: Of this shape in the observed span; `usual` in the other one.
         observed_total: Of any shape; `usual_total` in the other one.
     """
@@ -139,6 +140,7 @@ class Shape:
     service: str
     operation: str
     calls: frozenset[DirectCall] = frozenset()
+    is_coarse: bool = False
     observed: int = 0
     usual: int = 0
     observed_total: int = 0

@@ -14,7 +14,7 @@ over the shapes. Blind to what makes no calls.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,19 +33,26 @@ RARER: Final = 3.0
 SEVERAL: Final = 3.0
 """Times as long as usual, from which on answers take longer beyond doubt."""
 
+Callee = tuple[str, str]
+"""Service and operation."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeChange:
-    """A shape that comes more often than it used to.
+    """Answers that differ alike from the usual shape, and come more often than they used to.
 
     Attributes:
+        shape: The commonest of theirs.
+        observed: How many there are, of all shapes that differ so; `usual` in the other span.
         sigmas: How unlikely that is, ≥ 0, all shapes considered.
         share: Of the answers of its operation, beyond what is usual and what failures explain.
-        lacks: Calls of the usual shape that it does not make, or makes less often.
-        adds: Calls that it makes and the usual shape does not, or less often.
+        lacks: Calls of the usual shape that they do not make, or make less often.
+        adds: Calls that they make and the usual shape does not, or less often.
     """
 
     shape: Shape
+    observed: int
+    usual: int
     sigmas: float
     share: float
     lacks: tuple[str, ...] = ()
@@ -53,42 +60,110 @@ class ShapeChange:
 
 
 def changed_shapes(traces: Traces) -> list[ShapeChange]:
-    """What is beyond the usual, the least likely first."""
-    failed, given_up, unseen = _failed_calls(traces), _given_up(traces), _callers_unseen(traces)
-    commonest, slower = _commonest(traces.shapes), _slower(traces)
+    """What is beyond the usual, the least likely first; of one shape once."""
+    excuses, slower = _Excuses(traces), _slower(traces)
     questions = len(traces.shapes) * traces.looks
     found = []
-    for each in traces.shapes:
-        if not each.observed_total or not each.usual_total:
-            continue
-        usual_share = (each.usual + 0.5) / each.usual_total
-        place = each.service, each.operation
-        explained = failed.get(place, 0.0) + given_up.get(place, 0.0)
-        explained += max(
-            (unseen.get(c, 0.0) for c in _lacking(each, commonest[place])), default=0.0
-        )
-        own = each.observed - explained
-        lacks, adds = _difference(each, commonest[place])
-        if lacks and not adds and place in slower:
+    for answers in _alike(traces.shapes):
+        first = answers.shapes[0]
+        place = first.service, first.operation
+        if answers.lacks and not answers.adds and place in slower:
             continue  # who returns early is not slower: these were cut short by who asked
-        if own <= 0 or own / each.observed_total < RARER * usual_share:
+        observed = sum(each.observed for each in answers.shapes)
+        usual = sum(each.usual for each in answers.shapes)
+        own = observed - excuses(place, answers.absent)
+        usual_share = (usual + 0.5) / first.usual_total
+        if own <= 0 or own / first.observed_total < RARER * usual_share:
             continue
-        answers = System(services=frozenset(), observed=each.observed_total, usual=each.usual_total)
+        all_answers = System(
+            services=frozenset(), observed=first.observed_total, usual=first.usual_total
+        )
         found.append(
             ShapeChange(
-                shape=each,
-                sigmas=answers.surprise(own, each.usual, questions),
-                share=own / each.observed_total - each.usual / each.usual_total,
-                lacks=lacks,
-                adds=adds,
+                shape=max(answers.shapes, key=lambda each: (each.observed, _text(each))),
+                observed=observed,
+                usual=usual,
+                sigmas=all_answers.surprise(own, usual, questions),
+                share=own / first.observed_total - usual / first.usual_total,
+                lacks=tuple(answers.lacks),
+                adds=tuple(answers.adds),
             )
         )
-    return sorted(found, key=lambda c: (-c.sigmas, c.shape.service, c.shape.operation, c.lacks))
+    found.sort(key=lambda c: (-c.sigmas, c.shape.service, c.shape.operation, c.lacks, c.adds))
+    once = dict[Shape, ShapeChange]()
+    for each in found:
+        once.setdefault(each.shape, each)
+    return list(once.values())
 
 
-def _failed_calls(traces: Traces) -> Mapping[tuple[str, str], float]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answers:
+    """Shapes of an operation that all make some call more often than others, or less often.
+
+    Attributes:
+        lacks: Calls that they make less often; `adds` those that they make more often.
+        absent: Whom others of the operation call and none of these, by service and operation.
+    """
+
+    shapes: list[Shape]
+    lacks: list[str]
+    adds: list[str]
+    absent: frozenset[Callee]
+
+
+def _alike(shapes: Iterable[Shape]) -> Iterator[_Answers]:
+    """By how often they make one call, whatever else they call, for each call and number.
+
+    So it matters little that each way to lose spans is a shape of its own. Calls that tell the same
+    shapes apart are taken together.
+    """
+    places: dict[Callee, list[Shape]] = defaultdict(list)
+    for each in shapes:
+        if each.observed_total and each.usual_total:
+            places[each.service, each.operation].append(each)
+    for known in places.values():
+        made = [_times(each.calls) for each in known]
+        callees = sorted({callee for times in made for callee in times})
+        together: dict[tuple[int, ...], tuple[list[str], list[str]]] = {}
+        for callee in callees:
+            for least in sorted({times[callee] for times in made if callee in times}):
+                is_more = [times.get(callee, 0) >= least for times in made]
+                more = tuple(n for n, is_one in enumerate(is_more) if is_one)
+                fewer = tuple(
+                    n for n, is_one in enumerate(is_more) if not is_one and not known[n].is_coarse
+                )
+                for numbers, place in ((fewer, 0), (more, 1)):
+                    names = together.setdefault(numbers, ([], []))[place]
+                    if (name := _name(callee)) not in names:
+                        names.append(name)
+        for numbers, (lacks, adds) in together.items():
+            called = {callee for n in numbers for callee in made[n]}
+            if numbers:
+                yield _Answers(
+                    shapes=[known[n] for n in numbers],
+                    lacks=sorted(lacks),
+                    adds=sorted(adds),
+                    absent=frozenset(callees) - called,
+                )
+
+
+class _Excuses:
+    """How many answers of an operation are other than usual by no doing of their own."""
+
+    def __init__(self, traces: Traces) -> None:
+        self._failed = _failed_calls(traces)
+        self._given_up = _given_up(traces)
+        self._unseen = _callers_unseen(traces)
+
+    def __call__(self, place: Callee, absent: Iterable[Callee]) -> float:
+        """Of the operation at `place`, whose answers do not call those."""
+        unseen = max((self._unseen.get(each, 0.0) for each in absent), default=0.0)
+        return self._failed.get(place, 0.0) + self._given_up.get(place, 0.0) + unseen
+
+
+def _failed_calls(traces: Traces) -> Mapping[Callee, float]:
     """Calls that failed, by the operation that made them, beyond what is usual."""
-    found: dict[tuple[str, str], float] = defaultdict(float)
+    found: dict[Callee, float] = defaultdict(float)
     for each in traces.calls:
         usual = each.usual.errors / max(1, each.usual.spans)
         beyond = each.observed.errors - usual * each.observed.spans
@@ -96,12 +171,12 @@ def _failed_calls(traces: Traces) -> Mapping[tuple[str, str], float]:
     return found
 
 
-def _given_up(traces: Traces) -> Mapping[tuple[str, str], float]:
+def _given_up(traces: Traces) -> Mapping[Callee, float]:
     """Answers that were cut short because the caller gave up, by the operation that was called.
 
     A caller may have given up on any of those that it calls.
     """
-    found: dict[tuple[str, str], float] = defaultdict(float)
+    found: dict[Callee, float] = defaultdict(float)
     for origin in traces.origins:
         if origin.reason is Why.TOO_SLOW:
             found[origin.service, origin.operation] += origin.observed
@@ -111,7 +186,7 @@ def _given_up(traces: Traces) -> Mapping[tuple[str, str], float]:
     return found
 
 
-def _callers_unseen(traces: Traces) -> Mapping[tuple[str, str], float]:
+def _callers_unseen(traces: Traces) -> Mapping[Callee, float]:
     """Calls of an operation whose caller's span was lost, beyond what is usual.
 
     Others usually call it, and now it seems to be asked by nobody: then answers of those others
@@ -130,7 +205,7 @@ def _callers_unseen(traces: Traces) -> Mapping[tuple[str, str], float]:
     }
 
 
-def _slower(traces: Traces) -> frozenset[tuple[str, str]]:
+def _slower(traces: Traces) -> frozenset[Callee]:
     """Operations that take several times as long as usual, for half of the calls or the slowest."""
     return frozenset(
         (each.service, each.operation)
@@ -140,39 +215,20 @@ def _slower(traces: Traces) -> frozenset[tuple[str, str]]:
     )
 
 
-def _lacking(shape: Shape, usual: Shape) -> frozenset[tuple[str, str]]:
-    """Whom the usual shape calls and this one does not."""
-    own = {(each.service, each.operation) for each in shape.calls}
-    return frozenset((each.service, each.operation) for each in usual.calls) - own
-
-
-def _commonest(shapes: Iterable[Shape]) -> Mapping[tuple[str, str], Shape]:
-    found: dict[tuple[str, str], Shape] = {}
-    for each in shapes:
-        key = each.service, each.operation
-        found[key] = max(found.get(key, each), each, key=lambda shape: (shape.usual, _text(shape)))
-    return found
-
-
 def _text(shape: Shape) -> str:
     return str(sorted((c.service, c.operation, c.times) for c in shape.calls))
 
 
-def _difference(shape: Shape, usual: Shape) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The calls that it lacks beside the usual shape, and those that it adds."""
-    now, before = _times(shape.calls), _times(usual.calls)
-    names = sorted(now.keys() | before.keys())
-    lacks = tuple(n for n in names if now.get(n, 0) < before.get(n, 0))
-    return lacks, tuple(n for n in names if now.get(n, 0) > before.get(n, 0))
-
-
-def _times(calls: Iterable[DirectCall]) -> dict[str, int]:
-    found: dict[str, int] = defaultdict(int)
+def _times(calls: Iterable[DirectCall]) -> dict[Callee, int]:
+    found: dict[Callee, int] = defaultdict(int)
     for each in calls:
-        is_said = each.operation.startswith(each.service)
-        name = each.operation if is_said else f"{each.service} {each.operation}"
-        found[name.strip()] += each.times
-    return found
+        found[each.service, each.operation] += each.times
+    return dict(found)
+
+
+def _name(callee: Callee) -> str:
+    service, operation = callee
+    return operation if operation.startswith(service) else f"{service} {operation}".strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,7 +163,7 @@ def _by_operation(calls: Iterable[Call]) -> list[list[Call]]:
     """The calls of each operation that was served, whoever made them."""
     found: dict[tuple[str, str], list[Call]] = defaultdict(list)
     for each in calls:
-        if each.via in (CallKind.CALL, CallKind.ENTRY, CallKind.MESSAGING):
+        if each.via in (CallKind.CALL, CallKind.ENTRY, CallKind.MESSAGING) and not each.is_outward:
             found[each.service, each.operation].append(each)
     return [found[key] for key in sorted(found)]
 

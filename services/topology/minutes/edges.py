@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.topology.minutes.cells import SKETCHES, Cells, Int64s
+from services.topology.model.names import OTHER_ID
 
 EdgeKey = tuple[int, int, int, int, int]
 """Caller, operation, peer, kind, connection; see `Calls`."""
@@ -27,8 +28,6 @@ COUNTS: Final = (
 )
 """Columns of numbers, all of them sums; `weight` in 1024ths of a request."""
 
-OTHER_ID: Final = 1
-"""As operation or address: those beyond a limit."""
 MOST_OF_OPERATION: Final = 50
 """Callers and addresses of an operation that are kept apart."""
 MANY: Final = 5_000

@@ -8,7 +8,7 @@ import numpy as np
 from services.topology.minutes.cells import Int64s
 from services.topology.minutes.edges import COUNTS
 from services.topology.minutes.table import MinuteTable
-from services.topology.traces.shapes import ShapeCalls
+from services.topology.traces.shapes import OTHER_CALLS, OTHER_SHAPE, ShapeCalls
 
 
 class Packed(msgspec.Struct, array_like=True):
@@ -74,7 +74,8 @@ def merged(stored: Sequence[bytes]) -> MinuteTable:
         for pattern, traces in part.firsts:
             table.add_first(pattern, traces)
         for operation, number, answers in part.shapes:
-            table.add_shape(operation, number, answers, calls[number])
+            known = OTHER_CALLS if number == OTHER_SHAPE else calls[number]  # once stored as none
+            table.add_shape(operation, number, answers, known)
         for address, answering, answers in part.behind:
             table.add_behind((address, answering), answers)
         table.spans += part.spans

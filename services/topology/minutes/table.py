@@ -8,10 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.topology.minutes.cells import DURATION, OWN, WAIT
-from services.topology.minutes.edges import COUNTS, MANY, OTHER_ID, EdgeKey, Edges
+from services.topology.minutes.edges import COUNTS, MANY, EdgeKey, Edges
 from services.topology.minutes.sketch import cells_of
+from services.topology.model.names import OTHER_ID
 from services.topology.traces.settle import Calls
-from services.topology.traces.shapes import OTHER_SHAPE, ShapeCalls, Shapes
+from services.topology.traces.shapes import (
+    OTHER_CALLS,
+    OTHER_SHAPE,
+    ShapeCalls,
+    Shapes,
+    coarse,
+)
 
 OriginKey = tuple[int, int, int, int]
 """Operation, peer, reason, detail; see `Calls`."""
@@ -121,15 +128,21 @@ class MinuteTable:
             self.add_shape(operation, number, answers, shapes.calls[number])
 
     def add_shape(self, operation: int, number: int, answers: int, calls: ShapeCalls) -> None:
-        """Adds answers of one shape, or of the rest where there are shapes enough."""
+        """Adds answers of one shape; where there are shapes enough, of a coarse one or the rest."""
+        if not self._has_room(operation, number, MOST_SHAPES):
+            number, calls = coarse(calls)
+            if not self._has_room(operation, number, 2 * MOST_SHAPES):
+                number, calls = OTHER_SHAPE, OTHER_CALLS
         key = (operation, number)
         if key not in self.shapes:
-            known = self.shape_counts.get(operation, 0)
-            if known >= MOST_SHAPES or (known and len(self.shapes) >= MANY):
-                key, calls = (operation, OTHER_SHAPE), ()
-            self.shape_counts[operation] = known + 1
+            self.shape_counts[operation] = self.shape_counts.get(operation, 0) + 1
         self.shapes[key] = self.shapes.get(key, 0) + answers
-        self.shape_calls[key[1]] = calls
+        self.shape_calls[number] = calls
+
+    def _has_room(self, operation: int, number: int, most: int) -> bool:
+        known = self.shape_counts.get(operation, 0)
+        full = known >= most or (known > 0 and len(self.shapes) >= MANY)
+        return (operation, number) in self.shapes or not full
 
     def add_answers(self, addresses: NDArray[np.uint32], operations: NDArray[np.uint64]) -> None:
         """Adds calls of addresses that operations answered."""

@@ -7,6 +7,8 @@ from typing import Final
 
 OTHER: Final = "(other)"
 """Stands for what is beyond a limit."""
+OTHER_ID: Final = 1
+"""The same as an id, of operations and addresses."""
 SLOTS: Final = 5
 """Examples of one operation, type, pattern and hour."""
 _HOUR_NS: Final = 3_600_000_000_000

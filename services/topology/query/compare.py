@@ -239,7 +239,7 @@ def _shapes(
         for (operation, number), answers in side.table.shapes.items():
             place = known.operation(operation)
             if near is None or place.service in near:
-                key = (place, known.shape(number, side.table.shape_calls[number]))
+                key = (place, known.shape(side.table.shape_calls[number]))
                 shapes[key] = shapes.get(key, 0) + answers
                 totals[place] = totals.get(place, 0) + answers
         return shapes, totals

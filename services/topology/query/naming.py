@@ -7,13 +7,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
-from services.topology.minutes.edges import OTHER_ID, EdgeKey
+from services.topology.minutes.edges import EdgeKey
 from services.topology.minutes.table import MinuteTable
 from services.topology.model import events as model
-from services.topology.model.names import OTHER, Named
+from services.topology.model.names import OTHER, OTHER_ID, Named
 from services.topology.store.names import ADDRESS, EXCEPTION, OPERATION, PATTERN, NameStore
 from services.topology.traces import settle
-from services.topology.traces.shapes import OTHER_SHAPE, ShapeCalls
+from services.topology.traces.shapes import ShapeCalls
 
 UNKNOWN: Final = "unknown"
 """Stands for whom was called where the sender does not say it."""
@@ -91,15 +91,15 @@ class Dictionary:
             return f"grpc {number - _GRPC}" if number >= _GRPC else f"http {number}"
         return ""
 
-    def shape(self, number: int, calls: ShapeCalls) -> tuple[tuple[Named, int], ...]:
+    def shape(self, calls: ShapeCalls) -> tuple[tuple[Named, int], ...]:
         """The calls of a shape by name."""
-        if number == OTHER_SHAPE:
-            return ((Named("", OTHER), 1),)
         called = [(self.callee(operation, peer), times) for operation, peer, times in calls]
         return tuple(sorted(called, key=lambda each: (each[0].service, each[0].name, each[1])))
 
     def callee(self, operation: int, peer: int) -> Named:
-        """Whom a call called."""
+        """Whom a call called; nobody where that was not kept."""
+        if operation == OTHER_ID:
+            return Named("", OTHER)
         named = self.operation(operation)
         return Named(self.address(peer), named.name) if peer else named
 

@@ -7,13 +7,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from services.topology.model.names import OTHER_ID
+
 ShapeCall = tuple[int, int, int]
 """Operation, peer as in `Calls`, and how many times: 1, 2, 3, or 4 for four to seven, and so on."""
 ShapeCalls = tuple[ShapeCall, ...]
 
 OTHER_SHAPE: Final = 1
+OTHER_CALLS: Final[ShapeCalls] = ((OTHER_ID, 0, 1),)
 _NO_CALLS: Final = 2
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_MASK: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,25 @@ def shapes_of(
         ends_ns=ends_ns,
         calls=_calls_by_number(numbers, groups, times),
     )
+
+
+def coarse(calls: ShapeCalls) -> tuple[int, ShapeCalls]:
+    """Number and calls of a shape of which only what it called several times is kept.
+
+    Where spans are lost an operation has a shape for each way to lose them, more than can be kept;
+    a call in a loop and a query too many still show. Again coarse, it is the same.
+
+    >>> coarse(((7, 0, 1), (8, 0, 4)))[1]
+    ((1, 0, 1), (8, 0, 4))
+    >>> coarse(((7, 0, 1),)) == (OTHER_SHAPE, OTHER_CALLS)
+    True
+    """
+    several = tuple(each for each in sorted(calls) if each[2] > 1)
+    number = OTHER_SHAPE
+    for operation, peer, times in several:
+        mixed = ((operation * int(_MIX)) & _MASK) ^ peer
+        number = (number + (mixed ^ (mixed >> 31) ^ times) * int(_MIX)) & _MASK
+    return number, (*OTHER_CALLS, *several)
 
 
 def _calls_by_number(

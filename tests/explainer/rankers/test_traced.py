@@ -1,6 +1,7 @@
 """Who is named by what traces do other than usual."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -368,6 +369,57 @@ def test_more_looks_make_the_same_count_less_telling(looks: int) -> None:
     once = traces(origins=[origin("pay", 3)])
     scores = [FirstToFail().rank(case(each)).suspects[0].score for each in (found, once)]
     assert (scores[0] < scores[1]) == (looks > 1)
+
+
+def lossy_shapes(times: int) -> list[Shape]:
+    """Answers of `web` that call `cart` so many times and four others once; half are not seen.
+
+    Each way to lose them is a shape. Of those beyond a limit only what is called several times is
+    known.
+    """
+    others = [DirectCall(service=f"other{n}", operation="Get") for n in range(4)]
+    found = []
+    for seen in product((False, True), repeat=5):
+        rest = frozenset(each for each, kept in zip(others, seen, strict=False) if kept)
+        for often, usual, observed in ((1, USUAL // 32, 0), (times, 0, OBSERVED // 32)):
+            cart = {DirectCall(service="cart", operation="Add", times=often)} if seen[4] else set()
+            found.append(
+                Shape(
+                    evidence_id=f"s{len(found)}", service="web", operation="GET /buy",
+                    calls=rest | cart, observed=observed, usual=usual,
+                    observed_total=OBSERVED, usual_total=USUAL,
+                )
+            )  # fmt: skip
+    unknown = {DirectCall(service="cart", operation="Add", times=times)} if times > 1 else set()
+    coarse = Shape(
+        service="web", operation="GET /buy", calls=frozenset(unknown), is_coarse=True,
+        usual=0, observed=OBSERVED // 10, observed_total=OBSERVED, usual_total=USUAL,
+    )  # fmt: skip
+    return [*found, coarse]
+
+
+@pytest.mark.parametrize(("times", "expected"), [(8, "web"), (1, "")])
+def test_a_call_in_a_loop_is_seen_though_half_of_the_spans_are_lost(
+    times: int, expected: str
+) -> None:
+    found = traces(shapes=lossy_shapes(times))
+    assert named(rank(case(found))) == expected
+    for change in changed_shapes(found)[:1]:
+        assert (change.lacks, change.adds) == ((), ("cart Add",))
+        assert change.observed == 16 * (OBSERVED // 32) + OBSERVED // 10
+
+
+@pytest.mark.parametrize("is_outward", [True, False])
+def test_what_a_call_takes_whose_caller_was_lost_is_not_the_time_of_who_made_it(
+    is_outward: bool,
+) -> None:
+    """Spans of `web` are lost: what it calls seems to come in, and takes what `pay` takes."""
+    alone = Call(
+        service="web", operation="Charge", via=CallKind.ENTRY, is_outward=is_outward,
+        observed=counts(40, own=0.8), usual=counts(400),
+    )  # fmt: skip
+    ranking = LongerWaits().rank(case(traces([*calls(), alone])))
+    assert named(ranking) == ("" if is_outward else "web")
 
 
 def test_shapes_of_a_new_operation_have_no_past_to_differ_from() -> None:

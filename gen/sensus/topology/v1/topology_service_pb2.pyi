@@ -619,7 +619,9 @@ class ShapeChange(_message.Message):
     """In what is usual."""
     @_builtins.property
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShapeCall]:
-        """The direct calls of one answer, by name; empty where it made none."""
+        """The direct calls of one answer, by name; empty where it made none. Where an operation has too
+        many shapes only what is called several times is kept, beside "(other)" of no service.
+        """
 
     def __init__(
         self,
