@@ -1,13 +1,11 @@
 """Selectors are Prometheus' own, with the place of each mistake."""
 
 import contextlib
-import doctest
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import mesh.selector
 from mesh.selector import SelectorError, parse, written, written_any
 
 LABELS = {"__name__": "cpu_usage", "host": "a", "core": "2"}
@@ -128,10 +126,6 @@ def test_every_label_set_selects_itself(labels: dict[str, str], metric: str) -> 
     selector = parse(written(metric, labels))
     assert selector.matches(whole)
     assert {each.name for each in selector.matchers} | {"__name__"} == {*whole}
-
-
-def test_the_examples_hold() -> None:
-    assert doctest.testmod(mesh.selector).failed == 0
 
 
 @given(st.text(max_size=60))

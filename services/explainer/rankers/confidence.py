@@ -35,7 +35,7 @@ def standing(ranked: Sequence[float]) -> float:
     """Probability 0..`SUREST` that there is a fault to explain at all, by falling scores.
 
     >>> standing([]), standing([0.0]), round(standing([1.4]), 2)
-    (0.0, 0.0, 0.48)
+    (0.0, 0.0, 0.47)
     """
     if not ranked or ranked[0] <= 0:
         return 0.0

@@ -16,7 +16,7 @@ of the series does not matter.
 ...     observed_start_ms=6000, observed_end_ms=7000)
 >>> found = deviation(window)
 >>> found.direction, found.change_ms, round(found.size, 1)
-(1, 6000, 9.4)
+(1, 6000, 7.9)
 """
 
 from dataclasses import replace

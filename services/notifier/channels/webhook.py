@@ -48,7 +48,7 @@ def signature(secret: str, time_s: int, body: bytes) -> str:
     """`t=…,v1=…`: HMAC-SHA256 over the time, a dot and the body.
 
     >>> signature("s", 1, b"{}")[:8]
-    't=1,v1=d'
+    't=1,v1=b'
     """
     signed = f"{time_s}.".encode() + body
     mac = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()

@@ -1,7 +1,5 @@
 """Laws that every context of the engine keeps."""
 
-import doctest
-import importlib
 from pathlib import Path
 
 import numpy as np
@@ -134,9 +132,3 @@ def test_noise_that_is_always_new_soon_surprises_little(index: int) -> None:
         surprise.append(_score(state, sample, index))
         _learn(state, sample)
     assert np.mean(surprise[-500:]) < 0.5
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_examples_in_docstrings_hold(name: str) -> None:
-    module = importlib.import_module(f"services.detector.detectors.{name}")
-    assert doctest.testmod(module).failed == 0
