@@ -7,6 +7,10 @@ from typing import Any, Final, TypeVar, cast
 import numba
 from numba import types
 
+from mesh.blas import without_blas
+
+without_blas()
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 INT64: Final = types.int64

@@ -9,12 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from mesh.blas import without_blas
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 try:
     import numba
 except ImportError:
     numba = None  # type: ignore[assignment]
+else:
+    without_blas()
 
 COMPILED = numba is not None
 
