@@ -36,6 +36,9 @@ class SharedProduct:
                 "OTEL_BSP_SCHEDULE_DELAY": "200",
                 "SENSUS_WARMUP_SAMPLES": "2000",
                 "SENSUS_WARMUP_S": "0",
+                # beside the tests an idle product computes, and these are what they wait for
+                "SENSUS_TOPOLOGY_SETTLE_S": "4",
+                "SENSUS_TOPOLOGY_CHECKPOINT_INTERVAL_S": "1",
                 **UNLIMITED,
                 "SENSUS_ALERTS_PER_WEEK": "0",
                 "SENSUS_LLM_PROVIDERS": model,
