@@ -103,21 +103,29 @@ class HistogramSteps:
         labels = dict(whole.labels) | {"quantile": f"{quantile:g}"}
         return definition([*labels.items()])
 
-    def values(self, wholes: Sequence[Definition], found: Histograms) -> Float64s:
+    def values(
+        self, wholes: Sequence[Definition], found: Histograms, good: NDArray[np.bool_]
+    ) -> Float64s:
         """float64[histograms, PARTS]: count, sum, quantiles; NaN where there is nothing to say.
 
-        `wholes` has the label set of each.
+        `wholes` has the label set of each. One that is not `good` is not remembered: it would take
+        the place of the one before those to come.
         """
         values = np.full((len(found), PARTS), np.nan)
         values[:, 0], values[:, 1] = found.counts, found.sums
         if len(found):
-            values[:, 2:] = self._quantiles(wholes, found)
+            values[:, 2:] = self._quantiles(wholes, found, good)
         return values
 
-    def _quantiles(self, wholes: Sequence[Definition], found: Histograms) -> Float64s:
+    def _quantiles(
+        self, wholes: Sequence[Definition], found: Histograms, good: NDArray[np.bool_]
+    ) -> Float64s:
         from services.ingest.wire.quantiles import step_quantiles
 
-        before = [self._before(wholes, found, place) for place in range(len(found))]
+        before = [
+            self._before(wholes, found, place) if is_good else None
+            for place, is_good in enumerate(good.tolist())
+        ]
         earlier = [_NOTHING if each is None else (each.keys, each.buckets) for each in before]
         known = np.array([each is not None for each in before], np.bool_) | found.is_step
         sizes = [len(keys) for keys, _ in earlier]

@@ -12,6 +12,8 @@ from services.ingest.model.foreign import Broken, ForeignBatch
 from services.ingest.model.samples import Float64s, Int64s
 from services.ingest.model.writes import Definition, SampleReason
 
+ANY_TIME: Final = 2**63 - 1
+"""The latest time where no time is too late."""
 NOT_FINITE: Final = "a difference must be a finite number: it is added to a total"
 _MISFIT: Final = "the numbers of buckets, of spans or of bounds do not fit, or the scale is unknown"
 
@@ -38,8 +40,9 @@ class Numbers:
 class Rows:
     """Rows that are being gathered. Records are numbered in the order in which they are added."""
 
-    def __init__(self) -> None:
-        """Begins without any."""
+    def __init__(self, latest_ms: int = ANY_TIME) -> None:
+        """Begins without any. Who is later than `latest_ms` is refused when the rows are written."""
+        self._latest_ms = latest_ms
         self._definitions: list[Definition] = []
         self._counts: list[Int64s] = []
         self._records: list[Int64s] = []
@@ -87,7 +90,7 @@ class Rows:
     ) -> None:
         """A record per histogram, and a row for each thing that it has to say."""
         known = [definitions[owner] for owner in found.owners.tolist()]
-        values = steps.values(known, found)
+        values = steps.values(known, found, ~broken & (found.timestamps_ms <= self._latest_ms))
         infinite = found.is_delta & np.isinf(found.sums)
         has_value = ~np.isnan(values) | (values.view(np.uint64) == STALE)
         has_value[broken | infinite] = False

@@ -22,7 +22,7 @@ from services.ingest.otlp.attributes import labelled, pairs
 from services.ingest.otlp.exemplars import exemplars
 from services.ingest.otlp.metric_forms import BODY, HISTOGRAM, KINDS, SUMMARY, Kind, Metrics
 from services.ingest.otlp.resources import UNREADABLE
-from services.ingest.rows import Rows, joined
+from services.ingest.rows import ANY_TIME, Rows, joined
 from services.ingest.wire.fields import MOST_MESSAGES, Fields, Spans, chunk, varint
 from services.ingest.wire.texts import Texts
 from services.ingest.wire.trees import TreeReader
@@ -53,12 +53,14 @@ class OtlpMetrics:
 class _Body:
     """A body that is being read."""
 
-    def __init__(self, metrics: Metrics, resources: Int64s, numbers: Int64s) -> None:
+    def __init__(
+        self, metrics: Metrics, resources: Int64s, numbers: Int64s, latest_ms: int
+    ) -> None:
         """`resources` and `numbers` are what stands for each resource and each metric."""
         self.metrics = metrics
         self.resources = resources
         self.numbers = numbers
-        self.rows = Rows()
+        self.rows = Rows(latest_ms)
         self.places: list[Int64s] = []
         self.met: dict[Metadata, None] = {}
         self.exemplars = 0
@@ -82,8 +84,8 @@ class OtlpMetricsReader:
         self._steps = HistogramSteps()
         self._target_hours: dict[int, int] = {}
 
-    def read(self, raw: bytes) -> OtlpMetrics:
-        """The rows of a body.
+    def read(self, raw: bytes, latest_ms: int = ANY_TIME) -> OtlpMetrics:
+        """The rows of a body. Who is later than `latest_ms` will be refused.
 
         Raises:
             InvalidInput: BODY_BROKEN or TOO_MANY_FIELDS.
@@ -91,13 +93,14 @@ class OtlpMetricsReader:
         metrics = Metrics(raw, self._tree.read(raw))
         resources = self._resources.numbers(raw, metrics.resource_spans)
         numbers = self._metrics.numbers(*metrics.heads, resources[metrics.owners])
-        body = _Body(metrics, resources, numbers)
+        body = _Body(metrics, resources, numbers, latest_ms)
         self._add_numbers(body)
         for kind, spans in metrics.distributions():
             self._add_distributions(body, kind, spans)
         batch, targets = body.rows.batch(joined(body.places, np.int64)), dict[int, int]()
-        if len(batch.values):
-            targets = self._add_targets(body, int(np.maximum.reduce(batch.timestamps_ms)))
+        times_ms = batch.timestamps_ms[batch.timestamps_ms <= latest_ms]
+        if len(times_ms):
+            targets = self._add_targets(body, int(np.maximum.reduce(times_ms)))
             batch = body.rows.batch(batch.places) if targets else batch
         return OtlpMetrics(
             batch, metrics, [*body.met], targets, body.exemplars, body.examples[:MOST_OF_BODY]

@@ -20,7 +20,7 @@ from services.ingest.model.metadata import Metadata, metadata, name_of
 from services.ingest.model.writes import Definition
 from services.ingest.prometheus.exemplars import exemplars_v1, exemplars_v2
 from services.ingest.prometheus.native import native_histograms
-from services.ingest.rows import Rows
+from services.ingest.rows import ANY_TIME, Rows
 from services.ingest.wire.fields import (
     MOST_FIELDS,
     Fields,
@@ -84,8 +84,8 @@ class RemoteWriteReader:
         self._symbols = Texts(2 * _MOST_SYMBOLS)
         self._steps = HistogramSteps()
 
-    def read_v1(self, body: bytes) -> RemoteWriteBody:
-        """A prometheus.WriteRequest.
+    def read_v1(self, body: bytes, latest_ms: int = ANY_TIME) -> RemoteWriteBody:
+        """A prometheus.WriteRequest. Who is later than `latest_ms` will be refused.
 
         Raises:
             InvalidInput: BODY_BROKEN or TOO_MANY_FIELDS.
@@ -100,10 +100,10 @@ class RemoteWriteReader:
             met = _metadata_alone(body, tables[_METADATA])
         if tables.count(_EXEMPLAR):
             examples = exemplars_v1(body, tables[_EXEMPLAR].whole(), definitions)
-        return self._body(body, tables, definitions, met, examples)
+        return self._body(body, tables, latest_ms, definitions, met, examples)
 
-    def read_v2(self, body: bytes) -> RemoteWriteBody:
-        """An io.prometheus.write.v2.Request.
+    def read_v2(self, body: bytes, latest_ms: int = ANY_TIME) -> RemoteWriteBody:
+        """Like `read_v1`, an io.prometheus.write.v2.Request.
 
         Raises:
             InvalidInput: BODY_BROKEN or TOO_MANY_FIELDS.
@@ -123,18 +123,19 @@ class RemoteWriteReader:
         definitions = self._by_symbols.of(*keys, read)
         if tables.count(_EXEMPLAR):
             examples = exemplars_v2(body, tables[_EXEMPLAR].whole(), definitions, symbols)
-        return self._body(body, tables, definitions, met, examples)
+        return self._body(body, tables, latest_ms, definitions, met, examples)
 
     def _body(
         self,
         body: bytes,
         tables: Tables,
+        latest_ms: int,
         definitions: Sequence[Definition],
         met: Sequence[Metadata],
         examples: Sequence[Exemplar],
     ) -> RemoteWriteBody:
         samples, histograms = tables[_SAMPLE], tables.count(_HISTOGRAM)
-        places, rows = samples.parents, Rows()
+        places, rows = samples.parents, Rows(latest_ms)
         rows.add_series(definitions, places, samples.int64("time"), samples.float64("value"))
         if histograms:
             native = tables[_HISTOGRAM].whole()

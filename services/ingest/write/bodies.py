@@ -87,6 +87,10 @@ class BodyWriter:
         self._budget = budget
         self._reader = reader
 
+    def latest_ms(self) -> int:
+        """Up to when a record may be dated now."""
+        return self._intake.latest_ms()
+
     @asynccontextmanager
     async def room(self, caller: str, kind: str, body: bytes) -> "AsyncIterator[BodyReservation]":
         """Room for a body of a caller while the block runs; what ends the block is counted.

@@ -65,6 +65,10 @@ class Intake:
         self._turns = Turns()
         self.limits = limits
 
+    def latest_ms(self) -> int:
+        """Rows that are dated later are refused now."""
+        return self._clock.now_ms() + self.limits.future_ms
+
     def table(self) -> SeriesTable:
         """An empty dictionary for a new sender."""
         return SeriesTable(self.limits.max_stream_series)

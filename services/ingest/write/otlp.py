@@ -40,7 +40,9 @@ class OtlpWrites:
             Unavailable: Nothing is acknowledged; send the body again.
         """
         async with self._bodies.room(caller, _KIND, body) as room:
-            found = await room.read(self._reader.read)
+            found = await room.read(
+                lambda content: self._reader.read(content, self._bodies.latest_ms())
+            )
             ack = await self._bodies.write(caller, _KIND, body, found.batch)
             self._reader.committed(found)
             self._bodies.notes.note(caller, found.metadata)

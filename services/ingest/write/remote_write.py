@@ -39,7 +39,7 @@ class RemoteWrites:
         read = self._reader.read_v1 if version == 1 else self._reader.read_v2
         kind = f"remote write {version}"
         async with self._bodies.room(caller, kind, body) as room:
-            found = await room.read(read)
+            found = await room.read(lambda content: read(content, self._bodies.latest_ms()))
             ack = await self._bodies.write(caller, kind, body, found.batch)
             self._bodies.notes.note(caller, found.metadata)
             kept = await self._exemplars.keep(caller, found.exemplars, found.examples)

@@ -185,6 +185,23 @@ def test_a_histogram_is_its_count_its_sum_and_quantiles_of_its_step() -> None:
     assert third["latency0.5"] == 4.0  # behind the last bound nothing is known but the bound
 
 
+def test_a_histogram_that_is_refused_leaves_the_quantiles_of_the_next_ones_alone() -> None:
+    reader = OtlpMetricsReader()
+    unspecified, years_ahead = histogram(1500, [9, 9, 9, 9], temporality=0), 10**12
+    for body in (histogram(1000, [9, 0, 0, 0]), unspecified, histogram(years_ahead, [9, 9, 9, 9])):
+        reader.read(body, latest_ms=300_000)
+    read = reader.read(histogram(2000, [9, 4, 0, 0]), latest_ms=300_000)
+    assert read.batch.values.tolist() == pytest.approx([13, 3, 1.5, 1.95, 1.99])
+
+
+def test_a_resource_says_who_it_is_now_whatever_its_points_say() -> None:
+    points = [({}, 1000, 1), ({"k": "v"}, 10**12, 1)]
+    body = request_of([({}, [("up", "", "gauge", points)])]).SerializeToString()
+    batch = OtlpMetricsReader().read(body, latest_ms=300_000).batch
+    assert dict(batch.definitions[-1].labels)["__name__"] == "target_info"
+    assert batch.timestamps_ms.tolist() == [1000, 10**12, 1000]
+
+
 def test_a_histogram_of_differences_is_a_step_by_itself() -> None:
     found = values(OtlpMetricsReader(), histogram(1000, [0, 0, 10, 0], temporality=1))
     assert found["latency0.5"] == pytest.approx(3.0)

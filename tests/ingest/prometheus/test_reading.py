@@ -234,6 +234,14 @@ def test_a_native_histogram_is_its_count_its_sum_and_quantiles_of_its_step() -> 
     assert reset["latency0.5"] == pytest.approx(4 * 2**0.5)
 
 
+def test_a_histogram_years_ahead_leaves_the_quantiles_of_the_next_ones_alone() -> None:
+    reader = RemoteWriteReader()
+    for at_ms, counts in ((1000, [4, 0, 4]), (10**12, [9, 9, 9])):
+        reader.read_v1(native(at_ms, counts).SerializeToString(), latest_ms=300_000)
+    found = reader.read_v1(native(2000, [6, 0, 6]).SerializeToString(), latest_ms=300_000)
+    assert found.batch.values[2] == pytest.approx(2.0)
+
+
 def test_a_stale_histogram_ends_its_count_and_sum() -> None:
     stale = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
     found = read_histograms(RemoteWriteReader(), native(1000, [], sum=stale))
