@@ -142,8 +142,12 @@ def summaries(points: Fields) -> tuple[Histograms, NDArray[np.bool_]]:
 
 
 def quantiles(body: bytes, points: Fields) -> tuple[Int64s, Float64s, Float64s]:
-    """SummaryDataPoint: whose each quantile is, which one, and its value."""
-    spans = points.spans(chunk(6))
+    """SummaryDataPoint: whose each quantile is, which one, and its value.
+
+    Raises:
+        InvalidInput: TOO_MANY_FIELDS: each will be a series of its own.
+    """
+    spans = points.spans(chunk(6)).few()
     each = Fields(body, spans)
     return spans.parents, each.float64(fixed64(1)), each.float64(fixed64(2))
 

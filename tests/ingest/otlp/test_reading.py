@@ -202,6 +202,15 @@ def test_a_resource_says_who_it_is_now_whatever_its_points_say() -> None:
     assert batch.timestamps_ms.tolist() == [1000, 10**12, 1000]
 
 
+def test_a_summary_of_too_many_quantiles_is_refused_before_they_are_kept() -> None:
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="latency")
+    point = metric.summary.data_points.add(time_unix_nano=10**15)
+    point.quantile_values.extend([pb.SummaryDataPoint.ValueAtQuantile()] * 100_001)
+    with pytest.raises(InvalidInput, match="in parts"):
+        OtlpMetricsReader().read(request.SerializeToString())
+
+
 def test_a_histogram_of_differences_is_a_step_by_itself() -> None:
     found = values(OtlpMetricsReader(), histogram(1000, [0, 0, 10, 0], temporality=1))
     assert found["latency0.5"] == pytest.approx(3.0)
