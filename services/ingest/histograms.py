@@ -84,6 +84,8 @@ class HistogramSteps:
         self._bytes = 0
         self._states: dict[bytes, tuple[_State | None, _State]] = {}
         self._parts: dict[bytes, tuple[Definition, ...]] = {}
+        self._part_bytes: dict[bytes, int] = {}
+        self._parts_bytes = 0
 
     def parts(self, whole: Definition) -> Sequence[Definition]:
         """The series of a histogram: count, sum, then the quantiles."""
@@ -92,8 +94,12 @@ class HistogramSteps:
         known = self._parts.get(whole.digest)
         if known is None:
             known = self._parts[whole.digest] = _parts(whole)
-            while len(self._parts) * PARTS * _ENTRY_BYTES > self._most_bytes:
-                del self._parts[next(iter(self._parts))]
+            size = self._part_bytes[whole.digest] = PARTS * _ENTRY_BYTES + whole.text_bytes
+            self._parts_bytes += size
+            while self._parts_bytes > self._most_bytes:
+                oldest = next(iter(self._parts))
+                self._parts_bytes -= self._part_bytes.pop(oldest)
+                del self._parts[oldest]
         return known
 
     def quantile(self, whole: Definition, quantile: float) -> Definition:

@@ -41,7 +41,7 @@ class Rows:
     """Rows that are being gathered. Records are numbered in the order in which they are added."""
 
     def __init__(self, latest_ms: int = ANY_TIME) -> None:
-        """Begins without any. Who is later than `latest_ms` is refused when the rows are written."""
+        """Begins without any; who is later than `latest_ms` is refused when they are written."""
         self._latest_ms = latest_ms
         self._definitions: list[Definition] = []
         self._counts: list[Int64s] = []

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.errors import InvalidInput
+from services.ingest.histograms import HistogramSteps
 from services.ingest.label_sets import LabelSets
 from services.ingest.model.definitions import definition
 from services.ingest.wire.fields import Spans
@@ -58,6 +59,32 @@ def test_label_sets_are_read_once_until_they_are_forgotten() -> None:
     assert ask(b"f", b"g", b"a", b"b") == ["f", "g", "a", "b"]  # and another, with c and d gone
     assert ask(b"c", b"a") == ["c", "a"]
     assert read[4:] == [b"e", b"f", b"g", b"c"]
+
+
+def test_label_sets_of_long_texts_are_forgotten_sooner() -> None:
+    """A short ref may stand for a long text: what is kept is bounded by the texts."""
+    sets, read = LabelSets(most=100, most_text_bytes=3000), list[int]()
+
+    def ask(number: int) -> None:
+        def made(places: list[int]) -> list[object]:
+            read.append(number)
+            return [definition([("__name__", "up"), ("l", "x" * 1000 + str(number))])]
+
+        sets.of(*spans_of([bytes([number])]), made)
+
+    for number in (*range(3), *range(3), 3, 2, 4, 5, 6, 2, 0):
+        ask(number)
+    assert read == [0, 1, 2, 3, 4, 5, 6, 0]
+
+
+def test_series_of_a_histogram_with_long_texts_are_forgotten_sooner() -> None:
+    steps = HistogramSteps(most_bytes=10_000)
+    short = definition([("__name__", "a")])
+    long = definition([("__name__", "b"), *((f"l{n}", "x" * 2000) for n in range(4))])
+    first = steps.parts(short)
+    assert steps.parts(short) is first
+    steps.parts(long)
+    assert steps.parts(short) is not first
 
 
 def test_a_body_that_cannot_be_read_leaves_the_next_one_alone() -> None:

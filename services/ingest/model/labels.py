@@ -28,6 +28,13 @@ class SeriesKey:
     labels: Labels
     digest: bytes
 
+    @property
+    def text_bytes(self) -> int:
+        """About how much memory its texts take at most; many of them are those of others, too."""
+        return sum(
+            len(text) if text.isascii() else 4 * len(text) for pair in self.labels for text in pair
+        )
+
 
 def series_key(pairs: Sequence[tuple[str, str]]) -> SeriesKey:
     """The identity of a series.

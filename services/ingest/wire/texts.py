@@ -26,6 +26,7 @@ class _Generation:
         self._arena = np.empty(most_bytes, np.uint8)
         self._used = np.zeros(3, np.int64)
         self._values: NDArray[Any] = np.empty(most, dtype)
+        self.weight = 0
 
     def found(self, body: Body, spans: Spans, scopes: Int64s, *, adds: bool) -> "_Found | None":
         """Where the texts of a body are; None when there is no room for all."""
@@ -85,9 +86,22 @@ class Remembered:
     A generation must have room for all texts of one body.
     """
 
-    def __init__(self, most: int, dtype: Any, most_bytes: int = MOST_BYTES) -> None:
-        """Generations of `most` texts in `most_bytes`, with values of a numpy type."""
+    def __init__(
+        self,
+        most: int,
+        dtype: Any,
+        most_bytes: int = MOST_BYTES,
+        *,
+        weigh: Callable[[NDArray[Any]], int] | None = None,
+        most_weight: int = 0,
+    ) -> None:
+        """Generations of `most` texts in `most_bytes`, with values of a numpy type.
+
+        Where values `weigh` something, the body with which a generation gets heavier than
+        `most_weight` is its last.
+        """
         self._most, self._most_bytes, self._dtype = most, most_bytes, dtype
+        self._weigh, self._most_weight = weigh, most_weight
         self._seed = np.uint64(secrets.randbits(64))
         self._young: _Generation | None = None
         self._old: _Generation | None = None
@@ -121,11 +135,12 @@ class Remembered:
             new = (~young.has_value(found.places)).nonzero()[0]
             made = self._values(body, spans, scopes, found.firsts[new], make)
             young.put(found.places[new], made)
+            young.weight += self._weigh(made) if self._weigh else 0
         return young.values(found.places), found.which
 
     def _placed(self, body: Body, spans: Spans, scopes: Int64s) -> tuple[_Generation, _Found]:
         for _ in range(2):  # the second time in a new generation, which has room for a body
-            if self._young is not None:
+            if self._young is not None and self._young.weight <= self._most_weight:
                 found = self._young.found(body, spans, scopes, adds=True)
                 if found is not None:
                     return self._young, found
