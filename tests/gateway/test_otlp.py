@@ -201,6 +201,12 @@ BODY = request_of("captured").SerializeToString()
             400,
             id="no number",
         ),
+        pytest.param(
+            gzip.compress(b'{"resourceMetrics": [' + b"{}," * 1_000_000 + b"{}]}", 1),
+            JSON | {"Content-Encoding": "gzip"},
+            413,
+            id="json bomb",
+        ),
     ],
 )
 async def test_a_request_that_cannot_be_read_is_its_senders_fault(

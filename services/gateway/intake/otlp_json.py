@@ -134,6 +134,7 @@ def metrics_message(body: bytes) -> bytes:
     """An ExportMetricsServiceRequest, from JSON to protobuf.
 
     Raises:
+        BodyTooLarge: It may hold more than a million objects and lists.
         InvalidInput: JSON_BROKEN, or INVALID_FIELD naming the place.
     """
     return message(body, _Request, _filled)

@@ -104,6 +104,7 @@ def traces_message(body: bytes) -> bytes:
     """An ExportTraceServiceRequest, from JSON to protobuf.
 
     Raises:
+        BodyTooLarge: It may hold more than a million objects and lists.
         InvalidInput: JSON_BROKEN, or INVALID_FIELD naming the place.
     """
     return message(body, _Traces, _traces)
@@ -113,6 +114,7 @@ def logs_message(body: bytes) -> bytes:
     """An ExportLogsServiceRequest, from JSON to protobuf.
 
     Raises:
+        BodyTooLarge: It may hold more than a million objects and lists.
         InvalidInput: JSON_BROKEN, or INVALID_FIELD naming the place.
     """
     return message(body, _Logs, _logs)

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from opentelemetry.proto.common.v1 import common_pb2
 
 from mesh.errors import InvalidInput
+from services.gateway.http.problems import BodyTooLarge
 
 T = TypeVar("T")
 
@@ -22,6 +23,10 @@ Integer = int | str
 Number = float | str
 
 _DEEPEST: Final = 16
+_MOST_OPENED: Final = 1_000_000
+"""Objects and lists of a body. Each becomes an object of some hundred bytes, empty ones too; what
+says something has no more in as many bytes as a body may have.
+"""
 
 
 class Camel(msgspec.Struct, rename="camel", kw_only=True):
@@ -74,8 +79,12 @@ def message(body: bytes, type: "type[T]", fill: Callable[[T], Message]) -> bytes
         fill: Makes the message of it.
 
     Raises:
+        BodyTooLarge: It may hold more than a million objects and lists.
         InvalidInput: JSON_BROKEN, or INVALID_FIELD naming the place.
     """
+    if body.count(b"{") + body.count(b"[") > _MOST_OPENED:
+        rule = f"the body has more than {_MOST_OPENED} objects and lists: send it in parts"
+        raise BodyTooLarge(rule)
     try:
         return fill(_decoded(body, type)).SerializeToString()
     except msgspec.ValidationError as error:
