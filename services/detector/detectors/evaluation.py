@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from services.detector.detectors.engine import Engine, Forest
+from services.detector.detectors.engine import Engine, Forest, Scores
 from services.detector.detectors.grid import LIMIT
 from services.detector.detectors.simulation import series
 
@@ -109,20 +109,22 @@ def _inject(row: F64, start: int, spread: float, kind: int, random: np.random.Ge
     return place
 
 
-def injected_precision(forest: Forest, made: Material) -> float:
+def scored(forest: Forest, made: Material) -> Scores:
+    """What an engine with that forest says of the material, which it sees for the first time."""
+    engine = Engine(forest=forest)
+    engine.add_series(int(made.rows[-1]) + 1)
+    return engine.process(made.rows, made.timestamps_ms, made.values)
+
+
+def injected_precision(scores: Scores, made: Material) -> float:
     """Average precision of the raw score on the injected samples, in [0, 1]."""
-    engine = Engine(forest=forest)
-    engine.add_series(int(made.rows[-1]) + 1)
-    raw = engine.process(made.rows, made.timestamps_ms, made.values).raw
-    known = np.isfinite(raw)
-    return average_precision(raw[known], made.injected[known])
+    known = np.isfinite(scores.raw)
+    return average_precision(scores.raw[known], made.injected[known])
 
 
-def count_detected(forest: Forest, made: Material) -> int:
+def count_detected(scores: Scores, made: Material) -> int:
     """How many injected anomalies are among the loudest alarms, `BUDGET` others a week allowed."""
-    engine = Engine(forest=forest)
-    engine.add_series(int(made.rows[-1]) + 1)
-    alert = engine.process(made.rows, made.timestamps_ms, made.values).alert
+    alert = scores.alert
     edges = np.diff(made.injected.astype(np.int8), prepend=0, append=0)
     begun, ended = np.flatnonzero(edges > 0), np.flatnonzero(edges < 0) + LATE
     loudest, others = list[float](), alert.copy()

@@ -17,6 +17,7 @@ from services.detector.detectors.evaluation import (
     injected_precision,
     made_up,
     material,
+    scored,
     separation,
 )
 
@@ -30,12 +31,12 @@ def main() -> None:
     made, figures = material([*stored, *made_up(SERIES - len(stored))]), []
     for artifact in artifacts:
         forest = Forest.from_bytes(artifact, names=FEATURES)
-        precision, apart = injected_precision(forest, made), separation(forest, *judged)
+        scores = scored(forest, made)
         figures.append(
             {
-                "injected_precision": precision,
-                "injected_heard": count_detected(forest, made),
-                "feedback_separation": apart,
+                "injected_precision": injected_precision(scores, made),
+                "injected_heard": count_detected(scores, made),
+                "feedback_separation": separation(forest, *judged),
             }
         )
     json.dump(figures, sys.stdout)

@@ -12,6 +12,7 @@ from services.detector.detectors.evaluation import (
     injected_precision,
     made_up,
     material,
+    scored,
 )
 from tests.detector.signals import forest
 
@@ -48,15 +49,16 @@ def test_a_constant_series_is_disturbed_and_stays_finite(value: float) -> None:
     assert np.isfinite(made.values).all()
     assert len(np.unique(made.values)) > 1
     assert (given.values == value).all()
-    assert 0.0 < injected_precision(forest(), made) <= 1.0
+    assert 0.0 < injected_precision(scored(forest(), made), made) <= 1.0
 
 
 def test_loud_injected_anomalies_are_heard_and_none_where_nothing_is_loud() -> None:
     random = np.random.default_rng(0)
     calm = [track(np.sin(np.arange(1500) / 40.0) + random.normal(0, 0.02, 1500)) for _ in range(4)]
     made = material(calm)
-    assert 8 <= count_detected(forest(), made) <= 4 * PER_SERIES
-    assert count_detected(forest(), made._replace(values=np.zeros(len(made.values)))) == 0
+    assert 8 <= count_detected(scored(forest(), made), made) <= 4 * PER_SERIES
+    silent = made._replace(values=np.zeros(len(made.values)))
+    assert count_detected(scored(forest(), silent), silent) == 0
 
 
 def test_a_short_track_is_refused() -> None:
