@@ -32,6 +32,11 @@ import json
 from pip._vendor.packaging.markers import default_environment
 print(json.dumps(default_environment()))
 """
+INSTALLED = """
+import json
+from importlib.metadata import distributions
+print(json.dumps([(each.name, each.version) for each in distributions()]))
+"""
 COPY_NOTHING = """
 import pathlib, sys
 
@@ -85,8 +90,8 @@ class Clone:
 
     def installed(self) -> dict[str, str]:
         """Version by name."""
-        listed = json.loads(self._python("-m", "pip", "list", "--format=json"))
-        return {e["name"].lower(): e["version"] for e in listed if e["name"] not in BROUGHT}
+        listed = json.loads(self._python("-c", INSTALLED))
+        return {name.lower(): version for name, version in listed if name not in BROUGHT}
 
     def locked(self, lock: Path) -> dict[str, str]:
         """What `installed` is when that lock is installed."""
