@@ -46,6 +46,9 @@ def native_histograms(body: bytes, spans: Spans) -> tuple[Histograms, NDArray[np
     counts = _either(fields, varint(1), fixed64(2))
     ended = sums.view(np.uint64) == STALE
     counts[ended] = sums[ended]
+    good &= ended | ~np.isnan(counts)
+    for side in (negative, positive):
+        good[side.owners[side.counts < 0]] = False
     zero_counts = _either(fields, varint(6), fixed64(7))
     good &= ended | _adds_up(fields, counts, sums, zero_counts, (negative, positive))
     thresholds = fields.float64(fixed64(5))

@@ -257,6 +257,17 @@ def test_a_histogram_of_an_unknown_kind_is_refused_alone(more: dict[str, Any]) -
     assert not len(found.batch.values)
 
 
+def test_a_histogram_of_impossible_counts_is_refused_alone() -> None:
+    """Nothing would be stored of a count that is none, so it must not count as written."""
+    request = native(1000, [5, -3])
+    series = request.timeseries[0]
+    for count in (math.nan, 2.0):
+        series.histograms.add(timestamp=2000, count_float=count, sum=1.0)
+    found = RemoteWriteReader().read_v1(request.SerializeToString())
+    assert [each.records.tolist() for each in found.batch.broken] == [[0, 1]]
+    assert found.batch.records.tolist() == [2, 2]
+
+
 def test_spans_that_claim_more_than_there_is_are_refused_alone() -> None:
     request = native(1000, [1, 2])
     request.timeseries[0].histograms[0].positive_spans[0].length = 2**32 - 1
