@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import math
 import time
 from typing import Any
 
@@ -150,6 +151,19 @@ def test_null_is_the_default_value_in_json() -> None:
     found = ExportMetricsServiceRequest.FromString(message).resource_metrics[0]
     (point,) = found.scope_metrics[0].metrics[0].gauge.data_points
     assert (point.as_int, point.time_unix_nano) == (3, 0)
+
+
+def test_a_text_cut_within_a_character_costs_no_batch() -> None:
+    """As senders in JavaScript cut long values; Python writes NaN without quotes."""
+    attribute = {"key": "k", "value": {"stringValue": "cut \ud83d"}}
+    points = [{"asDouble": math.nan, "attributes": [attribute], "timeUnixNano": None}]
+    metric = {"name": "x", "gauge": {"dataPoints": points}}
+    sent = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
+    message = metrics_message(json.dumps(sent).encode())
+    found = ExportMetricsServiceRequest.FromString(message).resource_metrics[0]
+    (point,) = found.scope_metrics[0].metrics[0].gauge.data_points
+    assert math.isnan(point.as_double)
+    assert point.attributes[0].value.string_value == "cut ?"
 
 
 @pytest.mark.parametrize("value", [2**63, "9223372036854775808", -(2**63) - 1])
