@@ -4,7 +4,9 @@ import gzip
 import itertools
 import json
 import math
+import threading
 import time
+from types import ModuleType
 from typing import Any
 
 import cramjam
@@ -18,6 +20,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from mesh.errors import Overloaded, Unavailable
+from services.gateway.intake import otlp, otlp_json
 from services.gateway.intake.otlp_json import metrics_message
 from tests.gateway.conftest import Running
 from tests.gateway.scripted import Script
@@ -183,6 +186,34 @@ async def test_an_empty_request_is_a_success(to_ingest: httpx.AsyncClient, body:
     headers = JSON if body else PROTOBUF
     answer = await to_ingest.post("/v1/metrics", content=body, headers=headers)
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "body", "headers"),
+    [
+        (otlp, "unpacked", gzip.compress(b"\0" * 10_000_000), {"Content-Encoding": "gzip"}),
+        (otlp_json, "message", b'{"resourceMetrics": [' + b"{}," * 10_000 + b"{}]}", JSON),
+    ],
+    ids=["gzip", "json"],
+)
+async def test_a_small_body_that_is_much_work_does_not_hold_the_loop(
+    to_ingest: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    name: str,
+    body: bytes,
+    headers: dict[str, str],
+) -> None:
+    threads: list[bool] = []
+    work: Any = getattr(module, name)
+
+    def watched(*args: Any) -> Any:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return work(*args)
+
+    monkeypatch.setattr(module, name, watched)
+    await export(to_ingest, body, **headers)
+    assert threads == [False]
 
 
 BODY = request_of("captured").SerializeToString()

@@ -67,7 +67,14 @@ async def decoded(request: Request, type: type[T]) -> T:
 
 async def off_loop(body: bytes, read: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Calls `read`, in a thread when `body` is large enough to hold the loop."""
-    if len(body) > OFF_LOOP_BYTES:
+    return await off_loop_by_size(len(body), read, *args, **kwargs)
+
+
+async def off_loop_by_size(
+    size_bytes: int, read: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """Like `off_loop`, of what may take as long as a body of that size."""
+    if size_bytes > OFF_LOOP_BYTES:
         return await asyncio.to_thread(read, *args, **kwargs)
     return read(*args, **kwargs)
 
