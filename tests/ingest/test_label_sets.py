@@ -9,6 +9,13 @@ from mesh.errors import InvalidInput
 from services.ingest.histograms import HistogramSteps
 from services.ingest.label_sets import LabelSets
 from services.ingest.model.definitions import definition
+from services.ingest.model.labels import (
+    MAX_LABELS,
+    MAX_NAME_CHARS,
+    MAX_VALUE_BYTES,
+    LabelsRefused,
+    checked,
+)
 from services.ingest.wire.fields import Spans
 from services.ingest.wire.texts import Texts
 from tests.properties import examples
@@ -105,3 +112,40 @@ def test_a_body_that_cannot_be_read_leaves_the_next_one_alone() -> None:
         lambda places: [definition([("__name__", texts[place].decode())]) for place in places],
     )
     assert [known.labels[0][1] for known in found] == ["new", "z", "x", "y"]
+
+
+LONGEST = "€" * (MAX_VALUE_BYTES // 3) + "." * (MAX_VALUE_BYTES % 3)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "refused"),
+    [
+        ([("b", "2"), ("a", "1")], ""),
+        ([("a", ""), ("", "")], ""),
+        ([(f"n{n}", "1") for n in range(MAX_LABELS - 1)], ""),
+        ([(f"n{n}", "1") for n in range(MAX_LABELS)], f"{MAX_LABELS + 1} labels: send at most"),
+        ([("n" * MAX_NAME_CHARS, "1")], ""),
+        ([("n" * (MAX_NAME_CHARS + 1), "1")], "use at most 128 characters"),
+        ([("a\0", "1")], "label name 'a\\x00': the NUL"),
+        ([("a", "1\0")], "value of label 'a': the NUL"),
+        ([("a", "v" * MAX_VALUE_BYTES)], ""),
+        ([("a", LONGEST)], ""),
+        ([("a", LONGEST + ".")], "value of label 'a': at most 2048 bytes"),
+        ([("b", "1"), ("a", "1"), ("b", "2")], "label 'b' comes twice"),
+        ([("b", "1"), ("b", "")], ""),
+    ],
+)
+def test_a_label_set_is_sorted_or_says_what_is_wrong(
+    pairs: list[tuple[str, str]], refused: str
+) -> None:
+    assert len(LONGEST.encode()) == MAX_VALUE_BYTES
+    if refused:
+        with pytest.raises(LabelsRefused) as caught:
+            checked([*pairs, ("__name__", "up")], required="__name__")
+        assert refused in str(caught.value)
+    else:
+        kept = [pair for pair in pairs if all(pair)]
+        named = checked([*pairs, ("__name__", "up")], required="__name__")
+        assert named == tuple(sorted([*kept, ("__name__", "up")]))
+        with pytest.raises(LabelsRefused, match="'__name__' is missing: add it"):
+            checked(pairs, required="__name__")

@@ -1,6 +1,6 @@
 """Label sets: what is allowed, and the identity that follows from them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -13,6 +13,7 @@ MAX_LABELS: Final = 64
 MAX_NAME_CHARS: Final = 128
 MAX_VALUE_BYTES: Final = 2048
 
+_MOST_BYTES_OF_CHAR: Final = 4
 _BETWEEN: Final = b"\xff"
 """Never part of UTF-8, so no two label sets look alike."""
 
@@ -62,42 +63,22 @@ def checked(pairs: Sequence[tuple[str, str]], *, required: str) -> Labels:
     Raises:
         LabelsRefused: A rule is broken.
     """
-    labels = tuple(sorted(pair for pair in pairs if all(pair)))
+    labels = tuple(sorted([pair for pair in pairs if pair[0] and pair[1]]))
     if len(labels) > MAX_LABELS:
         raise LabelsRefused(f"{len(labels)} labels: send at most {MAX_LABELS}")
+    before, has_required = "", False
     for name, value in labels:
-        check_name(name)
-        _check_value(name, value)
-    check_unique(name for name, _ in labels)
-    if not any(name == required for name, _ in labels):
-        raise LabelsRefused(f"label {required!r} is missing: add it")
-    return labels
-
-
-def check_name(name: str) -> None:
-    """Passes a name that fits and that a database can hold.
-
-    Raises:
-        LabelsRefused: It is too long or has a NUL character.
-    """
-    if len(name) > MAX_NAME_CHARS:
-        shown = name[:MAX_NAME_CHARS]
-        raise LabelsRefused(f"label name {shown!r}…: use at most {MAX_NAME_CHARS} characters")
-    if "\0" in name:
-        raise LabelsRefused(f"label name {name!r}: the NUL character is not allowed")
-
-
-def check_unique(sorted_names: Iterable[str]) -> None:
-    """Passes sorted names without a repetition.
-
-    Raises:
-        LabelsRefused: A name comes twice.
-    """
-    before = ""
-    for name in sorted_names:
+        if len(name) > MAX_NAME_CHARS or "\0" in name:
+            raise LabelsRefused(_wrong_name(name))
+        if len(value) > MAX_VALUE_BYTES // _MOST_BYTES_OF_CHAR or "\0" in value:
+            check_text(f"value of label {name!r}", value, MAX_VALUE_BYTES)
         if name == before:
             raise LabelsRefused(f"label {name!r} comes twice: send it once")
+        has_required |= name == required
         before = name
+    if not has_required:
+        raise LabelsRefused(f"label {required!r} is missing: add it")
+    return labels
 
 
 def check_text(field: str, text: str, max_bytes: int) -> None:
@@ -112,9 +93,11 @@ def check_text(field: str, text: str, max_bytes: int) -> None:
         raise LabelsRefused(f"{field}: the NUL character is not allowed")
 
 
-def _check_value(name: str, value: str) -> None:
-    check_text(f"value of label {name!r}", value, MAX_VALUE_BYTES)
+def _wrong_name(name: str) -> str:
+    if len(name) > MAX_NAME_CHARS:
+        return f"label name {name[:MAX_NAME_CHARS]!r}…: use at most {MAX_NAME_CHARS} characters"
+    return f"label name {name!r}: the NUL character is not allowed"
 
 
 def _canonical(labels: Labels) -> bytes:
-    return _BETWEEN.join(part.encode() for pair in labels for part in pair)
+    return _BETWEEN.join([part.encode() for pair in labels for part in pair])
