@@ -3,8 +3,11 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, NoReturn, Protocol
 
@@ -19,6 +22,7 @@ from mesh.serving.unhandled import report_unhandled
 from mesh.serving.watchdog import watched
 
 _GRACE_OF_THE_DEAD_S: Final = 2.0
+_GRACE_OF_THREADS_S: Final = 2.0
 
 Worker = Callable[[], Coroutine[Any, Any, None]]
 
@@ -92,19 +96,38 @@ async def run(server: Serving, *, workers: Mapping[str, Worker], config: RunConf
 
 
 def main(entry: Worker) -> NoReturn:
-    """Runs a process: exit 0 after an orderly stop, 2 when it is set up wrongly, else 1."""
+    """Runs a process: exit 0 after an orderly stop, 2 when it is set up wrongly, else 1.
+
+    Threads that still work when all is closed have a moment to end: nobody waits for what they do,
+    and until the process is gone no other one serves in its place.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        exit_code = _run(runner, entry)
+        threading.Thread(target=_end_late, args=[exit_code], daemon=True).start()
+    sys.exit(exit_code)
+
+
+def _run(runner: asyncio.Runner, entry: Worker) -> int:
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(entry())
+        runner.run(entry())
     except (ConfigError, BindError, MigrationError) as error:
-        sys.exit(_say(str(error), 2))
+        return _say(str(error), 2)
     except (WorkerDied, ServerDied) as error:
-        sys.exit(_say(str(error), 1))
+        return _say(str(error), 1)
     except SensusError as error:
-        sys.exit(_say(error.message, 1))
+        return _say(error.message, 1)
     except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(0)
+        return 130
+    return 0
+
+
+def _end_late(exit_code: int) -> None:
+    time.sleep(_GRACE_OF_THREADS_S)
+    _say(
+        f"a thread works {_GRACE_OF_THREADS_S:g} s after the stop: the process ends without it",
+        exit_code,
+    )
+    os._exit(exit_code)
 
 
 def _spare_what_stays() -> None:

@@ -102,7 +102,7 @@ async def assemble(config: Config, clock: Clock) -> AsyncIterator[Detector]:
             )
         )
         threads = ThreadPoolExecutor(config.scoring_threads, thread_name_prefix="engine")
-        stack.callback(threads.shutdown, cancel_futures=True)
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         yield await _assemble(config, clock, pool, channel, identity, threads)
 
 

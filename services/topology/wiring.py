@@ -112,7 +112,7 @@ async def _channel(
 
 def _threads(stack: AsyncExitStack, count: int) -> Executor:
     threads = ThreadPoolExecutor(count)
-    stack.callback(threads.shutdown, cancel_futures=True)
+    stack.callback(threads.shutdown, wait=False, cancel_futures=True)
     return threads
 
 

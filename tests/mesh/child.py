@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,8 @@ def say(text: str) -> None:
 
 async def forever() -> None:
     """A worker that works until it is cancelled, and hurts the process while it serves."""
+    if "--thread" in sys.argv:
+        asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600)
     for name in (a.removeprefix("--hurt=") for a in sys.argv if a.startswith("--hurt=")):
         asyncio.get_running_loop().call_later(1.0, HURTS[name])
     try:

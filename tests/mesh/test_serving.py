@@ -205,6 +205,21 @@ async def test_dying_worker_takes_the_process_down(how: str) -> None:
         assert ("ValueError: broken" in said) == (how == "raise")
 
 
+@pytest.mark.parametrize(("how", "exit_code"), [("--worker=raise", 1), ("", 0)])
+async def test_thread_that_works_for_long_does_not_keep_the_process(
+    how: str, exit_code: int
+) -> None:
+    async with child("serve", "--thread", how) as process:
+        assert (await line(process)).startswith("port ")
+        if not how:
+            process.send_signal(signal.SIGTERM)
+        assert await line(process) == "worker closed"
+        assert await line(process) == "all closed"
+        assert await asyncio.wait_for(process.wait(), 60) == exit_code
+        assert process.stderr is not None
+        assert "the process ends without it" in (await process.stderr.read()).decode()
+
+
 async def test_process_that_is_set_up_wrongly_says_so_in_one_line() -> None:
     async with child("misconfigured") as process:
         assert await asyncio.wait_for(process.wait(), 60) == 2
