@@ -16,7 +16,7 @@ from services.ingest.model.writes import Ack, Refusal
 from services.ingest.write.compiled_loops import CompiledLoops
 from services.ingest.write.intake import Intake
 from services.ingest.write.metadata_notes import MetadataNotes
-from services.ingest.write.turns import beside
+from services.ingest.write.turns import Turns, beside
 
 T = TypeVar("T")
 
@@ -32,27 +32,28 @@ _IN_MEMORY: Final = 6
 class BodyReservation:
     """The bytes that one body may take. They are free again when nothing works on it any more."""
 
-    def __init__(
-        self, body: bytes, held: Reservation, reader: Executor, loops: CompiledLoops
-    ) -> None:
+    def __init__(self, writer: "BodyWriter", caller: str, body: bytes, held: Reservation) -> None:
         """`held` is given back by `leave`."""
-        self._loops = loops
+        self._writer = writer
+        self._caller = caller
         self._body = body
         self._held = held
-        self._reader = reader
         self._loop = asyncio.get_running_loop()
         self._reading: Future[Any] | None = None
 
     async def read(self, read: Callable[[bytes], T]) -> T:
         """What `read` makes of the body, in the thread that reads.
 
+        Other callers wait for one body of this one at a time, however many it sends.
+
         Raises:
             Unavailable: LOOPS_LOADING: the process has just started.
         """
-        await self._loops.ready()
-        reading = self._reader.submit(read, self._body)
-        self._reading = reading
-        return await asyncio.wrap_future(reading)
+        await self._writer.loops.ready()
+        async with self._writer.turns.of(self._caller):
+            reading = self._writer.reader.submit(read, self._body)
+            self._reading = reading
+            return await asyncio.wrap_future(reading)
 
     def leave(self) -> None:
         """Gives the room back; a read that has begun goes on when its caller is gone: after it."""
@@ -81,11 +82,12 @@ class BodyWriter:
         loops: CompiledLoops,
     ) -> None:
         """`budget` bounds what is in memory at once; `reader` has one thread and needs `loops`."""
-        self._loops = loops
+        self.loops = loops
+        self.reader = reader
+        self.turns = Turns()
         self._intake = intake
         self.notes = notes
         self._budget = budget
-        self._reader = reader
 
     def latest_ms(self) -> int:
         """Up to when a record may be dated now."""
@@ -112,7 +114,7 @@ class BodyWriter:
         except Overloaded as error:
             message = "too many bytes of yours wait for their commit: send again later"
             raise Overloaded(message, reason="CALLER_OVER_LIMIT", retry_after_s=1.0) from error
-        room = BodyReservation(body, held, self._reader, self._loops)
+        room = BodyReservation(self, caller, body, held)
         try:
             yield room
         finally:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,6 +11,45 @@ from mesh.budget import ByteBudget
 from services.ingest.write.bodies import BodyWriter
 from services.ingest.write.compiled_loops import CompiledLoops
 from tests.ingest.harness import until
+
+
+class Submitting(ThreadPoolExecutor):
+    """Counts what waits for its thread or was done there."""
+
+    submitted = 0
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.submitted += 1
+        return super().submit(*args, **kwargs)
+
+
+async def test_others_wait_for_one_body_of_a_caller_however_many_it_sends() -> None:
+    unused: Any = None
+    may_go, order = threading.Event(), list[str]()
+
+    def read(body: bytes) -> None:
+        assert may_go.wait(60)
+        order.append(body.decode())
+
+    with Submitting(1) as reader:
+        bodies = BodyWriter(unused, unused, ByteBudget(), reader, CompiledLoops([]))
+
+        async def are_all_there() -> bool:
+            return reader.submitted >= 3
+
+        async def write(caller: str, body: str) -> None:
+            async with bodies.room(caller, "test", body.encode()) as room:
+                await room.read(read)
+
+        async with asyncio.TaskGroup() as writing:
+            for number in range(5):
+                writing.create_task(write("user:bomb", f"bomb {number}"))
+            for caller in ("a", "b"):
+                writing.create_task(write(f"user:{caller}", caller))
+            await until(are_all_there)
+            may_go.set()
+    assert order[:3] == ["bomb 0", "a", "b"]
+    assert order[3:] == [f"bomb {number}" for number in range(1, 5)]
 
 
 async def test_a_body_keeps_its_room_until_its_read_has_ended() -> None:
