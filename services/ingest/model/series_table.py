@@ -1,6 +1,7 @@
 """The series dictionary of one sender: its own numbers to ours, looked up by whole columns."""
 
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import numpy as np
 
@@ -57,6 +58,25 @@ class SeriesTable:
             self._slot_by_digest[digest] = slot
         return slot
 
+    def add_all(self, definitions: Sequence[Definition]) -> Int32s:
+        """Like `add`, the slot of each; of a whole body at once, if its label sets are different.
+
+        Raises:
+            InvalidInput: TOO_MANY_SERIES.
+        """
+        if not self._definitions and len(definitions) <= self._max_series:
+            slots = {
+                each.digest: slot
+                for slot, each in enumerate(definitions)
+                if isinstance(each, SeriesKey)
+            }
+            if len(slots) == len(definitions):
+                self._definitions, self._slot_by_digest = [*definitions], slots
+                self.ids = np.zeros(max(16, len(slots)), np.int64)
+                self.shards = np.zeros(len(self.ids), np.int16)
+                return np.arange(len(slots), dtype=np.int32)
+        return np.array([*map(self.add, definitions)], np.int32)
+
     def slots(self, refs: UInt32s) -> Int32s:
         """The slot of each ref; UNKNOWN_SLOT where it has no definition."""
         if not self._slot_by_ref:
@@ -80,10 +100,18 @@ class SeriesTable:
         """Why the label set of a slot was refused."""
         return str(self._definitions[slot])
 
-    def resolve(self, slot: int, series_id: int, shard: int) -> None:
-        """Notes the committed identity of a slot."""
-        self.ids[slot] = series_id
-        self.shards[slot] = shard
+    def digests(self, slots: Iterable[int]) -> list[bytes]:
+        """The identity of each slot; none of them was refused."""
+        definitions: list[Any] = self._definitions
+        return [definitions[slot].digest for slot in slots]
+
+    def resolve(self, known: Iterable[tuple[int, int, int]]) -> None:
+        """Notes committed identities: slot, series_id and shard of each."""
+        columns = [[*each] for each in zip(*known, strict=True)]
+        if columns:
+            slots, series_ids, shards = columns
+            self.ids[slots] = series_ids
+            self.shards[slots] = shards
 
     def unresolved(self, slots: Int32s) -> list[int]:
         """The distinct slots among `slots` that have no identity yet."""

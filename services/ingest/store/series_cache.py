@@ -1,6 +1,6 @@
 """Series that this process has seen lately, by identity and by number."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from services.ingest.model.samples import Series
@@ -18,16 +18,10 @@ class SeriesCache:
         self._by_digest: dict[bytes, tuple[int, int]] = {}
         self._by_id: dict[int, Series] = {}
 
-    def fill(self, table: SeriesTable, slots: Iterable[int]) -> list[int]:
-        """Resolves the slots it can; returns the others."""
-        left = []
-        for slot in slots:
-            known = self._by_digest.get(table.key(slot).digest)
-            if known is None:
-                left.append(slot)
-            else:
-                table.resolve(slot, *known)
-        return left
+    def fill(self, table: SeriesTable, slots: Sequence[int]) -> None:
+        """Resolves the slots it can."""
+        identities = map(self._by_digest.get, table.digests(slots))
+        table.resolve((slot, *each) for slot, each in zip(slots, identities, strict=True) if each)
 
     def add(self, known: Mapping[bytes, tuple[int, int]]) -> None:
         """Takes committed identities: digest to series_id and shard."""

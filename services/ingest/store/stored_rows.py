@@ -38,8 +38,7 @@ class StoredRows:
         with guard("stored_rows"):
             known = await self._pool.fetch(_BY_DIGESTS, list(slots)) if slots else []
             stored = await self._pool.fetch(_ROWS, batch.producer_id, batch.sequence)
-        for row in known:
-            table.resolve(slots[row["labels_hash"]], row["series_id"], row["shard"])
+        table.resolve((slots[row["labels_hash"]], row["series_id"], row["shard"]) for row in known)
         ids = b"".join(row["series_ids"] for row in stored)
         times = b"".join(row["timestamps_ms"] for row in stored)
         return await asyncio.to_thread(

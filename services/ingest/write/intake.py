@@ -20,7 +20,7 @@ from services.ingest.metrics import (
 from services.ingest.model.batch import Batch, Outcome, caller_of
 from services.ingest.model.samples import Int32s, Int64s
 from services.ingest.model.series_table import SeriesTable
-from services.ingest.model.writes import Ack, Definition, IncomingBatch, Refusal, SampleReason
+from services.ingest.model.writes import Ack, IncomingBatch, Refusal, SampleReason
 from services.ingest.store.stored_rows import StoredRows
 from services.ingest.write.committer import Committer
 from services.ingest.write.row_check import CheckResult, check_rows
@@ -96,7 +96,7 @@ class Intake:
             table = self.table()
         slots = await beside(len(incoming.refs), table.slots, incoming.refs)
         if incoming.definitions:
-            own = await beside(len(incoming.definitions), _added, table, incoming.definitions)
+            own = await beside(len(incoming.definitions), table.add_all, incoming.definitions)
             slots = np.concatenate([slots, np.repeat(own, incoming.counts)])
         return ResolvedBatch(incoming, table, slots)
 
@@ -230,10 +230,6 @@ class Intake:
             refused_rows=refused_rows,
             refusals=refusals[: self.limits.max_errors],
         )
-
-
-def _added(table: SeriesTable, definitions: Sequence[Definition]) -> Int32s:
-    return np.array([*map(table.add, definitions)], np.int32)
 
 
 def _part(batch: Batch, places: NDArray[np.intp], sequence: int) -> Batch:
