@@ -2,11 +2,11 @@
 
 Uses which direct calls an operation makes to answer once. A wrong early return, a missing write, a
 query too many or a call in a loop fail nowhere and take no time; they show in the calls. How
-often a shape comes is a count: one that was rare and is not any more is judged by its past, per
-answer of its operation. Answers that are short because a call of theirs failed, because nobody
-waited for them, or because spans of them were lost on the way, are not their own doing and are
-taken off; nor are those of an operation that takes several times as long as usual. Cost: one pass
-over the shapes. Blind to what makes no calls.
+often answers make a call, whatever else they call, is a count: what was rare and is not any more is
+judged by its past, per answer of its operation. Answers that are short because a call of theirs
+failed, because nobody waited for them, or because spans of them were lost on the way, are not their
+own doing and are taken off; nor are those of an operation that takes several times as long as
+usual. Cost: one pass over the shapes for each call and number. Blind to what makes no calls.
 
 >>> from services.explainer.model.case import Case, Subject
 >>> PathChanged().rank(Case(subject=Subject(id="a1"))).suspects
