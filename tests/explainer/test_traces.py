@@ -247,6 +247,21 @@ def test_a_span_before_which_the_system_did_not_run_is_not_chosen() -> None:
     assert sharpest(ours[:1]) is NO_TRACES
 
 
+def test_a_span_before_which_the_system_had_hardly_begun_is_not_chosen() -> None:
+    """Its first ten calls of a service were quick, and all later ones seem slow beside them."""
+    known = traced.traces(origins=[traced.origin("pay", 40)])
+    usual = {"stock": traced.counts(10, own=0.001, wait=0.0001)}
+    begun = [
+        dataclasses.replace(
+            each, observed=traced.counts(400), usual=usual.get(each.service, traced.counts(10))
+        )
+        for each in traced.calls()
+    ]
+    whole = dataclasses.replace(known, calls=tuple(begun), start_ms=known.start_ms - 3 * MINUTE_MS)
+    assert sharpest([whole, known]).start_ms == known.start_ms
+    assert sharpest([whole]).start_ms == whole.start_ms
+
+
 def test_what_is_shown_is_numbered_and_the_rest_is_not() -> None:
     found = traced.traces(
         traced.calls({("web", "cart"): traced.counts(traced.OBSERVED, own=0.5, wait=0.5)}),

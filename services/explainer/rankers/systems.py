@@ -76,11 +76,15 @@ def systems_of(traces: Traces) -> Mapping[str, System]:
     }
 
 
-def is_comparable(traces: Traces) -> bool:
-    """Whether a system was asked in both spans of time: what is new has no usual."""
+def comparable(traces: Traces) -> float:
+    """How many usual requests there are for an observed one, 0..1, in the system with most.
+
+    What is new has no usual, and that of a few requests may be anything.
+    """
     if not traces.observed.traces or not traces.usual.traces:
-        return False
-    return any(each.observed and each.usual for each in systems_of(traces).values())
+        return 0.0
+    known = (each for each in systems_of(traces).values() if each.observed)
+    return max((min(1.0, each.usual / each.observed) for each in known), default=0.0)
 
 
 def within(traces: Traces, names: Collection[str]) -> Traces:

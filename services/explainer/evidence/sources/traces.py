@@ -19,7 +19,7 @@ from services.explainer.model.traces import NO_TRACES, Example, Traces
 from services.explainer.rankers.lines import new_lines
 from services.explainer.rankers.origins import excesses
 from services.explainer.rankers.paths import changed_shapes
-from services.explainer.rankers.systems import is_comparable, within
+from services.explainer.rankers.systems import comparable, within
 from services.explainer.rankers.ties import SAYS_NO_PLACE
 from services.explainer.rankers.waits import longer
 
@@ -131,13 +131,16 @@ def _near(traces: Traces, facts: SubjectFacts) -> Traces:
 def sharpest(compared: Sequence[Traces]) -> Traces:
     """The comparison in which the least likely thing is least likely; of equal ones the longest.
 
-    `NO_TRACES` where none can be compared with a time before.
+    A comparison counts the less, the fewer requests tell what is usual. `NO_TRACES` where none can
+    be compared with a time before.
     """
-    comparable = [each for each in compared if is_comparable(each)]
-    looked = [replace(each, looks=len(comparable)) for each in comparable]
-    return max(
-        looked, key=lambda each: (round(_farthest(each), 6), -each.start_ms), default=NO_TRACES
-    )
+    known = [each for each in compared if comparable(each)]
+    looked = [replace(each, looks=len(known)) for each in known]
+
+    def unlikely(each: Traces) -> tuple[float, int]:
+        return round(comparable(each) * _farthest(each), 6), -each.start_ms
+
+    return max(looked, key=unlikely, default=NO_TRACES)
 
 
 def _farthest(traces: Traces) -> float:
