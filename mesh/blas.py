@@ -1,4 +1,7 @@
-"""What numba looks for at its first use, and no kernel needs."""
+"""What numba looks for at its first use, and no kernel needs.
+
+Beside `mesh.jit`, which cannot be loaded without numba: the loops of the detector run without it.
+"""
 
 import sys
 

@@ -102,12 +102,12 @@ def main(entry: Worker) -> NoReturn:
     and until the process is gone no other one serves in its place.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        exit_code = _run(runner, entry)
+        exit_code = _exit_code(runner, entry)
         threading.Thread(target=_end_late, args=[exit_code], daemon=True).start()
     sys.exit(exit_code)
 
 
-def _run(runner: asyncio.Runner, entry: Worker) -> int:
+def _exit_code(runner: asyncio.Runner, entry: Worker) -> int:
     try:
         runner.run(entry())
     except (ConfigError, BindError, MigrationError) as error:

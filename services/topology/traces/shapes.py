@@ -17,7 +17,6 @@ OTHER_SHAPE: Final = 1
 OTHER_CALLS: Final[ShapeCalls] = ((OTHER_ID, 0, 1),)
 _NO_CALLS: Final = 2
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
-_MASK: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +65,7 @@ def shapes_of(
     groups = rows[firsts]
     sizes = np.diff(np.r_[firsts, len(rows)]).astype(np.uint64)
     times = _rounded(sizes)
-    mixed = (groups[:, 1] * _MIX) ^ groups[:, 2]
-    mixed = (mixed ^ (mixed >> np.uint64(31)) ^ times) * _MIX
+    mixed = _mixed(groups[:, 1], groups[:, 2], times)
     numbers = np.full(len(entries), _NO_CALLS, np.uint64)
     np.add.at(numbers, groups[:, 0].astype(np.int64), mixed)
     return Shapes(
@@ -90,11 +88,16 @@ def coarse(calls: ShapeCalls) -> tuple[int, ShapeCalls]:
     True
     """
     several = tuple(each for each in sorted(calls) if each[2] > 1)
-    number = OTHER_SHAPE
-    for operation, peer, times in several:
-        mixed = ((operation * int(_MIX)) & _MASK) ^ peer
-        number = (number + (mixed ^ (mixed >> 31) ^ times) * int(_MIX)) & _MASK
-    return number, (*OTHER_CALLS, *several)
+    mixed = _mixed(*np.array(several, np.uint64).reshape(-1, 3).T)
+    return (OTHER_SHAPE + int(mixed.sum())) % 2**64, (*OTHER_CALLS, *several)
+
+
+def _mixed(
+    operations: NDArray[np.uint64], peers: NDArray[np.uint64], times: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """A number for each call; the sum of those of an answer is that of its shape."""
+    mixed = (operations * _MIX) ^ peers
+    return (mixed ^ (mixed >> np.uint64(31)) ^ times) * _MIX
 
 
 def _calls_by_number(

@@ -1,7 +1,6 @@
 """Who is named by what traces do other than usual."""
 
 from dataclasses import replace
-from itertools import product
 
 import pytest
 
@@ -10,21 +9,17 @@ from services.explainer.model.traces import (
     Call,
     CallCounts,
     CallKind,
-    DirectCall,
     Durations,
     Origin,
     Reason,
-    Shape,
     Traces,
 )
 from services.explainer.rankers.origins import FirstToFail
-from services.explainer.rankers.paths import PathChanged, changed_shapes
 from services.explainer.rankers.router import rank
 from services.explainer.rankers.systems import systems_of, within
 from services.explainer.rankers.waits import LongerWaits
 from tests.explainer.rankers.traced import (
     OBSERVED,
-    REDIS,
     ROUTES,
     SERVICES,
     USUAL,
@@ -33,7 +28,6 @@ from tests.explainer.rankers.traced import (
     counts,
     named,
     origin,
-    shapes,
     took,
     traces,
 )
@@ -86,15 +80,6 @@ def test_what_another_system_waits_for_a_database_says_nothing_of_ours() -> None
     assert within(found, {"host-7"}) == found
 
 
-def test_answers_that_nobody_waited_for_are_no_change_of_path() -> None:
-    gave_up = Origin(
-        service="cart", operation="Add", reason=Reason.GAVE_UP, observed=40, evidence_id="o"
-    )
-    found = traces(origins=[gave_up], shapes=shapes(early=40))
-    assert PathChanged().rank(case(found)).suspects == ()
-    assert named(rank(case(found))) == "cart"
-
-
 def test_the_same_operation_of_another_system_is_not_who_is_gone() -> None:
     found = gone(CallKind.ADDRESS, "web", "Charge")
     other = [
@@ -131,62 +116,6 @@ def test_calls_whose_own_begin_was_lost_do_not_make_the_caller_answer_them(
 
 def test_few_of_many_requests_name_nobody() -> None:
     assert named(rank(case(traces(origins=[origin("pay", 2)])))) == ""
-
-
-def test_early_returns_are_named_and_told_by_the_calls_they_lack() -> None:
-    found = traces(shapes=shapes(early=40))
-    assert named(rank(case(found))) == "stock"
-    first = changed_shapes(found)[0]
-    assert (first.lacks, first.adds) == (("redis GET", "redis SET"), ())
-
-
-def test_short_answers_are_not_charged_where_the_call_failed() -> None:
-    """A caller that goes on without what failed makes fewer calls: that is not its doing."""
-    failing = Call(
-        caller="stock",
-        caller_operation="Reserve",
-        service="redis",
-        operation="redis GET",
-        via=CallKind.DATABASE,
-        observed=counts(OBSERVED, errors=40),
-        usual=counts(USUAL),
-    )
-    found = traces([*calls(), failing], shapes=shapes(early=40))
-    assert PathChanged().rank(case(found)).suspects == ()
-    assert named(PathChanged().rank(case(traces(shapes=shapes(early=40))))) == "stock"
-
-
-@pytest.mark.parametrize(("seconds", "expected"), [(0.02, "stock"), (9.0, "")])
-def test_answers_that_take_several_times_as_long_do_not_return_early(
-    seconds: float, expected: str
-) -> None:
-    """Whoever asked, and is not seen, does not wait that long: it cuts them short."""
-    slow = replace(counts(OBSERVED), duration=took(OBSERVED, seconds))
-    found = traces(calls({("cart", "stock"): slow}), shapes=shapes(early=40))
-    assert named(PathChanged().rank(case(found))) == expected
-
-
-@pytest.mark.parametrize(("lost", "expected"), [(0, "web"), (40, "")])
-def test_calls_that_were_seen_without_their_caller_lack_in_no_answer(
-    lost: int, expected: str
-) -> None:
-    """Spans of `web` are lost on the way: what it called stands alone."""
-    both = frozenset(
-        {
-            DirectCall(service="cart", operation="Add"),
-            DirectCall(service="pay", operation="Charge"),
-        }
-    )
-    made = [
-        Shape(
-            evidence_id=f"s{len(called)}", service="web", operation="GET /buy", calls=called,
-            observed=observed, usual=usual, observed_total=OBSERVED, usual_total=USUAL,
-        )
-        for called, observed, usual in ((both, OBSERVED - 40, USUAL), (frozenset(), 40, 0))
-    ]  # fmt: skip
-    alone = Call(service="pay", operation="Charge", via=CallKind.ENTRY, observed=counts(lost))
-    found = traces([*calls(), alone], shapes=made)
-    assert named(PathChanged().rank(case(found))) == expected
 
 
 def slow(*, own: float = 0.02, wait: float = 0.002, spans: int = OBSERVED) -> CallCounts:
@@ -357,56 +286,12 @@ def test_who_is_charged_with_what_was_given_up_is_to_blame(reason: Reason, charg
     assert named(FirstToFail().rank(case(found))) == charged
 
 
-def test_answers_that_came_too_late_are_no_change_of_path() -> None:
-    late = Origin(service="stock", operation="Reserve", reason=Reason.TOO_SLOW, observed=40)
-    found = traces(origins=[late], shapes=shapes(early=40))
-    assert PathChanged().rank(case(found)).suspects == ()
-
-
 @pytest.mark.parametrize("looks", [1, 3])
 def test_more_looks_make_the_same_count_less_telling(looks: int) -> None:
     found = replace(traces(origins=[origin("pay", 3)]), looks=looks)
     once = traces(origins=[origin("pay", 3)])
     scores = [FirstToFail().rank(case(each)).suspects[0].score for each in (found, once)]
     assert (scores[0] < scores[1]) == (looks > 1)
-
-
-def lossy_shapes(times: int) -> list[Shape]:
-    """Answers of `web` that call `cart` so many times and four others once; half are not seen.
-
-    Each way to lose them is a shape. Of those beyond a limit only what is called several times is
-    known.
-    """
-    others = [DirectCall(service=f"other{n}", operation="Get") for n in range(4)]
-    found = []
-    for seen in product((False, True), repeat=5):
-        rest = frozenset(each for each, kept in zip(others, seen, strict=False) if kept)
-        for often, usual, observed in ((1, USUAL // 32, 0), (times, 0, OBSERVED // 32)):
-            cart = {DirectCall(service="cart", operation="Add", times=often)} if seen[4] else set()
-            found.append(
-                Shape(
-                    evidence_id=f"s{len(found)}", service="web", operation="GET /buy",
-                    calls=rest | cart, observed=observed, usual=usual,
-                    observed_total=OBSERVED, usual_total=USUAL,
-                )
-            )  # fmt: skip
-    unknown = {DirectCall(service="cart", operation="Add", times=times)} if times > 1 else set()
-    coarse = Shape(
-        service="web", operation="GET /buy", calls=frozenset(unknown), is_coarse=True,
-        usual=0, observed=OBSERVED // 10, observed_total=OBSERVED, usual_total=USUAL,
-    )  # fmt: skip
-    return [*found, coarse]
-
-
-@pytest.mark.parametrize(("times", "expected"), [(8, "web"), (1, "")])
-def test_a_call_in_a_loop_is_seen_though_half_of_the_spans_are_lost(
-    times: int, expected: str
-) -> None:
-    found = traces(shapes=lossy_shapes(times))
-    assert named(rank(case(found))) == expected
-    for change in changed_shapes(found)[:1]:
-        assert (change.lacks, change.adds) == ((), ("cart Add",))
-        assert change.observed == 16 * (OBSERVED // 32) + OBSERVED // 10
 
 
 @pytest.mark.parametrize("is_outward", [True, False])
@@ -420,8 +305,3 @@ def test_what_a_call_takes_whose_caller_was_lost_is_not_the_time_of_who_made_it(
     )  # fmt: skip
     ranking = LongerWaits().rank(case(traces([*calls(), alone])))
     assert named(ranking) == ("" if is_outward else "web")
-
-
-def test_shapes_of_a_new_operation_have_no_past_to_differ_from() -> None:
-    new = replace(shapes(early=0)[0], operation="Release", usual=0, usual_total=0, calls=REDIS)
-    assert changed_shapes(traces(shapes=[new])) == []
